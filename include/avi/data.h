@@ -1,0 +1,83 @@
+/* Data: sources (where rows come from) and the rows a rank holds.
+ *
+ * A source is one file src/data/source_<name>.c and one line AVI_SOURCE(<name>) in registry.def. */
+#ifndef AVI_DATA_H
+#define AVI_DATA_H
+
+#include "avi/config.h"
+#include "avi/partition.h"
+
+#include <stdint.h>
+
+typedef enum avi_dtype { AVI_U8, AVI_F32, AVI_F64, AVI_I64 } avi_dtype;
+size_t avi_dtype_size(avi_dtype type);
+
+typedef enum avi_split { AVI_TRAIN, AVI_TEST } avi_split;
+
+/* What a source says about itself once open. */
+typedef struct avi_shape {
+    int64_t rows;       /* of the data set as given (after data.rows / data.test_rows) */
+    int64_t width;      /* D, values of a row */
+    int64_t height, columns; /* of an image: height * columns = width; 1, D for plain rows */
+    avi_dtype type;     /* as held in memory: AVI_U8 (value = byte * scale), AVI_F32 or AVI_F64 */
+    double scale;       /* 1/255 for grey images, 1 else */
+} avi_shape;
+
+typedef struct avi_source avi_source;
+
+typedef struct avi_source_ops {
+    const char *name, *doc; /* required */
+    const avi_key *keys;    /* of section [data], in force when this source is selected; may be NULL */
+    int key_count;
+    bool exchangeable;      /* rows may be shuffled as far as the source knows */
+    /* Collective, required. Opens the split and fills s->shape and s->self. A missing test split is AVI_OK with shape.rows = 0. All
+     * ranks return the same status (agreed inside), with one message that names key, file and what would serve. */
+    avi_status (*open)(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split);
+    /* Required. Given rows [first, first + count) into out (count, width) of shape.type. Not collective when `any_rank` is
+     * true. When it is false only rank 0 is asked, in ascending order without gaps. */
+    avi_status (*read)(avi_source *s, int64_t first, int64_t count, void *out);
+    bool any_rank;
+    void (*close)(avi_source *s); /* optional */
+} avi_source_ops;
+
+struct avi_source {
+    const avi_source_ops *ops;
+    avi_shape shape;
+    void *self;            /* the source's own */
+    uint64_t seed;         /* run.seed, for synthetic sources */
+    char label[256];       /* for people: "MNIST images /data/train-images.gz" */
+};
+
+/* The registered sources, in order; NULL after the last. */
+const avi_source_ops *const *avi_source_all(void);
+const avi_source_ops *avi_source_find(const char *name);
+
+/* Collective. Opens data.source for the split. Owner: caller, avi_source_close. */
+avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split split, avi_source **source);
+void avi_source_close(avi_source **source);
+
+/* The rows this rank owns, in order of position, with halo rows of the neighbours at both ends (fewer at the ends of the data). */
+typedef struct avi_data {
+    avi_partition partition;
+    avi_shape shape;       /* shape.rows counts every row; partition.rows = shape.rows - lookahead */
+    int lookahead;         /* 1: a model that explains row n + 1 from row n has one factor row fewer than rows */
+    int64_t first, count;  /* own positions [first, first + count) */
+    int64_t halo_left, halo_right; /* rows held before and after them, already cut at the ends of the data */
+    void *values;          /* (halo_left + count + halo_right, width) of shape.type; owned */
+    uint64_t checksum;     /* of all rows in given order, independent of the number of ranks */
+} avi_data;
+
+/* Collective. Reads (each rank its slab, or rank 0 all when the source is sequential), shuffles to owners, fetches halo rows (lookahead
+ * rows included in the right halo), checks that every value is finite. `halo` needs an unshuffled partition.
+ * Errors: DATA (NaN or Inf: names the given row and column), IO, INTERNAL (memory). Owner: caller, avi_data_destroy. */
+avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition *partition, int lookahead, int halo, avi_data **data);
+void avi_data_destroy(avi_data **data);
+/* Bytes held by this rank. */
+int64_t avi_data_bytes(const avi_data *data);
+
+/* Rows position + offset, ... of `count` consecutive positions as numbers (scaled): out is (count, width). Rows before the first or after the last
+ * of the data are the edge row. The rows asked for must be held (own or halo). Not collective. */
+void avi_data_fetch_f32(const avi_data *data, int64_t position, int64_t count, float *out);
+void avi_data_fetch_f64(const avi_data *data, int64_t position, int64_t count, double *out);
+
+#endif

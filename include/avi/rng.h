@@ -1,0 +1,57 @@
+/* Random numbers as a function of (seed, purpose, step, row, sample): Philox4x32-10 of Random123 (Salmon et al. 2011).
+ * There is no generator state: nothing to save, nothing that depends on ranks, tiles or the order of work.
+ *
+ * Key of the generator: a 64-bit hash of (seed, purpose). Counter: (row low, row high << 24 ^ block, step low, step high).
+ * One counter gives four 32-bit words, words of columns 4*block .. 4*block+3. Not collective. */
+#ifndef AVI_RNG_H
+#define AVI_RNG_H
+
+#include <stdint.h>
+
+typedef enum avi_purpose {
+    AVI_DRAW_LOCAL = 1,   /* eps of z: row = row of the data, column = sample * L + dimension */
+    AVI_DRAW_GLOBAL = 2,  /* eps of theta: row = sample, column = index in the flat vector */
+    AVI_DRAW_INIT = 3,    /* initial weights: row = parameter block, column = index in the block */
+    AVI_DRAW_SHUFFLE = 4, /* keyed bijections of data.h */
+    AVI_DRAW_ORDER = 5,   /* order of a lane's tiles in an epoch */
+    AVI_DRAW_DATA = 6,    /* synthetic data: row = row of the data */
+    AVI_DRAW_EVAL = 7,    /* evaluation draws: the same for every evaluation */
+    AVI_DRAW_TEST = 8     /* tests, gradient checks */
+} avi_purpose;
+
+typedef struct avi_stream {
+    uint32_t key[2];
+    uint64_t step;
+} avi_stream;
+
+avi_stream avi_stream_make(uint64_t seed, avi_purpose purpose, uint64_t step);
+
+/* Standard normals for `rows` consecutive rows from `first_row`, columns [first_col, first_col + cols):
+ * out is (rows, cols), row-major. Box-Muller on 24-bit (float) or 32-bit (double) uniforms from the SAME words in both
+ * precisions, so that single and double runs see the same draws up to rounding. Value (row, col) does not depend on
+ * the range asked for. Columns up to 2^26. Vectorised: at most 2.5 ns a value in single precision for cols >= 16 or for
+ * many rows of few columns. */
+void avi_normal_f32(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, float *out);
+void avi_normal_f64(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, double *out);
+
+/* Uniforms in (0, 1), same indexing; 32 bits each. */
+void avi_uniform_f64(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, double *out);
+
+/* Four random words for (row, block). */
+void avi_words(avi_stream s, uint64_t row, uint32_t block, uint32_t out[4]);
+
+/* A 64-bit mix of two numbers (splitmix64 finaliser), for keys and checksums of small things. */
+uint64_t avi_mix64(uint64_t a, uint64_t b);
+
+/* A keyed bijection of [0, n): six-round Feistel network on the smallest even number of bits that holds n, with cycle
+ * walking (Black & Rogaway 2002). No array of n; n up to 2^62. avi_permute_inverse(avi_permute(i)) == i. */
+typedef struct avi_permutation {
+    uint64_t n;
+    uint32_t half_bits;
+    uint32_t round_key[6];
+} avi_permutation;
+avi_permutation avi_permutation_make(uint64_t seed, avi_purpose purpose, uint64_t tweak, uint64_t n);
+uint64_t avi_permute(const avi_permutation *p, uint64_t i);
+uint64_t avi_permute_inverse(const avi_permutation *p, uint64_t i);
+
+#endif
