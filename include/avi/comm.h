@@ -17,6 +17,9 @@ typedef struct avi_comm avi_comm;
 avi_status avi_comm_start(int *argc, char ***argv, avi_comm **world);
 /* Collective. Frees the world and ends MPI (BLACS first, if it was used). */
 void avi_comm_finish(avi_comm **world);
+/* Registers a function that avi_comm_finish calls before MPI ends (the last registered first; the same one once): how
+ * BLACS leaves. At most eight. Errors: INTERNAL. Not collective. */
+avi_status avi_comm_at_finish(void (*hook)(void));
 
 /* Collective over `parent`. Ranks with equal `colour` form a new communicator. Owner: caller, avi_comm_destroy. */
 avi_status avi_comm_split(avi_comm *parent, int colour, avi_comm **part);
