@@ -1,0 +1,42 @@
+# Shared by the scripts of this folder and tests/run.sh: source it. Defines `repository` and a few questions about the machine.
+# shellcheck shell=bash
+
+# shellcheck disable=SC2034
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# CPUs that this process may use: affinity and a container's quota count. (nproc would also listen to OMP_NUM_THREADS.)
+cpus_allowed() {
+    local cpus quota period
+    cpus=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
+    if [ -r /sys/fs/cgroup/cpu.max ]; then
+        read -r quota period </sys/fs/cgroup/cpu.max
+        if [ "$quota" != max ] && [ $((quota / period)) -lt "$cpus" ]; then
+            cpus=$((quota / period > 0 ? quota / period : 1))
+        fi
+    fi
+    echo "$cpus"
+}
+
+# Physical cores among them: two ranks on the hardware threads of one core only get into each other's way.
+cores_allowed() {
+    local cpus cores
+    cpus=$(cpus_allowed)
+    cores=$(lscpu -p=Core,Socket 2>/dev/null | grep -v '^#' | sort -u | wc -l) || cores=0
+    if [ "$cores" -gt 0 ] && [ "$cores" -lt "$cpus" ]; then echo "$cores"; else echo "$cpus"; fi
+}
+
+# The interpreter that has h5py: the system's first, since a version manager's may hide it.
+avi_python() {
+    if [ -x /usr/bin/python3 ]; then /usr/bin/python3 "$@"; else python3 "$@"; fi
+}
+
+# What Open MPI wants to know on a machine of one's own: root is meant, and a container does not let ranks read each other's memory.
+prepare_open_mpi() {
+    if [ "$(id -u)" -eq 0 ]; then
+        export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    fi
+    if [ -e /.dockerenv ] || [ -e /run/.containerenv ] || [ -n "${container:-}" ]; then
+        export OMPI_MCA_btl_vader_single_copy_mechanism=none
+    fi
+    export OPENBLAS_NUM_THREADS=1
+}

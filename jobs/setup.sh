@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Sees to it that the compilers and libraries of avi_mpi are there.
+#
+#   jobs/setup.sh            installs what is missing (Debian and Ubuntu, as root or with sudo without a password)
+#   jobs/setup.sh --check    only looks
+#
+# It says nothing and returns at once when all is there. Where it may not or cannot install, it names what is missing and ends with
+# status 69. It looks for what the build needs (programs, headers, pkg-config files, Python modules) and not for package names, so that
+# modules, Spack or an installation of one's own serve as well.
+set -euo pipefail
+
+missing_packages=()
+missing_things=()
+
+# need PACKAGE "what it is, in words" COMMAND...: the package is missing when COMMAND fails.
+need() {
+    local package=$1 thing=$2
+    shift 2
+    if ! "$@" >/dev/null 2>&1; then
+        missing_packages+=("$package")
+        missing_things+=("$thing")
+    fi
+}
+
+has_command() { command -v "$1"; }
+
+# A header that the C compiler finds (through CPATH, C_INCLUDE_PATH and the like too).
+has_header() { printf '#include <%s>\n' "$1" | ${CC:-cc} -E -x c - ; }
+
+has_pkgconfig() {
+    local name
+    for name in "$@"; do
+        if pkg-config --exists "$name"; then return 0; fi
+    done
+    return 1
+}
+
+has_parallel_hdf5() {
+    local wrapper
+    for wrapper in h5pcc h5pcc.openmpi; do
+        if command -v "$wrapper"; then return 0; fi
+    done
+    return 1
+}
+
+has_c_library() { printf 'int main(void) { return 0; }\n' | ${CC:-cc} -x c - -o /dev/null "$1"; }
+
+# The interpreter that the project uses: the system's first, since a version manager's may hide it.
+python() {
+    if [ -x /usr/bin/python3 ]; then /usr/bin/python3 "$@"; else python3 "$@"; fi
+}
+has_python_module() { python -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$1') is None)"; }
+
+look() {
+    missing_packages=()
+    missing_things=()
+    need build-essential "a C compiler and make" has_c_library -lm
+    need cmake "CMake 3.18 or later" has_command cmake
+    need pkg-config "pkg-config" has_command pkg-config
+    need git "git" has_command git
+    need openmpi-bin "mpirun" has_command mpirun
+    need libopenmpi-dev "mpicc (Open MPI)" has_command mpicc
+    need libhdf5-openmpi-dev "HDF5 built with MPI (h5pcc)" has_parallel_hdf5
+    need hdf5-tools "h5dump" has_command h5dump
+    need libscalapack-openmpi-dev "ScaLAPACK (pkg-config: scalapack-openmpi or scalapack)" has_pkgconfig scalapack-openmpi scalapack
+    need libopenblas-dev "OpenBLAS (pkg-config: openblas)" has_pkgconfig openblas
+    need librandom123-dev "Random123 (Random123/philox.h)" has_header Random123/philox.h
+    need libinih-dev "inih (pkg-config: inih)" has_pkgconfig inih
+    need zlib1g-dev "zlib (zlib.h)" has_header zlib.h
+    need libcmocka-dev "cmocka (pkg-config: cmocka)" has_pkgconfig cmocka
+    need python3-h5py "Python module h5py" has_python_module h5py
+    need python3-numpy "Python module numpy" has_python_module numpy
+    need python3-matplotlib "Python module matplotlib" has_python_module matplotlib
+}
+
+explain() {
+    local i
+    {
+        echo "setup.sh: $1"
+        echo "Missing on this machine:"
+        for i in "${!missing_packages[@]}"; do
+            printf '  %-27s %s\n' "${missing_packages[$i]}" "${missing_things[$i]}"
+        done
+        echo "On Debian or Ubuntu: apt-get install ${missing_packages[*]}"
+        if command -v module >/dev/null 2>&1 || [ -n "${MODULESHOME:-}${LMOD_CMD:-}" ]; then
+            echo "This machine has environment modules. Names differ from site to site; look with 'module avail' and load, for example:"
+            echo "  module load gcc cmake openmpi hdf5-mpi netlib-scalapack openblas python"
+            echo "Random123, inih and cmocka are small and can be installed in a home folder: set CMAKE_PREFIX_PATH, PKG_CONFIG_PATH and CPATH."
+        fi
+    } >&2
+    exit 69
+}
+
+install() {
+    local as_root=()
+    if ! command -v apt-get >/dev/null 2>&1; then
+        explain "there is no apt-get here, so nothing was installed."
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null 2>&1 || ! sudo -n true 2>/dev/null; then
+            explain "installing takes root, or sudo without a password, so nothing was installed."
+        fi
+        as_root=(sudo -n)
+    fi
+    echo "setup.sh: installing ${missing_packages[*]}" >&2
+    local log
+    log=$(mktemp)
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+    # The lists may be fresh enough already: they are fetched only when the first try fails.
+    if ! "${apt[@]}" install -y --no-install-recommends "${missing_packages[@]}" >"$log" 2>&1 &&
+        ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing_packages[@]}"; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        explain "apt-get failed (its last lines stand above)."
+    fi
+    rm -f "$log"
+}
+
+look
+if [ ${#missing_packages[@]} -eq 0 ]; then exit 0; fi
+if [ "${1:-}" = --check ]; then explain "only looked, as asked."; fi
+install
+look
+if [ ${#missing_packages[@]} -ne 0 ]; then
+    explain "the packages are installed, but these are still not found (is another compiler or Python in front on PATH?)."
+fi

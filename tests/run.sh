@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, runs the tests.
+#
+#   tests/run.sh [options of ctest]        for example: tests/run.sh -R config    tests/run.sh -L slurm
+#
+# Without -L, -LE or -R it leaves out the tests with the labels paper, faults, bench and long, which take longer than people wait.
+set -euo pipefail
+# shellcheck source=jobs/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../jobs/common.sh"
+
+selection=(-LE '^(paper|faults|bench|long)$')
+for argument in "$@"; do
+    case $argument in
+        -L* | -R* | --label-* | --tests-regex*) selection=() ;;
+    esac
+done
+
+"$repository/jobs/setup.sh"
+"$repository/jobs/build.sh"
+
+# Every test says how many processors it takes, so that tests of one rank run beside each other and larger ones alone.
+cd "$repository/build"
+exec ctest --output-on-failure --no-label-summary -j "$(cpus_allowed)" "${selection[@]}" "$@"
