@@ -154,11 +154,11 @@ avi_status avi_comm_shift(avi_comm *comm, const void *send, int to, void *recv, 
     const int target = to < 0 ? MPI_PROC_NULL : to, source = from < 0 ? MPI_PROC_NULL : from;
     for (size_t at = 0; at < bytes; at += comm->cut) {
         const int count = (int)least(bytes - at, comm->cut);
-        /* Nobody to send to may come with send = NULL: no arithmetic on it. */
+        /* Where there is nobody the buffer may be NULL: no arithmetic on it, and a count of 0, or Open MPI refuses it. */
         const char *out = to < 0 ? NULL : (const char *)send + at;
         char *in = from < 0 ? NULL : (char *)recv + at;
-        AVI_MPI(MPI_Sendrecv(out, count, MPI_BYTE, target, TAG_SHIFT, in, count, MPI_BYTE, source, TAG_SHIFT, comm->mpi,
-                             MPI_STATUS_IGNORE));
+        AVI_MPI(MPI_Sendrecv(out, to < 0 ? 0 : count, MPI_BYTE, target, TAG_SHIFT, in, from < 0 ? 0 : count, MPI_BYTE, source,
+                             TAG_SHIFT, comm->mpi, MPI_STATUS_IGNORE));
     }
     return AVI_OK;
 }
