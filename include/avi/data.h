@@ -52,9 +52,19 @@ struct avi_source {
 const avi_source_ops *const *avi_source_all(void);
 const avi_source_ops *avi_source_find(const char *name);
 
-/* Collective. Opens data.source for the split. Owner: caller, avi_source_close. */
+/* The keys of section [data]: one table that is always in force, and one for each source, in force when data.source selects it.
+ * Owned by the library. Not collective. */
+const avi_key_table *avi_data_key_tables(int *count);
+
+/* Collective. Opens data.source for the split; reads data.* and run.seed. Owner: caller, avi_source_close.
+ * Errors: those of the source's open; DATA when the training data have no rows. */
 avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split split, avi_source **source);
 void avi_source_close(avi_source **source);
+/* Not collective. Errors: DATA when the rows of the two splits differ in size. An empty test split matches all. */
+avi_status avi_source_match(const avi_source *train, const avi_source *test);
+/* Not collective; for sources, once s->label says what is open: sets s->shape.rows from data.rows or data.test_rows of the `available`
+ * ones. Errors: CONFIG when more are asked for than there are. */
+avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available);
 
 /* The rows this rank owns, in order of position, with halo rows of the neighbours at both ends (fewer at the ends of the data). */
 typedef struct avi_data {
