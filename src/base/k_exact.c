@@ -1,0 +1,61 @@
+/* Exact sums in both precisions. Integers come from the bits of doubles (magic numbers), which every vector unit can do. */
+#include "avi/exact.h"
+#include "base/real.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#if AVI_SINGLE
+typedef uint32_t bits;
+#define SIGN_BIT UINT32_C(0x80000000)
+#define INFINITY_BITS UINT32_C(0x7f800000)
+#else
+typedef uint64_t bits;
+#define SIGN_BIT UINT64_C(0x8000000000000000)
+#define INFINITY_BITS UINT64_C(0x7ff0000000000000)
+#endif
+
+int64_t AVI_R(avi_exact_add)(int64_t *restrict sum, const real *restrict v, int64_t n, int shift, double *largest)
+{
+    const double scale = ldexp(1.0, shift), magic = 0x1.8p52;
+    int64_t magic_bits;
+    memcpy(&magic_bits, &magic, sizeof magic);
+    int64_t bad = 0;
+    bits top = 0; /* magnitudes of floats order as their bits do */
+    for (int64_t i = 0; i < n; i++) {
+        bits b;
+        memcpy(&b, &v[i], sizeof b);
+        b &= ~SIGN_BIT;
+        b = b < INFINITY_BITS ? b : 0;
+        top = b > top ? b : top;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double d = (double)v[i] * scale;
+        int in_range = fabs(d) < 0x1p51;
+        bad += !in_range;
+        d = (in_range ? d : 0.0) + magic; /* rounds to an integer: one unit in the last place is 1 here */
+        int64_t k;
+        memcpy(&k, &d, sizeof k);
+        sum[i] += k - magic_bits;
+    }
+    real m;
+    memcpy(&m, &top, sizeof m);
+    if ((double)m > *largest)
+        *largest = (double)m;
+    return bad;
+}
+
+void AVI_R(avi_exact_read)(real *restrict v, const int64_t *restrict sum, int64_t n, int shift)
+{
+    const double scale = ldexp(1.0, -shift);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t s = sum[i];
+#if AVI_SINGLE
+        /* To double by rounding to odd, which the rounding to float that follows cannot tell from the exact value. */
+        int64_t odd = (s & ~INT64_C(0x3ff)) | ((s & 0x3ff) ? 0x400 : 0);
+        s = s >= (INT64_C(1) << 53) || s <= -(INT64_C(1) << 53) ? odd : s;
+#endif
+        v[i] = (real)((double)s * scale);
+    }
+}
