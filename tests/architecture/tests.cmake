@@ -1,0 +1,2 @@
+avi_add_script(architecture COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/check_floors.py LABELS architecture)
+avi_add_script(architecture_self_test COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/check_floors.py --self-test LABELS architecture)
