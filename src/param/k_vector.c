@@ -1,0 +1,41 @@
+/* Loops over flat vectors of either precision; sums in double. */
+#include "base/real.h"
+#include "param/vector.h"
+
+#include <math.h>
+
+void AVI_R(avi_vector_to_double)(const void *v, int64_t n, double *out)
+{
+    for (int64_t k = 0; k < n; k++) out[k] = (double)((const real *)v)[k];
+}
+
+void AVI_R(avi_vector_from_double)(const double *v, int64_t n, void *out)
+{
+    for (int64_t k = 0; k < n; k++) ((real *)out)[k] = (real)v[k];
+}
+
+double AVI_R(avi_vector_sumsq)(const void *v, int64_t n)
+{
+    const real *x = v;
+    double acc[8] = {0}, sum = 0;
+    int64_t k = 0;
+    for (; k + 8 <= n; k += 8)
+        for (int j = 0; j < 8; j++) acc[j] += (double)x[k + j] * (double)x[k + j];
+    for (; k < n; k++) sum += (double)x[k] * (double)x[k];
+    for (int j = 0; j < 8; j++) sum += acc[j];
+    return sum;
+}
+
+void AVI_R(avi_vector_scale)(void *v, int64_t n, double factor)
+{
+    const real f = (real)factor;
+    for (int64_t k = 0; k < n; k++) ((real *)v)[k] *= f;
+}
+
+int64_t AVI_R(avi_vector_nonfinite)(const void *v, int64_t n, int64_t *first)
+{
+    int64_t count = 0;
+    for (int64_t k = 0; k < n; k++)
+        if (!isfinite(((const real *)v)[k]) && count++ == 0 && first) *first = k;
+    return count;
+}
