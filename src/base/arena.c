@@ -28,7 +28,7 @@ static block *push_block(avi_arena *arena, size_t size)
         free(b);
         return NULL;
     }
-    *b = (block){ .older = arena->newest, .size = size, .used = 0, .memory = memory };
+    *b = (block){.older = arena->newest, .size = size, .used = 0, .memory = memory};
     arena->newest = b;
     return b;
 }
@@ -81,7 +81,8 @@ void *avi_arena_alloc(avi_arena *arena, size_t bytes)
 void avi_arena_reset(avi_arena *arena)
 {
     if (arena->newest && arena->newest->older) {
-        /* Freed first, so that the merged block does not come on top. Should it fail, the next allocation tries again. */
+        /* Freed first, so that the merged block does not come on top. Should it fail, the next allocation tries again.
+         */
         free_blocks(arena);
         (void)push_block(arena, arena->peak);
     }

@@ -32,8 +32,9 @@ static void end_job(int code, const char *what)
     (void)MPI_Error_string(code, text, &length);
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     (void)fprintf(stderr,
-                  "avi_mpi: rank %d on %s: message passing failed%s%s: %s. The job ends; run again to go on from the last checkpoint.\n", rank,
-                  avi_comm_host(), what ? " in " : "", what ? what : "", text);
+                  "avi_mpi: rank %d on %s: message passing failed%s%s: %s. The job ends; run again to go on from the "
+                  "last checkpoint.\n",
+                  rank, avi_comm_host(), what ? " in " : "", what ? what : "", text);
     (void)MPI_Abort(MPI_COMM_WORLD, AVI_ERR_INTERNAL);
     abort();
 }
@@ -69,7 +70,9 @@ avi_status avi_comm_start(int *argc, char ***argv, avi_comm **world)
     if (MPI_Initialized(&started) != MPI_SUCCESS || started)
         return avi_fail(AVI_ERR_INTERNAL, "avi_comm_start: MPI was started before; start it once in a process");
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
-        return avi_fail(AVI_ERR_INTERNAL, "MPI could not start; run with mpirun or srun of the MPI it was built with (%s)", avi_comm_library());
+        return avi_fail(AVI_ERR_INTERNAL,
+                        "MPI could not start; run with mpirun or srun of the MPI it was built with (%s)",
+                        avi_comm_library());
     MPI_Errhandler handler;
     AVI_MPI(MPI_Comm_create_errhandler(on_mpi_error, &handler));
     AVI_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, handler)); /* duplicates and parts inherit it */
@@ -94,7 +97,8 @@ avi_status avi_comm_at_finish(void (*hook)(void))
 {
     for (int i = 0; i < finish_hook_count; i++)
         if (finish_hooks[i] == hook) return AVI_OK;
-    if (finish_hook_count == MAX_HOOKS) return avi_fail(AVI_ERR_INTERNAL, "avi_comm_at_finish: more than %d functions", (int)MAX_HOOKS);
+    if (finish_hook_count == MAX_HOOKS)
+        return avi_fail(AVI_ERR_INTERNAL, "avi_comm_at_finish: more than %d functions", (int)MAX_HOOKS);
     finish_hooks[finish_hook_count++] = hook;
     return AVI_OK;
 }
@@ -112,8 +116,10 @@ avi_status avi_comm_split(avi_comm *parent, int colour, avi_comm **part)
     *part = NULL;
     avi_status status = AVI_OK;
     avi_comm *comm = malloc(sizeof *comm);
-    if (!comm) status = avi_fail_memory(sizeof *comm, "a communicator");
-    else if (colour < 0) status = avi_fail(AVI_ERR_INTERNAL, "avi_comm_split: colour %d; zero or more would serve", colour);
+    if (!comm)
+        status = avi_fail_memory(sizeof *comm, "a communicator");
+    else if (colour < 0)
+        status = avi_fail(AVI_ERR_INTERNAL, "avi_comm_split: colour %d; zero or more would serve", colour);
     status = avi_agree(parent, status);
     if (status != AVI_OK) {
         free(comm);
@@ -150,7 +156,8 @@ const char *avi_comm_library(void)
 {
     int length = 0;
     if (library_name[0] == '\0') {
-        if (MPI_Get_library_version(library_name, &length) != MPI_SUCCESS) (void)snprintf(library_name, sizeof library_name, "MPI");
+        if (MPI_Get_library_version(library_name, &length) != MPI_SUCCESS)
+            (void)snprintf(library_name, sizeof library_name, "MPI");
         library_name[strcspn(library_name, ",\n")] = '\0'; /* what follows is the packager's */
     }
     return library_name;
@@ -178,7 +185,8 @@ double avi_seconds(void)
 static void compose(const avi_comm *comm, avi_status status, bool all_failed, char text[ERROR_BYTES])
 {
     char place[320] = "";
-    if (!all_failed) (void)snprintf(place, sizeof place, " [rank %d of %d, host %s]", comm->rank, comm->size, avi_comm_host());
+    if (!all_failed)
+        (void)snprintf(place, sizeof place, " [rank %d of %d, host %s]", comm->rank, comm->size, avi_comm_host());
     const char *own = avi_error_text()[0] ? avi_error_text() : avi_status_text(status);
     const int room = (int)(ERROR_BYTES - 1 - strlen(place));
     (void)snprintf(text, ERROR_BYTES, "%.*s%s", room, own, place);
@@ -191,7 +199,7 @@ avi_status avi_agree(avi_comm *comm, avi_status status)
     if (worst == AVI_OK) return AVI_OK;
     /* The lowest failing rank, and whether every rank failed. */
     const bool failed = status != AVI_OK;
-    int lowest[2] = { failed ? comm->rank : comm->size, failed ? 1 : 0 };
+    int lowest[2] = {failed ? comm->rank : comm->size, failed ? 1 : 0};
     AVI_MPI(MPI_Allreduce(MPI_IN_PLACE, lowest, 2, MPI_INT, MPI_MIN, comm->mpi));
     char text[ERROR_BYTES] = "";
     if (comm->rank == lowest[0]) compose(comm, status, lowest[1] == 1, text);

@@ -1,5 +1,5 @@
-/* Messages over a communicator: reductions, broadcasts, exchanges. Counts are 64-bit; MPI's are not, so what is larger than
- * comm->cut bytes (comm->counts values in a reduction) goes in several messages. */
+/* Messages over a communicator: reductions, broadcasts, exchanges. Counts are 64-bit; MPI's are not, so what is larger
+ * than comm->cut bytes (comm->counts values in a reduction) goes in several messages. */
 #include "base/comm_mpi.h"
 
 #include <string.h>
@@ -76,7 +76,8 @@ static void gather_pieces(avi_comm *comm, const char *values, size_t bytes, char
         const int count = (int)least(bytes - at, comm->cut);
         if (comm->rank != 0) AVI_MPI(MPI_Send(values + at, count, MPI_BYTE, 0, TAG_GATHER, comm->mpi));
         for (int r = 1; comm->rank == 0 && r < comm->size; r++)
-            AVI_MPI(MPI_Recv(out + (size_t)r * bytes + at, count, MPI_BYTE, r, TAG_GATHER, comm->mpi, MPI_STATUS_IGNORE));
+            AVI_MPI(
+                MPI_Recv(out + (size_t)r * bytes + at, count, MPI_BYTE, r, TAG_GATHER, comm->mpi, MPI_STATUS_IGNORE));
     }
     if (comm->rank == 0 && bytes > 0) memmove(out, values, bytes);
 }
@@ -88,8 +89,10 @@ avi_status avi_comm_gather_double(avi_comm *comm, const double *values, size_t n
 {
     if (n == 0) return AVI_OK;
     const size_t bytes = n * sizeof *values;
-    if (fits(comm, bytes)) AVI_MPI(MPI_Gather(values, (int)n, MPI_DOUBLE, out, (int)n, MPI_DOUBLE, 0, comm->mpi));
-    else gather_pieces(comm, (const char *)values, bytes, (char *)out);
+    if (fits(comm, bytes))
+        AVI_MPI(MPI_Gather(values, (int)n, MPI_DOUBLE, out, (int)n, MPI_DOUBLE, 0, comm->mpi));
+    else
+        gather_pieces(comm, (const char *)values, bytes, (char *)out);
     return AVI_OK;
 }
 
@@ -129,20 +132,21 @@ avi_status avi_comm_exchange(avi_comm *comm, const void *send, const int64_t *se
                              void *recv, const int64_t *recv_bytes, const int64_t *recv_at)
 {
     const int self = comm->rank, size = comm->size;
-    if (send_bytes[self] > 0) memcpy((char *)recv + recv_at[self], (const char *)send + send_at[self], (size_t)send_bytes[self]);
-    /* Distance by distance, piece by piece: all ranks post in the same order (distance, piece), so the earliest message on
-     * its way always has both its ends posted, and waiting for a full list ends. */
-    flight f = { .count = 0 };
+    if (send_bytes[self] > 0)
+        memcpy((char *)recv + recv_at[self], (const char *)send + send_at[self], (size_t)send_bytes[self]);
+    /* Distance by distance, piece by piece: all ranks post in the same order (distance, piece), so the earliest message
+     * on its way always has both its ends posted, and waiting for a full list ends. */
+    flight f = {.count = 0};
     for (int d = 1; d < size; d++) {
         const int to = (self + d) % size, from = (self - d + size) % size;
         const size_t out = (size_t)send_bytes[to], in = (size_t)recv_bytes[from];
         for (size_t at = 0; at < out || at < in; at += comm->cut) {
             if (at < in)
-                AVI_MPI(MPI_Irecv((char *)recv + recv_at[from] + at, (int)least(in - at, comm->cut), MPI_BYTE, from, TAG_EXCHANGE,
-                                  comm->mpi, next_request(&f)));
+                AVI_MPI(MPI_Irecv((char *)recv + recv_at[from] + at, (int)least(in - at, comm->cut), MPI_BYTE, from,
+                                  TAG_EXCHANGE, comm->mpi, next_request(&f)));
             if (at < out)
-                AVI_MPI(MPI_Isend((const char *)send + send_at[to] + at, (int)least(out - at, comm->cut), MPI_BYTE, to, TAG_EXCHANGE,
-                                  comm->mpi, next_request(&f)));
+                AVI_MPI(MPI_Isend((const char *)send + send_at[to] + at, (int)least(out - at, comm->cut), MPI_BYTE, to,
+                                  TAG_EXCHANGE, comm->mpi, next_request(&f)));
         }
     }
     land(&f);
@@ -154,11 +158,12 @@ avi_status avi_comm_shift(avi_comm *comm, const void *send, int to, void *recv, 
     const int target = to < 0 ? MPI_PROC_NULL : to, source = from < 0 ? MPI_PROC_NULL : from;
     for (size_t at = 0; at < bytes; at += comm->cut) {
         const int count = (int)least(bytes - at, comm->cut);
-        /* Where there is nobody the buffer may be NULL: no arithmetic on it, and a count of 0, or Open MPI refuses it. */
+        /* Where there is nobody the buffer may be NULL: no arithmetic on it, and a count of 0, or Open MPI refuses it.
+         */
         const char *out = to < 0 ? NULL : (const char *)send + at;
         char *in = from < 0 ? NULL : (char *)recv + at;
-        AVI_MPI(MPI_Sendrecv(out, to < 0 ? 0 : count, MPI_BYTE, target, TAG_SHIFT, in, from < 0 ? 0 : count, MPI_BYTE, source,
-                             TAG_SHIFT, comm->mpi, MPI_STATUS_IGNORE));
+        AVI_MPI(MPI_Sendrecv(out, to < 0 ? 0 : count, MPI_BYTE, target, TAG_SHIFT, in, from < 0 ? 0 : count, MPI_BYTE,
+                             source, TAG_SHIFT, comm->mpi, MPI_STATUS_IGNORE));
     }
     return AVI_OK;
 }

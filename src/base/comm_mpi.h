@@ -7,7 +7,7 @@
 #include <mpi.h>
 
 struct avi_comm {
-    MPI_Comm mpi;  /* owned; its error handler ends the job with a message */
+    MPI_Comm mpi; /* owned; its error handler ends the job with a message */
     int rank, size;
     size_t cut;    /* most bytes of one message: 1 GiB */
     size_t counts; /* most values of one reduction: INT_MAX */

@@ -4,15 +4,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* The one mutable state of this floor that is not in an object: a failure may come from where no object exists yet, so its
- * text belongs to the thread. */
+/* The one mutable state of this floor that is not in an object: a failure may come from where no object exists yet, so
+ * its text belongs to the thread. */
 static _Thread_local char error_text[8192];
 
 const char *avi_status_text(avi_status status)
 {
     switch (status) {
 #define AVI_STATUS_CASE(name, code, text)                                                                              \
-    case AVI_##name: return text;
+    case AVI_##name:                                                                                                   \
+        return text;
         AVI_STATUS_LIST(AVI_STATUS_CASE)
 #undef AVI_STATUS_CASE
     }
@@ -32,7 +33,8 @@ avi_status avi_fail(avi_status status, const char *format, ...)
 
 avi_status avi_fail_memory(size_t bytes, const char *purpose)
 {
-    return avi_fail(AVI_ERR_INTERNAL, "out of memory: %zu bytes for %s could not be had; use more nodes, or a smaller tile or batch",
+    return avi_fail(AVI_ERR_INTERNAL,
+                    "out of memory: %zu bytes for %s could not be had; use more nodes, or a smaller tile or batch",
                     bytes, purpose);
 }
 

@@ -103,7 +103,7 @@ static void destroying_nothing_is_fine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pieces_are_aligned_and_apart), cmocka_unit_test(after_a_reset_it_is_one_block),
+        cmocka_unit_test(pieces_are_aligned_and_apart),  cmocka_unit_test(after_a_reset_it_is_one_block),
         cmocka_unit_test(the_peak_is_the_largest_round), cmocka_unit_test(too_much_is_refused_and_the_rest_goes_on),
         cmocka_unit_test(destroying_nothing_is_fine),
     };

@@ -17,7 +17,7 @@ static avi_comm *world;
 static int P, self;
 
 /* Uncut messages, then messages cut so small that everything needs many. */
-static const size_t limits[][2] = { { (size_t)1 << 30, 2147483647 }, { 24, 3 }, { 1, 1 } };
+static const size_t limits[][2] = {{(size_t)1 << 30, 2147483647}, {24, 3}, {1, 1}};
 enum { LIMITS = 3 };
 
 static void limit(int i) { avi_comm_limit(world, limits[i][0], limits[i][1]); }
@@ -234,8 +234,11 @@ static void one_rank_fails(void **state)
         avi_status status = self == bad ? avi_fail(AVI_ERR_DATA, "row %d is short", bad) : AVI_OK;
         status = avi_agree(world, status);
         char expected[512];
-        if (P == 1) (void)snprintf(expected, sizeof expected, "row 0 is short");
-        else (void)snprintf(expected, sizeof expected, "row %d is short [rank %d of %d, host %s]", bad, bad, P, avi_comm_host());
+        if (P == 1)
+            (void)snprintf(expected, sizeof expected, "row 0 is short");
+        else
+            (void)snprintf(expected, sizeof expected, "row %d is short [rank %d of %d, host %s]", bad, bad, P,
+                           avi_comm_host());
         assert_int_equal(status, AVI_ERR_DATA);
         assert_string_equal(avi_error_text(), expected);
         /* Agreeing again on the same failure adds nothing. */
@@ -313,17 +316,25 @@ int main(int argc, char **argv)
     P = avi_comm_size(world);
     if (argc > 1 && strcmp(argv[1], "fatal") == 0) return make_error();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(facts, restore), cmocka_unit_test_setup(starting_twice_is_refused, restore),
-        cmocka_unit_test_setup(sums, restore), cmocka_unit_test_setup(maxima, restore),
-        cmocka_unit_test_setup(sums_below, restore), cmocka_unit_test_setup(broadcasts, restore),
-        cmocka_unit_test_setup(gathers, restore), cmocka_unit_test_setup(exchanges, restore),
-        cmocka_unit_test_setup(shifts_end_at_the_ends, restore), cmocka_unit_test_setup(splits, restore),
-        cmocka_unit_test_setup(agreeing_that_all_is_well, restore), cmocka_unit_test_setup(one_rank_fails, restore),
-        cmocka_unit_test_setup(all_ranks_fail_alike, restore), cmocka_unit_test_setup(ranks_fail_differently, restore),
+        cmocka_unit_test_setup(facts, restore),
+        cmocka_unit_test_setup(starting_twice_is_refused, restore),
+        cmocka_unit_test_setup(sums, restore),
+        cmocka_unit_test_setup(maxima, restore),
+        cmocka_unit_test_setup(sums_below, restore),
+        cmocka_unit_test_setup(broadcasts, restore),
+        cmocka_unit_test_setup(gathers, restore),
+        cmocka_unit_test_setup(exchanges, restore),
+        cmocka_unit_test_setup(shifts_end_at_the_ends, restore),
+        cmocka_unit_test_setup(splits, restore),
+        cmocka_unit_test_setup(agreeing_that_all_is_well, restore),
+        cmocka_unit_test_setup(one_rank_fails, restore),
+        cmocka_unit_test_setup(all_ranks_fail_alike, restore),
+        cmocka_unit_test_setup(ranks_fail_differently, restore),
         cmocka_unit_test_setup(a_rank_fails_without_words_or_with_too_many, restore),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    const avi_status registered[] = { avi_comm_at_finish(first_hook), avi_comm_at_finish(second_hook), avi_comm_at_finish(first_hook) };
+    const avi_status registered[] = {avi_comm_at_finish(first_hook), avi_comm_at_finish(second_hook),
+                                     avi_comm_at_finish(first_hook)};
     for (int i = 0; i < 3; i++) failed += registered[i] != AVI_OK;
     avi_comm_finish(&world);
     if (strcmp(trail, "ba") != 0 || world) {
