@@ -2,6 +2,7 @@
  * One counter (row, block) gives columns 4 block .. 4 block + 3. Panels are filled row by row, whatever the shape asked for, so that
  * many rows of one column run as fast as one row of many; a panel is always computed whole, by the same code. */
 #include "avi/rng.h"
+#include "base/philox.h"
 #include "base/vmath.h"
 
 enum { PANEL = 64 };
@@ -9,28 +10,6 @@ enum { PANEL = 64 };
 typedef struct panel {
     uint32_t w[4][PANEL]; /* counters, then random words */
 } panel;
-
-/* ---- words --------------------------------------------------------------------------------------------------------- */
-
-static void philox(panel *restrict p, const uint32_t key[2])
-{
-    for (int i = 0; i < PANEL; i++) {
-        uint32_t a = p->w[0][i], b = p->w[1][i], c = p->w[2][i], d = p->w[3][i], k0 = key[0], k1 = key[1];
-        for (int r = 0; r < 10; r++) {
-            uint64_t m0 = (uint64_t)a * 0xD2511F53u, m1 = (uint64_t)c * 0xCD9E8D57u;
-            a = (uint32_t)(m1 >> 32) ^ b ^ k0;
-            c = (uint32_t)(m0 >> 32) ^ d ^ k1;
-            b = (uint32_t)m1;
-            d = (uint32_t)m0;
-            k0 += 0x9E3779B9u;
-            k1 += 0xBB67AE85u;
-        }
-        p->w[0][i] = a;
-        p->w[1][i] = b;
-        p->w[2][i] = c;
-        p->w[3][i] = d;
-    }
-}
 
 /* ---- Box-Muller ---------------------------------------------------------------------------------------------------- */
 
@@ -59,8 +38,10 @@ static inline void angle(uint32_t w, real *cosine, real *sine)
     *sine = vm_from_bits(vm_to_bits(y) ^ (vm_bits)(quarter & 2) << top);
 }
 
-static void box_muller(const uint32_t *restrict w0, const uint32_t *restrict w1, real *restrict z0, real *restrict z1)
+/* Columns 2 pair and 2 pair + 1 of every counter. */
+static void pair_of_columns(const panel *p, int pair, real *restrict z0, real *restrict z1)
 {
+    const uint32_t *w0 = p->w[2 * pair], *w1 = p->w[2 * pair + 1];
     for (int i = 0; i < PANEL; i++) {
         real c, s, r = radius(w0[i]);
         angle(w1[i], &c, &s);
@@ -69,7 +50,48 @@ static void box_muller(const uint32_t *restrict w0, const uint32_t *restrict w1,
     }
 }
 
-/* ---- panels over a range ------------------------------------------------------------------------------------------- */
+/* All four columns of every counter: z is (PANEL, 4). */
+static void four_columns(const panel *p, real *restrict z)
+{
+    for (int i = 0; i < PANEL; i++) {
+        real c0, s0, c1, s1, r0 = radius(p->w[0][i]), r1 = radius(p->w[2][i]);
+        angle(p->w[1][i], &c0, &s0);
+        angle(p->w[3][i], &c1, &s1);
+        z[4 * i] = r0 * c0;
+        z[4 * i + 1] = r0 * s0;
+        z[4 * i + 2] = r1 * c1;
+        z[4 * i + 3] = r1 * s1;
+    }
+}
+
+/* ---- one block wide: panels run down the rows ---------------------------------------------------------------------- */
+
+static void narrow(avi_stream s, uint64_t first_row, int64_t rows, uint32_t block, int first, int end, real *out)
+{
+    const int cols = end - first;
+    for (int64_t done = 0; done < rows; done += PANEL, out += (int64_t)PANEL * cols) {
+        panel p;
+        for (uint32_t i = 0; i < PANEL; i++) {
+            uint64_t row = first_row + (uint64_t)done + i;
+            p.w[0][i] = (uint32_t)row;
+            p.w[1][i] = ((uint32_t)(row >> 32) << 24) ^ block;
+            p.w[2][i] = (uint32_t)s.step;
+            p.w[3][i] = (uint32_t)(s.step >> 32);
+        }
+        philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.key);
+        real z[4][PANEL];
+        if (first < 2)
+            pair_of_columns(&p, 0, z[0], z[1]);
+        if (end > 2)
+            pair_of_columns(&p, 1, z[2], z[3]);
+        int count = rows - done < PANEL ? (int)(rows - done) : PANEL;
+        for (int j = 0; j < cols; j++)
+            for (int i = 0; i < count; i++)
+                out[i * cols + j] = z[first + j][i];
+    }
+}
+
+/* ---- several blocks wide: panels run along the rows ---------------------------------------------------------------- */
 
 typedef struct cursor { /* next (row, block) of a range, row by row */
     uint64_t row;
@@ -78,20 +100,44 @@ typedef struct cursor { /* next (row, block) of a range, row by row */
 
 static inline void advance(cursor *c)
 {
-    if (c->block++ == c->last_block) {
-        c->block = c->first_block;
-        c->row++;
-    }
+    int last = c->block == c->last_block;
+    c->block = last ? c->first_block : c->block + 1;
+    c->row += (uint64_t)last;
 }
 
-static void counters(panel *p, cursor c, uint64_t step)
+static void counters(panel *p, cursor *c, uint64_t step)
 {
-    for (int i = 0; i < PANEL; i++, advance(&c)) {
-        p->w[0][i] = (uint32_t)c.row;
-        p->w[1][i] = ((uint32_t)(c.row >> 32) << 24) ^ c.block;
+    cursor next = *c;
+    for (int i = 0; i < PANEL; i++, advance(&next)) {
+        p->w[0][i] = (uint32_t)next.row;
+        p->w[1][i] = ((uint32_t)(next.row >> 32) << 24) ^ next.block;
+    }
+    for (int i = 0; i < PANEL; i++) {
         p->w[2][i] = (uint32_t)step;
         p->w[3][i] = (uint32_t)(step >> 32);
     }
+    *c = next;
+}
+
+/* The next `count` counters' values go to `out`, the place of the next value; clipped to columns [first_col, end_col). Returns the
+ * place after. */
+static real *place(const real *z, int count, cursor c, int64_t first_col, int64_t end_col, real *out)
+{
+    if (first_col % 4 == 0 && end_col % 4 == 0) {
+        memcpy(out, z, (size_t)count * 4 * sizeof *z);
+        return out + 4 * count;
+    }
+    for (int i = 0; i < count; i++, advance(&c)) {
+        int64_t col = (int64_t)c.block * 4;
+        int64_t from = col < first_col ? first_col - col : 0, to = col + 4 > end_col ? end_col - col : 4;
+        if (to - from == 4)
+            memcpy(out, z + 4 * i, 4 * sizeof *z);
+        else
+            for (int64_t j = from; j < to; j++)
+                out[j - from] = z[4 * i + j];
+        out += to - from;
+    }
+    return out;
 }
 
 void AVI_R(avi_normal)(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, real *out)
@@ -100,22 +146,19 @@ void AVI_R(avi_normal)(avi_stream s, uint64_t first_row, int64_t rows, int64_t f
         return;
     const int64_t end_col = first_col + cols;
     cursor c = { first_row, (uint32_t)(first_col / 4), (uint32_t)(first_col / 4), (uint32_t)((end_col - 1) / 4) };
-    int64_t left = rows * (c.last_block - c.first_block + 1);
-    while (left > 0) {
+    if (c.first_block == c.last_block) {
+        int first = (int)(first_col % 4);
+        narrow(s, first_row, rows, c.block, first, first + (int)cols, out);
+        return;
+    }
+    int64_t left = rows * ((int64_t)c.last_block - c.first_block + 1);
+    for (; left > 0; left -= PANEL) {
         panel p;
-        real z[4][PANEL];
-        counters(&p, c, s.step);
-        philox(&p, s.key);
-        box_muller(p.w[0], p.w[1], z[0], z[1]);
-        box_muller(p.w[2], p.w[3], z[2], z[3]);
-        int count = left < PANEL ? (int)left : PANEL;
-        for (int i = 0; i < count; i++, advance(&c)) {
-            int64_t col = (int64_t)c.block * 4;
-            real *row = out + (int64_t)(c.row - first_row) * cols - first_col;
-            for (int j = 0; j < 4; j++)
-                if (col + j >= first_col && col + j < end_col)
-                    row[col + j] = z[j][i];
-        }
-        left -= count;
+        real z[4 * PANEL];
+        const cursor here = c;
+        counters(&p, &c, s.step);
+        philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.key);
+        four_columns(&p, z);
+        out = place(z, left < PANEL ? (int)left : PANEL, here, first_col, end_col, out);
     }
 }

@@ -106,36 +106,19 @@ static inline real vm_exp_reduced(real x, vm_bits *n)
     return vm_fma(p * r, r, r);
 }
 
+/* The exponent is added to the bits of 1 + p: no product, so no slow denormals on the way. Results below the normal range are 0. */
 static inline real vm_exp(real x)
 {
 #if AVI_SINGLE
-    const real low = -105.0f, high = 89.0f;
+    const real low = -87.3365447f, high = 88.7228394f; /* logarithms of FLT_MIN and FLT_MAX */
 #else
-    const real low = -746.0, high = 710.0;
+    const real low = -708.39641853226410622, high = 709.78271289338397310;
 #endif
-    x = x < low ? low : x;
-    x = x > high ? high : x;
     vm_bits n;
     real p = vm_exp_reduced(x, &n);
-    /* 2^n in two factors: neither overflows, and a denormal result is rounded once */
-    vm_bits half = ((n + 4096) >> 1) - 2048;
-    return (R(1.0) + p) * vm_pow2(half) * vm_pow2(n - half);
-}
-
-/* exp(x) for x <= 0 above the underflow: results below the normal range become 0. */
-static inline real vm_exp_negative(real x)
-{
-#if AVI_SINGLE
-    const real low = -87.0f;
-#else
-    const real low = -708.0;
-#endif
-    real inside = x < low ? low : x;
-    vm_bits n;
-    real p = vm_exp_reduced(inside, &n);
-    real scale = vm_pow2(n);
-    real y = vm_fma(scale, p, scale);
-    return x < low ? R(0.0) : y;
+    real y = vm_from_bits(vm_to_bits(R(1.0) + p) + (n << VM_MANTISSA));
+    y = x < low ? R(0.0) : y;
+    return x <= high ? y : x + (real)INFINITY; /* inf, or the NaN */
 }
 
 /* ---- log ----------------------------------------------------------------------------------------------------------- */
@@ -182,21 +165,23 @@ static inline real vm_log(real x)
 /* log(1 + u) for u in [0, 1], to full relative accuracy. */
 static inline real vm_log1p_unit(real u)
 {
-    int upper = u > R(0.41421356237309504880);
-    return vm_log_sum(upper ? R(1.0) : R(0.0), upper ? R(0.5) * (u - R(1.0)) : u);
+    int upper = u > R(0.41421356237309504880), tiny = u < R(0.25) * R_EPS;
+    real f = upper ? R(0.5) * (u - R(1.0)) : u;
+    real y = vm_log_sum(upper ? R(1.0) : R(0.0), tiny ? R(0.0) : f); /* the squares of tiny numbers would be slow denormals */
+    return tiny ? u : y;
 }
 
 /* ---- functions of exp ---------------------------------------------------------------------------------------------- */
 
 static inline real vm_softplus(real x)
 {
-    real y = vm_log1p_unit(vm_exp_negative(-vm_abs(x)));
+    real y = vm_log1p_unit(vm_exp(-vm_abs(x)));
     return (x < R(0.0) ? R(0.0) : x) + y;
 }
 
 static inline real vm_sigmoid(real x)
 {
-    real e = vm_exp_negative(-vm_abs(x));
+    real e = vm_exp(-vm_abs(x));
     return (x < R(0.0) ? e : R(1.0)) / (R(1.0) + e);
 }
 
