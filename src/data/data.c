@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- reading: each piece is checked and counted into the checksum before it leaves this rank ---------------------------- */
+/* ---- reading: each piece is checked and counted into the checksum before it leaves this rank ---- */
 
 typedef struct reader {
     avi_source *source;
@@ -14,7 +14,8 @@ typedef struct reader {
     uint64_t checksum; /* of the rows read here */
 } reader;
 
-/* FNV-1a over 64-bit words (the last one padded with zeros), mixed with the row's number, so that rows may be summed in any order. */
+/* FNV-1a over 64-bit words (the last one padded with zeros), mixed with the row's number, so that rows may be summed in
+ * any order. */
 static uint64_t row_checksum(const unsigned char *row, size_t bytes, uint64_t given)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -42,20 +43,20 @@ static avi_status read_piece(void *context, int64_t first, int64_t count, const 
     AVI_TRY(r->source->ops->read(r->source, first, count, r->rows));
     const int64_t bad = first_bad(shape->type, r->rows, count * shape->width);
     if (bad >= 0) {
-        const double value = shape->type == AVI_F32 ? (double)((const float *)r->rows)[bad] : ((const double *)r->rows)[bad];
-        return avi_fail(AVI_ERR_DATA, "%s: row %lld, column %lld (both from 0) is %s; every value must be finite", r->source->label,
-                        (long long)(first + bad / shape->width), (long long)(bad % shape->width), isnan(value) ? "NaN" : "infinite");
+        const double value =
+            shape->type == AVI_F32 ? (double)((const float *)r->rows)[bad] : ((const double *)r->rows)[bad];
+        return avi_fail(AVI_ERR_DATA, "%s: row %lld, column %lld (both from 0) is %s; every value must be finite",
+                        r->source->label, (long long)(first + bad / shape->width), (long long)(bad % shape->width),
+                        isnan(value) ? "NaN" : "infinite");
     }
     for (int64_t i = 0; i < count; i++)
-        r->checksum += row_checksum((const unsigned char *)r->rows + (size_t)i * r->row_bytes, r->row_bytes, (uint64_t)(first + i));
+        r->checksum += row_checksum((const unsigned char *)r->rows + (size_t)i * r->row_bytes, r->row_bytes,
+                                    (uint64_t)(first + i));
     *rows = r->rows;
     return AVI_OK;
 }
 
-static int64_t number_position(const void *p, int64_t given)
-{
-    return avi_partition_position(p, given);
-}
+static int64_t number_position(const void *p, int64_t given) { return avi_partition_position(p, given); }
 
 /* Fills the three layouts, each (ranks + 1): who reads, who owns, both over every row of the data. */
 static void fill_layouts(const avi_data *d, const avi_source *source, int ranks, int64_t *readers, int64_t *owners)
@@ -73,12 +74,18 @@ static void fill_layouts(const avi_data *d, const avi_source *source, int ranks,
 }
 
 /* Reads all rows once and puts each where its owner holds it: `owned` are this rank's rows of `owners`. */
-static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, const int64_t *readers, const int64_t *owners, void *owned)
+static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, const int64_t *readers,
+                            const int64_t *owners, void *owned)
 {
     reader r = {.source = source, .row_bytes = (size_t)d->shape.width * avi_dtype_size(d->shape.type)};
-    const avi_move move = {.comm = comm, .row_bytes = r.row_bytes, .from = readers, .to = owners,
-                           .number = d->partition.shuffled ? number_position : NULL, .number_context = &d->partition,
-                           .piece = read_piece, .piece_context = &r};
+    const avi_move move = {.comm = comm,
+                           .row_bytes = r.row_bytes,
+                           .from = readers,
+                           .to = owners,
+                           .number = d->partition.shuffled ? number_position : NULL,
+                           .number_context = &d->partition,
+                           .piece = read_piece,
+                           .piece_context = &r};
     const size_t bytes = (size_t)avi_move_piece_rows(&move) * r.row_bytes;
     r.rows = malloc(bytes);
     avi_status status = avi_agree(comm, r.rows ? AVI_OK : avi_fail_memory(bytes, "a piece of the data as read"));
@@ -92,7 +99,7 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
     return AVI_OK;
 }
 
-/* ---- halo rows: everyone knows from the layout what everyone needs, so nothing is asked for ------------------------------- */
+/* ---- halo rows: everyone knows from the layout what everyone needs, so nothing is asked for ---- */
 
 typedef struct run {
     int64_t first, end; /* positions */
@@ -108,18 +115,22 @@ static run cut(run a, run b)
 /* Rows before (side 0) or after (side 1) the own rows of a rank that it holds too. */
 static run halo_of(const avi_data *d, int rank, int side, int halo)
 {
-    const int64_t first = avi_partition_first_row(&d->partition, rank), end = avi_partition_first_row(&d->partition, rank + 1);
+    const int64_t first = avi_partition_first_row(&d->partition, rank),
+                  end = avi_partition_first_row(&d->partition, rank + 1);
     if (first == end) return (run){first, first};
     const run all = {0, d->shape.rows};
     return cut(side == 0 ? (run){first - halo, first} : (run){end, end + halo + d->lookahead}, all);
 }
 
-/* One side of all ranks. `values` begins at position `held`; rows that several neighbours own come from each of them. */
-static avi_status fetch_side(const avi_data *d, avi_comm *comm, const int64_t *owners, int side, int halo, int64_t held, int64_t *counts)
+/* One side of all ranks. `values` begins at position `held`; rows that several neighbours own come from each of them.
+ */
+static avi_status fetch_side(const avi_data *d, avi_comm *comm, const int64_t *owners, int side, int halo, int64_t held,
+                             int64_t *counts)
 {
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
     const int64_t row = d->shape.width * (int64_t)avi_dtype_size(d->shape.type);
-    int64_t *send_bytes = counts, *send_at = counts + ranks, *recv_bytes = counts + (ptrdiff_t)2 * ranks, *recv_at = counts + (ptrdiff_t)3 * ranks;
+    int64_t *send_bytes = counts, *send_at = counts + ranks, *recv_bytes = counts + (ptrdiff_t)2 * ranks,
+            *recv_at = counts + (ptrdiff_t)3 * ranks;
     const run own = {owners[rank], owners[rank + 1]}, need = halo_of(d, rank, side, halo);
     for (int r = 0; r < ranks; r++) {
         const run theirs = {owners[r], owners[r + 1]};
@@ -133,23 +144,29 @@ static avi_status fetch_side(const avi_data *d, avi_comm *comm, const int64_t *o
     return avi_comm_exchange(comm, d->values, send_bytes, send_at, d->values, recv_bytes, recv_at);
 }
 
-/* ---- load ------------------------------------------------------------------------------------------------------------------ */
+/* ---- load ---- */
 
-static avi_status check_arguments(const avi_source *source, avi_comm *comm, const avi_partition *p, int lookahead, int halo)
+static avi_status check_arguments(const avi_source *source, avi_comm *comm, const avi_partition *p, int lookahead,
+                                  int halo)
 {
-    if (p->ranks != avi_comm_size(comm) || p->rows != source->shape.rows - lookahead || lookahead < 0 || lookahead > 1 || halo < 0)
-        return avi_fail(AVI_ERR_INTERNAL, "loading %lld rows with lookahead %d, halo %d into a partition of %lld rows on %d ranks",
+    if (p->ranks != avi_comm_size(comm) || p->rows != source->shape.rows - lookahead || lookahead < 0 ||
+        lookahead > 1 || halo < 0)
+        return avi_fail(AVI_ERR_INTERNAL,
+                        "loading %lld rows with lookahead %d, halo %d into a partition of %lld rows on %d ranks",
                         (long long)source->shape.rows, lookahead, halo, (long long)p->rows, p->ranks);
     if (p->shuffled && (lookahead > 0 || halo > 0))
-        return avi_fail(AVI_ERR_INTERNAL, "rows that have neighbours cannot be shuffled (lookahead %d, halo %d)", lookahead, halo);
+        return avi_fail(AVI_ERR_INTERNAL, "rows that have neighbours cannot be shuffled (lookahead %d, halo %d)",
+                        lookahead, halo);
     return AVI_OK;
 }
 
 /* Memory for own and halo rows and for the arrays of ranks; says how much was asked for when there is too little. */
 static avi_status allocate(avi_data *d, int ranks, int64_t **arrays)
 {
-    const int64_t row = d->shape.width * (int64_t)avi_dtype_size(d->shape.type), rows = d->halo_left + d->count + d->halo_right;
-    if (rows > INT64_MAX / 2 / row) return avi_fail(AVI_ERR_INTERNAL, "%lld rows of %lld bytes fit no memory", (long long)rows, (long long)row);
+    const int64_t row = d->shape.width * (int64_t)avi_dtype_size(d->shape.type),
+                  rows = d->halo_left + d->count + d->halo_right;
+    if (rows > INT64_MAX / 2 / row)
+        return avi_fail(AVI_ERR_INTERNAL, "%lld rows of %lld bytes fit no memory", (long long)rows, (long long)row);
     d->values = malloc(rows > 0 ? (size_t)(rows * row) : 1);
     if (!d->values) return avi_fail_memory((size_t)(rows * row), "the rows of this rank");
     const size_t bytes = 6 * ((size_t)ranks + 1) * sizeof(int64_t);
@@ -174,11 +191,13 @@ static avi_status fill(avi_data *d, avi_source *source, avi_comm *comm, int halo
     return status;
 }
 
-avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition *partition, int lookahead, int halo, avi_data **data)
+avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition *partition, int lookahead, int halo,
+                         avi_data **data)
 {
     *data = NULL;
     avi_data *d = calloc(1, sizeof *d);
-    avi_status status = d ? check_arguments(source, comm, partition, lookahead, halo) : avi_fail_memory(sizeof *d, "the data");
+    avi_status status =
+        d ? check_arguments(source, comm, partition, lookahead, halo) : avi_fail_memory(sizeof *d, "the data");
     status = avi_agree(comm, status);
     if (status == AVI_OK) {
         const int rank = avi_comm_rank(comm);
@@ -208,5 +227,6 @@ void avi_data_destroy(avi_data **data)
 
 int64_t avi_data_bytes(const avi_data *data)
 {
-    return (data->halo_left + data->count + data->halo_right) * data->shape.width * (int64_t)avi_dtype_size(data->shape.type);
+    return (data->halo_left + data->count + data->halo_right) * data->shape.width *
+           (int64_t)avi_dtype_size(data->shape.type);
 }

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A glyph is a few strokes; a stroke is a smooth curve (Catmull-Rom) through its points, given in percent of the em box:
- * x to the right, y down, 0 .. 100. Two strokes that share a point meet in a corner there. */
+/* A glyph is a few strokes; a stroke is a smooth curve (Catmull-Rom) through its points, given in percent of the em
+ * box: x to the right, y down, 0 .. 100. Two strokes that share a point meet in a corner there. */
 enum { POINTS = 14, STROKES = 3, STROKE_POINTS = 14, PIECES = 5 };
 
 typedef struct glyph {
@@ -17,6 +17,7 @@ typedef struct glyph {
     } stroke[STROKES];
 } glyph;
 
+/* clang-format off */
 static const glyph glyphs[AVI_GLYPH_CLASSES] = {
     /* 0: a closed loop that overlaps a little, as a pen does */
     {9, {{56, 3}, {25, 15}, {14, 48}, {24, 84}, {50, 98}, {76, 84}, {87, 50}, {77, 17}, {48, 4}}, 1, {{9, {0, 1, 2, 3, 4, 5, 6, 7, 8}}}},
@@ -42,6 +43,7 @@ static const glyph glyphs[AVI_GLYPH_CLASSES] = {
     {10, {{77, 22}, {54, 3}, {27, 14}, {20, 35}, {38, 52}, {63, 45}, {77, 22}, {76, 44}, {70, 72}, {60, 98}}, 2,
      {{7, {0, 1, 2, 3, 4, 5, 6}}, {4, {6, 7, 8, 9}}}},
 };
+/* clang-format on */
 
 /* How one drawing differs from the glyph. Lengths in pixels. */
 typedef struct hand {
@@ -66,14 +68,16 @@ static uint32_t next_word(words *w)
     return w->word[w->used++];
 }
 
-/* In (-1, 1), densest at 0: the difference of the two halves of a word, a triangular density of standard deviation 0.41. */
+/* In (-1, 1), densest at 0: the difference of the two halves of a word, a triangular density of standard deviation
+ * 0.41. */
 static float next_bump(words *w)
 {
     const uint32_t v = next_word(w);
     return ((float)(v & 0xffffu) - (float)(v >> 16)) * (1.0f / 65536.0f);
 }
 
-/* Where the em box goes: turned, slanted, stretched and moved, differently for each row; then every point trembles by itself. */
+/* Where the em box goes: turned, slanted, stretched and moved, differently for each row; then every point trembles by
+ * itself. */
 static void draw_hand(words *w, const glyph *g, hand *h)
 {
     const float middle = 0.5f * (AVI_GLYPH_SIDE - 1);
@@ -93,8 +97,8 @@ static void draw_hand(words *w, const glyph *g, hand *h)
     }
 }
 
-/* Lowers near[] (squared distance of each pixel to the ink's middle line) by a straight piece from a to b. Only pixels that
- * the line can reach are looked at. */
+/* Lowers near[] (squared distance of each pixel to the ink's middle line) by a straight piece from a to b. Only pixels
+ * that the line can reach are looked at. */
 static void draw_piece(const float *a, const float *b, float reach, float *near)
 {
     const float last = AVI_GLYPH_SIDE - 1;
@@ -127,11 +131,13 @@ static void draw_stroke(const hand *h, const signed char *point, int count, floa
 {
     for (int i = 0; i + 1 < count; i++) {
         const float *p1 = h->point[(int)point[i]], *p2 = h->point[(int)point[i + 1]];
-        const float *p0 = i > 0 ? h->point[(int)point[i - 1]] : p1, *p3 = i + 2 < count ? h->point[(int)point[i + 2]] : p2;
+        const float *p0 = i > 0 ? h->point[(int)point[i - 1]] : p1,
+                    *p3 = i + 2 < count ? h->point[(int)point[i + 2]] : p2;
         float from[2] = {p1[0], p1[1]};
         for (int k = 1; k <= PIECES; k++) {
             const float t = (float)k / (float)PIECES;
-            const float to[2] = {catmull_rom(p0[0], p1[0], p2[0], p3[0], t), catmull_rom(p0[1], p1[1], p2[1], p3[1], t)};
+            const float to[2] = {catmull_rom(p0[0], p1[0], p2[0], p3[0], t),
+                                 catmull_rom(p0[1], p1[1], p2[1], p3[1], t)};
             draw_piece(from, to, reach, near);
             memcpy(from, to, sizeof from);
         }

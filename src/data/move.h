@@ -4,15 +4,16 @@
 
 #include "avi/partition.h"
 
-/* A layout is an array first[ranks + 1]: rank r holds the rows [first[r], first[r + 1]) of one numbering. Runs may be empty. */
+/* A layout is an array first[ranks + 1]: rank r holds the rows [first[r], first[r + 1]) of one numbering. Runs may be
+ * empty. */
 typedef struct avi_move {
     avi_comm *comm;
     size_t row_bytes;
     const int64_t *from, *to;                            /* the two layouts, borrowed; the same on all ranks */
     int64_t (*number)(const void *context, int64_t row); /* number in `from` -> number in `to`; NULL: the same */
     const void *number_context;
-    /* The rows [first, first + count) of `from`, which this rank holds, asked for once each in ascending order. The rows
-     * must stay valid until the next call. Not collective. */
+    /* The rows [first, first + count) of `from`, which this rank holds, asked for once each in ascending order. The
+     * rows must stay valid until the next call. Not collective. */
     avi_status (*piece)(void *context, int64_t first, int64_t count, const void **rows);
     void *piece_context;
 } avi_move;
@@ -20,8 +21,8 @@ typedef struct avi_move {
 /* Most rows that piece() is asked for at a time. Not collective. */
 int64_t avi_move_piece_rows(const avi_move *move);
 
-/* Collective. `into` is this rank's rows of `to`, in order. Extra memory about 3 pieces, each at most 16 MiB (or one row).
- * Errors: what piece() returns, INTERNAL (memory); the same on all ranks. */
+/* Collective. `into` is this rank's rows of `to`, in order. Extra memory about 3 pieces, each at most 16 MiB (or one
+ * row). Errors: what piece() returns, INTERNAL (memory); the same on all ranks. */
 avi_status avi_move_rows(const avi_move *move, void *into);
 
 /* The layouts of a partition; first has ranks + 1 numbers. Not collective. */

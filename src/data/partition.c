@@ -15,31 +15,30 @@ static int64_t share_of(int64_t whole, int64_t parts, int64_t item)
     return (int64_t)((((wide)item + 1) * parts - 1) / whole);
 }
 
-static int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
+static int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 
-avi_status avi_partition_make(int64_t rows, int64_t tile, int64_t lanes, int ranks, uint64_t seed, bool shuffled, avi_partition *out)
+avi_status avi_partition_make(int64_t rows, int64_t tile, int64_t lanes, int ranks, uint64_t seed, bool shuffled,
+                              avi_partition *out)
 {
     if (rows < 1 || tile < 1 || lanes < 1 || ranks < 1)
-        return avi_fail(AVI_ERR_INTERNAL, "partition of %lld rows, tile %lld, %lld lanes, %d ranks: each must be at least 1",
+        return avi_fail(AVI_ERR_INTERNAL,
+                        "partition of %lld rows, tile %lld, %lld lanes, %d ranks: each must be at least 1",
                         (long long)rows, (long long)tile, (long long)lanes, ranks);
     const int64_t tiles = (rows - 1) / tile + 1;
-    *out = (avi_partition){.rows = rows, .tile = tile, .tiles = tiles, .lanes = min_i64(lanes, tiles), .ranks = ranks, .seed = seed, .shuffled = shuffled};
+    *out = (avi_partition){.rows = rows,
+                           .tile = tile,
+                           .tiles = tiles,
+                           .lanes = min_i64(lanes, tiles),
+                           .ranks = ranks,
+                           .seed = seed,
+                           .shuffled = shuffled};
     if (shuffled) out->permutation = avi_permutation_make(seed, AVI_DRAW_SHUFFLE, 0, (uint64_t)rows);
     return AVI_OK;
 }
 
-int64_t avi_partition_first_lane(const avi_partition *p, int rank)
-{
-    return share_first(p->lanes, p->ranks, rank);
-}
+int64_t avi_partition_first_lane(const avi_partition *p, int rank) { return share_first(p->lanes, p->ranks, rank); }
 
-int64_t avi_partition_first_tile(const avi_partition *p, int64_t lane)
-{
-    return share_first(p->tiles, p->lanes, lane);
-}
+int64_t avi_partition_first_tile(const avi_partition *p, int64_t lane) { return share_first(p->tiles, p->lanes, lane); }
 
 int64_t avi_partition_first_row(const avi_partition *p, int rank)
 {
@@ -73,10 +72,7 @@ int64_t avi_partition_position(const avi_partition *p, int64_t given)
     return p->shuffled ? (int64_t)avi_permute_inverse(&p->permutation, (uint64_t)given) : given;
 }
 
-int64_t avi_partition_epoch_steps(const avi_partition *p)
-{
-    return (p->tiles - 1) / p->lanes + 1;
-}
+int64_t avi_partition_epoch_steps(const avi_partition *p) { return (p->tiles - 1) / p->lanes + 1; }
 
 int64_t avi_partition_step_tile(const avi_partition *p, int64_t lane, int64_t epoch, int64_t index)
 {
@@ -89,7 +85,4 @@ int64_t avi_partition_step_tile(const avi_partition *p, int64_t lane, int64_t ep
     return first + (int64_t)avi_permute(&order, (uint64_t)index);
 }
 
-int64_t avi_slab_first(int64_t rows, int ranks, int rank)
-{
-    return share_first(rows, ranks, rank);
-}
+int64_t avi_slab_first(int64_t rows, int ranks, int rank) { return share_first(rows, ranks, rank); }

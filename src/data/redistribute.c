@@ -5,12 +5,12 @@
 
 enum { PIECE_BYTES = 16 << 20 };
 
-/* The buffers of one rank. A row travels with its number in the target layout: `number` and `rows` are filled in order of rank,
- * so that a message is a run of each, and they go in two exchanges. */
+/* The buffers of one rank. A row travels with its number in the target layout: `number` and `rows` are filled in order
+ * of rank, so that a message is a run of each, and they go in two exchanges. */
 typedef struct mover {
     const avi_move *move;
     int ranks, rank;
-    int64_t most;                     /* rows of a piece */
+    int64_t most; /* rows of a piece */
     int64_t *send_number, *recv_number;
     unsigned char *send_rows, *recv_rows;
     int64_t recv_most;                /* rows that the receive buffers hold */
@@ -45,8 +45,8 @@ static int layout_rank(const int64_t *first, int ranks, int64_t row)
     return low;
 }
 
-/* How many ranks may send to one receiver at once: its run of `to` divided by the shortest run of `from`, first and last left
- * out because they may be cut short. A shuffled move spreads more evenly than that. */
+/* How many ranks may send to one receiver at once: its run of `to` divided by the shortest run of `from`, first and
+ * last left out because they may be cut short. A shuffled move spreads more evenly than that. */
 static int64_t senders_at_most(const avi_move *move, int ranks)
 {
     int64_t longest = 1, shortest = INT64_MAX, runs = 0, last = 0;
@@ -91,8 +91,9 @@ static avi_status mover_prepare(mover *m, const avi_move *move)
     m->destination = malloc((size_t)most * sizeof *m->destination);
     m->counts = calloc((size_t)ranks * 8, sizeof *m->counts);
     if (!m->send_number || !m->send_rows || !m->destination || !m->counts)
-        return avi_fail_memory((size_t)most * (move->row_bytes + sizeof(int64_t)), "a piece of rows on their way to their owners");
-    int64_t **const arrays[8] = {&m->send_count, &m->recv_count, &m->send_at, &m->recv_at,
+        return avi_fail_memory((size_t)most * (move->row_bytes + sizeof(int64_t)),
+                               "a piece of rows on their way to their owners");
+    int64_t **const arrays[8] = {&m->send_count, &m->recv_count,   &m->send_at,    &m->recv_at,
                                  &m->send_bytes, &m->send_byte_at, &m->recv_bytes, &m->recv_byte_at};
     for (int i = 0; i < 8; i++) *arrays[i] = m->counts + (ptrdiff_t)i * ranks;
     return AVI_OK;
@@ -107,7 +108,9 @@ static avi_status mover_reserve(mover *m, int64_t rows)
     m->recv_number = malloc((size_t)rows * sizeof *m->recv_number);
     m->recv_rows = malloc((size_t)rows * m->move->row_bytes);
     m->recv_most = m->recv_number && m->recv_rows ? rows : 0;
-    return m->recv_most ? AVI_OK : avi_fail_memory((size_t)rows * (m->move->row_bytes + sizeof(int64_t)), "rows that arrive at their owner");
+    return m->recv_most ? AVI_OK
+                        : avi_fail_memory((size_t)rows * (m->move->row_bytes + sizeof(int64_t)),
+                                          "rows that arrive at their owner");
 }
 
 static int64_t target_number(const avi_move *move, int64_t row)
@@ -135,7 +138,8 @@ static avi_status mover_pack(mover *m, int64_t first, int64_t count)
     for (int64_t i = 0; i < count; i++) {
         const int64_t place = m->send_at[m->destination[i]]++;
         m->send_number[place] = target_number(move, first + i);
-        memcpy(m->send_rows + (size_t)place * move->row_bytes, (const unsigned char *)rows + (size_t)i * move->row_bytes, move->row_bytes);
+        memcpy(m->send_rows + (size_t)place * move->row_bytes,
+               (const unsigned char *)rows + (size_t)i * move->row_bytes, move->row_bytes);
     }
     for (int r = 0; r < m->ranks; r++) m->send_at[r] -= m->send_count[r];
     return AVI_OK;
@@ -159,7 +163,8 @@ static avi_status mover_announce(mover *m, int64_t *total)
         m->send_bytes[r] = m->recv_bytes[r] = (int64_t)sizeof(int64_t);
         m->send_byte_at[r] = m->recv_byte_at[r] = r * (int64_t)sizeof(int64_t);
     }
-    AVI_TRY(avi_comm_exchange(m->move->comm, m->send_count, m->send_bytes, m->send_byte_at, m->recv_count, m->recv_bytes, m->recv_byte_at));
+    AVI_TRY(avi_comm_exchange(m->move->comm, m->send_count, m->send_bytes, m->send_byte_at, m->recv_count,
+                              m->recv_bytes, m->recv_byte_at));
     *total = 0;
     for (int r = 0; r < m->ranks; r++) {
         m->recv_at[r] = *total;
@@ -179,7 +184,8 @@ static avi_status mover_round(mover *m, int64_t first, int64_t count, unsigned c
     AVI_TRY(mover_send(m, m->send_number, m->recv_number, sizeof(int64_t)));
     AVI_TRY(mover_send(m, m->send_rows, m->recv_rows, move->row_bytes));
     for (int64_t i = 0; i < total; i++)
-        memcpy(into + (size_t)(m->recv_number[i] - move->to[m->rank]) * move->row_bytes, m->recv_rows + (size_t)i * move->row_bytes, move->row_bytes);
+        memcpy(into + (size_t)(m->recv_number[i] - move->to[m->rank]) * move->row_bytes,
+               m->recv_rows + (size_t)i * move->row_bytes, move->row_bytes);
     return AVI_OK;
 }
 
@@ -221,7 +227,7 @@ avi_status avi_move_rows(const avi_move *move, void *into)
     return status;
 }
 
-/* ---- the two moves of a partition, from and to memory ---------------------------------------------------------------- */
+/* ---- the two moves of a partition, from and to memory ---- */
 
 typedef struct memory_rows {
     const unsigned char *rows;
@@ -237,22 +243,18 @@ static avi_status memory_piece(void *context, int64_t first, int64_t count, cons
     return AVI_OK;
 }
 
-static int64_t number_position(const void *p, int64_t given)
-{
-    return avi_partition_position(p, given);
-}
+static int64_t number_position(const void *p, int64_t given) { return avi_partition_position(p, given); }
 
-static int64_t number_given(const void *p, int64_t position)
-{
-    return avi_partition_given(p, position);
-}
+static int64_t number_given(const void *p, int64_t position) { return avi_partition_given(p, position); }
 
-static avi_status partition_move(const avi_partition *p, avi_comm *comm, size_t row_bytes, bool to_owner, const void *from, void *into)
+static avi_status partition_move(const avi_partition *p, avi_comm *comm, size_t row_bytes, bool to_owner,
+                                 const void *from, void *into)
 {
     const int ranks = avi_comm_size(comm);
     avi_status status = AVI_OK;
     if (ranks != p->ranks || row_bytes == 0)
-        status = avi_fail(AVI_ERR_INTERNAL, "moving rows of %zu bytes of a partition of %d ranks on %d ranks", row_bytes, p->ranks, ranks);
+        status = avi_fail(AVI_ERR_INTERNAL, "moving rows of %zu bytes of a partition of %d ranks on %d ranks",
+                          row_bytes, p->ranks, ranks);
     int64_t *layouts = malloc(2 * ((size_t)ranks + 1) * sizeof *layouts);
     if (!layouts) status = avi_fail_memory(2 * ((size_t)ranks + 1) * sizeof *layouts, "the rows of each rank");
     status = avi_agree(comm, status);
@@ -262,21 +264,28 @@ static avi_status partition_move(const avi_partition *p, avi_comm *comm, size_t 
         avi_layout_slabs(p->rows, ranks, slabs);
         const int64_t *first = to_owner ? slabs : owners;
         memory_rows memory = {from, first[avi_comm_rank(comm)], row_bytes};
-        const avi_move move = {.comm = comm, .row_bytes = row_bytes, .from = first, .to = to_owner ? owners : slabs,
-                               .number = !p->shuffled ? NULL : (to_owner ? number_position : number_given), .number_context = p,
-                               .piece = memory_piece, .piece_context = &memory};
+        const avi_move move = {.comm = comm,
+                               .row_bytes = row_bytes,
+                               .from = first,
+                               .to = to_owner ? owners : slabs,
+                               .number = !p->shuffled ? NULL : (to_owner ? number_position : number_given),
+                               .number_context = p,
+                               .piece = memory_piece,
+                               .piece_context = &memory};
         status = avi_move_rows(&move, into);
     }
     free(layouts);
     return status;
 }
 
-avi_status avi_partition_to_owner(const avi_partition *p, avi_comm *comm, size_t row_bytes, const void *slab, void *owned)
+avi_status avi_partition_to_owner(const avi_partition *p, avi_comm *comm, size_t row_bytes, const void *slab,
+                                  void *owned)
 {
     return partition_move(p, comm, row_bytes, true, slab, owned);
 }
 
-avi_status avi_partition_to_given(const avi_partition *p, avi_comm *comm, size_t row_bytes, const void *owned, void *slab)
+avi_status avi_partition_to_given(const avi_partition *p, avi_comm *comm, size_t row_bytes, const void *owned,
+                                  void *slab)
 {
     return partition_move(p, comm, row_bytes, false, owned, slab);
 }

@@ -15,10 +15,7 @@ static const avi_source_ops *const sources[] = {
 
 enum { SOURCES = (int)(sizeof sources / sizeof sources[0]) - 1, CHOICES_BYTES = SOURCES * 32 + 1 };
 
-const avi_source_ops *const *avi_source_all(void)
-{
-    return sources;
-}
+const avi_source_ops *const *avi_source_all(void) { return sources; }
 
 const avi_source_ops *avi_source_find(const char *name)
 {
@@ -27,13 +24,14 @@ const avi_source_ops *avi_source_find(const char *name)
     return NULL;
 }
 
-/* ---- keys ------------------------------------------------------------------------------------------------------------ */
+/* ---- keys ---- */
 
 /* Filled at the first call and constant from then on: the names of the sources are known to the registry alone. */
 static char choices[CHOICES_BYTES];
 
 static const avi_key common_keys[] = {
-    {"data", "source", AVI_KEY_CHOICE, "strokes", 0, 0, choices, NULL, "where the rows come from (--list tells what each is)"},
+    {"data", "source", AVI_KEY_CHOICE, "strokes", 0, 0, choices, NULL,
+     "where the rows come from (--list tells what each is)"},
     {"data", "rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",
      "training rows to use, from the first; 0 = all of a file (drawn sources: their own number)"},
     {"data", "test_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",
@@ -48,7 +46,8 @@ const avi_key_table *avi_data_key_tables(int *count)
     if (tables[0].count == 0) {
         for (int i = 0, n = 0; i < SOURCES && n < CHOICES_BYTES; i++) {
             n += snprintf(choices + n, sizeof choices - (size_t)n, "%s%s", i ? " | " : "", sources[i]->name);
-            tables[i + 1] = (avi_key_table){sources[i]->keys, sources[i]->keys ? sources[i]->key_count : 0, "data", "source", sources[i]->name};
+            tables[i + 1] = (avi_key_table){sources[i]->keys, sources[i]->keys ? sources[i]->key_count : 0, "data",
+                                            "source", sources[i]->name};
         }
         tables[0] = (avi_key_table){.keys = common_keys, .count = (int)(sizeof common_keys / sizeof common_keys[0])};
     }
@@ -56,22 +55,20 @@ const avi_key_table *avi_data_key_tables(int *count)
     return tables;
 }
 
-/* ---- open and close ---------------------------------------------------------------------------------------------------- */
+/* ---- open and close ---- */
 
-size_t avi_dtype_size(avi_dtype type)
-{
-    return type == AVI_U8 ? 1 : type == AVI_F32 ? 4 : 8;
-}
+size_t avi_dtype_size(avi_dtype type) { return type == AVI_U8 ? 1 : type == AVI_F32 ? 4 : 8; }
 
 /* What every source must have said once it is open: a mistake here is one of the source's code, not of the user. */
 static avi_status check_shape(const avi_source *s)
 {
     const avi_shape *h = &s->shape;
-    const bool width_fits = h->width > 0 && h->width <= INT_MAX && h->height > 0 && h->columns > 0 && h->height * h->columns == h->width;
+    const bool width_fits =
+        h->width > 0 && h->width <= INT_MAX && h->height > 0 && h->columns > 0 && h->height * h->columns == h->width;
     const bool type_fits = h->type == AVI_U8 || h->type == AVI_F32 || h->type == AVI_F64;
     if (h->rows == 0 || (h->rows > 0 && width_fits && type_fits)) return AVI_OK;
-    return avi_fail(AVI_ERR_INTERNAL, "data source %s gave a shape of %lld rows, width %lld = %lld x %lld", s->ops->name, (long long)h->rows,
-                    (long long)h->width, (long long)h->height, (long long)h->columns);
+    return avi_fail(AVI_ERR_INTERNAL, "data source %s gave a shape of %lld rows, width %lld = %lld x %lld",
+                    s->ops->name, (long long)h->rows, (long long)h->width, (long long)h->height, (long long)h->columns);
 }
 
 avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split split, avi_source **source)
@@ -110,8 +107,10 @@ avi_status avi_source_match(const avi_source *train, const avi_source *test)
     const avi_shape *a = &train->shape, *b = &test->shape;
     if (b->rows == 0 || (a->height == b->height && a->columns == b->columns)) return AVI_OK;
     return avi_fail(AVI_ERR_DATA,
-                    "the rows of the test data are %lld x %lld, those of the training data %lld x %lld (%s; %s); both must have the same size",
-                    (long long)b->height, (long long)b->columns, (long long)a->height, (long long)a->columns, test->label, train->label);
+                    "the rows of the test data are %lld x %lld, those of the training data %lld x %lld (%s; %s); both "
+                    "must have the same size",
+                    (long long)b->height, (long long)b->columns, (long long)a->height, (long long)a->columns,
+                    test->label, train->label);
 }
 
 avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available)
@@ -119,8 +118,8 @@ avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_spl
     const char *key = split == AVI_TRAIN ? "rows" : "test_rows";
     const int64_t asked = avi_config_get_int(config, "data", key);
     if (asked > available)
-        return avi_config_fail(config, "data", key, "%s has %lld rows; give at most %lld, or 0 for all", s->label, (long long)available,
-                               (long long)available);
+        return avi_config_fail(config, "data", key, "%s has %lld rows; give at most %lld, or 0 for all", s->label,
+                               (long long)available, (long long)available);
     s->shape.rows = asked > 0 ? asked : available;
     return AVI_OK;
 }

@@ -11,9 +11,15 @@ static avi_status strokes_open(avi_source *s, const avi_config *config, avi_comm
     (void)comm; /* nothing can fail on one rank alone */
     const int64_t asked = avi_config_get_int(config, "data", split == AVI_TRAIN ? "rows" : "test_rows");
     const int64_t rows = asked > 0 ? asked : (split == AVI_TRAIN ? TRAIN_ROWS : TEST_ROWS);
-    s->shape = (avi_shape){.rows = rows, .width = AVI_GLYPH_PIXELS, .height = AVI_GLYPH_SIDE, .columns = AVI_GLYPH_SIDE, .type = AVI_U8, .scale = 1.0 / 255};
+    s->shape = (avi_shape){.rows = rows,
+                           .width = AVI_GLYPH_PIXELS,
+                           .height = AVI_GLYPH_SIDE,
+                           .columns = AVI_GLYPH_SIDE,
+                           .type = AVI_U8,
+                           .scale = 1.0 / 255};
     s->self = (void *)(uintptr_t)split;
-    snprintf(s->label, sizeof s->label, "%lld drawn glyphs (%s)", (long long)rows, split == AVI_TRAIN ? "training" : "test");
+    snprintf(s->label, sizeof s->label, "%lld drawn glyphs (%s)", (long long)rows,
+             split == AVI_TRAIN ? "training" : "test");
     return AVI_OK;
 }
 
