@@ -1,0 +1,76 @@
+/* Models: p(theta) prod_n p(z_n | theta) p(x_n | z_n, theta). One file src/model/model_<name>.c and one line AVI_MODEL(<name>) in registry.def;
+ * the symbol is `const avi_model_ops avi_model_<name>`. A model sees neither ranks nor files. */
+#ifndef AVI_MODEL_H
+#define AVI_MODEL_H
+
+#include "avi/config.h"
+#include "avi/data.h"
+#include "avi/param.h"
+#include "avi/tape.h"
+
+typedef enum avi_coupling {
+    AVI_INDEPENDENT, /* z_n independent given theta */
+    AVI_CHAIN        /* z_n depends on z_{n-1} */
+} avi_coupling;
+
+/* Rows a model is asked about: B rows with S draws each (tape.h tells how they are laid out). */
+typedef struct avi_batch {
+    int64_t rows, draws; /* B, S */
+    avi_node *x;         /* (B, D) */
+    avi_node *x_next;    /* (B, D): the following row of the data; only for models with lookahead, NULL else */
+} avi_batch;
+
+typedef struct avi_model avi_model;
+
+typedef struct avi_model_ops {
+    const char *name, *doc; /* required */
+    const avi_key *keys;    /* of section [model], in force when this model is selected */
+    int key_count;
+    avi_coupling coupling;
+    int lookahead;      /* 1: log_likelihood uses x_next; the data then have one row more than the model has z */
+    bool scalar_theta;  /* every block of theta is one value: draws of theta come as (S, 1), evaluated together with the draws of z */
+    /* Required. Reads its keys, sets latent, declares theta (and prior_sd); shape is what the data look like. Errors: CONFIG, DATA (data
+     * that this model cannot explain), INTERNAL. */
+    avi_status (*create)(avi_model *m, const avi_config *config, const avi_shape *shape);
+    void (*destroy)(avi_model *m); /* optional */
+    /* Required. log p(x | z, theta): z (B*S, L) -> (B*S, 1); theta[i] is block i of m->theta, (rows, cols), or (S, 1) for scalar_theta. */
+    avi_node *(*log_likelihood)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
+    /* Optional. log p(z | x, theta) of independent models: (B*S, 1). NULL: z ~ N(0, 1), and its KL is taken in closed form. */
+    avi_node *(*log_prior)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
+    /* Required for chains. log p(z_n | z_{n-1}, theta) with z_before (B*S, L) the z of the row before. */
+    avi_node *(*log_transition)(const avi_model *m, avi_tape *t, avi_node *z_before, avi_node *z, avi_node **theta);
+    /* Required for chains. log p(z_1 | theta): z (S, L) -> (S, 1). */
+    avi_node *(*log_initial)(const avi_model *m, avi_tape *t, avi_node *z, avi_node **theta);
+    /* Optional. E[x | z, theta]: (B*S, D), for reconstructions. */
+    avi_node *(*reconstruct)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
+    /* Optional. Draws rows [first, first + count) of a data set of `rows` rows from the model, a pure function of (seed, row): x (count, D) into out. Rows come
+     * with lookahead (one more than the model has z). theta as set by the model's keys. Errors: INTERNAL. */
+    avi_status (*simulate)(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out);
+    /* Optional, with simulate: columns D of simulated data; NULL: 1. */
+    int64_t (*simulated_width)(const avi_config *config);
+    /* Optional. Polynomial degree of log p(x, z, theta) in (z, theta) when it is 2 or less: expectations under Gaussian factors are then exact with 2 points a
+     * dimension (objective.draws = 0). 0: not polynomial, Gauss-Hermite in z. */
+    int quadratic;
+    /* Optional. The constant that turns nats into the unit of Margossian & Blei's code: loss = -ELBO + offset (N rows). */
+    double (*loss_offset)(const avi_model *m, int64_t rows);
+} avi_model_ops;
+
+struct avi_model {
+    const avi_model_ops *ops;
+    avi_shape shape;      /* of the data */
+    int64_t latent;       /* L */
+    avi_params theta;     /* global parameters: blocks and their initial values (of the mean, when global = gaussian) */
+    double prior_sd;      /* theta ~ N(0, prior_sd^2) for every value; 0: flat */
+    double initial_log_sd; /* of q(theta), when global = gaussian */
+    void *self;           /* the model's own; freed with free() unless ops->destroy */
+};
+
+const avi_model_ops *const *avi_model_all(void); /* NULL after the last */
+const avi_model_ops *avi_model_find(const char *name);
+/* Tables for avi_config_create: [model] name, global, and one table per model. */
+const avi_key_table *avi_model_key_tables(int *count);
+/* Creates the model that [model] name selects. Owner: caller. */
+avi_status avi_model_create(const avi_config *config, const avi_shape *shape, avi_model **model);
+void avi_model_destroy(avi_model **model);
+
+#endif

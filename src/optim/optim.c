@@ -1,0 +1,60 @@
+#include "avi/optim.h"
+#include "config/names.h"
+
+#include <string.h>
+
+#define AVI_OPTIM(name) extern const avi_optim_ops avi_optim_##name;
+#include "avi/registry.def"
+
+static const avi_optim_ops *const methods[] = {
+#define AVI_OPTIM(name) &avi_optim_##name,
+#include "avi/registry.def"
+    NULL};
+
+enum { METHODS = (int)(sizeof methods / sizeof methods[0]) - 1 };
+
+const avi_optim_ops *const *avi_optim_all(void) { return methods; }
+
+const avi_optim_ops *avi_optim_find(const char *name)
+{
+    for (int i = 0; i < METHODS; i++)
+        if (!strcmp(methods[i]->name, name)) return methods[i];
+    return NULL;
+}
+
+static char choices[METHODS * 32 + 1]; /* filled at the first call, constant from then on */
+
+static const avi_key common_keys[] = {
+    {"optim", "method", AVI_KEY_CHOICE, "adam", 0, 0, choices, NULL, "the optimizer (--list tells what each is)"},
+    {"optim", "learning_rate", AVI_KEY_REAL, "1e-3", 0, 1e3, NULL, NULL, "step size (its largest value under a schedule)"},
+    {"optim", "schedule", AVI_KEY_CHOICE, "constant", 0, 0, "constant | step | cosine", NULL,
+     "constant; step: times schedule_factor every schedule_every steps; cosine: half a cosine from learning_rate to 0 over the run"},
+    {"optim", "schedule_every", AVI_KEY_INT, "1000", 1, 1e15, NULL, "steps", "length of a stair of schedule = step"},
+    {"optim", "schedule_factor", AVI_KEY_REAL, "0.5", 1e-6, 1, NULL, NULL, "height of a stair of schedule = step"},
+    {"optim", "warmup", AVI_KEY_INT, "0", 0, 1e12, NULL, "steps", "steps over which the learning rate rises linearly from 0 at the start"},
+    {"optim", "clip_norm", AVI_KEY_REAL, "0", 0, 1e30, NULL, NULL, "largest norm of the whole gradient (of -ELBO/N, over all ranks, local rows included); 0 = no clipping"},
+    {"optim", "batch", AVI_KEY_INT, "1024", 0, 1e12, NULL, "rows", "GLOBAL number of rows a step, 0 = all rows; never depends on the number of ranks"},
+    {"optim", "tile", AVI_KEY_INT, "0", 0, 1e7, NULL, "rows", "rows of a tile (batch / tile lanes, the largest useful number of ranks); 0 = chosen from the model and the batch"},
+    {"optim", "epochs", AVI_KEY_INT, "20", 0, 1e9, NULL, "epochs", "length of the run"},
+    {"optim", "steps", AVI_KEY_INT, "0", 0, 1e15, NULL, "steps", "length of the run in steps; > 0 wins over epochs"},
+};
+
+const avi_key_table *avi_optim_key_tables(int *count)
+{
+    static avi_key_table tables[METHODS + 1]; /* as `choices` */
+    if (!tables[0].count) {
+        for (int i = 0; i < METHODS; i++) {
+            avi_names_append(choices, sizeof choices, methods[i]->name);
+            tables[i + 1] = (avi_key_table){methods[i]->keys, methods[i]->key_count, "optim", "method", methods[i]->name};
+        }
+        tables[0] = (avi_key_table){.keys = common_keys, .count = (int)(sizeof common_keys / sizeof common_keys[0])};
+    }
+    *count = METHODS + 1;
+    return tables;
+}
+
+avi_status avi_optim_create(const avi_config *config, avi_optim *optim)
+{
+    *optim = (avi_optim){.ops = avi_optim_find(avi_config_get_string(config, "optim", "method"))};
+    return optim->ops->create(optim, config);
+}
