@@ -1,0 +1,228 @@
+/* Checkpoints: whole files named by step; the newest whose every checksum holds is the one to go on from. */
+#include "io/store_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STEP_MAX INT64_C(999999999)
+
+/* step_%09d.h5 and nothing else: -1 for other names. */
+static int64_t step_of(const char *name)
+{
+    int64_t step = 0;
+    if (strlen(name) != 17 || strncmp(name, "step_", 5) != 0 || strcmp(name + 14, ".h5") != 0) return -1;
+    for (int i = 5; i < 14; i++) {
+        if (name[i] < '0' || name[i] > '9') return -1;
+        step = step * 10 + (name[i] - '0');
+    }
+    return step;
+}
+
+static void name_of(int64_t step, char name[32])
+{
+    snprintf(name, 32, "step_%09lld.h5", (long long)step);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+/* Steps of the checkpoint files in `folder`, newest first. Owner of *steps: caller. */
+static avi_status list_steps(const char *folder, int64_t **steps, size_t *count)
+{
+    size_t room = 0;
+    *steps = NULL;
+    *count = 0;
+    DIR *dir = opendir(folder);
+    if (!dir && errno == ENOENT) return AVI_OK;
+    if (!dir) return avi_fail(AVI_ERR_IO, "%s: cannot list: %s", folder, strerror(errno));
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        const int64_t step = step_of(entry->d_name);
+        if (step < 0) continue;
+        if (*count == room) {
+            room = room ? 2 * room : 64;
+            int64_t *more = realloc(*steps, room * sizeof *more);
+            if (!more) {
+                free(*steps);
+                *steps = NULL;
+                closedir(dir);
+                return avi_fail_memory(room * sizeof *more, "the list of checkpoints");
+            }
+            *steps = more;
+        }
+        (*steps)[(*count)++] = step;
+    }
+    closedir(dir);
+    if (*count > 0) qsort(*steps, *count, sizeof **steps, newest_first);
+    return AVI_OK;
+}
+
+/* Removes temporaries of killed writers, and with `all` the file `latest`. */
+static void remove_rest(const char *folder, bool all)
+{
+    DIR *dir = opendir(folder);
+    if (!dir) return;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        const size_t length = strlen(entry->d_name);
+        const bool left = length > 4 && strcmp(entry->d_name + length - 4, ".tmp") == 0 &&
+                          (strncmp(entry->d_name, "step_", 5) == 0 || strncmp(entry->d_name, "latest", 6) == 0);
+        if (!left && !(all && strcmp(entry->d_name, "latest") == 0)) continue;
+        char *path = avi_file_join(folder, entry->d_name, "");
+        if (path) unlink(path);
+        free(path);
+    }
+    closedir(dir);
+}
+
+static avi_status remove_step(const char *folder, int64_t step)
+{
+    char name[32];
+    name_of(step, name);
+    char *path = avi_file_join(folder, name, "");
+    if (!path) return AVI_ERR_INTERNAL;
+    avi_status status = AVI_OK;
+    if (unlink(path) != 0 && errno != ENOENT) status = avi_fail(AVI_ERR_IO, "%s: cannot remove: %s", path, strerror(errno));
+    free(path);
+    return status;
+}
+
+/* Rank 0. Keeps the `keep` newest up to `step`. Later ones are of a future that the run has gone back from: they would be resumed by mistake. */
+static avi_status prune(const char *folder, int64_t step, int keep)
+{
+    int64_t *steps;
+    size_t count;
+    int kept = 0;
+    AVI_TRY(list_steps(folder, &steps, &count));
+    avi_status status = AVI_OK;
+    for (size_t i = 0; i < count && status == AVI_OK; i++)
+        if (steps[i] > step || ++kept > (keep > 0 ? keep : 1)) status = remove_step(folder, steps[i]);
+    free(steps);
+    remove_rest(folder, false);
+    return status;
+}
+
+static avi_status write_in(const char *folder, avi_comm *comm, const char *path, const char *latest, int64_t step, int keep, const avi_field *fields,
+                           int count, const avi_attribute *attributes, int attribute_count)
+{
+    const bool root = avi_comm_rank(comm) == 0;
+    char text[40];
+    name_of(step, text);
+    strcat(text, "\n");
+    AVI_TRY(avi_agree(comm, root ? avi_file_make_folder(folder) : AVI_OK));
+    AVI_TRY(avi_store_write(comm, path, fields, count, attributes, attribute_count));
+    AVI_TRY(avi_agree(comm, root ? avi_file_replace(latest, text, strlen(text)) : AVI_OK));
+    return avi_agree(comm, root ? prune(folder, step, keep) : AVI_OK);
+}
+
+avi_status avi_checkpoint_write(avi_folder *folder, avi_comm *comm, int64_t step, int keep, const avi_field *fields, int count,
+                                const avi_attribute *attributes, int attribute_count)
+{
+    char name[32];
+    if (step < 0 || step > STEP_MAX) return avi_fail(AVI_ERR_INTERNAL, "checkpoint of step %lld: steps up to %lld can be named", (long long)step, (long long)STEP_MAX);
+    name_of(step, name);
+    char *inside = avi_file_join(avi_folder_path(folder), "checkpoint", "");
+    char *path = inside ? avi_file_join(inside, name, "") : NULL, *latest = inside ? avi_file_join(inside, "latest", "") : NULL;
+    avi_status status = avi_agree(comm, path && latest ? AVI_OK : AVI_ERR_INTERNAL);
+    if (status == AVI_OK) status = write_in(inside, comm, path, latest, step, keep, fields, count, attributes, attribute_count);
+    free(inside);
+    free(path);
+    free(latest);
+    return status;
+}
+
+/* Rank 0. The first of steps[] whose file holds; -1 for none. */
+static int64_t first_whole(const char *folder, const int64_t *steps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char name[32];
+        name_of(steps[i], name);
+        char *path = avi_file_join(folder, name, "");
+        const avi_status status = path ? avi_store_verify(path) : AVI_ERR_INTERNAL;
+        free(path);
+        if (status == AVI_OK) return steps[i];
+        avi_warn("checkpoint passed over: %s", avi_error_text());
+        avi_error_clear();
+    }
+    return -1;
+}
+
+/* `latest` is for people and scripts, and a cross-check: a file it names that is gone is worth a word. */
+static void check_latest(const char *folder, const int64_t *steps, size_t count)
+{
+    char text[32] = "";
+    char *path = avi_file_join(folder, "latest", "");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    if (file) {
+        if (!fgets(text, sizeof text, file)) text[0] = '\0';
+        fclose(file);
+        text[strcspn(text, "\r\n")] = '\0';
+        const int64_t step = step_of(text);
+        bool there = false;
+        for (size_t i = 0; i < count; i++) there = there || steps[i] == step;
+        if (step < 0)
+            avi_warn("%s: does not name a checkpoint; the files themselves decide", path);
+        else if (!there)
+            avi_warn("%s: names %s, which is not there; the files themselves decide", path, text);
+    }
+    free(path);
+}
+
+static avi_status find_local(const char *folder, int64_t *step)
+{
+    int64_t *steps;
+    size_t count;
+    AVI_TRY(list_steps(folder, &steps, &count));
+    check_latest(folder, steps, count);
+    *step = first_whole(folder, steps, count);
+    free(steps);
+    return AVI_OK;
+}
+
+avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path)
+{
+    char name[32];
+    int64_t step = -1;
+    *path = NULL;
+    char *inside = avi_file_join(avi_folder_path(folder), "checkpoint", "");
+    avi_status status = inside ? AVI_OK : AVI_ERR_INTERNAL;
+    if (status == AVI_OK && avi_comm_rank(comm) == 0) status = find_local(inside, &step);
+    status = avi_agree(comm, status);
+    if (status == AVI_OK) status = avi_comm_bcast(comm, &step, sizeof step, 0);
+    if (status == AVI_OK && step >= 0) {
+        name_of(step, name);
+        *path = avi_file_join(inside, name, "");
+        status = avi_agree(comm, *path ? AVI_OK : AVI_ERR_INTERNAL);
+        if (status != AVI_OK) {
+            free(*path);
+            *path = NULL;
+        }
+    }
+    free(inside);
+    return status;
+}
+
+static avi_status clear_local(const char *folder)
+{
+    int64_t *steps;
+    size_t count;
+    avi_status status = list_steps(folder, &steps, &count);
+    for (size_t i = 0; i < count && status == AVI_OK; i++) status = remove_step(folder, steps[i]);
+    free(steps);
+    remove_rest(folder, true);
+    return status;
+}
+
+avi_status avi_checkpoint_clear(avi_folder *folder, avi_comm *comm)
+{
+    char *inside = avi_file_join(avi_folder_path(folder), "checkpoint", "");
+    avi_status status = inside ? AVI_OK : AVI_ERR_INTERNAL;
+    if (status == AVI_OK && avi_comm_rank(comm) == 0) status = clear_local(inside);
+    free(inside);
+    return avi_agree(comm, status);
+}

@@ -1,0 +1,208 @@
+/* Rank 0 makes the file alone: all metadata, contiguous datasets that are allocated and never filled, space reserved. */
+#include "io/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int64_t avi_field_rows(const avi_field *field)
+{
+    return field->text || field->rank == 0 ? 1 : field->dims[0];
+}
+
+int64_t avi_field_row_bytes(const avi_field *field)
+{
+    if (field->text) return *field->text ? (int64_t)strlen(field->text) : 1; /* HDF5 has no type of size 0 */
+    int64_t bytes = (int64_t)avi_dtype_size(field->type);
+    for (int d = 1; d < field->rank; d++) bytes *= field->dims[d];
+    return bytes;
+}
+
+static hid_t text_type(const char *text)
+{
+    const size_t length = strlen(text);
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    if (type < 0) return type;
+    /* Fixed length: the bytes lie in checksummed metadata (or in the dataset), not in HDF5's global heap, which has no checksum. */
+    if (H5Tset_size(type, length ? length : 1) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 && H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
+        return type;
+    H5Tclose(type);
+    return -1;
+}
+
+/* A scalar attribute; takes over `type` when owned. */
+static herr_t put_attribute(hid_t object, const char *name, hid_t file_type, hid_t memory_type, const void *value)
+{
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const hid_t attribute = space < 0 ? -1 : H5Acreate2(object, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT);
+    const herr_t result = attribute < 0 ? -1 : H5Awrite(attribute, memory_type, value);
+    if (result < 0) return -1; /* handles go with the strong close; closing here would wipe the reason */
+    H5Aclose(attribute);
+    H5Sclose(space);
+    return 0;
+}
+
+static herr_t put_text(hid_t object, const char *name, const char *text)
+{
+    const hid_t type = text_type(text ? text : "");
+    if (type < 0 || put_attribute(object, name, type, type, text ? text : "") < 0) return -1;
+    return H5Tclose(type);
+}
+
+/* Makes the group `path` and those above it; without time stamps, so that equal runs give equal files. */
+static herr_t make_group(hid_t file, const char *path, size_t length, hid_t group_plist)
+{
+    char part[512];
+    if (length >= sizeof part) return -1;
+    for (size_t end = 1; end <= length; end++) {
+        if (end < length && path[end] != '/') continue;
+        if (path[end - 1] == '/') continue;
+        memcpy(part, path, end);
+        part[end] = '\0';
+        const htri_t there = H5Lexists(file, part, H5P_DEFAULT);
+        if (there < 0) return -1;
+        if (there) continue;
+        const hid_t group = H5Gcreate2(file, part, H5P_DEFAULT, group_plist, H5P_DEFAULT);
+        if (group < 0) return -1;
+        H5Gclose(group);
+    }
+    return 0;
+}
+
+static hid_t field_space(const avi_field *field)
+{
+    hsize_t dims[4] = {0};
+    if (field->text || field->rank == 0) return H5Screate(H5S_SCALAR);
+    for (int d = 0; d < field->rank; d++) dims[d] = (hsize_t)field->dims[d];
+    return H5Screate_simple(field->rank, dims, NULL);
+}
+
+/* Contiguous, allocated at creation, never filled, no filter, no time stamp. */
+static hid_t dataset_plist(void)
+{
+    const hid_t plist = H5Pcreate(H5P_DATASET_CREATE);
+    if (plist < 0) return plist;
+    if (H5Pset_layout(plist, H5D_CONTIGUOUS) >= 0 && H5Pset_alloc_time(plist, H5D_ALLOC_TIME_EARLY) >= 0 &&
+        H5Pset_fill_time(plist, H5D_FILL_TIME_NEVER) >= 0 && H5Pset_obj_track_times(plist, false) >= 0)
+        return plist;
+    H5Pclose(plist);
+    return -1;
+}
+
+static herr_t make_dataset(hid_t file, const avi_field *field, uint64_t sum, hid_t plist, hid_t group_plist, int64_t *offset)
+{
+    char hex[17];
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)sum);
+    const char *slash = strrchr(field->path, '/');
+    if (!slash || make_group(file, field->path, (size_t)(slash - field->path), group_plist) < 0) return -1;
+    const hid_t type = field->text ? text_type(field->text) : avi_h5_file_type(field->type);
+    const hid_t space = field_space(field);
+    if (type < 0 || space < 0) return -1;
+    const hid_t dataset = H5Dcreate2(file, field->path, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+    if (dataset < 0) return -1;
+    if (put_text(dataset, "description", field->description) < 0 || put_text(dataset, "units", field->units) < 0 ||
+        put_text(dataset, "axes", field->axes) < 0 || put_text(dataset, "checksum", hex) < 0)
+        return -1;
+    *offset = 0;
+    if (avi_field_rows(field) > 0 && avi_field_row_bytes(field) > 0) {
+        const haddr_t address = H5Dget_offset(dataset);
+        if (address == HADDR_UNDEF) return -1;
+        *offset = (int64_t)address;
+    }
+    H5Sclose(space);
+    if (field->text) H5Tclose(type);
+    return H5Dclose(dataset);
+}
+
+static herr_t hang_attribute(hid_t file, const avi_attribute *a, hid_t group_plist)
+{
+    if (make_group(file, a->group, strlen(a->group), group_plist) < 0) return -1;
+    const hid_t object = H5Oopen(file, a->group, H5P_DEFAULT);
+    if (object < 0) return -1;
+    const herr_t result = a->text      ? put_text(object, a->name, a->text)
+                          : a->is_real ? put_attribute(object, a->name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &a->real)
+                                       : put_attribute(object, a->name, H5T_STD_I64LE, H5T_NATIVE_INT64, &a->integer);
+    return result < 0 ? -1 : H5Oclose(object);
+}
+
+static avi_status make_all(const avi_store_plan *plan, hid_t file, hid_t plist, hid_t group_plist)
+{
+    for (int i = 0; i < plan->count; i++)
+        if (make_dataset(file, &plan->fields[i], plan->sums[i], plist, group_plist, &plan->offsets[i]) < 0)
+            return avi_h5_fail(AVI_ERR_IO, plan->path, "cannot make dataset", plan->fields[i].path);
+    for (int i = 0; i < plan->attribute_count; i++)
+        if (hang_attribute(file, &plan->attributes[i], group_plist) < 0)
+            return avi_h5_fail(AVI_ERR_IO, plan->path, "cannot write attribute", plan->attributes[i].name);
+    return AVI_OK;
+}
+
+static avi_status make_hdf5(const avi_store_plan *plan)
+{
+    avi_status status = AVI_OK;
+    const hid_t access = avi_h5_access(), plist = dataset_plist();
+    const hid_t file_plist = H5Pcreate(H5P_FILE_CREATE), group_plist = H5Pcreate(H5P_GROUP_CREATE);
+    hid_t file = -1;
+    if (access < 0 || plist < 0 || file_plist < 0 || group_plist < 0 || H5Pset_obj_track_times(file_plist, false) < 0 ||
+        H5Pset_obj_track_times(group_plist, false) < 0)
+        status = avi_h5_fail(AVI_ERR_INTERNAL, plan->path, "HDF5 cannot make property lists", "");
+    if (status == AVI_OK && (file = H5Fcreate(plan->temporary, H5F_ACC_TRUNC, file_plist, access)) < 0)
+        status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot create", "");
+    if (status == AVI_OK) status = make_all(plan, file, plist, group_plist);
+    /* Closing writes the metadata: the call that meets a full disk. */
+    if (file >= 0 && H5Fclose(file) < 0 && status == AVI_OK)
+        status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot write the metadata", "");
+    if (access >= 0) H5Pclose(access);
+    if (plist >= 0) H5Pclose(plist);
+    if (file_plist >= 0) H5Pclose(file_plist);
+    if (group_plist >= 0) H5Pclose(group_plist);
+    return status;
+}
+
+/* What the file will take, a little more than less: data in whole pages, object headers and texts. */
+static int64_t estimate_bytes(const avi_store_plan *plan)
+{
+    int64_t bytes = 4096;
+    for (int i = 0; i < plan->count; i++) {
+        const avi_field *f = &plan->fields[i];
+        const int64_t data = avi_field_rows(f) * avi_field_row_bytes(f);
+        bytes += 768 + (data < 4096 ? data : (data + 4095) / 4096 * 4096);
+        bytes += (int64_t)(f->description ? strlen(f->description) : 0) + (int64_t)(f->axes ? strlen(f->axes) : 0);
+    }
+    for (int i = 0; i < plan->attribute_count; i++)
+        bytes += 128 + (int64_t)(plan->attributes[i].text ? strlen(plan->attributes[i].text) : 0);
+    return bytes;
+}
+
+/* Reserves `bytes` (0: as many as the file has) in the temporary file. */
+static avi_status reserve(const char *path, int flags, int64_t bytes, int64_t *file_bytes)
+{
+    struct stat info;
+    const int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0666);
+    if (fd < 0) return avi_file_fail(path, "cannot create", errno, bytes);
+    avi_status status = AVI_OK;
+    if (fstat(fd, &info) != 0) status = avi_file_fail(path, "cannot read the size", errno, 0);
+    if (status == AVI_OK && bytes == 0) bytes = (int64_t)info.st_size;
+    if (status == AVI_OK) status = avi_file_reserve(fd, path, bytes);
+    if (status == AVI_OK && fsync(fd) != 0) status = avi_file_fail(path, "cannot sync", errno, bytes);
+    /* Pages cached here are older than what other nodes will write: a network file system must not write them back. */
+    if (status == AVI_OK) (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    if (close(fd) != 0 && status == AVI_OK) status = avi_file_fail(path, "cannot close", errno, bytes);
+    *file_bytes = bytes;
+    return status;
+}
+
+avi_status avi_store_create(avi_store_plan *plan)
+{
+    avi_h5_quiet quiet;
+    /* A first reservation before HDF5 is asked: an HDF5 file that cannot be closed for want of space stays open for ever. */
+    AVI_TRY(reserve(plan->temporary, O_CREAT | O_TRUNC, estimate_bytes(plan), &plan->file_bytes));
+    avi_h5_quiet_begin(&quiet);
+    const avi_status status = make_hdf5(plan);
+    avi_h5_quiet_end(&quiet);
+    AVI_TRY(status);
+    return reserve(plan->temporary, 0, 0, &plan->file_bytes);
+}

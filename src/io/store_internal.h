@@ -1,0 +1,106 @@
+/* Inside the io floor: the row checksum, checked POSIX calls and the HDF5 reader that avi/store.h is made of. */
+#ifndef AVI_IO_STORE_INTERNAL_H
+#define AVI_IO_STORE_INTERNAL_H
+
+#include "avi/store.h"
+
+#include <hdf5.h>
+#include <stdint.h>
+
+/* Largest single read or write: Linux cuts a call at 2 GiB - 4 KiB. */
+#define AVI_IO_PIECE ((int64_t)1 << 30)
+
+/* ---- checksum.c: a sum over rows, so it does not depend on how rows are split over ranks ----
+ *
+ * Row r (counted in the whole dataset) is its bytes, filled up with zeros to 8-byte little-endian words w. With 64-bit wrap-around:
+ *   h = 0xcbf29ce484222325 ^ ((r + 1) * 0x9e3779b97f4a7c15);  each w: h = (h ^ w) * 0x100000001b3, h ^= h >> 32
+ *   h = (h ^ (h >> 29)) * 0xd6e8feb86659fd93, h ^= h >> 32;   checksum = sum of h over rows
+ * Every step is a bijection of h, so a change within one row is always seen. A scalar or a text is one row. */
+uint64_t avi_checksum_begin(int64_t row);
+/* `bytes` must be a multiple of 8 in all pieces of a row but the last. */
+uint64_t avi_checksum_add(uint64_t h, const void *piece, int64_t bytes);
+uint64_t avi_checksum_end(uint64_t h);
+/* Rows first .. first + count - 1 of row_bytes bytes each; 0 when there are no bytes. Not collective. */
+uint64_t avi_checksum_rows(const void *rows, int64_t first, int64_t count, int64_t row_bytes);
+/* Collective. sums[i] becomes its sum over ranks modulo 2^64. */
+avi_status avi_checksum_allreduce(avi_comm *comm, uint64_t *sums, size_t n);
+
+/* ---- file.c: POSIX calls with messages. None is collective. ---- */
+/* "<path>: <what>: <strerror>"; on a full disk with the bytes needed (when > 0) and free. CANTCREATE or IO, by errno. */
+avi_status avi_file_fail(const char *path, const char *what, int error, int64_t needed);
+avi_status avi_file_write_at(int fd, const char *path, const void *data, int64_t bytes, int64_t offset);
+/* Errors: IO, DATA (the file ends before). */
+avi_status avi_file_read_at(int fd, const char *path, void *out, int64_t bytes, int64_t offset);
+/* Space for `bytes` bytes from the start of the file, really there. */
+avi_status avi_file_reserve(int fd, const char *path, int64_t bytes);
+/* fsync of the folder that holds `path`, so that a rename or an unlink in it is on disk. */
+avi_status avi_file_sync_folder(const char *path);
+/* mkdir -p. */
+avi_status avi_file_make_folder(const char *path);
+/* Temporary file, fsync, rename, fsync of the folder. */
+avi_status avi_file_replace(const char *path, const char *data, size_t bytes);
+/* "<folder>/<name><suffix>"; owner: caller. NULL with the failure recorded when there is no memory. */
+char *avi_file_join(const char *folder, const char *name, const char *suffix);
+
+/* ---- h5.c ---- */
+/* HDF5 prints every error by itself; between begin and end it does not. */
+typedef struct avi_h5_quiet {
+    H5E_auto2_t function;
+    void *data;
+} avi_h5_quiet;
+void avi_h5_quiet_begin(avi_h5_quiet *quiet);
+void avi_h5_quiet_end(const avi_h5_quiet *quiet);
+/* "<path>: <what> (<innermost HDF5 message>)"; call it before any other HDF5 call. */
+avi_status avi_h5_fail(avi_status status, const char *path, const char *what, const char *name);
+/* File access by one process, no flock (some cluster file systems have none; files are replaced, never changed). < 0: failed. */
+hid_t avi_h5_access(void);
+hid_t avi_h5_file_type(avi_dtype type);
+const char *avi_h5_type_name(avi_dtype type);
+
+/* ---- store_inspect.c: what the metadata say, checked against the size of the file. Rank 0 only. ---- */
+typedef struct avi_store_item {
+    bool is_text;
+    avi_dtype type;
+    int rank;
+    int64_t dims[4];
+    int64_t rows, row_bytes; /* rows = dims[0], or 1; rows * row_bytes bytes from `offset`, all inside the file */
+    int64_t offset;
+    uint64_t checksum;       /* as the file says */
+} avi_store_item;
+
+/* Errors: DATA (not there, not a plain contiguous dataset of a known type, beyond the end of the file, no checksum). */
+avi_status avi_store_inspect(hid_t file, int64_t file_bytes, const char *path, const char *dataset, avi_store_item *item);
+/* Text attribute of an open object; owner: caller. Errors: DATA. */
+avi_status avi_store_text_attribute(hid_t object, int64_t file_bytes, const char *path, const char *where, const char *name, char **text);
+/* Opens `path` and checks every dataset's bytes against its checksum. Not collective. Errors: NOINPUT, DATA, IO. */
+avi_status avi_store_verify(const char *path);
+/* Checksum of rows first .. first + count - 1 of a dataset whose row 0 lies at `offset`, in little memory. */
+avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t first, int64_t count, int64_t row_bytes, uint64_t *sum);
+/* Not collective: the file descriptor, its size and the HDF5 handle. */
+avi_status avi_store_open_file(const char *path, int *fd, int64_t *file_bytes, hid_t *file);
+
+/* ---- store_create.c: rank 0 only ---- */
+typedef struct avi_store_plan {
+    const char *path;
+    char *temporary; /* owned by the writer */
+    const avi_field *fields;
+    int count;
+    const avi_attribute *attributes;
+    int attribute_count;
+    uint64_t *sums;   /* (count) */
+    int64_t *offsets; /* (count) of the bytes in the file */
+    int64_t file_bytes;
+} avi_store_plan;
+
+/* Bytes and rows of a field as it lies in the file (a scalar and a text are one row). */
+int64_t avi_field_rows(const avi_field *field);
+int64_t avi_field_row_bytes(const avi_field *field);
+/* Makes plan->temporary whole but for the data, with its space reserved; fills offsets and file_bytes. */
+avi_status avi_store_create(avi_store_plan *plan);
+
+/* ---- lock.c: rank 0 only ---- */
+/* Errors: CANTCREATE (in use, not writable). *fd stays open for the life of the lock. */
+avi_status avi_lock_take(const char *folder, const char *path, int *fd);
+void avi_lock_release(const char *path, int fd);
+
+#endif
