@@ -7,13 +7,13 @@
 #include <string.h>
 
 #if AVI_SINGLE
-typedef uint32_t bits;
-#define SIGN_BIT UINT32_C(0x80000000)
-#define INFINITY_BITS UINT32_C(0x7f800000)
+typedef int32_t bits;
+#define MAGNITUDE INT32_C(0x7fffffff)
+#define INFINITY_BITS INT32_C(0x7f800000)
 #else
-typedef uint64_t bits;
-#define SIGN_BIT UINT64_C(0x8000000000000000)
-#define INFINITY_BITS UINT64_C(0x7ff0000000000000)
+typedef int64_t bits;
+#define MAGNITUDE INT64_C(0x7fffffffffffffff)
+#define INFINITY_BITS INT64_C(0x7ff0000000000000)
 #endif
 
 int64_t AVI_R(avi_exact_add)(int64_t *restrict sum, const real *restrict v, int64_t n, int shift, double *largest)
@@ -26,18 +26,16 @@ int64_t AVI_R(avi_exact_add)(int64_t *restrict sum, const real *restrict v, int6
     for (int64_t i = 0; i < n; i++) {
         bits b;
         memcpy(&b, &v[i], sizeof b);
-        b &= ~SIGN_BIT;
-        b = b < INFINITY_BITS ? b : 0;
+        b &= MAGNITUDE;
+        b &= -(bits)(b < INFINITY_BITS); /* a mask, since a choice keeps the loop from being vectorised */
         top = b > top ? b : top;
     }
     for (int64_t i = 0; i < n; i++) {
-        double d = (double)v[i] * scale;
-        int in_range = fabs(d) < 0x1p51;
-        bad += !in_range;
-        d = (in_range ? d : 0.0) + magic; /* rounds to an integer: one unit in the last place is 1 here */
-        int64_t k;
-        memcpy(&k, &d, sizeof k);
-        sum[i] += k - magic_bits;
+        double d = (double)v[i] * scale, rounded = d + magic; /* one unit in the last place is 1 here: the sum is an integer */
+        int64_t keep = fabs(d) < 0x1p51 ? -1 : 0, k;
+        memcpy(&k, &rounded, sizeof k);
+        sum[i] += (k - magic_bits) & keep;
+        bad += keep + 1;
     }
     real m;
     memcpy(&m, &top, sizeof m);
