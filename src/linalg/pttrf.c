@@ -92,14 +92,15 @@ static avi_status factor(avi_pttrf *f)
 static avi_status setup(avi_pttrf *f, int64_t n, const double *diagonal, const double *off)
 {
     const int ranks = avi_comm_size(f->comm), rank = avi_comm_rank(f->comm);
-    if (n > 2147483647 - ranks) return avi_fail(AVI_ERR_DATA, "a tridiagonal matrix of %lld rows: ScaLAPACK counts to 2^31", (long long)n);
+    if (n > 2147483647 - ranks || 3 * (n / ranks + 1) + 12 * (int64_t)ranks > 2147483647)
+        return avi_fail(AVI_ERR_DATA, "a tridiagonal matrix of %lld rows on %d ranks: ScaLAPACK counts rows to 2^31, and a third of that on one rank", (long long)n, ranks);
     f->n = (int)n;
     f->whole = n < (int64_t)FEWEST_ROWS * ranks;
     f->block = f->whole ? f->n : (f->n + ranks - 1) / ranks;
     int64_t first, end;
     held_range(f, rank, &first, &end);
     f->held = (int)(end - first);
-    f->fill_count = f->block + 2 * ranks + 12;
+    f->fill_count = 3 * f->block + 12 * ranks; /* what pdpttrf asks for; its manual says block + 2 */
     const size_t count = (size_t)f->block + 1;
     f->d = calloc(count, sizeof(double));
     f->e = calloc(count, sizeof(double));
