@@ -159,7 +159,10 @@ avi_status avi_config_read(avi_config *config, avi_comm *comm, const char *path,
         free(source.data);
         return status;
     }
-    return avi_agree(comm, avi_config_take(config, &source));
+    /* Mistakes are the same on all ranks, with the same message; only a shortage of memory may hit one alone. */
+    status = avi_config_take(config, &source);
+    AVI_TRY(avi_agree(comm, status == AVI_ERR_CONFIG ? AVI_OK : status));
+    return status;
 }
 
 avi_status avi_config_parse(avi_config *config, const char *name, const char *text, int count,
