@@ -36,12 +36,30 @@ fi
 program=$repository/build/avi_mpi
 prepare_open_mpi
 
-# run RANKS ARGUMENT...
+# run RANKS ARGUMENT...    sets `status`
+# mpirun gets a session of its own and its end is waited for here, so that Ctrl-C asks the program to write a checkpoint and stop (USR1)
+# instead of killing the ranks; a second Ctrl-C ends them at once. -q: the program's own message says what went wrong.
 run() {
-    local ranks=$1 oversubscribe=()
+    local ranks=$1 oversubscribe=() job asked=0
     shift
     if [ "$ranks" -gt "$cores" ]; then oversubscribe=(--oversubscribe); fi
-    mpirun -np "$ranks" --bind-to none "${oversubscribe[@]}" "$program" "$@"
+    setsid mpirun -q -np "$ranks" --bind-to none "${oversubscribe[@]}" "$program" "$@" </dev/null &
+    job=$!
+    trap 'asked=$((asked + 1)); if [ $asked -eq 1 ]; then kill -USR1 $job; else kill -TERM $job; fi' INT TERM
+    while :; do
+        status=0
+        wait "$job" || status=$?
+        if ! kill -0 "$job" 2>/dev/null; then break; fi
+    done
+    # When a signal ended the last wait and the job ended right after it, only another wait has the job's own status.
+    if [ "$status" -gt 128 ]; then
+        status=0
+        wait "$job" || status=$?
+    fi
+    trap - INT TERM
+    if [ "$status" -gt 128 ]; then
+        echo "local.sh: a rank was ended by signal $((status - 128)) (9: often the kernel, when memory is short)" >&2
+    fi
 }
 
 # [run] output of the file, as the program reads it (comments cut off, ${NAME} replaced); runs/vae is the program's default.
@@ -62,18 +80,17 @@ ranks=${NP:-$cores}
 case $ranks in
     '' | *[!0-9]* | 0) echo "local.sh: NP=$ranks is not a number of ranks" >&2; exit 64 ;;
 esac
-status=0
-run "$ranks" "$@" || status=$?
+run "$ranks" "$@"
 
 # 78: a mistake in the configuration, or one that has fewer lanes than this machine has cores. In the second case fewer ranks serve.
 if [ "$status" -eq 78 ] && [ -z "${NP:-}" ]; then
     fewer=$ranks
     while [ "$fewer" -gt 1 ]; do
         fewer=$((fewer / 2))
-        if run "$fewer" -q --dry-run "$@" >/dev/null 2>&1; then
+        run "$fewer" -q --dry-run "$@" >/dev/null 2>&1
+        if [ "$status" -eq 0 ]; then
             echo "local.sh: this configuration cannot use $ranks ranks; running on $fewer" >&2
-            status=0
-            run "$fewer" "$@" || status=$?
+            run "$fewer" "$@"
             break
         fi
     done

@@ -1,0 +1,105 @@
+# A Slurm cluster of one node on this machine, for tests: source it, then cluster_start FOLDER; cluster_stop runs when the shell ends.
+# It has sockets, ports and a key of its own and leaves a Slurm that is already there alone. Status 77 where it cannot run.
+# shellcheck shell=bash
+
+cluster_processes=()
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+cluster_stop() {
+    local process
+    for process in "${cluster_processes[@]}"; do kill "$process" 2>/dev/null; done
+    wait 2>/dev/null
+}
+
+# A port that nobody listens on.
+cluster_port() {
+    local port
+    for port in $(shuf -n 50 -i 20000-30000); do
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port"
+            return
+        fi
+    done
+}
+
+cluster_start() {
+    local folder=$1 program
+    for program in slurmctld slurmd munged sbatch scontrol; do
+        PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || skip "$program is not installed (apt-get install slurm-wlm munge)"
+    done
+    if [ "$(id -u)" -ne 0 ]; then skip "a Slurm node can only be started by root"; fi
+    PATH=$PATH:/usr/sbin
+    trap cluster_stop EXIT
+
+    mkdir -p "$folder"/{munge,state,spool,tmp}
+    dd if=/dev/urandom of="$folder/munge/key" bs=1024 count=1 status=none
+    chown -R munge "$folder/munge"
+    chmod 700 "$folder/munge"
+    chmod 600 "$folder/munge/key"
+    # The socket must be reachable by others, its folder must belong to munge: a folder of its own.
+    mkdir -p "$folder/socket"
+    chown munge "$folder/socket"
+    chmod 755 "$folder" "$folder/socket"
+    setpriv --reuid munge --regid munge --clear-groups munged --foreground --force --key-file="$folder/munge/key" \
+        --socket="$folder/socket/munge" --pid-file="$folder/munge/pid" --log-file="$folder/munge/log" \
+        --seed-file="$folder/munge/seed" >"$folder/munged.out" 2>&1 &
+    cluster_processes+=($!)
+
+    local controller_port node_port
+    controller_port=$(cluster_port)
+    node_port=$(cluster_port)
+    cat >"$folder/slurm.conf" <<CONF
+ClusterName=avitest
+SlurmctldHost=$(hostname -s)(127.0.0.1)
+SlurmctldPort=$controller_port
+SlurmdPort=$node_port
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket=$folder/socket/munge,cred_expire=10
+CredType=cred/munge
+StateSaveLocation=$folder/state
+SlurmdSpoolDir=$folder/spool/%n
+SlurmctldPidFile=$folder/slurmctld.pid
+SlurmdPidFile=$folder/slurmd.%n.pid
+SlurmctldLogFile=$folder/slurmctld.log
+SlurmdLogFile=$folder/slurmd.%n.log
+TmpFS=$folder/tmp
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SlurmdParameters=config_overrides
+ReturnToService=2
+KillWait=5
+SchedulerType=sched/backfill
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+NodeName=n1 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 CPUs=64 State=UNKNOWN
+PartitionName=main Nodes=n1 Default=YES MaxTime=INFINITE State=UP
+CONF
+    export SLURM_CONF=$folder/slurm.conf
+
+    local tries
+    for tries in $(seq 50); do
+        if [ -S "$folder/socket/munge" ]; then break; fi
+        sleep 0.1
+    done
+    slurmctld -D -f "$SLURM_CONF" >"$folder/slurmctld.out" 2>&1 &
+    cluster_processes+=($!)
+    slurmd -D -f "$SLURM_CONF" -N n1 >"$folder/slurmd.out" 2>&1 &
+    cluster_processes+=($!)
+    for tries in $(seq 100); do
+        if [ "$(sinfo -h -o %T 2>/dev/null)" = idle ]; then return 0; fi
+        sleep 0.2
+    done
+    echo "the cluster did not come up after $tries looks; its logs:" >&2
+    tail -n 20 "$folder"/munge/log "$folder"/slurmctld.log "$folder"/slurmd.n1.log >&2
+    exit 1
+}
