@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Times avi_mpi against PyTorch and against what the machine can do. `run.sh` builds everything and calls this.
 
-For each workload and round: avi_mpi on all cores, then PyTorch at each of its settings (1 thread, 2 threads, DistributedDataParallel
-over gloo with one process a core): A B A B. A step's time is the median within a run; the table has medians over the rounds.
+For each workload and round: avi_mpi on all cores, then PyTorch at each of its settings (1 thread, 2 threads, all threads,
+DistributedDataParallel over gloo with one process a core): A B A B. A step's time is the median within a run; the table has medians over the rounds.
 """
 import argparse
 import datetime
@@ -177,6 +177,8 @@ def torch_settings(cores):
     settings = [(1, 1)]
     if cores > 1:
         settings += [(2, 1), (1, cores)]
+    if cores > 2:
+        settings += [(cores, 1)]
     return settings
 
 
@@ -194,8 +196,12 @@ def has_torch():
 
 
 def known_models(program):
-    """Models that `avi_mpi --list` names."""
-    return set(re.findall(r"[a-z_]+", run(mpirun(1) + [program, "--list"], 60)))
+    """Names that `avi_mpi --list` gives: the first word of a line (descriptions may well say "linear"), or all of a line of models."""
+    names = set()
+    for line in run(mpirun(1) + [program, "--list"], 60).splitlines():
+        words = re.findall(r"[a-z_]+", line)
+        names.update(words if words and words[0] in ("model", "models") else words[:1])
+    return names
 
 
 # ---- the rounds ------------------------------------------------------------------------------------------------------

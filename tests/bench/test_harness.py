@@ -24,7 +24,7 @@ BUILD = os.environ.get("AVI_BUILD_DIR", os.path.join(HERE, "..", "..", "build"))
 KNOWN = """#!%s
 import os, sys
 if "--list" in sys.argv:
-    print("models: vae linear nonlinear saw")
+    print("models\\n  vae  images\\n  linear\\n  nonlinear\\n  saw")
     sys.exit(0)
 if os.environ.get("OMPI_COMM_WORLD_RANK", "0") != "0":
     sys.exit(0)
