@@ -109,7 +109,8 @@ static inline void refuses(avi_config *config, avi_split split, avi_status code,
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* Opens, loads on all ranks (lanes: how many), closes. The code of whichever failed. */
-static inline avi_status open_and_load(avi_config *config, avi_split split, int64_t lanes, bool shuffled, avi_data **data)
+static inline avi_status open_and_load(avi_config *config, avi_split split, int64_t lanes, bool shuffled,
+                                       avi_data **data)
 {
     avi_source *source = NULL;
     *data = NULL;

@@ -1,4 +1,5 @@
-/* Loading, halo rows, numbers of rows, checksum, values that are not finite: with sources made here, whose values are formulas. */
+/* Loading, halo rows, numbers of rows, checksum, values that are not finite: with sources made here, whose values are
+ * formulas. */
 #include "data_support.h"
 
 #include <math.h>
@@ -30,7 +31,8 @@ static avi_status made_read(avi_source *s, int64_t first, int64_t count, void *o
     for (int64_t i = 0; i < count * s->shape.width; i++) {
         const int64_t row = first + i / s->shape.width, column = i % s->shape.width;
         if (row == m->fail_row) return avi_fail(AVI_ERR_IO, "row %lld is on fire", (long long)row);
-        const int64_t shown = row == m->swapped_row ? row + 1 : (m->swapped_row >= 0 && row == m->swapped_row + 1 ? row - 1 : row);
+        const int64_t shown =
+            row == m->swapped_row ? row + 1 : (m->swapped_row >= 0 && row == m->swapped_row + 1 ? row - 1 : row);
         double v = value_of(s->shape.type, shown, column);
         if (row == m->bad_row && column == m->bad_column) v = m->bad_value;
         if (row == m->changed_row && column == 0) v += 1;
@@ -41,15 +43,21 @@ static avi_status made_read(avi_source *s, int64_t first, int64_t count, void *o
     return AVI_OK;
 }
 
-static const avi_source_ops any_ops = {.name = "made", .doc = "", .exchangeable = true, .read = made_read, .any_rank = true};
-static const avi_source_ops ordered_ops = {.name = "made", .doc = "", .exchangeable = true, .read = made_read, .any_rank = false};
+static const avi_source_ops any_ops = {
+    .name = "made", .doc = "", .exchangeable = true, .read = made_read, .any_rank = true};
+static const avi_source_ops ordered_ops = {
+    .name = "made", .doc = "", .exchangeable = true, .read = made_read, .any_rank = false};
 
 static const made nothing_wrong = {-1, -1, -1, 0, -1, -1, 0, 0};
 
 static avi_source source_of(made *m, int64_t rows, int64_t width, avi_dtype type, bool any_rank)
 {
     return (avi_source){.ops = any_rank ? &any_ops : &ordered_ops,
-                        .shape = {.rows = rows, .width = width, .height = 1, .columns = width, .type = type,
+                        .shape = {.rows = rows,
+                                  .width = width,
+                                  .height = 1,
+                                  .columns = width,
+                                  .type = type,
                                   .scale = type == AVI_U8 ? 1.0 / 255 : 1},
                         .self = m,
                         .label = "made data"};
@@ -70,7 +78,8 @@ static void check_fetched(const avi_data *d, int64_t position, int64_t count)
         if (row < 0) row = 0;
         if (row > d->shape.rows - 1) row = d->shape.rows - 1;
         const int64_t given = row < d->partition.rows ? avi_partition_given(&d->partition, row) : row;
-        const double scale = d->shape.type == AVI_U8 ? 1.0 / 255 : 1, expected = value_of(d->shape.type, given, i % width) * scale;
+        const double scale = d->shape.type == AVI_U8 ? 1.0 / 255 : 1,
+                     expected = value_of(d->shape.type, given, i % width) * scale;
         assert_true(fabs(wide[i] - expected) <= 1e-15 * fabs(expected));
         assert_true(fabs((double)narrow[i] - expected) <= 1.2e-7 * fabs(expected));
     }
@@ -78,7 +87,8 @@ static void check_fetched(const avi_data *d, int64_t position, int64_t count)
     free(narrow);
 }
 
-static void load_and_check(int64_t rows, int64_t tile, int64_t lanes, bool shuffled, int lookahead, int halo, avi_dtype type, bool any_rank)
+static void load_and_check(int64_t rows, int64_t tile, int64_t lanes, bool shuffled, int lookahead, int halo,
+                           avi_dtype type, bool any_rank)
 {
     made m = nothing_wrong;
     avi_source s = source_of(&m, rows, 3, type, any_rank);

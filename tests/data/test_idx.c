@@ -1,4 +1,5 @@
-/* IDX files, plain and .gz: what is written is what is read, and every bad file is refused with its code and its reason. */
+/* IDX files, plain and .gz: what is written is what is read, and every bad file is refused with its code and its
+ * reason. */
 #include "data_support.h"
 
 #include <sys/stat.h>
@@ -6,10 +7,7 @@
 
 enum { ROWS = 23, HEIGHT = 5, COLUMNS = 4, WIDTH = HEIGHT * COLUMNS, HEADER = 16, BYTES = HEADER + ROWS * WIDTH };
 
-static unsigned char pixel(int64_t row, int64_t i)
-{
-    return (unsigned char)(row * 31 + i * 5 + (row * i) % 11);
-}
+static unsigned char pixel(int64_t row, int64_t i) { return (unsigned char)(row * 31 + i * 5 + (row * i) % 11); }
 
 static void put_number(unsigned char *at, uint32_t value)
 {
@@ -45,9 +43,9 @@ static size_t compress_into(unsigned char *out, size_t room, const unsigned char
 static void loads_as_written(const char *name, bool shuffled, int64_t rows)
 {
     avi_data *d = NULL;
-    const avi_status status =
-        open_and_load(config_of("source = idx\npath = %s\nrows = %lld\n", in_folder(name), (long long)(rows == ROWS ? 0 : rows)),
-                      AVI_TRAIN, 6, shuffled, &d);
+    const avi_status status = open_and_load(
+        config_of("source = idx\npath = %s\nrows = %lld\n", in_folder(name), (long long)(rows == ROWS ? 0 : rows)),
+        AVI_TRAIN, 6, shuffled, &d);
     if (status != AVI_OK) print_message("%s\n", avi_error_text());
     assert_int_equal(status, AVI_OK);
     assert_int_equal(d->shape.rows, rows);
@@ -97,21 +95,20 @@ static void test_split(void **state)
     assert_false(source->ops->any_rank);
     avi_source_close(&source);
     avi_config_destroy(&config);
-    refuses(config_of("source = idx\npath = %s\ntest_path = %s\n", in_folder("plain"), in_folder("none")), AVI_TEST, AVI_ERR_NOINPUT,
-            WORDS("[data] test_path = ", "/none: ", "give an IDX images file, plain or .gz"));
+    refuses(config_of("source = idx\npath = %s\ntest_path = %s\n", in_folder("plain"), in_folder("none")), AVI_TEST,
+            AVI_ERR_NOINPUT, WORDS("[data] test_path = ", "/none: ", "give an IDX images file, plain or .gz"));
 }
 
-static avi_config *config_for(const char *name)
-{
-    return config_of("source = idx\npath = %s\n", in_folder(name));
-}
+static avi_config *config_for(const char *name) { return config_of("source = idx\npath = %s\n", in_folder(name)); }
 
 static void files_that_are_not_there(void **state)
 {
     (void)state;
-    refuses(config_for("none"), AVI_TRAIN, AVI_ERR_NOINPUT, WORDS("[data] path = ", "/none: No such file", "give an IDX images file, plain or .gz"));
+    refuses(config_for("none"), AVI_TRAIN, AVI_ERR_NOINPUT,
+            WORDS("[data] path = ", "/none: No such file", "give an IDX images file, plain or .gz"));
     refuses(config_of("source = idx\npath = %s\n", folder), AVI_TRAIN, AVI_ERR_NOINPUT, WORDS("is a folder"));
-    refuses(config_of("source = idx\n"), AVI_TRAIN, AVI_ERR_CONFIG, WORDS("[data] path", "is not set", "IDX images file"));
+    refuses(config_of("source = idx\n"), AVI_TRAIN, AVI_ERR_CONFIG,
+            WORDS("[data] path", "is not set", "IDX images file"));
     if (self == 0) assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
     assert_int_equal(avi_comm_barrier(world), AVI_OK);
     refuses(config_for("pipe"), AVI_TRAIN, AVI_ERR_NOINPUT, WORDS("is not a regular file"));
@@ -132,7 +129,8 @@ static void refused_both_ways(int at, uint32_t number, size_t bytes, const char 
 static void headers(void **state)
 {
     (void)state;
-    refused_both_ways(0, 0x801, BYTES, "is a labels file; give the images file", "is a labels file; give the images file");
+    refused_both_ways(0, 0x801, BYTES, "is a labels file; give the images file",
+                      "is a labels file; give the images file");
     refused_both_ways(0, 0x12345678, BYTES, "is not an IDX file: magic number 0x12345678", "is not an IDX file");
     refused_both_ways(0, 0xd03, BYTES, "type 0x0d with 3 dimensions", "type 0x0d with 3 dimensions");
     refused_both_ways(0, 0x89484446, BYTES, "is an HDF5 file; set data.source = hdf5", "is an HDF5 file");
@@ -146,7 +144,8 @@ static void sizes(void **state)
 {
     (void)state;
     refused_both_ways(-1, 0, BYTES - 1, "is truncated: 23 images of 5 x 4", "is truncated: it holds less");
-    refused_both_ways(4, ROWS - 1, BYTES, "holds 20 bytes more than its header tells", "holds more than its header tells");
+    refused_both_ways(4, ROWS - 1, BYTES, "holds 20 bytes more than its header tells",
+                      "holds more than its header tells");
     refused_both_ways(-1, 0, 10, "is truncated: it holds 10 bytes", "it holds 10 bytes, the header alone has 16");
     write_file("empty", "", 0);
     refuses(config_for("empty"), AVI_TRAIN, AVI_ERR_DATA, WORDS("is truncated: it holds 0 bytes"));

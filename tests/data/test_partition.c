@@ -16,8 +16,8 @@ static void each_partition(void (*check)(const avi_partition *p))
                 for (int d = 0; d < LENGTH(ranks_tried); d++)
                     for (int shuffled = 0; shuffled < 2; shuffled++) {
                         avi_partition p;
-                        assert_int_equal(avi_partition_make(rows_tried[a], tiles_tried[b], lanes_tried[c], ranks_tried[d],
-                                                            5, shuffled, &p),
+                        assert_int_equal(avi_partition_make(rows_tried[a], tiles_tried[b], lanes_tried[c],
+                                                            ranks_tried[d], 5, shuffled, &p),
                                          AVI_OK);
                         check(&p);
                     }
@@ -172,8 +172,9 @@ int main(int argc, char **argv)
 {
     support_start(&argc, &argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ownership), cmocka_unit_test(numbers), cmocka_unit_test(epochs),  cmocka_unit_test(order_is_keyed),
-        cmocka_unit_test(huge),      cmocka_unit_test(slabs),   cmocka_unit_test(refusals),
+        cmocka_unit_test(ownership),      cmocka_unit_test(numbers), cmocka_unit_test(epochs),
+        cmocka_unit_test(order_is_keyed), cmocka_unit_test(huge),    cmocka_unit_test(slabs),
+        cmocka_unit_test(refusals),
     };
     return support_finish(cmocka_run_group_tests(tests, NULL, NULL));
 }

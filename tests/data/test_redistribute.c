@@ -1,5 +1,5 @@
-/* Rows go from slabs to their owners and back, for partitions with and without empty ranks. The expected byte of a row is a
- * formula in its given number. */
+/* Rows go from slabs to their owners and back, for partitions with and without empty ranks. The expected byte of a row
+ * is a formula in its given number. */
 #include "data_support.h"
 
 static unsigned char byte_of(int64_t given, size_t column)
@@ -7,11 +7,12 @@ static unsigned char byte_of(int64_t given, size_t column)
     return (unsigned char)((uint64_t)given * 131 + (uint64_t)given / 7 + column * 17 + column / 256);
 }
 
-static void check_rows(const unsigned char *rows, size_t row_bytes, int64_t first, int64_t count, const avi_partition *p)
+static void check_rows(const unsigned char *rows, size_t row_bytes, int64_t first, int64_t count,
+                       const avi_partition *p)
 {
     for (int64_t i = 0; i < count; i++) {
         const int64_t given = p ? avi_partition_given(p, first + i) : first + i;
-        for (size_t c = 0; c < row_bytes; c += row_bytes > 4096 ? 997 : 1)
+        for (size_t c = 0; c<row_bytes; c += row_bytes> 4096 ? 997 : 1)
             assert_int_equal(rows[(size_t)i * row_bytes + c], byte_of(given, c));
     }
 }
@@ -20,8 +21,10 @@ static void round_trip(int64_t rows, int64_t tile, int64_t lanes, size_t row_byt
 {
     avi_partition p;
     assert_int_equal(avi_partition_make(rows, tile, lanes, P, 11, shuffled, &p), AVI_OK);
-    const int64_t slab_first = avi_slab_first(rows, P, self), slab_rows = avi_slab_first(rows, P, self + 1) - slab_first;
-    const int64_t own_first = avi_partition_first_row(&p, self), own_rows = avi_partition_first_row(&p, self + 1) - own_first;
+    const int64_t slab_first = avi_slab_first(rows, P, self),
+                  slab_rows = avi_slab_first(rows, P, self + 1) - slab_first;
+    const int64_t own_first = avi_partition_first_row(&p, self),
+                  own_rows = avi_partition_first_row(&p, self + 1) - own_first;
     unsigned char *slab = malloc((size_t)slab_rows * row_bytes + 1), *owned = malloc((size_t)own_rows * row_bytes + 1);
     assert_non_null(slab);
     assert_non_null(owned);
