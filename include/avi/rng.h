@@ -27,7 +27,7 @@ typedef struct avi_stream {
 avi_stream avi_stream_make(uint64_t seed, avi_purpose purpose, uint64_t step);
 
 /* Standard normals for `rows` consecutive rows from `first_row`, columns [first_col, first_col + cols):
- * out is (rows, cols), row-major. Box-Muller on 24-bit (float) or 32-bit (double) uniforms from the SAME words in both
+ * out is (rows, cols), row-major. Box-Muller on the SAME 32-bit words in both
  * precisions, so that single and double runs see the same draws up to rounding. Value (row, col) does not depend on
  * the range asked for. Columns up to 2^26. Vectorised: at most 2.5 ns a value in single precision for cols >= 16 or for
  * many rows of few columns. */

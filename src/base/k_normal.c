@@ -19,9 +19,9 @@ static inline real radius(uint32_t w)
 {
     uint32_t upper = (uint32_t)((int32_t)w >> 31);
     real v = ((real)(int32_t)(w ^ upper) + R(0.5)) * R(0x1p-32); /* min(u, 1 - u) */
-    real u = upper ? R(1.0) - v : v;
+    real u = vm_pick(upper != 0, R(1.0) - v, v);
     real k, f = vm_log_split(u, &k);
-    f = k == R(0.0) ? -v : f; /* k = 0 means u >= sqrt(1/2) */
+    f = vm_pick(k == R(0.0), -v, f); /* k = 0 means u >= sqrt(1/2) */
     return R_FN(sqrt)(R(-2.0) * vm_log_sum(k, f));
 }
 

@@ -70,6 +70,13 @@ static inline real vm_fma(real a, real b, real c)
 
 static inline real vm_abs(real x) { return vm_from_bits(vm_to_bits(x) & ~((vm_bits)1 << (8 * sizeof(real) - 1))); }
 
+/* yes ? a : b by masks: a plain choice lets the compiler compute a whole function twice, once on each side, divisions included. */
+static inline real vm_pick(int yes, real a, real b)
+{
+    vm_bits mask = (vm_bits)0 - (vm_bits)yes;
+    return vm_from_bits((vm_to_bits(a) & mask) | (vm_to_bits(b) & ~mask));
+}
+
 /* 2^n for n integer and in the normal range. */
 static inline real vm_pow2(vm_bits n) { return vm_from_bits((n + VM_BIAS) << VM_MANTISSA); }
 
@@ -110,9 +117,9 @@ static inline real vm_exp_reduced(real x, vm_bits *n)
 static inline real vm_exp(real x)
 {
 #if AVI_SINGLE
-    const real low = -87.3365447f, high = 88.7228394f; /* logarithms of FLT_MIN and FLT_MAX */
+    const real low = -0x1.5d589ep+6f, high = 0x1.62e42ep+6f; /* the floats next inside the logarithms of FLT_MIN and FLT_MAX */
 #else
-    const real low = -708.39641853226410622, high = 709.78271289338397310;
+    const real low = -0x1.6232bdd7abcd2p+9, high = 0x1.62e42fefa39efp+9;
 #endif
     vm_bits n;
     real p = vm_exp_reduced(x, &n);
@@ -155,8 +162,8 @@ static inline real vm_log_split(real x, real *k)
 static inline real vm_log(real x)
 {
     int tiny = x < VM_TINY;
-    real k, f = vm_log_split(tiny ? x * VM_LIFT : x, &k);
-    real y = vm_log_sum(tiny ? k - VM_LIFT_BITS : k, f);
+    real k, f = vm_log_split(vm_pick(tiny, x * VM_LIFT, x), &k);
+    real y = vm_log_sum(k - vm_pick(tiny, VM_LIFT_BITS, R(0.0)), f);
     y = x < (real)INFINITY ? y : x; /* inf and NaN */
     y = x > R(0.0) ? y : x == R(0.0) ? -(real)INFINITY : x * (real)NAN;
     return y;
@@ -166,9 +173,9 @@ static inline real vm_log(real x)
 static inline real vm_log1p_unit(real u)
 {
     int upper = u > R(0.41421356237309504880), tiny = u < R(0.25) * R_EPS;
-    real f = upper ? R(0.5) * (u - R(1.0)) : u;
-    real y = vm_log_sum(upper ? R(1.0) : R(0.0), tiny ? R(0.0) : f); /* the squares of tiny numbers would be slow denormals */
-    return tiny ? u : y;
+    real f = vm_pick(upper, R(0.5) * (u - R(1.0)), u);
+    real y = vm_log_sum(vm_pick(upper, R(1.0), R(0.0)), vm_pick(tiny, R(0.0), f)); /* the squares of tiny numbers would be slow denormals */
+    return vm_pick(tiny, u, y);
 }
 
 /* ---- functions of exp ---------------------------------------------------------------------------------------------- */
@@ -182,7 +189,7 @@ static inline real vm_softplus(real x)
 static inline real vm_sigmoid(real x)
 {
     real e = vm_exp(-vm_abs(x));
-    return (x < R(0.0) ? e : R(1.0)) / (R(1.0) + e);
+    return vm_pick(x < R(0.0), e, R(1.0)) / (R(1.0) + e);
 }
 
 /* tanh|x| = -m / (2 + m) with m = exp(-2|x|) - 1, which loses no digits near 0. */

@@ -1,0 +1,79 @@
+/* Keyed bijections: every n up to 2000 is checked whole, large n by its inverse. */
+#include "avi/rng.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void small_domains_whole(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n <= 2000; n++) {
+        avi_permutation p = avi_permutation_make(7, AVI_DRAW_SHUFFLE, n, n);
+        unsigned char seen[2000] = { 0 };
+        for (uint64_t i = 0; i < n; i++) {
+            uint64_t j = avi_permute(&p, i);
+            assert_true(j < n && !seen[j]);
+            seen[j] = 1;
+            assert_true(avi_permute_inverse(&p, j) == i);
+        }
+    }
+}
+
+static void large_domains_invert(void **state)
+{
+    (void)state;
+    const uint64_t sizes[] = { 60000, 65536, 65537, 1000000007, UINT64_C(1) << 32, (UINT64_C(1) << 32) + 1, (UINT64_C(1) << 62) - 57, UINT64_C(1) << 62 };
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        avi_permutation p = avi_permutation_make(1, AVI_DRAW_SHUFFLE, 0, sizes[k]);
+        for (uint64_t t = 0; t < 2000; t++) {
+            uint64_t i = t == 0 ? 0 : t == 1 ? sizes[k] - 1 : avi_mix64(t, k) % sizes[k], j = avi_permute(&p, i);
+            assert_true(j < sizes[k]);
+            assert_true(avi_permute_inverse(&p, j) == i);
+            assert_true(avi_permute(&p, avi_permute_inverse(&p, i)) == i);
+        }
+    }
+}
+
+/* Where neighbours go is unrelated: ranks of images have correlation below 4 / sqrt(n); few fixed points; keys give other orders. */
+static void looks_shuffled(void **state)
+{
+    (void)state;
+    const uint64_t n = 50000;
+    avi_permutation p = avi_permutation_make(1, AVI_DRAW_SHUFFLE, 0, n), q = avi_permutation_make(1, AVI_DRAW_SHUFFLE, 1, n);
+    double self = 0, next = 0, other = 0, variance = ((double)n * (double)n - 1) / 12, middle = ((double)n - 1) / 2;
+    int fixed = 0, agree = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        double a = (double)avi_permute(&p, i) - middle, b = (double)avi_permute(&p, (i + 1) % n) - middle, c = (double)avi_permute(&q, i) - middle;
+        self += a * ((double)i - middle) / variance / (double)n;
+        next += a * b / variance / (double)n;
+        other += a * c / variance / (double)n;
+        fixed += avi_permute(&p, i) == i;
+        agree += avi_permute(&p, i) == avi_permute(&q, i);
+    }
+    const double bound = 4 / sqrt((double)n);
+    assert_true(fabs(self) < bound && fabs(next) < bound && fabs(other) < bound);
+    assert_true(fixed <= 8 && agree <= 8); /* Poisson with mean 1: more than 8 once in 10^6 */
+}
+
+static void outside_is_left_alone(void **state)
+{
+    (void)state;
+    avi_permutation p = avi_permutation_make(1, AVI_DRAW_SHUFFLE, 0, 10);
+    assert_true(avi_permute(&p, 10) == 10 && avi_permute_inverse(&p, 1000) == 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_domains_whole),
+        cmocka_unit_test(large_domains_invert),
+        cmocka_unit_test(looks_shuffled),
+        cmocka_unit_test(outside_is_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
