@@ -60,7 +60,7 @@ avi_status avi_store_attribute_real(avi_store *store, const char *group, const c
 typedef struct avi_folder avi_folder;
 
 /* Collective. Makes the folder (with parents) and takes its lock: a file `lock` that names host, process and start time, held by fcntl and checked for staleness (same host and
- * no such process). Errors: CANTCREATE (cannot make, not writable, or in use: message names the other's host, process and time). Owner: caller. */
+ * no such process). Errors: CANTCREATE (cannot make, not writable, or in use: message names the other's host, process and time), IO (full disk). Owner: caller. */
 avi_status avi_folder_open(avi_comm *comm, const char *path, avi_folder **folder);
 /* Collective. Releases the lock. */
 void avi_folder_close(avi_folder **folder);

@@ -22,10 +22,7 @@ static int64_t step_of(const char *name)
     return step;
 }
 
-static void name_of(int64_t step, char name[32])
-{
-    snprintf(name, 32, "step_%09lld.h5", (long long)step);
-}
+static void name_of(int64_t step, char name[32]) { snprintf(name, 32, "step_%09lld.h5", (long long)step); }
 
 static int newest_first(const void *a, const void *b)
 {
@@ -87,12 +84,14 @@ static avi_status remove_step(const char *folder, int64_t step)
     char *path = avi_file_join(folder, name, "");
     if (!path) return AVI_ERR_INTERNAL;
     avi_status status = AVI_OK;
-    if (unlink(path) != 0 && errno != ENOENT) status = avi_fail(AVI_ERR_IO, "%s: cannot remove: %s", path, strerror(errno));
+    if (unlink(path) != 0 && errno != ENOENT)
+        status = avi_fail(AVI_ERR_IO, "%s: cannot remove: %s", path, strerror(errno));
     free(path);
     return status;
 }
 
-/* Rank 0. Keeps the `keep` newest up to `step`. Later ones are of a future that the run has gone back from: they would be resumed by mistake. */
+/* Rank 0. Keeps the `keep` newest up to `step`. Later ones are of a future that the run has gone back from: they would
+ * be resumed by mistake. */
 static avi_status prune(const char *folder, int64_t step, int keep)
 {
     int64_t *steps;
@@ -107,8 +106,9 @@ static avi_status prune(const char *folder, int64_t step, int keep)
     return status;
 }
 
-static avi_status write_in(const char *folder, avi_comm *comm, const char *path, const char *latest, int64_t step, int keep, const avi_field *fields,
-                           int count, const avi_attribute *attributes, int attribute_count)
+static avi_status write_in(const char *folder, avi_comm *comm, const char *path, const char *latest, int64_t step,
+                           int keep, const avi_field *fields, int count, const avi_attribute *attributes,
+                           int attribute_count)
 {
     const bool root = avi_comm_rank(comm) == 0;
     char text[40];
@@ -120,16 +120,20 @@ static avi_status write_in(const char *folder, avi_comm *comm, const char *path,
     return avi_agree(comm, root ? prune(folder, step, keep) : AVI_OK);
 }
 
-avi_status avi_checkpoint_write(avi_folder *folder, avi_comm *comm, int64_t step, int keep, const avi_field *fields, int count,
-                                const avi_attribute *attributes, int attribute_count)
+avi_status avi_checkpoint_write(avi_folder *folder, avi_comm *comm, int64_t step, int keep, const avi_field *fields,
+                                int count, const avi_attribute *attributes, int attribute_count)
 {
     char name[32];
-    if (step < 0 || step > STEP_MAX) return avi_fail(AVI_ERR_INTERNAL, "checkpoint of step %lld: steps up to %lld can be named", (long long)step, (long long)STEP_MAX);
+    if (step < 0 || step > STEP_MAX)
+        return avi_fail(AVI_ERR_INTERNAL, "checkpoint of step %lld: steps up to %lld can be named", (long long)step,
+                        (long long)STEP_MAX);
     name_of(step, name);
     char *inside = avi_file_join(avi_folder_path(folder), "checkpoint", "");
-    char *path = inside ? avi_file_join(inside, name, "") : NULL, *latest = inside ? avi_file_join(inside, "latest", "") : NULL;
+    char *path = inside ? avi_file_join(inside, name, "") : NULL,
+         *latest = inside ? avi_file_join(inside, "latest", "") : NULL;
     avi_status status = avi_agree(comm, path && latest ? AVI_OK : AVI_ERR_INTERNAL);
-    if (status == AVI_OK) status = write_in(inside, comm, path, latest, step, keep, fields, count, attributes, attribute_count);
+    if (status == AVI_OK)
+        status = write_in(inside, comm, path, latest, step, keep, fields, count, attributes, attribute_count);
     free(inside);
     free(path);
     free(latest);

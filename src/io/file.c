@@ -49,11 +49,13 @@ avi_status avi_file_fail(const char *path, const char *what, int error, int64_t 
                 snprintf(room, sizeof room, ": %llu bytes free", left);
         }
         free(folder);
-        return avi_fail(AVI_ERR_IO, "%s: %s: %s%s; make room or choose another run.output", path, what, strerror(error), room);
+        return avi_fail(AVI_ERR_IO, "%s: %s: %s%s; make room or choose another run.output", path, what, strerror(error),
+                        room);
     }
     if (error == EACCES || error == EPERM || error == EROFS || error == ENOENT || error == ENOTDIR || error == EISDIR ||
         error == ENAMETOOLONG || error == ELOOP)
-        return avi_fail(AVI_ERR_CANTCREATE, "%s: %s: %s; choose a run.output that can be written", path, what, strerror(error));
+        return avi_fail(AVI_ERR_CANTCREATE, "%s: %s: %s; choose a run.output that can be written", path, what,
+                        strerror(error));
     return avi_fail(AVI_ERR_IO, "%s: %s: %s", path, what, strerror(error));
 }
 
@@ -78,7 +80,9 @@ avi_status avi_file_read_at(int fd, const char *path, void *out, int64_t bytes, 
         const ssize_t done = pread(fd, at, (size_t)(bytes < AVI_IO_PIECE ? bytes : AVI_IO_PIECE), (off_t)offset);
         if (done < 0 && errno == EINTR) continue;
         if (done < 0) return avi_fail(AVI_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
-        if (done == 0) return avi_fail(AVI_ERR_DATA, "%s: the file ends at byte %lld, %lld bytes early", path, (long long)offset, (long long)bytes);
+        if (done == 0)
+            return avi_fail(AVI_ERR_DATA, "%s: the file ends at byte %lld, %lld bytes early", path, (long long)offset,
+                            (long long)bytes);
         at += done;
         offset += done;
         bytes -= done;
@@ -105,8 +109,10 @@ avi_status avi_file_sync_folder(const char *path)
     if (fd < 0) {
         status = avi_file_fail(folder, "cannot open the folder", errno, 0);
     } else {
-        /* Some file systems refuse fsync of a folder (EINVAL): their renames are synchronous or there is nothing to do. */
-        if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP) status = avi_file_fail(folder, "cannot sync the folder", errno, 0);
+        /* Some file systems refuse fsync of a folder (EINVAL): their renames are synchronous or there is nothing to do.
+         */
+        if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+            status = avi_file_fail(folder, "cannot sync the folder", errno, 0);
         close(fd);
     }
     free(folder);
@@ -128,8 +134,10 @@ avi_status avi_file_make_folder(const char *path)
     free(part);
     const int error = mkdir(path, 0777) == 0 ? 0 : errno;
     if (error == 0 || (stat(path, &info) == 0 && S_ISDIR(info.st_mode))) return AVI_OK;
-    if (error == EEXIST) return avi_fail(AVI_ERR_CANTCREATE, "%s: is a file, not a folder; choose another run.output", path);
-    return avi_fail(AVI_ERR_CANTCREATE, "%s: cannot make the folder: %s; choose a run.output that can be written", path, strerror(error));
+    if (error == EEXIST)
+        return avi_fail(AVI_ERR_CANTCREATE, "%s: is a file, not a folder; choose another run.output", path);
+    return avi_fail(AVI_ERR_CANTCREATE, "%s: cannot make the folder: %s; choose a run.output that can be written", path,
+                    strerror(error));
 }
 
 static avi_status write_whole(const char *path, const char *data, size_t bytes)
@@ -147,7 +155,8 @@ avi_status avi_file_replace(const char *path, const char *data, size_t bytes)
     char *temporary = avi_file_join("", path, ".tmp");
     if (!temporary) return AVI_ERR_INTERNAL;
     avi_status status = write_whole(temporary, data, bytes);
-    if (status == AVI_OK && rename(temporary, path) != 0) status = avi_file_fail(path, "cannot replace", errno, (int64_t)bytes);
+    if (status == AVI_OK && rename(temporary, path) != 0)
+        status = avi_file_fail(path, "cannot replace", errno, (int64_t)bytes);
     if (status != AVI_OK)
         unlink(temporary);
     else

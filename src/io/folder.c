@@ -31,8 +31,11 @@ avi_status avi_folder_open(avi_comm *comm, const char *path, avi_folder **folder
 {
     avi_folder *f = calloc(1, sizeof *f);
     *folder = NULL;
-    if (f) *f = (avi_folder){.path = strdup(*path ? path : "."), .lock_path = avi_file_join(*path ? path : ".", "lock", ""), .lock = -1};
-    avi_status status = avi_agree(comm, f && f->path && f->lock_path ? AVI_OK : avi_fail_memory(sizeof *f, "the output folder"));
+    if (f)
+        *f = (avi_folder){
+            .path = strdup(*path ? path : "."), .lock_path = avi_file_join(*path ? path : ".", "lock", ""), .lock = -1};
+    avi_status status =
+        avi_agree(comm, f && f->path && f->lock_path ? AVI_OK : avi_fail_memory(sizeof *f, "the output folder"));
     if (status == AVI_OK) status = avi_agree(comm, avi_comm_rank(comm) == 0 ? folder_start(f) : AVI_OK);
     if (status == AVI_OK)
         *folder = f;
@@ -49,10 +52,7 @@ void avi_folder_close(avi_folder **folder)
     *folder = NULL;
 }
 
-const char *avi_folder_path(const avi_folder *folder)
-{
-    return folder->path;
-}
+const char *avi_folder_path(const avi_folder *folder) { return folder->path; }
 
 /* Names stay inside the folder, and off the lock: closing any descriptor of it would release the record lock. */
 static avi_status check_name(const avi_folder *folder, const char *name)
@@ -63,7 +63,8 @@ static avi_status check_name(const avi_folder *folder, const char *name)
         const size_t length = strcspn(part, "/");
         bad = length == 0 || (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.');
     }
-    return bad ? avi_fail(AVI_ERR_CANTCREATE, "%s: \"%s\" is not the name of a file in this folder", folder->path, name) : AVI_OK;
+    return bad ? avi_fail(AVI_ERR_CANTCREATE, "%s: \"%s\" is not the name of a file in this folder", folder->path, name)
+               : AVI_OK;
 }
 
 static avi_status write_text_local(const avi_folder *folder, const char *name, const char *text)
@@ -87,7 +88,9 @@ static avi_status read_open(int fd, const char *path, char **text, int64_t *byte
     struct stat info;
     if (fstat(fd, &info) != 0) return avi_fail(AVI_ERR_IO, "%s: cannot read the size: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode)) return avi_fail(AVI_ERR_DATA, "%s: not a file", path);
-    if (info.st_size > ((off_t)64 << 20)) return avi_fail(AVI_ERR_DATA, "%s: %lld bytes, a text of at most 64 MiB is expected", path, (long long)info.st_size);
+    if (info.st_size > ((off_t)64 << 20))
+        return avi_fail(AVI_ERR_DATA, "%s: %lld bytes, a text of at most 64 MiB is expected", path,
+                        (long long)info.st_size);
     *bytes = (int64_t)info.st_size + 1;
     *text = calloc((size_t)*bytes, 1);
     if (!*text) return avi_fail_memory((size_t)*bytes, "a text file");
@@ -117,7 +120,8 @@ avi_status avi_folder_read_text(avi_folder *folder, avi_comm *comm, const char *
     char *local = NULL;
     *text = NULL;
     AVI_TRY(check_name(folder, name));
-    avi_status status = avi_agree(comm, avi_comm_rank(comm) == 0 ? read_text_local(folder, name, &local, &bytes) : AVI_OK);
+    avi_status status =
+        avi_agree(comm, avi_comm_rank(comm) == 0 ? read_text_local(folder, name, &local, &bytes) : AVI_OK);
     if (status == AVI_OK) status = avi_comm_bcast(comm, &bytes, sizeof bytes, 0);
     if (status == AVI_OK && bytes > 0) {
         if (!local) local = malloc((size_t)bytes);

@@ -1,5 +1,6 @@
-/* The lock of an output folder: a file that names its holder, and a POSIX record lock on it, which also holds across the nodes of NFS, Lustre
- * or GPFS and goes with the process however it ends. The record lock decides; the text is for people and for file systems without locks. */
+/* The lock of an output folder: a file that names its holder, and a POSIX record lock on it, which also holds across
+ * the nodes of NFS, Lustre or GPFS and goes with the process however it ends. The record lock decides; the text is for
+ * people and for file systems without locks. */
 #include "io/store_internal.h"
 
 #include <errno.h>
@@ -36,8 +37,10 @@ static avi_status write_holder(int fd, const char *path)
     char text[512], since[64];
     struct tm utc;
     const time_t now = time(NULL);
-    if (!gmtime_r(&now, &utc) || strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) snprintf(since, sizeof since, "unknown");
-    const int bytes = snprintf(text, sizeof text, "host %s\npid %ld\nsince %s\n", avi_comm_host(), (long)getpid(), since);
+    if (!gmtime_r(&now, &utc) || strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+        snprintf(since, sizeof since, "unknown");
+    const int bytes =
+        snprintf(text, sizeof text, "host %s\npid %ld\nsince %s\n", avi_comm_host(), (long)getpid(), since);
     if (ftruncate(fd, 0) != 0) return avi_file_fail(path, "cannot write", errno, bytes);
     AVI_TRY(avi_file_write_at(fd, path, text, bytes, 0));
     return fsync(fd) == 0 ? AVI_OK : avi_file_fail(path, "cannot sync", errno, bytes);
@@ -45,11 +48,20 @@ static avi_status write_holder(int fd, const char *path)
 
 static avi_status refuse(const char *folder, const char *path, const lock_holder *h, long pid, bool sure)
 {
-    if (h->pid == 0 && pid == 0) return avi_fail(AVI_ERR_CANTCREATE, "output folder %s is in use by another process; choose another run.output or wait", folder);
-    if (h->pid == 0) return avi_fail(AVI_ERR_CANTCREATE, "output folder %s is in use by process %ld; choose another run.output or wait", folder, pid);
+    if (h->pid == 0 && pid == 0)
+        return avi_fail(AVI_ERR_CANTCREATE,
+                        "output folder %s is in use by another process; choose another run.output or wait", folder);
+    if (h->pid == 0)
+        return avi_fail(AVI_ERR_CANTCREATE,
+                        "output folder %s is in use by process %ld; choose another run.output or wait", folder, pid);
     if (sure)
-        return avi_fail(AVI_ERR_CANTCREATE, "output folder %s is in use by process %ld on host %s since %s; choose another run.output or wait", folder, h->pid, h->host, h->since);
-    return avi_fail(AVI_ERR_CANTCREATE, "output folder %s is in use by process %ld on host %s since %s; choose another run.output or wait, or remove %s if that process is gone",
+        return avi_fail(
+            AVI_ERR_CANTCREATE,
+            "output folder %s is in use by process %ld on host %s since %s; choose another run.output or wait", folder,
+            h->pid, h->host, h->since);
+    return avi_fail(AVI_ERR_CANTCREATE,
+                    "output folder %s is in use by process %ld on host %s since %s; choose another run.output or wait, "
+                    "or remove %s if that process is gone",
                     folder, h->pid, h->host, h->since, path);
 }
 
@@ -57,7 +69,8 @@ static avi_status refuse(const char *folder, const char *path, const lock_holder
 static bool still_there(int fd, const char *path)
 {
     struct stat mine, named;
-    return fstat(fd, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+    return fstat(fd, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino &&
+           mine.st_dev == named.st_dev;
 }
 
 /* The record lock could not be had; `error` says why. AVI_OK: take over all the same. */
@@ -67,7 +80,8 @@ static avi_status judge(int fd, const char *folder, const char *path, int error)
     struct flock other = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (error == EACCES || error == EAGAIN) {
         const long pid = fcntl(fd, F_GETLK, &other) == 0 && other.l_type != F_UNLCK ? (long)other.l_pid : 0;
-        /* A lock server may keep the lock of a process that died here. Any other holder, or one that has not yet written its name, lives. */
+        /* A lock server may keep the lock of a process that died here. Any other holder, or one that has not yet
+         * written its name, lives. */
         if (pid > 0 && pid == h.pid && is_dead_here(&h)) return AVI_OK;
         return refuse(folder, path, &h, pid > 0 ? pid : 0, true);
     }
@@ -84,9 +98,15 @@ static avi_status take_open(int fd, const char *folder, const char *path, bool *
     *again = !still_there(fd, path);
     if (*again) return AVI_OK;
     const lock_holder before = read_holder(fd);
-    AVI_TRY(write_holder(fd, path));
+    const avi_status status = write_holder(fd, path);
+    if (status != AVI_OK) {
+        unlink(path); /* ours, and it names nobody */
+        return status;
+    }
     if (before.pid > 0)
-        avi_warn("output folder %s: process %ld on host %s, which held it since %s, is gone without closing it; taken over", folder, before.pid, before.host, before.since);
+        avi_warn(
+            "output folder %s: process %ld on host %s, which held it since %s, is gone without closing it; taken over",
+            folder, before.pid, before.host, before.since);
     return AVI_OK;
 }
 
@@ -96,14 +116,19 @@ avi_status avi_lock_take(const char *folder, const char *path, int *fd)
         bool again = false;
         *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (*fd < 0)
-            return avi_fail(AVI_ERR_CANTCREATE, "output folder %s: cannot create %s: %s; choose a run.output that can be written", folder, path, strerror(errno));
+            return avi_fail(AVI_ERR_CANTCREATE,
+                            "output folder %s: cannot create %s: %s; choose a run.output that can be written", folder,
+                            path, strerror(errno));
         const avi_status status = take_open(*fd, folder, path, &again);
         if (status == AVI_OK && !again) return AVI_OK;
         close(*fd);
         *fd = -1;
         if (status != AVI_OK) return status;
     }
-    return avi_fail(AVI_ERR_CANTCREATE, "output folder %s: its lock file is made and removed by others all the time; choose another run.output", folder);
+    return avi_fail(
+        AVI_ERR_CANTCREATE,
+        "output folder %s: its lock file is made and removed by others all the time; choose another run.output",
+        folder);
 }
 
 void avi_lock_release(const char *path, int fd)

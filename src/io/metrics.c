@@ -68,7 +68,8 @@ static avi_status open_local(avi_metrics *m, const char *header, int64_t keep_to
     return m->fd >= 0 ? AVI_OK : avi_file_fail(m->path, "cannot open", errno, 0);
 }
 
-avi_status avi_metrics_open(avi_folder *folder, avi_comm *comm, const char *header, int64_t keep_to, avi_metrics **metrics)
+avi_status avi_metrics_open(avi_folder *folder, avi_comm *comm, const char *header, int64_t keep_to,
+                            avi_metrics **metrics)
 {
     avi_metrics *m = calloc(1, sizeof *m);
     *metrics = NULL;
@@ -99,7 +100,8 @@ avi_status avi_metrics_line(avi_metrics *metrics, const char *line)
     if (done != (ssize_t)bytes) {
         status = avi_file_fail(metrics->path, "cannot write", done < 0 ? errno : ENOSPC, (int64_t)bytes);
         /* Half a line would be read as a short number. */
-        if (done > 0 && before >= 0 && ftruncate(metrics->fd, before) != 0) avi_warn("%s: ends with half a line", metrics->path);
+        if (done > 0 && before >= 0 && ftruncate(metrics->fd, before) != 0)
+            avi_warn("%s: ends with half a line", metrics->path);
     }
     free(whole);
     return status;

@@ -1,4 +1,5 @@
-/* Rank 0 makes the file alone: all metadata, contiguous datasets that are allocated and never filled, space reserved. */
+/* Rank 0 makes the file alone: all metadata, contiguous datasets that are allocated and never filled, space reserved.
+ */
 #include "io/store_internal.h"
 
 #include <errno.h>
@@ -9,14 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int64_t avi_field_rows(const avi_field *field)
-{
-    return field->text || field->rank == 0 ? 1 : field->dims[0];
-}
+int64_t avi_field_rows(const avi_field *field) { return field->text || field->rank == 0 ? 1 : field->dims[0]; }
 
 int64_t avi_field_row_bytes(const avi_field *field)
 {
-    if (field->text) return *field->text ? (int64_t)strlen(field->text) : 1; /* HDF5 has no type of size 0 */
+    if (field->text) return (int64_t)strlen(field->text) + 1; /* with its zero byte: HDF5 has no text of size 0 */
     int64_t bytes = (int64_t)avi_dtype_size(field->type);
     for (int d = 1; d < field->rank; d++) bytes *= field->dims[d];
     return bytes;
@@ -24,17 +22,18 @@ int64_t avi_field_row_bytes(const avi_field *field)
 
 static hid_t text_type(const char *text)
 {
-    const size_t length = strlen(text);
     const hid_t type = H5Tcopy(H5T_C_S1);
     if (type < 0) return type;
-    /* Fixed length: the bytes lie in checksummed metadata (or in the dataset), not in HDF5's global heap, which has no checksum. */
-    if (H5Tset_size(type, length ? length : 1) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 && H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
+    /* Fixed length: the bytes lie in checksummed metadata (or in the dataset), not in HDF5's global heap, which has no
+     * checksum. */
+    if (H5Tset_size(type, strlen(text) + 1) >= 0 && H5Tset_strpad(type, H5T_STR_NULLTERM) >= 0 &&
+        H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
         return type;
     H5Tclose(type);
     return -1;
 }
 
-/* A scalar attribute; takes over `type` when owned. */
+/* A scalar attribute. */
 static herr_t put_attribute(hid_t object, const char *name, hid_t file_type, hid_t memory_type, const void *value)
 {
     const hid_t space = H5Screate(H5S_SCALAR);
@@ -93,7 +92,8 @@ static hid_t dataset_plist(void)
     return -1;
 }
 
-static herr_t make_dataset(hid_t file, const avi_field *field, uint64_t sum, hid_t plist, hid_t group_plist, int64_t *offset)
+static herr_t make_dataset(hid_t file, const avi_field *field, uint64_t sum, hid_t plist, hid_t group_plist,
+                           int64_t *offset)
 {
     char hex[17];
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)sum);
@@ -197,12 +197,11 @@ static avi_status reserve(const char *path, int flags, int64_t bytes, int64_t *f
 
 avi_status avi_store_create(avi_store_plan *plan)
 {
-    avi_h5_quiet quiet;
-    /* A first reservation before HDF5 is asked: an HDF5 file that cannot be closed for want of space stays open for ever. */
+    /* A first reservation before HDF5 is asked: an HDF5 file that cannot be closed for want of space stays open for
+     * ever. */
     AVI_TRY(reserve(plan->temporary, O_CREAT | O_TRUNC, estimate_bytes(plan), &plan->file_bytes));
-    avi_h5_quiet_begin(&quiet);
+    avi_h5_silence();
     const avi_status status = make_hdf5(plan);
-    avi_h5_quiet_end(&quiet);
     AVI_TRY(status);
     return reserve(plan->temporary, 0, 0, &plan->file_bytes);
 }

@@ -1,4 +1,5 @@
-/* Reading what HDF5 says about a file that may be damaged or hostile: nothing is believed that the size of the file does not bear out. */
+/* Reading what HDF5 says about a file that may be damaged or hostile: nothing is believed that the size of the file
+ * does not bear out. */
 #include "io/store_internal.h"
 
 #include <errno.h>
@@ -35,10 +36,12 @@ avi_status avi_store_open_file(const char *path, int *fd, int64_t *file_bytes, h
 
 /* ---- attributes ---- */
 
-static avi_status read_text(hid_t attribute, int64_t file_bytes, const char *path, const char *where, const char *name, char **text)
+static avi_status read_text(hid_t attribute, int64_t file_bytes, const char *path, const char *where, const char *name,
+                            char **text)
 {
     const hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
-    const size_t bytes = type < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 ? 0 : H5Tget_size(type);
+    const size_t bytes =
+        type < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 ? 0 : H5Tget_size(type);
     const bool scalar = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
     avi_status status = AVI_OK;
     *text = NULL;
@@ -57,7 +60,8 @@ static avi_status read_text(hid_t attribute, int64_t file_bytes, const char *pat
     return status;
 }
 
-avi_status avi_store_text_attribute(hid_t object, int64_t file_bytes, const char *path, const char *where, const char *name, char **text)
+avi_status avi_store_text_attribute(hid_t object, int64_t file_bytes, const char *path, const char *where,
+                                    const char *name, char **text)
 {
     *text = NULL;
     if (H5Aexists(object, name) <= 0) return avi_fail(AVI_ERR_DATA, "%s: %s has no attribute %s", path, where, name);
@@ -85,40 +89,51 @@ static avi_status inspect_type(hid_t dataset, const char *path, const char *name
         }
     }
     H5Tclose(type);
-    if (!known) return avi_fail(AVI_ERR_DATA, "%s: dataset %s has a type that is not read here (8-bit unsigned, 32- and 64-bit real, 64-bit integer, fixed text are)", path, name);
+    if (!known)
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: dataset %s has a type that is not read here (8-bit unsigned, 32- and 64-bit real, 64-bit "
+                        "integer, fixed text are)",
+                        path, name);
     return AVI_OK;
 }
 
-static avi_status inspect_space(hid_t dataset, int64_t file_bytes, const char *path, const char *name, avi_store_item *item)
+static avi_status inspect_space(hid_t dataset, int64_t file_bytes, const char *path, const char *name,
+                                avi_store_item *item)
 {
     hsize_t dims[H5S_MAX_RANK];
     const hid_t space = H5Dget_space(dataset);
     const int rank = space < 0 || H5Sget_simple_extent_type(space) == H5S_NULL ? -1 : H5Sget_simple_extent_ndims(space);
     const bool good = rank >= 0 && rank <= (item->is_text ? 0 : 4) && H5Sget_simple_extent_dims(space, dims, NULL) >= 0;
     if (space >= 0) H5Sclose(space);
-    if (!good) return avi_fail(AVI_ERR_DATA, "%s: dataset %s has %d dimensions; a text has none, numbers up to 4", path, name, rank);
+    if (!good)
+        return avi_fail(AVI_ERR_DATA, "%s: dataset %s has %d dimensions; a text has none, numbers up to 4", path, name,
+                        rank);
     bool empty = false;
     int64_t bytes = item->row_bytes;
     for (int d = 0; d < rank; d++) empty = empty || dims[d] == 0;
     for (int d = 0; d < rank; d++) {
         const hsize_t limit = empty ? (hsize_t)INT64_MAX / 16 : (hsize_t)(file_bytes / bytes);
-        if (dims[d] > limit) return avi_fail(AVI_ERR_DATA, "%s: dataset %s claims more bytes than the file has", path, name);
+        if (dims[d] > limit)
+            return avi_fail(AVI_ERR_DATA, "%s: dataset %s claims more bytes than the file has", path, name);
         item->dims[d] = (int64_t)dims[d];
         if (!empty) bytes *= (int64_t)dims[d];
     }
-    if (bytes > file_bytes) return avi_fail(AVI_ERR_DATA, "%s: dataset %s claims more bytes than the file has", path, name);
+    if (bytes > file_bytes)
+        return avi_fail(AVI_ERR_DATA, "%s: dataset %s claims more bytes than the file has", path, name);
     item->rank = rank;
     item->rows = rank > 0 ? item->dims[0] : 1;
     item->row_bytes = empty ? 0 : bytes / item->rows;
     return AVI_OK;
 }
 
-static avi_status inspect_place(hid_t dataset, int64_t file_bytes, const char *path, const char *name, avi_store_item *item)
+static avi_status inspect_place(hid_t dataset, int64_t file_bytes, const char *path, const char *name,
+                                avi_store_item *item)
 {
     const hid_t plist = H5Dget_create_plist(dataset);
     const bool plain = plist >= 0 && H5Pget_layout(plist) == H5D_CONTIGUOUS && H5Pget_external_count(plist) == 0;
     if (plist >= 0) H5Pclose(plist);
-    if (!plain) return avi_fail(AVI_ERR_DATA, "%s: dataset %s is not stored in one piece: not written by avi_mpi", path, name);
+    if (!plain)
+        return avi_fail(AVI_ERR_DATA, "%s: dataset %s is not stored in one piece: not written by avi_mpi", path, name);
     item->offset = 0;
     if (item->rows == 0 || item->row_bytes == 0) return AVI_OK;
     const haddr_t address = H5Dget_offset(dataset);
@@ -129,17 +144,20 @@ static avi_status inspect_place(hid_t dataset, int64_t file_bytes, const char *p
     return AVI_OK;
 }
 
-static avi_status inspect_checksum(hid_t dataset, int64_t file_bytes, const char *path, const char *name, avi_store_item *item)
+static avi_status inspect_checksum(hid_t dataset, int64_t file_bytes, const char *path, const char *name,
+                                   avi_store_item *item)
 {
     char *hex, *end;
     AVI_TRY(avi_store_text_attribute(dataset, file_bytes, path, name, "checksum", &hex));
     item->checksum = (uint64_t)strtoull(hex, &end, 16);
     const bool good = strlen(hex) == 16 && *end == '\0';
     free(hex);
-    return good ? AVI_OK : avi_fail(AVI_ERR_DATA, "%s: dataset %s: attribute checksum is not 16 hexadecimal digits", path, name);
+    return good ? AVI_OK
+                : avi_fail(AVI_ERR_DATA, "%s: dataset %s: attribute checksum is not 16 hexadecimal digits", path, name);
 }
 
-avi_status avi_store_inspect(hid_t file, int64_t file_bytes, const char *path, const char *dataset, avi_store_item *item)
+avi_status avi_store_inspect(hid_t file, int64_t file_bytes, const char *path, const char *dataset,
+                             avi_store_item *item)
 {
     memset(item, 0, sizeof *item); /* also the padding: it is broadcast as bytes */
     const hid_t object = H5Oopen(file, dataset, H5P_DEFAULT);
@@ -157,7 +175,8 @@ avi_status avi_store_inspect(hid_t file, int64_t file_bytes, const char *path, c
 /* ---- checking the bytes ---- */
 
 /* One row that is longer than a piece. */
-static avi_status sum_long_row(int fd, const char *path, int64_t at, int64_t row, int64_t row_bytes, char *piece, uint64_t *sum)
+static avi_status sum_long_row(int fd, const char *path, int64_t at, int64_t row, int64_t row_bytes, char *piece,
+                               uint64_t *sum)
 {
     uint64_t h = avi_checksum_begin(row);
     for (int64_t done = 0; done < row_bytes; done += READ_PIECE) {
@@ -169,7 +188,8 @@ static avi_status sum_long_row(int fd, const char *path, int64_t at, int64_t row
     return AVI_OK;
 }
 
-avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t first, int64_t count, int64_t row_bytes, uint64_t *sum)
+avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t first, int64_t count, int64_t row_bytes,
+                              uint64_t *sum)
 {
     const int64_t group = row_bytes > 0 && row_bytes < READ_PIECE ? READ_PIECE / row_bytes : 1;
     const int64_t total = row_bytes > 0 ? count * row_bytes : 0;
@@ -204,7 +224,8 @@ static avi_status verify_dataset(hid_t file, const char *name, const verify_stat
     uint64_t sum;
     AVI_TRY(avi_store_inspect(file, v->file_bytes, v->path, name, &item));
     AVI_TRY(avi_store_sum_file(v->fd, v->path, item.offset, 0, item.rows, item.row_bytes, &sum));
-    if (sum != item.checksum) return avi_fail(AVI_ERR_DATA, "%s: dataset %s is damaged: its checksum does not hold", v->path, name);
+    if (sum != item.checksum)
+        return avi_fail(AVI_ERR_DATA, "%s: dataset %s is damaged: its checksum does not hold", v->path, name);
     return AVI_OK;
 }
 
@@ -230,10 +251,9 @@ static herr_t visit_object(hid_t root, const char *name, const H5O_info_t *info,
 
 avi_status avi_store_verify(const char *path)
 {
-    avi_h5_quiet quiet;
     verify_state v = {.path = path};
     hid_t file;
-    avi_h5_quiet_begin(&quiet);
+    avi_h5_silence();
     v.status = avi_store_open_file(path, &v.fd, &v.file_bytes, &file);
     if (v.status == AVI_OK) {
         if (H5Ovisit(file, H5_INDEX_NAME, H5_ITER_NATIVE, visit_object, &v) < 0 && v.status == AVI_OK)
@@ -241,6 +261,5 @@ avi_status avi_store_verify(const char *path)
         H5Fclose(file);
         close(v.fd);
     }
-    avi_h5_quiet_end(&quiet);
     return v.status;
 }

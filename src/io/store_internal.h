@@ -12,10 +12,10 @@
 
 /* ---- checksum.c: a sum over rows, so it does not depend on how rows are split over ranks ----
  *
- * Row r (counted in the whole dataset) is its bytes, filled up with zeros to 8-byte little-endian words w. With 64-bit wrap-around:
- *   h = 0xcbf29ce484222325 ^ ((r + 1) * 0x9e3779b97f4a7c15);  each w: h = (h ^ w) * 0x100000001b3, h ^= h >> 32
- *   h = (h ^ (h >> 29)) * 0xd6e8feb86659fd93, h ^= h >> 32;   checksum = sum of h over rows
- * Every step is a bijection of h, so a change within one row is always seen. A scalar or a text is one row. */
+ * Row r (counted in the whole dataset) is its bytes, filled up with zeros to 8-byte little-endian words w. With 64-bit
+ * wrap-around: h = 0xcbf29ce484222325 ^ ((r + 1) * 0x9e3779b97f4a7c15);  each w: h = (h ^ w) * 0x100000001b3, h ^= h >>
+ * 32 h = (h ^ (h >> 29)) * 0xd6e8feb86659fd93, h ^= h >> 32;   checksum = sum of h over rows Every step is a bijection
+ * of h, so a change within one row is always seen. A scalar or a text is one row. */
 uint64_t avi_checksum_begin(int64_t row);
 /* `bytes` must be a multiple of 8 in all pieces of a row but the last. */
 uint64_t avi_checksum_add(uint64_t h, const void *piece, int64_t bytes);
@@ -26,7 +26,8 @@ uint64_t avi_checksum_rows(const void *rows, int64_t first, int64_t count, int64
 avi_status avi_checksum_allreduce(avi_comm *comm, uint64_t *sums, size_t n);
 
 /* ---- file.c: POSIX calls with messages. None is collective. ---- */
-/* "<path>: <what>: <strerror>"; on a full disk with the bytes needed (when > 0) and free. CANTCREATE or IO, by errno. */
+/* "<path>: <what>: <strerror>"; on a full disk with the bytes needed (when > 0) and free. CANTCREATE or IO, by errno.
+ */
 avi_status avi_file_fail(const char *path, const char *what, int error, int64_t needed);
 avi_status avi_file_write_at(int fd, const char *path, const void *data, int64_t bytes, int64_t offset);
 /* Errors: IO, DATA (the file ends before). */
@@ -43,16 +44,13 @@ avi_status avi_file_replace(const char *path, const char *data, size_t bytes);
 char *avi_file_join(const char *folder, const char *name, const char *suffix);
 
 /* ---- h5.c ---- */
-/* HDF5 prints every error by itself; between begin and end it does not. */
-typedef struct avi_h5_quiet {
-    H5E_auto2_t function;
-    void *data;
-} avi_h5_quiet;
-void avi_h5_quiet_begin(avi_h5_quiet *quiet);
-void avi_h5_quiet_end(const avi_h5_quiet *quiet);
+/* HDF5 prints every error by itself, and a complaint at the end of a process that has met a damaged file: what there is
+ * to say goes through avi_fail. Before the first HDF5 call; stays. */
+void avi_h5_silence(void);
 /* "<path>: <what> (<innermost HDF5 message>)"; call it before any other HDF5 call. */
 avi_status avi_h5_fail(avi_status status, const char *path, const char *what, const char *name);
-/* File access by one process, no flock (some cluster file systems have none; files are replaced, never changed). < 0: failed. */
+/* File access by one process, no flock (some cluster file systems have none; files are replaced, never changed). < 0:
+ * failed. */
 hid_t avi_h5_access(void);
 hid_t avi_h5_file_type(avi_dtype type);
 const char *avi_h5_type_name(avi_dtype type);
@@ -65,17 +63,20 @@ typedef struct avi_store_item {
     int64_t dims[4];
     int64_t rows, row_bytes; /* rows = dims[0], or 1; rows * row_bytes bytes from `offset`, all inside the file */
     int64_t offset;
-    uint64_t checksum;       /* as the file says */
+    uint64_t checksum; /* as the file says */
 } avi_store_item;
 
 /* Errors: DATA (not there, not a plain contiguous dataset of a known type, beyond the end of the file, no checksum). */
-avi_status avi_store_inspect(hid_t file, int64_t file_bytes, const char *path, const char *dataset, avi_store_item *item);
+avi_status avi_store_inspect(hid_t file, int64_t file_bytes, const char *path, const char *dataset,
+                             avi_store_item *item);
 /* Text attribute of an open object; owner: caller. Errors: DATA. */
-avi_status avi_store_text_attribute(hid_t object, int64_t file_bytes, const char *path, const char *where, const char *name, char **text);
+avi_status avi_store_text_attribute(hid_t object, int64_t file_bytes, const char *path, const char *where,
+                                    const char *name, char **text);
 /* Opens `path` and checks every dataset's bytes against its checksum. Not collective. Errors: NOINPUT, DATA, IO. */
 avi_status avi_store_verify(const char *path);
 /* Checksum of rows first .. first + count - 1 of a dataset whose row 0 lies at `offset`, in little memory. */
-avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t first, int64_t count, int64_t row_bytes, uint64_t *sum);
+avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t first, int64_t count, int64_t row_bytes,
+                              uint64_t *sum);
 /* Not collective: the file descriptor, its size and the HDF5 handle. */
 avi_status avi_store_open_file(const char *path, int *fd, int64_t *file_bytes, hid_t *file);
 
@@ -99,7 +100,7 @@ int64_t avi_field_row_bytes(const avi_field *field);
 avi_status avi_store_create(avi_store_plan *plan);
 
 /* ---- lock.c: rank 0 only ---- */
-/* Errors: CANTCREATE (in use, not writable). *fd stays open for the life of the lock. */
+/* Errors: CANTCREATE (in use, not writable), IO (full disk). *fd stays open for the life of the lock. */
 avi_status avi_lock_take(const char *folder, const char *path, int *fd);
 void avi_lock_release(const char *path, int fd);
 

@@ -1,4 +1,5 @@
-/* Reading a store: rank 0 asks HDF5 what lies where and tells the others; the bytes come by pread() at the dataset's offset. */
+/* Reading a store: rank 0 asks HDF5 what lies where and tells the others; the bytes come by pread() at the dataset's
+ * offset. */
 #include "io/store_internal.h"
 
 #include <errno.h>
@@ -19,15 +20,14 @@ struct avi_store {
 static avi_status open_local(avi_store *store)
 {
     if (avi_comm_rank(store->comm) == 0) {
-        avi_h5_quiet quiet;
-        avi_h5_quiet_begin(&quiet);
+        avi_h5_silence();
         const avi_status status = avi_store_open_file(store->path, &store->fd, &store->file_bytes, &store->file);
-        avi_h5_quiet_end(&quiet);
         return status;
     }
     store->fd = open(store->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (store->fd < 0)
-        return avi_fail(AVI_ERR_NOINPUT, "%s: cannot open on host %s: %s", store->path, avi_comm_host(), strerror(errno));
+        return avi_fail(AVI_ERR_NOINPUT, "%s: cannot open on host %s: %s", store->path, avi_comm_host(),
+                        strerror(errno));
     return AVI_OK;
 }
 
@@ -62,10 +62,8 @@ static avi_status find_item(avi_store *store, const char *dataset, avi_store_ite
     avi_status status = AVI_OK;
     memset(item, 0, sizeof *item);
     if (avi_comm_rank(store->comm) == 0) {
-        avi_h5_quiet quiet;
-        avi_h5_quiet_begin(&quiet);
+        avi_h5_silence();
         status = avi_store_inspect(store->file, store->file_bytes, store->path, dataset, item);
-        avi_h5_quiet_end(&quiet);
     }
     AVI_TRY(avi_agree(store->comm, status));
     return avi_comm_bcast(store->comm, item, sizeof *item, 0);
@@ -75,7 +73,8 @@ avi_status avi_store_shape(avi_store *store, const char *dataset, avi_dtype *typ
 {
     avi_store_item item;
     AVI_TRY(find_item(store, dataset, &item));
-    if (item.is_text) return avi_fail(AVI_ERR_DATA, "%s: dataset %s is a text, numbers are expected", store->path, dataset);
+    if (item.is_text)
+        return avi_fail(AVI_ERR_DATA, "%s: dataset %s is a text, numbers are expected", store->path, dataset);
     *type = item.type;
     *rank = item.rank;
     memcpy(dims, item.dims, sizeof item.dims);
@@ -85,15 +84,19 @@ avi_status avi_store_shape(avi_store *store, const char *dataset, avi_dtype *typ
 static void describe(char *out, size_t size, avi_dtype type, int rank, const int64_t *dims)
 {
     int at = snprintf(out, size, "(");
-    for (int d = 0; d < rank; d++) at += snprintf(out + at, size - (size_t)at, "%s%lld", d ? ", " : "", (long long)dims[d]);
+    for (int d = 0; d < rank; d++)
+        at += snprintf(out + at, size - (size_t)at, "%s%lld", d ? ", " : "", (long long)dims[d]);
     snprintf(out + at, size - (size_t)at, ") of %s", avi_h5_type_name(type));
 }
 
-static avi_status check_shape(const avi_store *store, const char *dataset, const avi_store_item *item, avi_dtype type, int rank, const int64_t *dims, bool distributed)
+static avi_status check_shape(const avi_store *store, const char *dataset, const avi_store_item *item, avi_dtype type,
+                              int rank, const int64_t *dims, bool distributed)
 {
     char there[160], wanted[160];
-    if (item->is_text) return avi_fail(AVI_ERR_DATA, "%s: dataset %s is a text, numbers are expected", store->path, dataset);
-    if (rank < (distributed ? 1 : 0) || rank > 4) return avi_fail(AVI_ERR_INTERNAL, "dataset %s: read with %d dimensions", dataset, rank);
+    if (item->is_text)
+        return avi_fail(AVI_ERR_DATA, "%s: dataset %s is a text, numbers are expected", store->path, dataset);
+    if (rank < (distributed ? 1 : 0) || rank > 4)
+        return avi_fail(AVI_ERR_INTERNAL, "dataset %s: read with %d dimensions", dataset, rank);
     bool same = item->type == type && item->rank == rank;
     for (int d = 0; d < rank && same; d++) same = item->dims[d] == dims[d];
     if (same) return AVI_OK;
@@ -105,8 +108,8 @@ static avi_status check_shape(const avi_store *store, const char *dataset, const
 static avi_status check_sum(const avi_store *store, const char *dataset, uint64_t sum, uint64_t expected)
 {
     if (sum == expected) return AVI_OK;
-    return avi_fail(AVI_ERR_DATA, "%s: dataset %s is damaged: its checksum is %016llx, %016llx was written", store->path, dataset,
-                    (unsigned long long)sum, (unsigned long long)expected);
+    return avi_fail(AVI_ERR_DATA, "%s: dataset %s is damaged: its checksum is %016llx, %016llx was written",
+                    store->path, dataset, (unsigned long long)sum, (unsigned long long)expected);
 }
 
 /* Rank 0 reads and tells: one read of the file system however many ranks there are. */
@@ -116,7 +119,8 @@ static avi_status read_whole(avi_store *store, const char *dataset, const avi_st
     avi_status status = AVI_OK;
     if (avi_comm_rank(store->comm) == 0) {
         status = avi_file_read_at(store->fd, store->path, out, bytes, item->offset);
-        if (status == AVI_OK) status = check_sum(store, dataset, avi_checksum_rows(out, 0, item->rows, item->row_bytes), item->checksum);
+        if (status == AVI_OK)
+            status = check_sum(store, dataset, avi_checksum_rows(out, 0, item->rows, item->row_bytes), item->checksum);
     }
     AVI_TRY(avi_agree(store->comm, status));
     return avi_comm_bcast(store->comm, out, (size_t)bytes, 0);
@@ -125,16 +129,19 @@ static avi_status read_whole(avi_store *store, const char *dataset, const avi_st
 static avi_status read_slab(avi_store *store, const char *dataset, const avi_store_item *item, void *out)
 {
     const int size = avi_comm_size(store->comm), rank = avi_comm_rank(store->comm);
-    const int64_t first = avi_slab_first(item->rows, size, rank), count = avi_slab_first(item->rows, size, rank + 1) - first;
+    const int64_t first = avi_slab_first(item->rows, size, rank),
+                  count = avi_slab_first(item->rows, size, rank + 1) - first;
     uint64_t sum = 0;
-    const avi_status status = avi_file_read_at(store->fd, store->path, out, count * item->row_bytes, item->offset + first * item->row_bytes);
+    const avi_status status =
+        avi_file_read_at(store->fd, store->path, out, count * item->row_bytes, item->offset + first * item->row_bytes);
     if (status == AVI_OK) sum = avi_checksum_rows(out, first, count, item->row_bytes);
     AVI_TRY(avi_agree(store->comm, status));
     AVI_TRY(avi_checksum_allreduce(store->comm, &sum, 1));
     return check_sum(store, dataset, sum, item->checksum);
 }
 
-avi_status avi_store_read(avi_store *store, const char *dataset, avi_dtype type, int rank, const int64_t dims[4], bool distributed, void *out)
+avi_status avi_store_read(avi_store *store, const char *dataset, avi_dtype type, int rank, const int64_t dims[4],
+                          bool distributed, void *out)
 {
     avi_store_item item;
     AVI_TRY(find_item(store, dataset, &item));
@@ -175,16 +182,15 @@ avi_status avi_store_read_text(avi_store *store, const char *dataset, char **tex
     avi_status status = AVI_OK;
     char *local = NULL;
     if (avi_comm_rank(store->comm) == 0) {
-        avi_h5_quiet quiet;
-        avi_h5_quiet_begin(&quiet);
+        avi_h5_silence();
         status = read_text_local(store, dataset, &local);
-        avi_h5_quiet_end(&quiet);
     }
     return share_text(store->comm, status, local, text);
 }
 
 /* What rank 0 reads of one attribute: a text when `text` is not NULL, else a number. */
-static avi_status attribute_local(avi_store *store, const char *group, const char *name, char **text, int64_t *integer, double *real)
+static avi_status attribute_local(avi_store *store, const char *group, const char *name, char **text, int64_t *integer,
+                                  double *real)
 {
     const hid_t object = H5Oopen(store->file, group, H5P_DEFAULT);
     if (object < 0) return avi_fail(AVI_ERR_DATA, "%s: no group %s", store->path, group);
@@ -195,12 +201,15 @@ static avi_status attribute_local(avi_store *store, const char *group, const cha
         return status;
     }
     const hid_t attribute = H5Aexists(object, name) > 0 ? H5Aopen(object, name, H5P_DEFAULT) : -1;
-    const hid_t type = attribute < 0 ? -1 : H5Aget_type(attribute), space = attribute < 0 ? -1 : H5Aget_space(attribute);
+    const hid_t type = attribute < 0 ? -1 : H5Aget_type(attribute),
+                space = attribute < 0 ? -1 : H5Aget_space(attribute);
     const H5T_class_t kind = type < 0 ? H5T_NO_CLASS : H5Tget_class(type);
     if (attribute < 0)
         status = avi_fail(AVI_ERR_DATA, "%s: %s has no attribute %s", store->path, group, name);
-    else if (space < 0 || H5Sget_simple_extent_npoints(space) != 1 || !(kind == H5T_INTEGER || (real && kind == H5T_FLOAT)))
-        status = avi_fail(AVI_ERR_DATA, "%s: attribute %s of %s is not %s", store->path, name, group, real ? "a number" : "an integer");
+    else if (space < 0 || H5Sget_simple_extent_npoints(space) != 1 ||
+             !(kind == H5T_INTEGER || (real && kind == H5T_FLOAT)))
+        status = avi_fail(AVI_ERR_DATA, "%s: attribute %s of %s is not %s", store->path, name, group,
+                          real ? "a number" : "an integer");
     else if (H5Aread(attribute, real ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64, real ? (void *)real : (void *)integer) < 0)
         status = avi_h5_fail(AVI_ERR_DATA, store->path, "cannot read attribute", name);
     if (space >= 0) H5Sclose(space);
@@ -210,13 +219,12 @@ static avi_status attribute_local(avi_store *store, const char *group, const cha
     return status;
 }
 
-static avi_status attribute_rank0(avi_store *store, const char *group, const char *name, char **text, int64_t *integer, double *real)
+static avi_status attribute_rank0(avi_store *store, const char *group, const char *name, char **text, int64_t *integer,
+                                  double *real)
 {
-    avi_h5_quiet quiet;
     if (avi_comm_rank(store->comm) != 0) return AVI_OK;
-    avi_h5_quiet_begin(&quiet);
+    avi_h5_silence();
     const avi_status status = attribute_local(store, group, name, text, integer, real);
-    avi_h5_quiet_end(&quiet);
     return status;
 }
 

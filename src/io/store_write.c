@@ -1,9 +1,10 @@
 /* Writing a store: rank 0 creates, all ranks write their slabs, all verify, rank 0 renames.
  *
- * Slabs are written with pwrite() at the dataset's offset in the file, which rank 0 asks HDF5 for: the datasets are contiguous and
- * little-endian, so the bytes in memory are the bytes in the file. Not with MPI-IO, because that of Open MPI 4.1 reports success on a
- * full disk and loses the data, or hangs; pwrite and fdatasync tell the truth on each rank. Each rank writes only its own bytes, through a
- * descriptor that cannot read, so that a network file system does not write back bytes of others that it has read before. */
+ * Slabs are written with pwrite() at the dataset's offset in the file, which rank 0 asks HDF5 for: the datasets are
+ * contiguous and little-endian, so the bytes in memory are the bytes in the file. Not with MPI-IO, because that of Open
+ * MPI 4.1 reports success on a full disk and loses the data, or hangs; pwrite and fdatasync tell the truth on each
+ * rank. Each rank writes only its own bytes, through a descriptor that cannot read, so that a network file system does
+ * not write back bytes of others that it has read before. */
 #include "io/store_internal.h"
 
 #include <errno.h>
@@ -23,24 +24,25 @@ static void rows_of(const avi_field *field, int size, int rank, int64_t *first, 
     *count = field->distributed ? avi_slab_first(rows, size, rank + 1) - *first : rank == 0 ? rows : 0;
 }
 
-static const void *field_data(const avi_field *field)
-{
-    return field->text ? (const void *)field->text : field->data;
-}
+static const void *field_data(const avi_field *field) { return field->text ? (const void *)field->text : field->data; }
 
 static avi_status check_field(const avi_field *field, avi_comm *comm)
 {
     int64_t bytes = (int64_t)avi_dtype_size(field->type), first, count;
     if (!field->path || field->path[0] != '/' || field->path[1] == '\0')
-        return avi_fail(AVI_ERR_INTERNAL, "dataset %s: a path like /group/name is needed", field->path ? field->path : "(null)");
-    if (field->text && field->distributed) return avi_fail(AVI_ERR_INTERNAL, "dataset %s: a text cannot be distributed", field->path);
+        return avi_fail(AVI_ERR_INTERNAL, "dataset %s: a path like /group/name is needed",
+                        field->path ? field->path : "(null)");
+    if (field->text && field->distributed)
+        return avi_fail(AVI_ERR_INTERNAL, "dataset %s: a text cannot be distributed", field->path);
     if (!field->text) {
         if (field->rank < (field->distributed ? 1 : 0) || field->rank > 4)
-            return avi_fail(AVI_ERR_INTERNAL, "dataset %s: %d dimensions, 0 to 4 can be stored", field->path, field->rank);
+            return avi_fail(AVI_ERR_INTERNAL, "dataset %s: %d dimensions, 0 to 4 can be stored", field->path,
+                            field->rank);
         for (int d = 0; d < field->rank; d++) {
             const int64_t n = field->dims[d];
             if (n < 0 || (n > 0 && bytes > INT64_MAX / 2 / n))
-                return avi_fail(AVI_ERR_INTERNAL, "dataset %s: dimension %d of %lld cannot be stored", field->path, d, (long long)n);
+                return avi_fail(AVI_ERR_INTERNAL, "dataset %s: dimension %d of %lld cannot be stored", field->path, d,
+                                (long long)n);
             bytes *= n > 0 ? n : 1; /* so that (big, 0, big) does not overflow the row size either */
         }
     }
@@ -67,7 +69,8 @@ static void checksum_local(avi_store_plan *plan, avi_comm *comm)
     for (int i = 0; i < plan->count; i++) {
         int64_t first, count;
         rows_of(&plan->fields[i], avi_comm_size(comm), avi_comm_rank(comm), &first, &count);
-        plan->sums[i] = avi_checksum_rows(field_data(&plan->fields[i]), first, count, avi_field_row_bytes(&plan->fields[i]));
+        plan->sums[i] =
+            avi_checksum_rows(field_data(&plan->fields[i]), first, count, avi_field_row_bytes(&plan->fields[i]));
     }
 }
 
@@ -85,7 +88,9 @@ static avi_status open_shared(const avi_store_plan *plan, int flags, int *fd)
         if (error && error != ENOENT && error != ESTALE) return avi_file_fail(plan->temporary, "cannot open", error, 0);
         nanosleep(&pause, NULL);
     }
-    return avi_fail(AVI_ERR_CANTCREATE, "%s: host %s does not see the file that rank 0 has made; run.output must be on a file system that all hosts share",
+    return avi_fail(AVI_ERR_CANTCREATE,
+                    "%s: host %s does not see the file that rank 0 has made; run.output must be on a file system that "
+                    "all hosts share",
                     plan->temporary, avi_comm_host());
 }
 
@@ -99,10 +104,13 @@ static avi_status write_slabs(const avi_store_plan *plan, avi_comm *comm)
         const int64_t row_bytes = avi_field_row_bytes(field);
         int64_t first, count;
         rows_of(field, avi_comm_size(comm), avi_comm_rank(comm), &first, &count);
-        status = avi_file_write_at(fd, plan->temporary, field_data(field), count * row_bytes, plan->offsets[i] + first * row_bytes);
+        status = avi_file_write_at(fd, plan->temporary, field_data(field), count * row_bytes,
+                                   plan->offsets[i] + first * row_bytes);
     }
-    if (status == AVI_OK && fdatasync(fd) != 0) status = avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
-    if (close(fd) != 0 && status == AVI_OK) status = avi_file_fail(plan->temporary, "cannot close", errno, plan->file_bytes);
+    if (status == AVI_OK && fdatasync(fd) != 0)
+        status = avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
+    if (close(fd) != 0 && status == AVI_OK)
+        status = avi_file_fail(plan->temporary, "cannot close", errno, plan->file_bytes);
     return status;
 }
 
@@ -116,7 +124,8 @@ static avi_status read_back(const avi_store_plan *plan, avi_comm *comm, uint64_t
     for (int i = 0; i < plan->count && status == AVI_OK; i++) {
         int64_t first, count;
         rows_of(&plan->fields[i], size, next, &first, &count);
-        status = avi_store_sum_file(fd, plan->temporary, plan->offsets[i], first, count, avi_field_row_bytes(&plan->fields[i]), &sums[i]);
+        status = avi_store_sum_file(fd, plan->temporary, plan->offsets[i], first, count,
+                                    avi_field_row_bytes(&plan->fields[i]), &sums[i]);
     }
     close(fd);
     return status;
@@ -133,9 +142,12 @@ static avi_status check_metadata(const avi_store_plan *plan)
     for (int i = 0; i < plan->count && status == AVI_OK; i++) {
         avi_store_item item;
         status = avi_store_inspect(file, file_bytes, plan->temporary, plan->fields[i].path, &item);
-        if (status == AVI_OK && (item.checksum != plan->sums[i] || item.rows != avi_field_rows(&plan->fields[i]) ||
-                                 item.row_bytes != avi_field_row_bytes(&plan->fields[i]) || (item.offset != plan->offsets[i])))
-            status = avi_fail(AVI_ERR_IO, "%s: dataset %s reads back with another shape or checksum than was written", plan->temporary, plan->fields[i].path);
+        if (status == AVI_OK &&
+            (item.checksum != plan->sums[i] || item.rows != avi_field_rows(&plan->fields[i]) ||
+             item.rows * item.row_bytes != avi_field_rows(&plan->fields[i]) * avi_field_row_bytes(&plan->fields[i]) ||
+             item.offset != plan->offsets[i]))
+            status = avi_fail(AVI_ERR_IO, "%s: dataset %s reads back with another shape or checksum than was written",
+                              plan->temporary, plan->fields[i].path);
     }
     H5Fclose(file);
     close(fd);
@@ -145,19 +157,20 @@ static avi_status check_metadata(const avi_store_plan *plan)
 static avi_status verify(const avi_store_plan *plan, avi_comm *comm)
 {
     uint64_t *sums = calloc((size_t)plan->count + 1, sizeof *sums);
-    avi_status status = sums ? read_back(plan, comm, sums) : avi_fail_memory((size_t)plan->count * sizeof *sums, "checksums");
+    avi_status status =
+        sums ? read_back(plan, comm, sums) : avi_fail_memory((size_t)plan->count * sizeof *sums, "checksums");
     if (status == AVI_OK && avi_comm_rank(comm) == 0) {
-        avi_h5_quiet quiet;
-        avi_h5_quiet_begin(&quiet);
+        avi_h5_silence();
         status = check_metadata(plan);
-        avi_h5_quiet_end(&quiet);
     }
     status = avi_agree(comm, status);
     if (status == AVI_OK) status = avi_checksum_allreduce(comm, sums, (size_t)plan->count);
     for (int i = 0; i < plan->count && status == AVI_OK; i++)
         if (sums[i] != plan->sums[i])
-            status = avi_fail(AVI_ERR_IO, "%s: dataset %s reads back with checksum %016llx, %016llx was written: the file system lost data", plan->path,
-                              plan->fields[i].path, (unsigned long long)sums[i], (unsigned long long)plan->sums[i]);
+            status = avi_fail(
+                AVI_ERR_IO,
+                "%s: dataset %s reads back with checksum %016llx, %016llx was written: the file system lost data",
+                plan->path, plan->fields[i].path, (unsigned long long)sums[i], (unsigned long long)plan->sums[i]);
     free(sums);
     return status; /* equal on all ranks */
 }
@@ -166,9 +179,11 @@ static avi_status publish(const avi_store_plan *plan)
 {
     const int fd = open(plan->temporary, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return avi_file_fail(plan->temporary, "cannot open", errno, 0);
-    avi_status status = fsync(fd) == 0 ? AVI_OK : avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
+    avi_status status =
+        fsync(fd) == 0 ? AVI_OK : avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
     close(fd);
-    if (status == AVI_OK && rename(plan->temporary, plan->path) != 0) status = avi_file_fail(plan->path, "cannot replace", errno, plan->file_bytes);
+    if (status == AVI_OK && rename(plan->temporary, plan->path) != 0)
+        status = avi_file_fail(plan->path, "cannot replace", errno, plan->file_bytes);
     if (status == AVI_OK) status = avi_file_sync_folder(plan->path);
     return status;
 }
@@ -186,16 +201,21 @@ static avi_status write_all(avi_store_plan *plan, avi_comm *comm)
     return avi_agree(comm, root ? publish(plan) : AVI_OK);
 }
 
-avi_status avi_store_write(avi_comm *comm, const char *path, const avi_field *fields, int count, const avi_attribute *attributes, int attribute_count)
+avi_status avi_store_write(avi_comm *comm, const char *path, const avi_field *fields, int count,
+                           const avi_attribute *attributes, int attribute_count)
 {
-    avi_store_plan plan = {.path = path, .fields = fields, .count = count, .attributes = attributes, .attribute_count = attribute_count};
+    avi_store_plan plan = {
+        .path = path, .fields = fields, .count = count, .attributes = attributes, .attribute_count = attribute_count};
     plan.temporary = avi_file_join("", path, ".tmp");
     plan.sums = calloc((size_t)count + 1, sizeof *plan.sums);
     plan.offsets = calloc((size_t)count + 1, sizeof *plan.offsets);
     avi_status status = avi_agree(comm, check_plan(&plan, comm));
     if (status == AVI_OK) {
         status = write_all(&plan, comm);
-        if (status != AVI_OK && avi_comm_rank(comm) == 0) unlink(plan.temporary);
+        if (status != AVI_OK) {
+            if (avi_comm_rank(comm) == 0) unlink(plan.temporary);
+            (void)avi_comm_barrier(comm); /* gone for all */
+        }
     }
     free(plan.temporary);
     free(plan.sums);

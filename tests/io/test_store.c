@@ -1,0 +1,416 @@
+/* Stores, checkpoints, the output folder and metrics.csv at any number of ranks. Checksums were worked out in Python
+ * (store.py holds the code). */
+#include "io/store_internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "store_sample.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static avi_comm *world;
+static char place[256]; /* a folder of this run, the same on all ranks */
+
+static char *in(const char *name)
+{
+    static char path[4][512];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof path[next], "%s/%s", place, name);
+    return path[next];
+}
+
+static bool exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+static bool is_root(void) { return avi_comm_rank(world) == 0; }
+
+static void meet(void) { assert_int_equal(avi_comm_barrier(world), AVI_OK); }
+
+/* Rank 0 changes `count` bytes at `at` (from the end when negative). */
+static void flip(const char *path, long at, int count)
+{
+    if (is_root()) {
+        FILE *f = fopen(path, "r+b");
+        assert_non_null(f);
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(fseek(f, at + (at < 0 ? -i : i), at < 0 ? SEEK_END : SEEK_SET), 0);
+            const int c = fgetc(f);
+            assert_int_equal(fseek(f, -1, SEEK_CUR), 0);
+            fputc(c ^ 0x5a, f);
+        }
+        fclose(f);
+    }
+    meet();
+}
+
+static avi_status write_sample(const char *path)
+{
+    sample *s = sample_make(world);
+    const avi_status status = avi_store_write(world, path, s->fields, SAMPLE_FIELDS, s->attributes, SAMPLE_ATTRIBUTES);
+    sample_free(s);
+    return status;
+}
+
+static int clear_error(void **state)
+{
+    (void)state;
+    avi_error_clear();
+    return 0;
+}
+
+static void round_trip(void **state)
+{
+    (void)state;
+    for (int again = 0; again < 2; again++) { /* the second replaces the first */
+        assert_int_equal(write_sample(in("a.h5")), AVI_OK);
+        assert_int_equal(sample_check(world, in("a.h5")), 0);
+        assert_false(exists(in("a.h5.tmp")));
+        meet();
+    }
+}
+
+static void checksums_are_those_of_python(void **state)
+{
+    (void)state;
+    const unsigned char bytes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+    /* store.py: b = bytes(range(1, 12)); checksum(b, 11), checksum(b, 1), checksum(b[:10], 5, first=3). */
+    assert_true(avi_checksum_rows(bytes, 0, 1, 11) == UINT64_C(0xa6e7a60e19cf6d3b));
+    assert_true(avi_checksum_rows(bytes, 0, 11, 1) == UINT64_C(0xed4df7d29b3c6926));
+    assert_true(avi_checksum_rows(bytes, 3, 2, 5) == UINT64_C(0x93ac3ffb89a977fb));
+    assert_true(avi_checksum_rows(bytes, 0, 4, 0) == 0);
+    /* In pieces, as long rows are read back. */
+    assert_true(avi_checksum_end(avi_checksum_add(avi_checksum_add(avi_checksum_begin(0), bytes, 8), bytes + 8, 3)) ==
+                UINT64_C(0xa6e7a60e19cf6d3b));
+}
+
+static void rows_longer_than_a_piece(void **state)
+{
+    (void)state;
+    enum { WIDTH = 300001 }; /* doubles: 2.4 MB a row */
+    const int64_t first = avi_slab_first(3, avi_comm_size(world), avi_comm_rank(world));
+    const int64_t count = avi_slab_first(3, avi_comm_size(world), avi_comm_rank(world) + 1) - first,
+                  dims[4] = {3, WIDTH};
+    double *data = calloc((size_t)count * WIDTH + 1, 8), *got = calloc((size_t)3 * WIDTH, 8);
+    assert_true(data && got);
+    for (int64_t k = 0; k < count * WIDTH; k++) data[k] = (double)(first * WIDTH + k);
+    const avi_field f = {
+        .path = "/x", .type = AVI_F64, .rank = 2, .dims = {3, WIDTH}, .distributed = true, .data = data};
+    assert_int_equal(avi_store_write(world, in("long.h5"), &f, 1, NULL, 0), AVI_OK);
+    avi_store *store;
+    assert_int_equal(avi_store_open(world, in("long.h5"), &store), AVI_OK);
+    assert_int_equal(avi_store_read(store, "/x", AVI_F64, 2, dims, false, got), AVI_OK);
+    for (int64_t k = 0; k < 3 * WIDTH; k++) assert_true(got[k] == (double)k);
+    avi_store_close(&store);
+    if (is_root()) assert_int_equal(avi_store_verify(in("long.h5")), AVI_OK);
+    meet();
+    flip(in("long.h5"), -9, 1);
+    if (is_root()) assert_int_equal(avi_store_verify(in("long.h5")), AVI_ERR_DATA);
+    meet();
+    free(data);
+    free(got);
+}
+
+static void many_datasets_and_attributes(void **state)
+{
+    (void)state;
+    enum { MANY = 300 };
+    static char paths[MANY][32];
+    avi_field fields[MANY];
+    avi_attribute attributes[MANY];
+    double value = 2.5;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(paths[i], sizeof paths[i], "/group%d/name%d", i % 7, i);
+        fields[i] = (avi_field){.path = paths[i], .type = AVI_F64, .data = &value};
+        attributes[i] = (avi_attribute){.group = "/many", .name = paths[i] + 1, .integer = i};
+    }
+    assert_int_equal(avi_store_write(world, in("many.h5"), fields, MANY, attributes, MANY), AVI_OK);
+    avi_store *store;
+    assert_int_equal(avi_store_open(world, in("many.h5"), &store), AVI_OK);
+    for (int i = 0; i < MANY; i++) {
+        int64_t n = -1;
+        assert_int_equal(avi_store_attribute_int(store, "/many", paths[i] + 1, &n), AVI_OK);
+        assert_int_equal(n, i);
+    }
+    avi_store_close(&store);
+}
+
+/* Each refusal with its code and its words. */
+static void refusals(void **state)
+{
+    (void)state;
+    avi_store *store;
+    const int64_t dims[4] = {SAMPLE_ROWS, 4};
+    char out[8];
+    char *text;
+    int64_t n;
+#define REFUSED(call, code, words)                                                                                     \
+    do {                                                                                                               \
+        avi_error_clear();                                                                                             \
+        assert_int_equal(call, code);                                                                                  \
+        if (!strstr(avi_error_text(), words)) fail_msg("%s", avi_error_text());                                        \
+    } while (0)
+    assert_int_equal(write_sample(in("b.h5")), AVI_OK);
+    REFUSED(avi_store_open(world, in("none.h5"), &store), AVI_ERR_NOINPUT, "none.h5: cannot open");
+    assert_null(store);
+    REFUSED(avi_store_open(world, place, &store), AVI_ERR_DATA, "not a file");
+    if (is_root()) {
+        FILE *f = fopen(in("text.h5"), "w");
+        assert_non_null(f);
+        fputs("no HDF5 at all\n", f);
+        fclose(f);
+    }
+    meet();
+    REFUSED(avi_store_open(world, in("text.h5"), &store), AVI_ERR_DATA, "not an HDF5 file");
+    assert_int_equal(avi_store_open(world, in("b.h5"), &store), AVI_OK);
+    REFUSED(avi_store_read(store, "/local/mean", AVI_F32, 2, dims, true, out), AVI_ERR_DATA,
+            "/local/mean is (103, 3) of 32-bit real, expected (103, 4) of 32-bit real");
+    REFUSED(avi_store_read(store, "/nothing", AVI_F32, 2, dims, true, out), AVI_ERR_DATA, "no dataset /nothing");
+    REFUSED(avi_store_read(store, "/local", AVI_F32, 2, dims, true, out), AVI_ERR_DATA, "/local is not a dataset");
+    REFUSED(avi_store_read(store, "/config/ini", AVI_U8, 1, dims, true, out), AVI_ERR_DATA, "is a text");
+    REFUSED(avi_store_read_text(store, "/few", &text), AVI_ERR_DATA, "not a text");
+    REFUSED(avi_store_attribute_text(store, "/", "missing", &text), AVI_ERR_DATA, "no attribute missing");
+    REFUSED(avi_store_attribute_text(store, "/provenance", "seed", &text), AVI_ERR_DATA,
+            "seed of /provenance is not a text");
+    REFUSED(avi_store_attribute_int(store, "/", "format", &n), AVI_ERR_DATA, "format of / is not an integer");
+    REFUSED(avi_store_attribute_int(store, "/provenance/more", "rate", &n), AVI_ERR_DATA, "not an integer");
+    avi_store_close(&store);
+    assert_null(store);
+    REFUSED(write_sample(in("no/such/folder.h5")), AVI_ERR_CANTCREATE, "No such file or directory");
+    const avi_field bad = {.path = "/x", .type = AVI_F64, .rank = 1, .dims = {4}, .distributed = true}; /* no data */
+    REFUSED(avi_store_write(world, in("c.h5"), &bad, 1, NULL, 0), AVI_ERR_INTERNAL, "no data");
+    assert_false(exists(in("c.h5")));
+    double x = 1;
+    const avi_field twice[2] = {{.path = "/x", .type = AVI_F64, .data = &x},
+                                {.path = "/x", .type = AVI_F64, .data = &x}};
+    REFUSED(avi_store_write(world, in("b.h5"), twice, 2, NULL, 0), AVI_ERR_IO, "cannot make dataset /x");
+    assert_false(exists(in("b.h5.tmp")));
+    assert_int_equal(sample_check(world, in("b.h5")), 0); /* untouched */
+    /* A folder in the place of the target: the rename fails, the temporary goes. */
+    if (is_root()) assert_int_equal(mkdir(in("d.h5"), 0777), 0);
+    meet();
+    REFUSED(write_sample(in("d.h5")), AVI_ERR_CANTCREATE, "d.h5: cannot replace");
+    assert_false(exists(in("d.h5.tmp")));
+    meet();
+}
+
+/* Every byte of a file with a small dataset flipped, and the file cut at every length: refused, or it makes no
+ * difference. */
+static void damage_is_seen(void **state)
+{
+    (void)state;
+    const double x[3] = {1, 2, 3};
+    const avi_field f = {
+        .path = "/x", .type = AVI_F64, .rank = 1, .dims = {3}, .data = x, .description = "three", .axes = "row"};
+    const avi_attribute a = {.group = "/", .name = "step", .integer = 7};
+    assert_int_equal(avi_store_write(world, in("whole.h5"), &f, 1, &a, 1), AVI_OK);
+    if (!is_root()) return;
+    static char whole[65536];
+    FILE *file = fopen(in("whole.h5"), "rb");
+    assert_non_null(file);
+    const size_t bytes = fread(whole, 1, sizeof whole, file);
+    fclose(file);
+    assert_true(bytes > 500 && bytes < sizeof whole);
+    size_t unseen = 0, first_unseen = 0, last_unseen = 0;
+    for (size_t i = 0; i < 2 * bytes; i++) { /* bytes flipped, then lengths cut */
+        file = fopen(in("hurt.h5"), "wb");
+        assert_non_null(file);
+        if (i < bytes) whole[i] = (char)~whole[i];
+        assert_int_equal(fwrite(whole, 1, i < bytes ? bytes : i - bytes, file), i < bytes ? bytes : i - bytes);
+        if (i < bytes) whole[i] = (char)~whole[i];
+        fclose(file);
+        const avi_status status = avi_store_verify(in("hurt.h5"));
+        avi_error_clear();
+        if (i >= bytes) assert_int_equal(status, AVI_ERR_DATA);
+        if (status != AVI_OK) continue;
+        if (unseen++ == 0) first_unseen = i;
+        last_unseen = i;
+        assert_int_equal(whole[i], 0);
+    }
+    /* HDF5 takes 2 KiB for metadata at once: what is left of it, in one piece of zeros, may change unseen; nothing else
+     * may. */
+    assert_true(unseen == last_unseen - first_unseen + 1 && first_unseen > 400 && last_unseen < 2048);
+}
+
+static void folder_and_texts(void **state)
+{
+    (void)state;
+    avi_folder *folder;
+    char *text;
+    assert_int_equal(avi_folder_open(world, in("one/two/three"), &folder), AVI_OK);
+    assert_string_equal(avi_folder_path(folder), in("one/two/three"));
+    assert_true(exists(in("one/two/three/lock")));
+    assert_int_equal(avi_folder_read_text(folder, world, "config.ini", &text), AVI_OK);
+    assert_null(text);
+    assert_int_equal(avi_folder_write_text(folder, world, "config.ini", "[run]\n"), AVI_OK);
+    assert_int_equal(avi_folder_write_text(folder, world, "config.ini", "[model]\nname = vae\n"), AVI_OK);
+    assert_int_equal(avi_folder_read_text(folder, world, "config.ini", &text), AVI_OK);
+    assert_string_equal(text, "[model]\nname = vae\n");
+    free(text);
+    assert_false(exists(in("one/two/three/config.ini.tmp")));
+    REFUSED(avi_folder_write_text(folder, world, "../escape", ""), AVI_ERR_CANTCREATE,
+            "not the name of a file in this folder");
+    REFUSED(avi_folder_write_text(folder, world, "a/../../escape", ""), AVI_ERR_CANTCREATE, "not the name");
+    REFUSED(avi_folder_read_text(folder, world, "/etc/passwd", &text), AVI_ERR_CANTCREATE, "not the name");
+    REFUSED(avi_folder_read_text(folder, world, "lock", &text), AVI_ERR_CANTCREATE, "not the name");
+    REFUSED(avi_folder_write_text(folder, world, "", ""), AVI_ERR_CANTCREATE, "not the name");
+    assert_false(exists(in("one/two/escape")));
+    meet();
+    avi_folder_close(&folder);
+    assert_null(folder);
+    meet();
+    assert_false(exists(in("one/two/three/lock")));
+    meet();
+    if (is_root()) fclose(fopen(in("plain"), "w"));
+    meet();
+    REFUSED(avi_folder_open(world, in("plain"), &folder), AVI_ERR_CANTCREATE, "is a file, not a folder");
+    REFUSED(avi_folder_open(world, in("plain/x"), &folder), AVI_ERR_CANTCREATE, "cannot make the folder");
+}
+
+static avi_status checkpoint(avi_folder *folder, int64_t step, int keep)
+{
+    const int64_t first = avi_slab_first(1000, avi_comm_size(world), avi_comm_rank(world));
+    const int64_t count = avi_slab_first(1000, avi_comm_size(world), avi_comm_rank(world) + 1) - first;
+    static double data[1000];
+    for (int64_t k = 0; k < count; k++) data[k] = (double)(step + first + k);
+    const avi_field f = {
+        .path = "/state", .type = AVI_F64, .rank = 1, .dims = {1000}, .distributed = true, .data = data};
+    return avi_checkpoint_write(folder, world, step, keep, &f, 1, NULL, 0);
+}
+
+static void expect_found(avi_folder *folder, const char *name)
+{
+    char *path;
+    assert_int_equal(avi_checkpoint_find(folder, world, &path), AVI_OK);
+    if (!name) {
+        assert_null(path);
+    } else {
+        assert_non_null(path);
+        assert_string_equal(strrchr(path, '/') + 1, name);
+    }
+    free(path);
+    meet();
+}
+
+static void checkpoints(void **state)
+{
+    (void)state;
+    avi_folder *folder;
+    char *text;
+    assert_int_equal(avi_folder_open(world, in("run"), &folder), AVI_OK);
+    expect_found(folder, NULL);
+    for (int step = 10; step <= 40; step += 10) assert_int_equal(checkpoint(folder, step, 3), AVI_OK);
+    assert_false(exists(in("run/checkpoint/step_000000010.h5")));
+    assert_true(exists(in("run/checkpoint/step_000000020.h5")));
+    expect_found(folder, "step_000000040.h5");
+    assert_int_equal(avi_folder_read_text(folder, world, "checkpoint/latest", &text), AVI_OK);
+    assert_string_equal(text, "step_000000040.h5\n");
+    free(text);
+    flip(in("run/checkpoint/step_000000040.h5"), -100, 1); /* the data are last in the file */
+    expect_found(folder, "step_000000030.h5");
+    flip(in("run/checkpoint/step_000000030.h5"), 100, 40); /* metadata */
+    expect_found(folder, "step_000000020.h5");
+    if (is_root()) assert_int_equal(truncate(in("run/checkpoint/step_000000020.h5"), 5000), 0);
+    meet();
+    expect_found(folder, NULL);
+    assert_string_equal(avi_error_text(), ""); /* passing over is not a failure */
+    /* The run went back to 15: what was after it must not come up again; what a killed writer left goes. */
+    if (is_root()) fclose(fopen(in("run/checkpoint/step_000000016.h5.tmp"), "w"));
+    meet();
+    assert_int_equal(checkpoint(folder, 15, 1), AVI_OK);
+    expect_found(folder, "step_000000015.h5");
+    assert_false(exists(in("run/checkpoint/step_000000040.h5")));
+    assert_false(exists(in("run/checkpoint/step_000000016.h5.tmp")));
+    meet();
+    assert_int_equal(avi_checkpoint_clear(folder, world), AVI_OK);
+    expect_found(folder, NULL);
+    assert_false(exists(in("run/checkpoint/latest")));
+    meet();
+    REFUSED(checkpoint(folder, -1, 1), AVI_ERR_INTERNAL, "checkpoint of step -1");
+    avi_folder_close(&folder);
+    meet();
+}
+
+static void expect_metrics(avi_folder *folder, const char *expected)
+{
+    char *text;
+    assert_int_equal(avi_folder_read_text(folder, world, "metrics.csv", &text), AVI_OK);
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void metrics_are_cut_back(void **state)
+{
+    (void)state;
+    avi_folder *folder;
+    avi_metrics *m;
+    assert_int_equal(avi_folder_open(world, in("csv"), &folder), AVI_OK);
+    assert_int_equal(avi_metrics_open(folder, world, "step,elbo", 100, &m), AVI_OK); /* nothing there yet */
+    assert_int_equal(avi_metrics_line(m, "10,-3.5"), AVI_OK);
+    assert_int_equal(avi_metrics_line(m, "20,-2.5"), AVI_OK);
+    assert_int_equal(avi_metrics_line(m, "120,-1.5"), AVI_OK);
+    meet();
+    expect_metrics(folder, "step,elbo\n10,-3.5\n20,-2.5\n120,-1.5\n"); /* there before the file is closed */
+    avi_metrics_close(&m);
+    assert_null(m);
+    if (is_root()) { /* what a kill may leave */
+        FILE *f = fopen(in("csv/metrics.csv"), "a");
+        assert_non_null(f);
+        fputs("garbage\n5", f);
+        fclose(f);
+    }
+    meet();
+    assert_int_equal(avi_metrics_open(folder, world, "step,elbo", 20, &m), AVI_OK);
+    expect_metrics(folder, "step,elbo\n10,-3.5\n20,-2.5\n");
+    meet();
+    assert_int_equal(avi_metrics_line(m, "30,-2"), AVI_OK);
+    avi_metrics_close(&m);
+    meet();
+    assert_int_equal(avi_metrics_open(folder, world, "step,elbo", 30, &m), AVI_OK);
+    expect_metrics(folder, "step,elbo\n10,-3.5\n20,-2.5\n30,-2\n");
+    avi_metrics_close(&m);
+    meet();
+    assert_int_equal(avi_metrics_open(folder, world, "step,elbo", -1, &m), AVI_OK);
+    expect_metrics(folder, "step,elbo\n");
+    avi_metrics_close(&m);
+    meet();
+    avi_folder_close(&folder);
+    meet();
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(checksums_are_those_of_python, clear_error),
+        cmocka_unit_test_setup(round_trip, clear_error),
+        cmocka_unit_test_setup(rows_longer_than_a_piece, clear_error),
+        cmocka_unit_test_setup(many_datasets_and_attributes, clear_error),
+        cmocka_unit_test_setup(refusals, clear_error),
+        cmocka_unit_test_setup(damage_is_seen, clear_error),
+        cmocka_unit_test_setup(folder_and_texts, clear_error),
+        cmocka_unit_test_setup(checkpoints, clear_error),
+        cmocka_unit_test_setup(metrics_are_cut_back, clear_error),
+    };
+    if (avi_comm_start(&argc, &argv, &world) != AVI_OK) return 70;
+    const char *base = getenv("TMPDIR");
+    snprintf(place, sizeof place, "%s/avi_store_XXXXXX", base && strlen(base) < 200 ? base : "/tmp");
+    if (is_root() && !mkdtemp(place)) return 70;
+    if (avi_comm_bcast(world, place, sizeof place, 0) != AVI_OK) return 70;
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    (void)avi_comm_barrier(world);
+    if (is_root() && failed == 0) {
+        char command[300];
+        snprintf(command, sizeof command, "rm -rf '%s'", place);
+        if (system(command) != 0) fprintf(stderr, "%s is left\n", place);
+    }
+    avi_comm_finish(&world);
+    return failed;
+}
