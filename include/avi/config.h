@@ -19,7 +19,7 @@ typedef enum avi_key_type {
     AVI_KEY_STRING,   /* any text, may be empty */
     AVI_KEY_CHOICE,   /* one of `choices`, separated by " | " */
     AVI_KEY_PATH,     /* text; relative to the folder of the INI file when it came from the file (to the current folder from an override) */
-    AVI_KEY_INT_LIST  /* integers separated by commas or blanks, may be empty when min allows: "400" "256, 256" */
+    AVI_KEY_INT_LIST  /* integers separated by commas or blanks, may be empty: "400" "256, 256" "" */
 } avi_key_type;
 
 typedef struct avi_key {

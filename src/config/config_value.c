@@ -203,8 +203,6 @@ static bool set_list(avi_slot *slot, const char *text, avi_text *out, avi_text *
         if (good) avi_text_add(out, "%s%" PRId64, count ? ", " : "", list[count]);
         ++count;
     }
-    if (good && count == 0 && slot->key->min > 0)
-        good = refuse(wrong, slot->key, "", "", "give one or more integers separated by commas");
     free(copy);
     if (!good) {
         free(list);

@@ -127,6 +127,19 @@ static void reads_types(void **state)
     avi_config_destroy(&c);
 }
 
+/* No hidden layer is a choice too: the range is for each element. */
+static void reads_empty_lists(void **state)
+{
+    (void)state;
+    avi_config *c = good("[inference]\nhidden =\n", NULL);
+    assert_int_equal(avi_config_get_int_list(c, "inference", "hidden", NULL, 0), 0);
+    assert_true(avi_config_is_given(c, "inference", "hidden"));
+    avi_config_destroy(&c);
+    c = good("", (const char *[]){"inference.hidden=", NULL});
+    assert_int_equal(avi_config_get_int_list(c, "inference", "hidden", NULL, 0), 0);
+    avi_config_destroy(&c);
+}
+
 static void overrides_win(void **state)
 {
     (void)state;
@@ -217,11 +230,9 @@ static void finds_the_closest(void **state)
 }
 
 static const struct CMUnitTest test_values[] = {
-    cmocka_unit_test(has_defaults),
-    cmocka_unit_test(reads_types),
-    cmocka_unit_test(overrides_win),
-    cmocka_unit_test(knows_tables_in_force),
-    cmocka_unit_test(expands_variables_and_paths),
+    cmocka_unit_test(has_defaults),          cmocka_unit_test(reads_types),
+    cmocka_unit_test(reads_empty_lists),     cmocka_unit_test(overrides_win),
+    cmocka_unit_test(knows_tables_in_force), cmocka_unit_test(expands_variables_and_paths),
     cmocka_unit_test(finds_the_closest),
 };
 
