@@ -48,8 +48,10 @@ avi_status avi_tape_status(const avi_tape *tape);
 /* Work space until the next reset. */
 void *avi_tape_alloc(avi_tape *tape, int64_t values);
 
-/* d(sum of seed * root)/d(everything upstream); root (R, 1), the same seed for each row. Gradients of parameters are ADDED to what is there. */
+/* d(sum of seed * root)/d(everything upstream); root (R, 1), the same seed for each row. Gradients of parameters are ADDED to what is there. Once a
+ * graph: several roots are seeded first (avi_tape_seed), and the last one walks back for all. */
 void avi_tape_backward(avi_tape *tape, avi_node *root, double seed);
+void avi_tape_seed(avi_tape *tape, avi_node *root, double seed);
 /* The same with one seed for each row: seeds (R). */
 void avi_tape_backward_rows(avi_tape *tape, avi_node *root, const double *seeds);
 
@@ -68,6 +70,7 @@ avi_node *avi_gather(avi_tape *t, int64_t cols, const void *table, void *table_g
 avi_node *avi_slice(avi_tape *t, avi_node *a, int64_t first_col, int64_t cols);      /* (R, cols) */
 avi_node *avi_slice_rows(avi_tape *t, avi_node *a, int64_t first_row, int64_t rows); /* (rows, C) */
 avi_node *avi_concat(avi_tape *t, avi_node *a, avi_node *b);                         /* (R, Ca + Cb) */
+avi_node *avi_concat_rows(avi_tape *t, avi_node *a, avi_node *b);                    /* a above b: (Ra + Rb, C) */
 avi_node *avi_repeat(avi_tape *t, avi_node *a, int64_t times);                       /* (R*times, C), row r*times + s = a[r] */
 avi_node *avi_detach(avi_tape *t, avi_node *a);                                      /* same values, no gradient */
 

@@ -72,6 +72,12 @@ avi_node *avi_concat(avi_tape *t, avi_node *a, avi_node *b)
     return avi_tape_run(t, avi_tape_node(t, &avi_op_concat, a->rows, a->cols + b->cols, 2, (avi_node *[]){a, b}));
 }
 
+avi_node *avi_concat_rows(avi_tape *t, avi_node *a, avi_node *b)
+{
+    avi_tape_require(a->cols == b->cols, "concat_rows", "columns differ", a, b);
+    return avi_tape_run(t, avi_tape_node(t, &avi_op_concat_rows, a->rows + b->rows, a->cols, 2, (avi_node *[]){a, b}));
+}
+
 static avi_node *binary(avi_tape *t, const avi_op *op, avi_node *a, avi_node *b)
 {
     b = avi_tape_spread(t, b, a->rows, a->cols, false);

@@ -89,6 +89,26 @@ void AVI_R(avi_backward_concat)(avi_tape *t, avi_node *n)
     }
 }
 
+void AVI_R(avi_forward_concat_rows)(avi_tape *t, avi_node *n)
+{
+    (void)t;
+    const avi_node *a = n->in[0], *b = n->in[1];
+    real *y = n->value;
+    memcpy(y, a->value, (size_t)(a->rows * n->cols) * sizeof *y);
+    memcpy(y + a->rows * n->cols, b->value, (size_t)(b->rows * n->cols) * sizeof *y);
+}
+
+void AVI_R(avi_backward_concat_rows)(avi_tape *t, avi_node *n)
+{
+    const real *g = n->grad;
+    for (int i = 0; i < 2; i++) {
+        const int64_t values = n->in[i]->rows * n->cols;
+        real *d = n->in[i]->needs_grad ? avi_tape_grad(t, n->in[i]) : NULL;
+        for (int64_t k = 0; d && k < values; k++) d[k] += g[k];
+        g += values;
+    }
+}
+
 /* size[0] = times > 1: row r from row r / times; else from row r mod (rows of a). One column spreads over all. */
 void AVI_R(avi_forward_spread)(avi_tape *t, avi_node *n)
 {

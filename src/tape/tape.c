@@ -158,33 +158,36 @@ void *avi_tape_grad(avi_tape *t, avi_node *n)
     return g;
 }
 
-static void walk_back(avi_tape *t, avi_node *root)
+static void walk_back(avi_tape *t)
 {
-    bool reached = false;
-    for (avi_node *n = t->newest; n; n = n->next_older) {
-        reached |= n == root;
-        if (reached && n->op && n->grad_set && n->needs_grad) n->op->backward[t->precision](t, n);
-    }
+    for (avi_node *n = t->newest; n; n = n->next_older)
+        if (n->op && n->grad_set && n->needs_grad) n->op->backward[t->precision](t, n);
+}
+
+static void seed_row(avi_tape *t, void *g, int64_t r, double seed)
+{
+    avi_vector_set(t->precision, g, r, avi_vector_get(t->precision, g, r) + seed);
+}
+
+void avi_tape_seed(avi_tape *t, avi_node *root, double seed)
+{
+    avi_tape_require(root->cols == 1, "backward", "the root is not (R, 1)", root, NULL);
+    void *g = avi_tape_grad(t, root);
+    for (int64_t r = 0; g && r < root->rows; r++) seed_row(t, g, r, seed);
 }
 
 void avi_tape_backward_rows(avi_tape *t, avi_node *root, const double *seeds)
 {
     avi_tape_require(root->cols == 1, "backward", "the root is not (R, 1)", root, NULL);
     void *g = avi_tape_grad(t, root);
-    if (!g || t->out_of_memory) return;
-    for (int64_t r = 0; r < root->rows; r++)
-        avi_vector_set(t->precision, g, r, avi_vector_get(t->precision, g, r) + seeds[r]);
-    walk_back(t, root);
+    for (int64_t r = 0; g && r < root->rows; r++) seed_row(t, g, r, seeds[r]);
+    if (!t->out_of_memory) walk_back(t);
 }
 
 void avi_tape_backward(avi_tape *t, avi_node *root, double seed)
 {
-    avi_tape_require(root->cols == 1, "backward", "the root is not (R, 1)", root, NULL);
-    void *g = avi_tape_grad(t, root);
-    if (!g || t->out_of_memory) return;
-    for (int64_t r = 0; r < root->rows; r++)
-        avi_vector_set(t->precision, g, r, avi_vector_get(t->precision, g, r) + seed);
-    walk_back(t, root);
+    avi_tape_seed(t, root, seed);
+    if (!t->out_of_memory) walk_back(t);
 }
 
 void avi_tape_require(bool holds, const char *op, const char *what, const avi_node *a, const avi_node *b)

@@ -1,0 +1,110 @@
+/* The ELBO and its gradient: estimator, sums over tiles and ranks.
+ *
+ * ELBO = sum_n { E_q[log p(x_n | z_n, theta)] + E_q[log p(z_n | ..)] - E_q[log q(z_n)] } - KL(q(theta) || p(theta)), in nats, with all normalizing constants
+ * (theta as a point: + log p(theta)). A step sees B of N rows: local terms are scaled by N / B. What is minimised is -ELBO / N. */
+#ifndef AVI_ELBO_H
+#define AVI_ELBO_H
+
+#include "avi/comm.h"
+#include "avi/data.h"
+#include "avi/family.h"
+#include "avi/infer.h"
+#include "avi/model.h"
+
+/* What is fitted, and how the ELBO is estimated; fixed during a run. Everything is borrowed. */
+typedef struct avi_problem {
+    avi_precision precision;
+    uint64_t seed;
+    bool exact;             /* run.reproducible: sums over tiles in fixed point, the same bits for any number of ranks */
+    const avi_model *model;
+    const avi_infer *infer;
+    const avi_family *family;
+    avi_domain domain;
+    bool global_gaussian;   /* q(theta) is a factorized Gaussian; else a point */
+    int draws;              /* S, or the number of points of `rule` */
+    bool stl;               /* sticking the landing (Roeder, Wu & Duvenaud 2017): no score term */
+    bool kl_sampled;        /* KL of z by the same draws instead of in closed form */
+    const struct avi_rule *rule; /* quadrature in place of draws (objective.draws = 0), or NULL */
+    int64_t block_rows;     /* tiles of a rank are merged into blocks of up to this many rows (exact: never) */
+} avi_problem;
+
+/* Quadrature points in place of standard normal draws: E f(eps) = sum_s weight[s] f(eps_s). */
+typedef struct avi_rule {
+    int count;
+    double *weight;      /* (count) */
+    double *z[2];        /* (count, L) for rows of even and odd number: neighbours in a chain are independent */
+    double *theta;       /* (count): the coordinate of a scalar theta; 0 when theta is a point */
+} avi_rule;
+/* Chooses the rule for a model: exact degree-3 cubature (2 points a dimension) when the model is quadratic, else Gauss-Hermite with `points` a dimension of z (L <= 3)
+ * times 2 points for theta. Errors: CONFIG when neither serves. Owner: caller, avi_rule_destroy. */
+avi_status avi_rule_create(const avi_model *model, bool global_gaussian, int points, avi_rule **rule);
+void avi_rule_destroy(avi_rule **rule);
+
+/* Layout of the variational parameters, one flat vector: q(theta) means | log sds (global_gaussian only) | phi. */
+typedef struct avi_layout {
+    int64_t theta, phi;  /* sizes with padding */
+    int64_t size;        /* of the vector of variational parameters */
+    int theta_draws;     /* draws of theta in a step: S, or 1 */
+    int64_t gradient;    /* theta_draws * theta + phi: what the tiles sum */
+} avi_layout;
+avi_layout avi_layout_of(const avi_problem *p);
+/* Index of the first log sd, and of phi. */
+int64_t avi_layout_log_sd(const avi_problem *p, const avi_layout *l);
+int64_t avi_layout_phi(const avi_problem *p, const avi_layout *l);
+
+/* Sums over rows of what a pass saw; after the reduction the same on all ranks. */
+typedef enum avi_sum {
+    AVI_SUM_ELBO,      /* local part of the ELBO, nats, unscaled */
+    AVI_SUM_LOGLIK,    /* of it, E log p(x | z, theta) */
+    AVI_SUM_SQERR,     /* squared reconstruction error (evaluation) */
+    AVI_SUM_ROWS,
+    AVI_SUM_BAD,       /* rows with a non-finite ELBO, values of a local gradient that are not finite */
+    AVI_SUM_LOCAL_SQ,  /* squared norm of the local rows' gradients */
+    AVI_SUM_STOP,      /* requests by any rank: stop */
+    AVI_SUM_SAVE,      /* checkpoint */
+    AVI_SUM_OVERFLOW,  /* exact sums: values out of range, the step is to be redone */
+    AVI_SUMS
+} avi_sum;
+
+/* The rows of a pass on this rank: runs of consecutive positions, one for each tile (exact: never joined). */
+typedef struct avi_job {
+    int count;
+    int64_t *first, *rows; /* positions, lengths */
+} avi_job;
+
+typedef struct avi_estimator avi_estimator;
+
+/* Not collective. Owner: caller. */
+avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator);
+void avi_estimator_destroy(avi_estimator **estimator);
+size_t avi_estimator_bytes(const avi_estimator *e); /* tape, buffers */
+
+/* Collective. One pass over the job of each rank with gradients, then the one reduction of a step.
+ *   params      variational parameters (layout.size)
+ *   table       local factors with one halo row before and after: (1 + own rows + 1, width); NULL for amortized functions
+ *   table_grad  the same shape; rows of the job get the gradient of -sum(ELBO of rows), untouched elsewhere
+ *   sums        in: what this rank adds to AVI_SUM_STOP and AVI_SUM_SAVE; out: the total over ranks
+ *   gradient    out (layout.size): gradient of -(sum of local terms) / rows + KL(theta) / N
+ *   own         out: this rank's share of the sums, NULL when not wanted
+ * A row that is not finite is counted in AVI_SUM_BAD; *bad_position is the first of this rank (-1: none). */
+avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
+                              double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], int64_t *bad_position);
+
+/* KL(q(theta) || p(theta)), or -log p(theta) of a point; nats. Not collective: the same on all ranks. */
+double avi_estimator_kl_global(const avi_estimator *e, const void *params);
+
+/* Collective. Values without gradients at draws of the evaluation (the same at every call). Sums over all ranks; per-row arrays, when not NULL, are indexed by the order of the job's rows:
+ * elbo (rows), nu (rows, width) in double, reconstruction (rows, D) in double (mean of the draws). with_error adds AVI_SUM_SQERR. */
+typedef struct avi_row_values {
+    double *elbo, *nu, *reconstruction, *log_weight; /* log_weight: (rows, S) log p(x, z) - log q(z) of each draw */
+} avi_row_values;
+avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_job *job, bool with_error, double sums[AVI_SUMS], const avi_row_values *rows);
+
+/* Exact sums carry their scales from step to step: state for the checkpoint, (avi_estimator_scales) doubles. */
+int avi_estimator_scales(const avi_estimator *e, double *out); /* returns the count; out may be NULL */
+void avi_estimator_set_scales(avi_estimator *e, const double *in);
+
+/* Mean images: x for given z (n, L) through the model: out (n, D). Not collective. DATA when the model cannot. */
+avi_status avi_estimator_decode(avi_estimator *e, const void *params, int64_t n, const double *z, double *out);
+
+#endif

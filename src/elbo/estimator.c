@@ -1,0 +1,191 @@
+#include "elbo/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_RUNS = 512, MAX_REDO = 4 };
+
+static avi_status create_reducer(avi_estimator *e)
+{
+    const avi_params *theta = &e->p.model->theta, *phi = &e->p.infer->phi;
+    const int draws = e->layout.theta_draws, groups = e->p.model->ops->scalar_theta ? 1 : draws;
+    int64_t *offset = malloc((size_t)(groups * theta->count + phi->count + 1) * sizeof *offset);
+    int n = 0;
+    if (!offset) return avi_fail_memory(sizeof *offset, "the blocks of the gradient");
+    for (int s = 0; s < groups; s++)
+        for (int k = 0; k < theta->count; k++)
+            offset[n++] = s * e->layout.theta + theta->block[k].offset * (groups == 1 ? draws : 1);
+    for (int k = 0; k < phi->count; k++) offset[n++] = draws * e->layout.theta + phi->block[k].offset;
+    offset[n] = e->layout.gradient;
+    avi_status status = avi_reducer_create(e->p.precision, e->p.exact, n, offset, e->data->partition.tiles, &e->reducer);
+    free(offset);
+    return status;
+}
+
+avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator)
+{
+    avi_estimator *e = calloc(1, sizeof *e);
+    *estimator = e;
+    if (!e) return avi_fail_memory(sizeof *e, "the estimator");
+    *e = (avi_estimator){.p = *p, .layout = avi_layout_of(p), .comm = comm, .data = data};
+    const size_t nodes = (size_t)(p->model->theta.count + p->infer->phi.count + 1);
+    const size_t draws = ((size_t)e->layout.theta_draws * (size_t)e->layout.theta + 16) * avi_real_size(p->precision);
+    e->tape = avi_tape_create(p->precision);
+    e->theta = calloc(nodes, sizeof *e->theta);
+    e->theta_fixed = calloc(nodes, sizeof *e->theta);
+    e->phi = calloc(nodes, sizeof *e->phi);
+    if (p->global_gaussian) {
+        e->theta_draws = calloc(1, draws);
+        e->theta_eps = calloc(1, draws);
+    }
+    if (!e->tape || !e->theta || !e->theta_fixed || !e->phi || (p->global_gaussian && (!e->theta_draws || !e->theta_eps))) {
+        avi_estimator_destroy(estimator);
+        return avi_fail_memory(2 * draws, "draws of the global parameters");
+    }
+    avi_status status = create_reducer(e);
+    if (status != AVI_OK) avi_estimator_destroy(estimator);
+    return status;
+}
+
+void avi_estimator_destroy(avi_estimator **estimator)
+{
+    avi_estimator *e = *estimator;
+    if (!e) return;
+    avi_tape_destroy(&e->tape);
+    avi_reducer_destroy(&e->reducer);
+    free(e->theta);
+    free(e->theta_fixed);
+    free(e->phi);
+    if (e->p.global_gaussian) free(e->theta_draws);
+    free(e->theta_eps);
+    free(e);
+    *estimator = NULL;
+}
+
+size_t avi_estimator_bytes(const avi_estimator *e)
+{
+    const size_t draws = e->p.global_gaussian ? 2 * (size_t)(e->layout.theta_draws * e->layout.theta) : 0;
+    return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision);
+}
+
+int avi_estimator_scales(const avi_estimator *e, double *out) { return e->p.exact ? avi_reducer_scales(e->reducer, out) : 0; }
+void avi_estimator_set_scales(avi_estimator *e, const double *in)
+{
+    if (e->p.exact) avi_reducer_set_scales(e->reducer, in);
+}
+
+/* The number of runs from `at` that make one block. Exact sums need the tile as the unit; a chain needs consecutive rows, so it joins none. */
+static int runs_of_block(const avi_estimator *e, const avi_job *job, int at)
+{
+    if (e->p.exact || e->p.model->ops->coupling != AVI_INDEPENDENT) return 1;
+    int64_t rows = job->rows[at];
+    int n = 1;
+    while (at + n < job->count && n < MAX_RUNS && rows + job->rows[at + n] <= e->p.block_rows) rows += job->rows[at + n++];
+    return n;
+}
+
+/* What a block adds to the sums; *bad: its first row that is not finite, -1. */
+static void sum_rows(const avi_estimator *e, const avi_graph *g, double values[AVI_SUMS], int64_t *bad)
+{
+    const avi_precision p = e->p.precision;
+    *bad = -1;
+    memset(values, 0, AVI_SUMS * sizeof *values);
+    for (int64_t r = 0; r < g->rows; r++) {
+        const double elbo = avi_vector_get(p, g->elbo->value, r), loglik = avi_vector_get(p, g->loglik->value, r);
+        values[AVI_SUM_ROWS]++;
+        if (isfinite(elbo) && isfinite(loglik)) {
+            values[AVI_SUM_ELBO] += elbo;
+            values[AVI_SUM_LOGLIK] += loglik;
+        } else {
+            values[AVI_SUM_BAD]++;
+            if (*bad < 0) *bad = r;
+        }
+    }
+}
+
+static int64_t position_of_row(const int64_t *first, const int64_t *rows, int64_t r)
+{
+    while (r >= *rows) {
+        r -= *rows++;
+        first++;
+    }
+    return *first + r;
+}
+
+static void zero_table_rows(const avi_estimator *e, void *table_grad, int runs, const int64_t *first, const int64_t *rows)
+{
+    const size_t width = (size_t)e->p.infer->outputs * avi_real_size(e->p.precision);
+    for (int i = 0; i < runs; i++) memset((char *)table_grad + (size_t)(first[i] - e->data->first + 1) * width, 0, (size_t)rows[i] * width);
+}
+
+static double table_norm(const avi_estimator *e, void *table_grad, int runs, const int64_t *first, const int64_t *rows)
+{
+    const int64_t width = e->p.infer->outputs;
+    double sum = 0;
+    for (int i = 0; i < runs; i++)
+        sum += avi_vector_sumsq(e->p.precision, avi_vector_at(e->p.precision, table_grad, (first[i] - e->data->first + 1) * width), rows[i] * width);
+    return sum;
+}
+
+/* F-VI of a chain: the neighbours' factors at both ends of the own rows. */
+static avi_status exchange_halo(avi_estimator *e, void *table)
+{
+    const avi_partition *part = &e->data->partition;
+    const int64_t first = e->data->first, count = e->data->count, width = e->p.infer->outputs;
+    const size_t bytes = (size_t)width * avi_real_size(e->p.precision);
+    /* Ranks without rows take no part: the neighbour is the owner of the row before and after. */
+    const int before = count && first > 0 ? avi_partition_owner(part, first - 1) : -1;
+    const int after = count && first + count < part->rows ? avi_partition_owner(part, first + count) : -1;
+    char *rows = table;
+    AVI_TRY(avi_comm_shift(e->comm, rows + (size_t)count * bytes, after, rows, before, bytes));
+    return avi_comm_shift(e->comm, rows + bytes, before, rows + (size_t)(count + 1) * bytes, after, bytes);
+}
+
+static void run_block(avi_estimator *e, const avi_pass *pass, const avi_job *job, int at, int runs, int64_t *bad_position)
+{
+    const int64_t *first = job->first + at, *rows = job->rows + at;
+    avi_graph g;
+    double values[AVI_SUMS];
+    int64_t bad;
+    if (pass->table_grad) zero_table_rows(e, pass->table_grad, runs, first, rows);
+    avi_graph_build(e, pass, runs, first, rows, &g);
+    sum_rows(e, &g, values, &bad);
+    if (bad >= 0 && *bad_position < 0) *bad_position = position_of_row(first, rows, bad);
+    if (g.edge) avi_tape_seed(e->tape, g.edge, -1);
+    avi_tape_backward(e->tape, g.elbo, -1);
+    if (pass->table_grad) {
+        const double norm = table_norm(e, pass->table_grad, runs, first, rows);
+        if (isfinite(norm))
+            values[AVI_SUM_LOCAL_SQ] = fmin(norm / (double)e->data->partition.rows, 1e9); /* per row of the data: within what the reduction carries */
+        else
+            values[AVI_SUM_BAD]++;
+    }
+    avi_reducer_add(e->reducer, values);
+}
+
+avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
+                              double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], int64_t *bad_position)
+{
+    const double requests[AVI_SUMS] = {[AVI_SUM_STOP] = sums[AVI_SUM_STOP], [AVI_SUM_SAVE] = sums[AVI_SUM_SAVE]};
+    const avi_pass pass = {.params = params, .table = table, .table_grad = table_grad, .gradient = avi_reducer_gradient(e->reducer),
+                           .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)};
+    bool redo = true;
+    avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step), false);
+    if (table && e->p.model->ops->coupling == AVI_CHAIN) AVI_TRY(exchange_halo(e, table));
+    for (int attempt = 0; redo && attempt < MAX_REDO; attempt++) {
+        avi_reducer_begin(e->reducer);
+        avi_reducer_add_scalars(e->reducer, requests);
+        *bad_position = -1;
+        for (int at = 0, n; at < job->count; at += n) {
+            n = runs_of_block(e, job, at);
+            run_block(e, &pass, job, at, n, bad_position);
+        }
+        if (own) avi_reducer_own(e->reducer, own);
+        AVI_TRY(avi_reducer_finish(e->reducer, e->comm, false, sums, &redo));
+    }
+    sums[AVI_SUM_LOCAL_SQ] *= (double)e->data->partition.rows;
+    if (redo) sums[AVI_SUM_BAD]++; /* no scale holds it: the gradient is not finite */
+    if (!(sums[AVI_SUM_BAD] > 0)) avi_global_gradient(e, params, pass.gradient, sums[AVI_SUM_ROWS], gradient);
+    return avi_tape_status(e->tape);
+}

@@ -1,0 +1,95 @@
+/* Values without gradients: evaluation, per-row ELBO, reconstructions, images from z. */
+#include "elbo/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Sum of squared differences of x and its reconstruction over the block; rows of the reconstruction to out when wanted. */
+static double squared_error(const avi_estimator *e, const avi_graph *g, double *out)
+{
+    const avi_precision p = e->p.precision;
+    const int64_t n = g->x->rows * g->x->cols;
+    double sum = 0;
+    for (int64_t k = 0; k < n; k++) {
+        const double mean = avi_vector_get(p, g->mean_x->value, k), d = avi_vector_get(p, g->x->value, k) - mean;
+        sum += d * d;
+        if (out) out[k] = mean;
+    }
+    return sum;
+}
+
+static void take_rows(const avi_estimator *e, const avi_graph *g, int64_t done, const avi_row_values *rows)
+{
+    const avi_precision p = e->p.precision;
+    if (!rows) return;
+    if (rows->elbo) avi_vector_to_double(p, g->elbo->value, g->rows, rows->elbo + done);
+    if (rows->nu) avi_vector_to_double(p, g->nu->value, g->rows * g->nu->cols, rows->nu + done * g->nu->cols);
+    if (rows->log_weight && g->log_weight) avi_vector_to_double(p, g->log_weight->value, g->log_weight->rows, rows->log_weight + done * e->p.draws);
+}
+
+static void sum_values(const avi_estimator *e, const avi_graph *g, double values[AVI_SUMS])
+{
+    memset(values, 0, AVI_SUMS * sizeof *values);
+    values[AVI_SUM_ROWS] = (double)g->rows;
+    for (int64_t r = 0; r < g->rows; r++) {
+        const double elbo = avi_vector_get(e->p.precision, g->elbo->value, r);
+        if (!isfinite(elbo)) {
+            values[AVI_SUM_BAD]++;
+            continue;
+        }
+        values[AVI_SUM_ELBO] += elbo;
+        values[AVI_SUM_LOGLIK] += avi_vector_get(e->p.precision, g->loglik->value, r);
+    }
+}
+
+/* Rows of an evaluation block: long runs are cut so that memory stays that of a training block. */
+static int64_t piece_rows(const avi_estimator *e, int64_t rows)
+{
+    return e->p.block_rows > 0 && rows > e->p.block_rows ? e->p.block_rows : rows;
+}
+
+avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_job *job, bool with_error, double sums[AVI_SUMS],
+                                  const avi_row_values *rows)
+{
+    const avi_pass pass = {.params = params, .table = table, .stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 0),
+                           .reconstruct = with_error || (rows && rows->reconstruction)};
+    bool redo;
+    int64_t done = 0;
+    avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 1), false);
+    avi_reducer_begin(e->reducer);
+    for (int i = 0; i < job->count; i++)
+        for (int64_t at = 0, n; at < job->rows[i]; at += n, done += n) {
+            const int64_t first = job->first[i] + at;
+            avi_graph g;
+            double values[AVI_SUMS];
+            n = piece_rows(e, job->rows[i] - at);
+            avi_graph_build(e, &pass, 1, &first, &n, &g);
+            sum_values(e, &g, values);
+            if (g.mean_x)
+                values[AVI_SUM_SQERR] = squared_error(e, &g, rows && rows->reconstruction ? rows->reconstruction + done * g.x->cols : NULL);
+            take_rows(e, &g, done, rows);
+            avi_reducer_add_scalars(e->reducer, values);
+        }
+    AVI_TRY(avi_reducer_finish(e->reducer, e->comm, true, sums, &redo));
+    return avi_tape_status(e->tape);
+}
+
+avi_status avi_estimator_decode(avi_estimator *e, const void *params, int64_t n, const double *z, double *out)
+{
+    const avi_model *m = e->p.model;
+    const avi_precision p = e->p.precision;
+    if (!m->ops->reconstruct) return avi_fail(AVI_ERR_DATA, "model %s has no reconstruction", m->ops->name);
+    avi_tape_reset(e->tape);
+    avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 1), true);
+    for (int k = 0; k < m->theta.count; k++) {
+        const avi_block *b = &m->theta.block[k];
+        const int64_t i = m->ops->scalar_theta ? b->offset * e->layout.theta_draws : b->offset;
+        e->theta[k] = avi_constant(e->tape, b->rows, b->cols, avi_vector_at(p, e->theta_draws, i));
+    }
+    avi_node *zn = avi_constant_new(e->tape, n, m->latent);
+    avi_vector_from_double(p, z, n * m->latent, zn->value);
+    const avi_batch b = {.rows = n, .draws = 1};
+    avi_node *x = m->ops->reconstruct(m, e->tape, &b, zn, e->theta);
+    avi_vector_to_double(p, x->value, x->rows * x->cols, out);
+    return avi_tape_status(e->tape);
+}

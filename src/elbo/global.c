@@ -1,0 +1,130 @@
+/* Global parameters: draws of theta once a step, and the chain rule from the gradient at the draws to that of q(theta).
+ *
+ * Layout of draws (and of their gradient): draw s of value i at s * theta + i; for a scalar theta at i * S + s, so that a block's draws are the (S, 1)
+ * column that the tape uses. Work goes block by block: padding stays zero. */
+#include "elbo/global_kernels.h"
+#include "elbo/internal.h"
+
+#include <string.h>
+
+#define BY_PRECISION(e, f, ...) ((e)->p.precision == AVI_PRECISION_SINGLE ? f##_f32(__VA_ARGS__) : f##_f64(__VA_ARGS__))
+
+avi_layout avi_layout_of(const avi_problem *p)
+{
+    avi_layout l = {.theta = p->model->theta.size, .phi = p->infer->phi.size};
+    l.size = (p->global_gaussian ? 2 : 1) * l.theta + l.phi;
+    l.theta_draws = p->global_gaussian ? p->draws : 1;
+    l.gradient = l.theta_draws * l.theta + l.phi;
+    return l;
+}
+
+int64_t avi_layout_log_sd(const avi_problem *p, const avi_layout *l)
+{
+    (void)p;
+    return l->theta;
+}
+
+int64_t avi_layout_phi(const avi_problem *p, const avi_layout *l) { return (p->global_gaussian ? 2 : 1) * l->theta; }
+
+static const void *at(const avi_estimator *e, const void *v, int64_t i)
+{
+    return (const char *)v + (size_t)i * avi_real_size(e->p.precision);
+}
+
+static void *at_mutable(const avi_estimator *e, void *v, int64_t i) { return (char *)v + (size_t)i * avi_real_size(e->p.precision); }
+
+/* Where value i of draw s is, and the distance to value i + 1. */
+static int64_t draw_index(const avi_estimator *e, int s, int64_t i)
+{
+    return e->p.model->ops->scalar_theta ? i * e->layout.theta_draws + s : s * e->layout.theta + i;
+}
+
+static int64_t draw_stride(const avi_estimator *e) { return e->p.model->ops->scalar_theta ? e->layout.theta_draws : 1; }
+
+static void fill_eps(avi_estimator *e, avi_stream stream, int s, const avi_block *b, bool at_mean)
+{
+    const avi_precision p = e->p.precision;
+    const int64_t n = b->rows * b->cols, at0 = draw_index(e, s, b->offset), stride = draw_stride(e);
+    if (at_mean || e->p.rule) {
+        const double value = at_mean ? 0 : e->p.rule->theta[s];
+        for (int64_t i = 0; i < n; i++) avi_vector_set(p, e->theta_eps, at0 + i * stride, value);
+    } else if (stride == 1 && p == AVI_PRECISION_SINGLE) {
+        avi_normal_f32(stream, (uint64_t)s, 1, b->offset, n, (float *)e->theta_eps + at0);
+    } else if (stride == 1) {
+        avi_normal_f64(stream, (uint64_t)s, 1, b->offset, n, (double *)e->theta_eps + at0);
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            double value;
+            avi_normal_f64(stream, (uint64_t)s, 1, b->offset + i, 1, &value);
+            avi_vector_set(p, e->theta_eps, at0 + i * stride, value);
+        }
+    }
+}
+
+void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean)
+{
+    if (!e->p.global_gaussian) {
+        e->theta_draws = (void *)(uintptr_t)params; /* read only: the point is its own draw */
+        return;
+    }
+    const avi_params *theta = &e->p.model->theta;
+    for (int s = 0; s < e->layout.theta_draws; s++)
+        for (int k = 0; k < theta->count; k++) {
+            const avi_block *b = &theta->block[k];
+            const int64_t d = draw_index(e, s, b->offset);
+            fill_eps(e, stream, s, b, at_mean);
+            BY_PRECISION(e, avi_global_draw, b->rows * b->cols, at(e, params, b->offset), at(e, params, e->layout.theta + b->offset),
+                         at(e, e->theta_eps, d), draw_stride(e), at_mutable(e, e->theta_draws, d));
+        }
+}
+
+static double prior_precision(const avi_estimator *e)
+{
+    const double sd = e->p.model->prior_sd;
+    return sd > 0 ? 1 / (sd * sd) : 0;
+}
+
+static void theta_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, void *gradient)
+{
+    const avi_params *theta = &e->p.model->theta;
+    const bool gaussian = e->p.global_gaussian;
+    const double kl_weight = 1 / (double)e->data->partition.rows;
+    for (int k = 0; k < theta->count; k++) {
+        const avi_block *b = &theta->block[k];
+        const int64_t n = b->rows * b->cols;
+        const void *mean = at(e, params, b->offset), *log_sd = gaussian ? at(e, params, e->layout.theta + b->offset) : NULL;
+        void *dm = at_mutable(e, gradient, b->offset), *dls = gaussian ? at_mutable(e, gradient, e->layout.theta + b->offset) : NULL;
+        for (int s = 0; gaussian && s < e->layout.theta_draws; s++) {
+            const int64_t d = draw_index(e, s, b->offset);
+            BY_PRECISION(e, avi_global_chain, n, log_sd, at(e, e->theta_eps, d), at(e, summed, d), draw_stride(e), 1 / rows, dm, dls);
+        }
+        if (!gaussian) {
+            memcpy(dm, at(e, summed, b->offset), (size_t)n * avi_real_size(e->p.precision));
+            avi_vector_scale(e->p.precision, dm, n, 1 / rows);
+        }
+        if (gaussian || prior_precision(e) > 0)
+            BY_PRECISION(e, avi_global_kl_gradient, n, mean, log_sd, prior_precision(e), kl_weight, dm, dls);
+    }
+}
+
+void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, void *gradient)
+{
+    const avi_precision p = e->p.precision;
+    memset(gradient, 0, (size_t)e->layout.size * avi_real_size(p));
+    theta_gradient(e, params, summed, rows, gradient);
+    void *phi = at_mutable(e, gradient, avi_layout_phi(&e->p, &e->layout));
+    memcpy(phi, at(e, summed, e->layout.theta_draws * e->layout.theta), (size_t)e->layout.phi * avi_real_size(p));
+    avi_vector_scale(p, phi, e->layout.phi, 1 / rows);
+}
+
+double avi_estimator_kl_global(const avi_estimator *e, const void *params)
+{
+    const avi_params *theta = &e->p.model->theta;
+    double sum = 0;
+    for (int k = 0; k < theta->count; k++) {
+        const avi_block *b = &theta->block[k];
+        sum += BY_PRECISION(e, avi_global_kl, b->rows * b->cols, at(e, params, b->offset),
+                            e->p.global_gaussian ? at(e, params, e->layout.theta + b->offset) : NULL, prior_precision(e));
+    }
+    return sum;
+}

@@ -1,0 +1,54 @@
+/* Inside the estimator. */
+#ifndef AVI_ELBO_INTERNAL_H
+#define AVI_ELBO_INTERNAL_H
+
+#include "avi/elbo.h"
+#include "elbo/reduce.h"
+
+struct avi_estimator {
+    avi_problem p;
+    avi_layout layout;
+    avi_comm *comm;
+    const avi_data *data;
+    avi_tape *tape;
+    void *theta_draws;   /* (theta_draws, theta), or for a scalar theta (theta, theta_draws); the parameters themselves when theta is a point */
+    void *theta_eps;     /* the standard normals behind them */
+    avi_reducer *reducer;
+    avi_node **theta, **theta_fixed, **phi; /* leaves of the current block */
+};
+
+/* How a block is to be evaluated. */
+typedef struct avi_pass {
+    const void *params;
+    void *table, *table_grad; /* with halo row; may be NULL */
+    void *gradient;           /* (layout.gradient), added to; NULL: values only */
+    avi_stream stream;        /* of the draws of z */
+    bool reconstruct;
+} avi_pass;
+
+/* The graph of a block. */
+typedef struct avi_graph {
+    int64_t rows;
+    avi_node *elbo;       /* (B, 1): local ELBO of each row */
+    avi_node *loglik;     /* (B, 1) */
+    avi_node *edge;       /* (1, 1) or NULL: a factor whose value belongs to the next tile, but whose gradient touches this one */
+    avi_node *nu;         /* (B, width) */
+    avi_node *mean_x;     /* (B, D) or NULL */
+    avi_node *x;          /* (B, D) */
+    avi_node *log_weight; /* (B*S, 1) or NULL */
+} avi_graph;
+
+/* Builds leaves and graph for runs [0, runs) of the job from `first`; a chain takes one run at a time. */
+void avi_graph_build(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, avi_graph *g);
+/* Pieces that chain.c shares. */
+avi_node *avi_graph_fetch(avi_estimator *e, int runs, const int64_t *first, const int64_t *rows, int64_t shift);
+avi_node *avi_graph_nu(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, avi_node *x);
+avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, int first_draw, int draws);
+void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows, avi_graph *g);
+
+/* theta = mean + sd * eps for all draws, once a step (k_global.c and global.c). step < 0: evaluation at the means. */
+void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean);
+/* From the reduced gradient (layout.gradient) of the sum over rows to that of the variational parameters, divided by rows, with KL / N added. */
+void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, void *gradient);
+
+#endif

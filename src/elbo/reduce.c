@@ -1,0 +1,211 @@
+#include "elbo/reduce.h"
+#include "avi/exact.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Tile gradients may exceed the summed gradient of the step before, which gives the scale, by this many bits before a step must be redone. */
+enum { HEADROOM_BITS = 10 };
+
+struct avi_reducer {
+    avi_precision precision;
+    bool exact;
+    int blocks;
+    int64_t *offset;   /* (blocks + 1) */
+    int64_t size;      /* offset[blocks] */
+    int extra_bits;    /* of headroom, for very many tiles */
+    double *largest;   /* (blocks): magnitude that sets the scale; 0: not known yet */
+    double *tile_max;  /* (blocks): largest magnitude of any tile of this step on this rank */
+    void *gradient;    /* (size + room for scalars) of the precision; with exact sums one tile's gradient, then the total */
+    int64_t *fixed;    /* exact: (size + AVI_SUMS * AVI_WIDE_LIMBS) */
+    double scalar[AVI_SUMS];
+    int64_t overflow;
+};
+
+static size_t scalar_values(const avi_reducer *r)
+{
+    return r->precision == AVI_PRECISION_SINGLE ? AVI_SUMS * AVI_DIGITS : AVI_SUMS;
+}
+
+avi_status avi_reducer_create(avi_precision precision, bool exact, int blocks, const int64_t *offset, int64_t tiles, avi_reducer **reducer)
+{
+    avi_reducer *r = calloc(1, sizeof *r);
+    *reducer = r;
+    if (!r) return avi_fail_memory(sizeof *r, "the reduction");
+    *r = (avi_reducer){.precision = precision, .exact = exact, .blocks = blocks, .size = offset[blocks]};
+    while (tiles > 2048) {
+        r->extra_bits++;
+        tiles /= 2;
+    }
+    const size_t real = avi_real_size(precision), bytes = ((size_t)r->size + scalar_values(r)) * real;
+    r->offset = malloc((size_t)(blocks + 1) * sizeof *r->offset);
+    r->largest = calloc((size_t)blocks + 1, sizeof *r->largest);
+    r->tile_max = calloc((size_t)blocks + 1, sizeof *r->tile_max);
+    r->gradient = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    const size_t fixed_bytes = ((size_t)r->size + AVI_SUMS * AVI_WIDE_LIMBS) * sizeof(int64_t);
+    r->fixed = malloc(exact ? fixed_bytes : AVI_SUMS * AVI_WIDE_LIMBS * sizeof(int64_t));
+    if (!r->offset || !r->largest || !r->tile_max || !r->gradient || !r->fixed) {
+        avi_reducer_destroy(reducer);
+        return avi_fail_memory(bytes + fixed_bytes, "the gradient of a step");
+    }
+    memcpy(r->offset, offset, (size_t)(blocks + 1) * sizeof *offset);
+    return AVI_OK;
+}
+
+void avi_reducer_destroy(avi_reducer **reducer)
+{
+    avi_reducer *r = *reducer;
+    if (!r) return;
+    free(r->offset);
+    free(r->largest);
+    free(r->tile_max);
+    free(r->gradient);
+    free(r->fixed);
+    free(r);
+    *reducer = NULL;
+}
+
+static int64_t *limbs_of(const avi_reducer *r, int i) { return r->fixed + (r->exact ? r->size : 0) + i * AVI_WIDE_LIMBS; }
+
+void avi_reducer_begin(avi_reducer *r)
+{
+    memset(r->gradient, 0, (size_t)r->size * avi_real_size(r->precision));
+    memset(r->fixed, 0, ((size_t)(r->exact ? r->size : 0) + AVI_SUMS * AVI_WIDE_LIMBS) * sizeof *r->fixed);
+    memset(r->scalar, 0, sizeof r->scalar);
+    memset(r->tile_max, 0, (size_t)r->blocks * sizeof *r->tile_max);
+    r->overflow = 0;
+}
+
+void *avi_reducer_gradient(avi_reducer *r) { return r->gradient; }
+
+static int shift_of(const avi_reducer *r, int block)
+{
+    return avi_exact_shift(r->largest[block], HEADROOM_BITS + r->extra_bits);
+}
+
+static void add_exact_gradient(avi_reducer *r)
+{
+    for (int b = 0; b < r->blocks; b++) {
+        const int64_t at = r->offset[b], n = r->offset[b + 1] - at;
+        if (r->precision == AVI_PRECISION_SINGLE)
+            r->overflow += avi_exact_add_f32(r->fixed + at, (const float *)r->gradient + at, n, shift_of(r, b), &r->tile_max[b]);
+        else
+            r->overflow += avi_exact_add_f64(r->fixed + at, (const double *)r->gradient + at, n, shift_of(r, b), &r->tile_max[b]);
+    }
+    memset(r->gradient, 0, (size_t)r->size * avi_real_size(r->precision));
+}
+
+void avi_reducer_add_scalars(avi_reducer *r, const double values[AVI_SUMS])
+{
+    for (int i = 0; i < AVI_SUMS; i++) {
+        r->scalar[i] += values[i];
+        /* A value that no fixed point holds makes the pass bad, as NaN does. */
+        if (r->exact && avi_wide_add(limbs_of(r, i), values[i])) avi_wide_add(limbs_of(r, AVI_SUM_BAD), 1);
+    }
+}
+
+void avi_reducer_add(avi_reducer *r, const double values[AVI_SUMS])
+{
+    avi_reducer_add_scalars(r, values);
+    if (r->exact) add_exact_gradient(r);
+}
+
+void avi_reducer_own(const avi_reducer *r, double sums[AVI_SUMS])
+{
+    for (int i = 0; i < AVI_SUMS; i++) sums[i] = r->exact ? avi_wide_read(limbs_of(r, i)) : r->scalar[i];
+}
+
+/* New scales from the tiles of this step, after an overflow: the one case that needs a second reduction. */
+static avi_status rescale(avi_reducer *r, avi_comm *comm)
+{
+    AVI_TRY(avi_comm_max_double(comm, r->tile_max, (size_t)r->blocks));
+    for (int b = 0; b < r->blocks; b++)
+        if (r->tile_max[b] > 0) r->largest[b] = r->tile_max[b];
+    return AVI_OK;
+}
+
+static double largest_of(const avi_reducer *r, int64_t at, int64_t n)
+{
+    double top = 0;
+    for (int64_t k = 0; k < n; k++) {
+        const double v = fabs((double)r->fixed[at + k]);
+        top = v > top ? v : top;
+    }
+    return top;
+}
+
+static void read_exact_gradient(avi_reducer *r)
+{
+    for (int b = 0; b < r->blocks; b++) {
+        const int64_t at = r->offset[b], n = r->offset[b + 1] - at;
+        const int shift = shift_of(r, b);
+        if (r->precision == AVI_PRECISION_SINGLE)
+            avi_exact_read_f32((float *)r->gradient + at, r->fixed + at, n, shift);
+        else
+            avi_exact_read_f64((double *)r->gradient + at, r->fixed + at, n, shift);
+        const double top = ldexp(largest_of(r, at, n), -shift);
+        if (top > 0) r->largest[b] = top; /* the scale of the next step */
+    }
+}
+
+static avi_status finish_exact(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS], bool *redo)
+{
+    for (int b = 0; !scalars_only && b < r->blocks; b++) r->overflow += !(r->largest[b] > 0) && r->tile_max[b] > 0;
+    avi_wide_add(limbs_of(r, AVI_SUM_OVERFLOW), (double)r->overflow);
+    if (scalars_only)
+        AVI_TRY(avi_comm_sum_int64(comm, limbs_of(r, 0), AVI_SUMS * AVI_WIDE_LIMBS));
+    else
+        AVI_TRY(avi_comm_sum_int64(comm, r->fixed, (size_t)r->size + AVI_SUMS * AVI_WIDE_LIMBS));
+    for (int i = 0; i < AVI_SUMS; i++) sums[i] = avi_wide_read(limbs_of(r, i));
+    /* Values that are not finite overflow too, but no scale helps: the caller sees them in AVI_SUM_BAD and drops the step. */
+    *redo = sums[AVI_SUM_OVERFLOW] > 0 && !(sums[AVI_SUM_BAD] > 0);
+    if (*redo) return rescale(r, comm);
+    if (!scalars_only && !(sums[AVI_SUM_BAD] > 0)) read_exact_gradient(r);
+    return AVI_OK;
+}
+
+static avi_status finish_single(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS])
+{
+    float *tail = (float *)r->gradient + r->size;
+    double bad = r->scalar[AVI_SUM_BAD];
+    for (int i = 0; i < AVI_SUMS; i++)
+        if (avi_digits_split(tail + i * AVI_DIGITS, r->scalar[i])) {
+            memset(tail + i * AVI_DIGITS, 0, AVI_DIGITS * sizeof *tail);
+            bad++;
+        }
+    if (bad != r->scalar[AVI_SUM_BAD] && (!(bad < 1e12) || avi_digits_split(tail + AVI_SUM_BAD * AVI_DIGITS, bad)))
+        avi_digits_split(tail + AVI_SUM_BAD * AVI_DIGITS, 1);
+    AVI_TRY(avi_comm_sum_float(comm, scalars_only ? tail : r->gradient, (scalars_only ? 0 : (size_t)r->size) + AVI_SUMS * AVI_DIGITS));
+    for (int i = 0; i < AVI_SUMS; i++) sums[i] = avi_digits_read(tail + i * AVI_DIGITS);
+    return AVI_OK;
+}
+
+static avi_status finish_double(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS])
+{
+    double *tail = (double *)r->gradient + r->size;
+    memcpy(tail, r->scalar, sizeof r->scalar);
+    AVI_TRY(avi_comm_sum_double(comm, scalars_only ? tail : r->gradient, (scalars_only ? 0 : (size_t)r->size) + AVI_SUMS));
+    memcpy(sums, tail, AVI_SUMS * sizeof *sums);
+    return AVI_OK;
+}
+
+avi_status avi_reducer_finish(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS], bool *redo)
+{
+    *redo = false;
+    if (r->exact) return finish_exact(r, comm, scalars_only, sums, redo);
+    return r->precision == AVI_PRECISION_SINGLE ? finish_single(r, comm, scalars_only, sums) : finish_double(r, comm, scalars_only, sums);
+}
+
+int avi_reducer_scales(const avi_reducer *r, double *out)
+{
+    if (out) memcpy(out, r->largest, (size_t)r->blocks * sizeof *out);
+    return r->blocks;
+}
+
+void avi_reducer_set_scales(avi_reducer *r, const double *in) { memcpy(r->largest, in, (size_t)r->blocks * sizeof *in); }
+
+size_t avi_reducer_bytes(const avi_reducer *r)
+{
+    return (size_t)r->size * (avi_real_size(r->precision) + (r->exact ? sizeof(int64_t) : 0));
+}

@@ -1,0 +1,34 @@
+/* The one reduction of a step: a flat gradient and a few scalars, in one message.
+ *   double:  all as doubles
+ *   single:  the gradient as floats; each scalar exactly, as floats of 10 bits each (exact.h)
+ *   exact:   all as 64-bit integers; the gradient with a power-of-two scale for each block, from the magnitude of the step before */
+#ifndef AVI_ELBO_REDUCE_H
+#define AVI_ELBO_REDUCE_H
+
+#include "avi/comm.h"
+#include "avi/elbo.h"
+
+typedef struct avi_reducer avi_reducer;
+
+/* `blocks` + 1 offsets cut the gradient into blocks of common scale; tiles: most tiles that a sum may have. Copies the offsets. */
+avi_status avi_reducer_create(avi_precision precision, bool exact, int blocks, const int64_t *offset, int64_t tiles, avi_reducer **reducer);
+void avi_reducer_destroy(avi_reducer **reducer);
+
+/* Starts a step: zeroes. */
+void avi_reducer_begin(avi_reducer *r);
+/* Where a tile adds its gradient: zeroed, or holding earlier tiles' sum (not exact). */
+void *avi_reducer_gradient(avi_reducer *r);
+/* Takes the tile's gradient and scalars (values added up). */
+void avi_reducer_add(avi_reducer *r, const double values[AVI_SUMS]);
+/* Scalars alone. */
+void avi_reducer_add_scalars(avi_reducer *r, const double values[AVI_SUMS]);
+/* Collective: sums over ranks. scalars_only: evaluation. After it the gradient is the total, in the run's precision. *redo is true when exact sums overflowed: scales are then
+ * set anew, the same on all ranks, and the step is to be done again. */
+avi_status avi_reducer_finish(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS], bool *redo);
+/* Sums so far of this rank alone. */
+void avi_reducer_own(const avi_reducer *r, double sums[AVI_SUMS]);
+int avi_reducer_scales(const avi_reducer *r, double *out);
+void avi_reducer_set_scales(avi_reducer *r, const double *in);
+size_t avi_reducer_bytes(const avi_reducer *r);
+
+#endif

@@ -1,0 +1,122 @@
+/* Quadrature in place of draws: the ELBO without Monte Carlo noise (objective.draws = 0).
+ *
+ * Quadratic models: the degree-3 cubature of D coordinates, points +-sqrt(D) e_i with equal weights (Stroud 1971, E_n^{r2} 3-1): exact for every polynomial of degree 3 under a
+ * Gaussian. The coordinates are theta (when it has a scalar Gaussian) and z; in a chain, z of rows of even and odd number are separate coordinates.
+ * Other models: a product of Gauss-Hermite rules in z (up to 3 dimensions) and the two points +-1 in theta, exact when the model is quadratic in theta. */
+#include "avi/elbo.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_POINTS = 128 };
+
+/* Nodes and weights of E f(x), x ~ N(0, 1): roots of the probabilists' Hermite polynomial He_n by bisection between sign changes on a fine grid, weight = n! / (n He_{n-1})^2 in scaled form. */
+static double hermite(int n, double x, double *before)
+{
+    double h0 = 0, h1 = 1; /* normalised: E h_k^2 = 1 */
+    for (int k = 1; k <= n; k++) {
+        const double h = (x * h1 - sqrt((double)(k - 1)) * h0) / sqrt((double)k);
+        h0 = h1;
+        h1 = h;
+    }
+    if (before) *before = h0;
+    return h1;
+}
+
+static void gauss_hermite(int n, double *x, double *w)
+{
+    const double end = 2 * sqrt((double)n) + 2, step = end / (200.0 * n);
+    int found = 0;
+    for (double a = -end - step / 3; a < end && found < n; a += step) {
+        double low = a, high = a + step, f = hermite(n, low, NULL), before;
+        if (f * hermite(n, high, NULL) > 0) continue;
+        for (int i = 0; i < 100; i++) {
+            const double mid = 0.5 * (low + high), g = hermite(n, mid, NULL);
+            if (f * g <= 0)
+                high = mid;
+            else
+                low = mid;
+        }
+        x[found] = 0.5 * (low + high);
+        hermite(n, x[found], &before);
+        w[found++] = 1 / (n * before * before);
+    }
+}
+
+static avi_status allocate(int count, int64_t latent, avi_rule **rule)
+{
+    avi_rule *r = calloc(1, sizeof *r);
+    *rule = r;
+    if (!r) return avi_fail_memory(sizeof *r, "the quadrature rule");
+    const size_t n = (size_t)count * (size_t)latent;
+    *r = (avi_rule){.count = count, .weight = calloc((size_t)count, sizeof(double)), .theta = calloc((size_t)count, sizeof(double)),
+                    .z = {calloc(n, sizeof(double)), calloc(n, sizeof(double))}};
+    if (r->weight && r->theta && r->z[0] && r->z[1]) return AVI_OK;
+    avi_rule_destroy(rule);
+    return avi_fail_memory(n * sizeof(double), "the quadrature rule");
+}
+
+void avi_rule_destroy(avi_rule **rule)
+{
+    if (!*rule) return;
+    free((*rule)->weight);
+    free((*rule)->theta);
+    free((*rule)->z[0]);
+    free((*rule)->z[1]);
+    free(*rule);
+    *rule = NULL;
+}
+
+static avi_status cubature(const avi_model *m, bool theta, avi_rule **rule)
+{
+    const int64_t l = m->latent, parities = m->ops->coupling == AVI_CHAIN ? 2 : 1, d = theta + parities * l;
+    if (2 * d > 65536) return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 would take %lld points; draws > 0 would serve", (long long)(2 * d));
+    AVI_TRY(allocate((int)(2 * d), l, rule));
+    for (int64_t s = 0; s < 2 * d; s++) {
+        const double x = (s & 1 ? -1 : 1) * sqrt((double)d);
+        const int64_t i = s / 2 - theta; /* coordinate of z, -1: theta */
+        (*rule)->weight[s] = 1 / (2 * (double)d);
+        if (i < 0)
+            (*rule)->theta[s] = x;
+        else if (parities == 2)
+            (*rule)->z[i / l][s * l + i % l] = x;
+        else
+            (*rule)->z[0][s * l + i] = (*rule)->z[1][s * l + i] = x;
+    }
+    return AVI_OK;
+}
+
+static avi_status product(const avi_model *m, bool theta, int points, avi_rule **rule)
+{
+    const int64_t l = m->latent;
+    double x[MAX_POINTS], w[MAX_POINTS];
+    if (l > 3 || m->ops->coupling != AVI_INDEPENDENT)
+        return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0: model %s with %lld latent dimensions has no closed form and too many dimensions for quadrature; draws > 0 would serve",
+                        m->ops->name, (long long)l);
+    points = points > MAX_POINTS ? MAX_POINTS : points;
+    gauss_hermite(points, x, w);
+    int count = theta ? 2 : 1;
+    for (int64_t i = 0; i < l; i++) count *= points;
+    AVI_TRY(allocate(count, l, rule));
+    for (int s = 0; s < count; s++) {
+        int rest = theta ? s / 2 : s;
+        (*rule)->weight[s] = theta ? 0.5 : 1;
+        (*rule)->theta[s] = theta ? (s & 1 ? -1 : 1) : 0;
+        for (int64_t i = 0; i < l; i++, rest /= points) {
+            (*rule)->z[0][s * l + i] = (*rule)->z[1][s * l + i] = x[rest % points];
+            (*rule)->weight[s] *= w[rest % points];
+        }
+    }
+    return AVI_OK;
+}
+
+avi_status avi_rule_create(const avi_model *m, bool global_gaussian, int points, avi_rule **rule)
+{
+    *rule = NULL;
+    if (global_gaussian && !(m->ops->scalar_theta && m->theta.count <= 1))
+        return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 with global = gaussian takes a model with one scalar global parameter; model %s has %lld; global = point or draws > 0 would serve",
+                        m->ops->name, (long long)avi_params_values(&m->theta));
+    const bool theta = global_gaussian && m->theta.count == 1;
+    return m->ops->quadratic == 2 ? cubature(m, theta, rule) : product(m, theta, points, rule);
+}
