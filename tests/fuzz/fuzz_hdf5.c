@@ -1,0 +1,94 @@
+/* HDF5 files whose claims are drawn from the input: type, shape, chunks, filter, whether anything was written and what.
+ * The file itself is well formed, since the HDF5 library does not survive any bytes; what a well-formed file may claim
+ * is ours to check. */
+#include "fuzz_source.h"
+
+#include <hdf5.h>
+
+#include <math.h>
+#include <sys/stat.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MOST = 4096 }; /* values that are written */
+
+typedef struct bytes {
+    const uint8_t *data;
+    size_t size, at;
+} bytes;
+
+static unsigned next(bytes *b) { return b->at < b->size ? b->data[b->at++] : 0; }
+
+/* Mostly small; zero and the largest as well. */
+static hsize_t next_size(bytes *b)
+{
+    const unsigned v = next(b);
+    if (v < 200) return v % 9;
+    return v < 230 ? (hsize_t)1 << (v - 200) : (hsize_t)1 << (2 * (v - 230) + 12);
+}
+
+static hid_t next_type(bytes *b)
+{
+    const hid_t types[] = {H5T_STD_U8LE, H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_IEEE_F32BE, H5T_IEEE_F64BE,
+                           H5T_STD_I8LE, H5T_STD_I32LE,  H5T_STD_U64BE,  H5T_C_S1,       H5T_STD_REF_OBJ};
+    return types[next(b) % (sizeof types / sizeof types[0])];
+}
+
+/* Values, and (chunked) over them the stored bytes of the first chunk, whatever they are. */
+static void write_some(bytes *b, hid_t set, hsize_t values, bool chunked)
+{
+    const unsigned how = next(b) % 4;
+    const hsize_t origin[5] = {0};
+    if (how == 0 || values == 0 || values > MOST) return;
+    static double numbers[MOST];
+    for (hsize_t i = 0; i < values; i++) numbers[i] = how == 1 ? 0 : (double)next(b);
+    if (how == 3) numbers[0] = (double)NAN;
+    if (H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers) < 0 || how != 1 || !chunked) return;
+    if (b->at < b->size) (void)H5Dwrite_chunk(set, H5P_DEFAULT, next(b) % 2, origin, b->size - b->at, b->data + b->at);
+}
+
+static void make_file(bytes *b)
+{
+    const hid_t type = next_type(b), plan = H5Pcreate(H5P_DATASET_CREATE);
+    const int dimensions = (int)(next(b) % 5);
+    const unsigned storage = next(b);
+    hsize_t shape[5] = {0}, chunk[5] = {0}, values = 1;
+    for (int i = 0; i < dimensions; i++) {
+        shape[i] = next_size(b);
+        chunk[i] = 1 + (hsize_t)(next(b) % 8) * (storage & 16 ? 64 : 1);
+        values = values > MOST || shape[i] > MOST ? (shape[i] && values ? MOST + 1 : 0) : values * shape[i];
+    }
+    const bool chunked = dimensions > 0 && storage & 1;
+    if (chunked && H5Pset_chunk(plan, dimensions, chunk) >= 0 && storage & 2) (void)H5Pset_deflate(plan, 6);
+    if (chunked && storage & 4) (void)H5Pset_shuffle(plan);
+    if (!chunked && storage & 8) (void)H5Pset_layout(plan, H5D_COMPACT);
+    hid_t space =
+        dimensions ? H5Screate_simple(dimensions, shape, NULL) : H5Screate(storage & 1 ? H5S_NULL : H5S_SCALAR);
+    const hid_t file = H5Fcreate(fuzz_path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    fuzz_must(file >= 0, "create");
+    const hid_t set =
+        space >= 0 ? H5Dcreate2(file, next(b) % 8 ? "x" : "y", type, space, H5P_DEFAULT, plan, H5P_DEFAULT) : -1;
+    if (set >= 0) {
+        write_some(b, set, values, chunked);
+        H5Dclose(set);
+    }
+    if (space >= 0) H5Sclose(space);
+    H5Pclose(plan);
+    H5Fclose(file);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_start();
+    bytes b = {data, size, 0};
+    char lines[96];
+    const unsigned height = next(&b) % 5, rows = next(&b) % 4;
+    snprintf(lines, sizeof lines, "height = %u\nrows = %u\nscale = %u\n", height > 3 ? 3u : 0u, rows > 2 ? 3u : 0u,
+             next(&b) % 3);
+    H5E_BEGIN_TRY { make_file(&b); }
+    H5E_END_TRY;
+    struct stat about;
+    fuzz_must(stat(fuzz_path, &about) == 0, "stat");
+    fuzz_load("hdf5", lines, (size_t)about.st_size);
+    return 0;
+}

@@ -1,0 +1,14 @@
+/* Any bytes as the file of data.source = idx. */
+#include "fuzz_source.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_start();
+    FILE *file = fopen(fuzz_path, "wb");
+    fuzz_must(file != NULL, "file");
+    fuzz_must(fwrite(data, 1, size, file) == size && fclose(file) == 0, "write");
+    fuzz_load("idx", "", size);
+    return 0;
+}

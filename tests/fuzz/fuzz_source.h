@@ -1,0 +1,79 @@
+/* Any bytes as the file of a data source: opened and loaded, or refused with a message; never more memory than the
+ * bytes can fill. */
+#ifndef AVI_TEST_FUZZ_SOURCE_H
+#define AVI_TEST_FUZZ_SOURCE_H
+
+#include "avi/data.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static avi_comm *fuzz_world;
+static char fuzz_path[64];
+
+static inline void fuzz_stop(void)
+{
+    unlink(fuzz_path);
+    avi_comm_finish(&fuzz_world);
+}
+
+static inline void fuzz_must(bool good, const char *what)
+{
+    if (good) return;
+    fprintf(stderr, "fuzz: %s: %s\n", what, avi_error_text());
+    abort();
+}
+
+static inline void fuzz_start(void)
+{
+    if (fuzz_world) return;
+    fuzz_must(avi_comm_start(NULL, NULL, &fuzz_world) == AVI_OK, "start");
+    snprintf(fuzz_path, sizeof fuzz_path, "%s/avi_fuzz.%ld", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
+             (long)getpid());
+    atexit(fuzz_stop);
+}
+
+/* `lines`: more keys of [data]. */
+static inline avi_config *fuzz_config(const char *source, const char *lines)
+{
+    static const avi_key seed[] = {{"run", "seed", AVI_KEY_INT, "1", 0, 0, NULL, NULL, "Seed."}};
+    static avi_key_table tables[32]; /* outlive the configuration */
+    int count = 0;
+    const avi_key_table *data = avi_data_key_tables(&count);
+    fuzz_must(count < 32, "tables");
+    for (int i = 0; i < count; i++) tables[i] = data[i];
+    tables[count] = (avi_key_table){.keys = seed, .count = 1};
+    char text[320];
+    snprintf(text, sizeof text, "[data]\nsource = %s\npath = %s\n%s", source, fuzz_path, lines);
+    avi_config *config = NULL;
+    fuzz_must(avi_config_create(tables, count + 1, &config) == AVI_OK, "create");
+    fuzz_must(avi_config_parse(config, "fuzz.ini", text, 0, NULL) == AVI_OK, "parse");
+    return config;
+}
+
+/* Opens and loads what lies at fuzz_path, a file of at least `size` bytes. */
+static inline void fuzz_load(const char *name, const char *lines, size_t size)
+{
+    avi_config *config = fuzz_config(name, lines);
+    avi_source *source = NULL;
+    avi_data *data = NULL;
+    avi_error_clear();
+    avi_status status = avi_source_open(config, fuzz_world, AVI_TRAIN, &source);
+    if (status == AVI_OK) {
+        const avi_shape *s = &source->shape;
+        const double memory = (double)s->rows * (double)s->width * (double)avi_dtype_size(s->type);
+        fuzz_must(memory > 0 && memory <= 2.0 * 1032 * ((double)size + 1024), "more claimed than the bytes can hold");
+        avi_partition p;
+        fuzz_must(avi_partition_make(s->rows, 4, 2, 1, 1, true, &p) == AVI_OK, "partition");
+        status = avi_data_load(source, fuzz_world, &p, 0, 0, &data);
+    }
+    fuzz_must(status == AVI_OK || status == AVI_ERR_DATA || status == AVI_ERR_CONFIG,
+              "another status than OK, DATA or CONFIG");
+    fuzz_must((status == AVI_OK) == !*avi_error_text(), "a message without a mistake, or the other way round");
+    avi_data_destroy(&data);
+    avi_source_close(&source);
+    avi_config_destroy(&config);
+}
+
+#endif
