@@ -179,12 +179,40 @@ static void damaged_streams(void **state)
     avi_error_clear();
 }
 
+/* A stream larger than zlib's buffers, whose checksum is only compared when the end is reached. */
+static void damaged_end_of_a_large_stream(void **state)
+{
+    (void)state;
+    enum { LARGE = 16 + 2000 * 400 };
+    static unsigned char file[LARGE], packed[LARGE];
+    put_number(file, 0x803);
+    put_number(file + 4, 2000);
+    put_number(file + 8, 20);
+    put_number(file + 12, 20);
+    for (int64_t i = 16; i < LARGE; i++) file[i] = pixel(i / 400, i % 400);
+    const size_t bytes = compress_into(packed, sizeof packed, file, sizeof file);
+    avi_data *d = NULL;
+    write_file("large.gz", packed, bytes);
+    assert_int_equal(open_and_load(config_for("large.gz"), AVI_TRAIN, 6, true, &d), AVI_OK);
+    avi_data_destroy(&d);
+    packed[bytes - 6] ^= 1;
+    write_file("large.gz", packed, bytes);
+    assert_int_equal(open_and_load(config_for("large.gz"), AVI_TRAIN, 6, true, &d), AVI_ERR_DATA);
+    assert_non_null(strstr(avi_error_text(), "corrupt (incorrect data check)"));
+    avi_error_clear();
+}
+
 int main(int argc, char **argv)
 {
     support_start(&argc, &argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips), cmocka_unit_test(test_split), cmocka_unit_test(files_that_are_not_there),
-        cmocka_unit_test(headers),     cmocka_unit_test(sizes),      cmocka_unit_test(damaged_streams),
+        cmocka_unit_test(round_trips),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(files_that_are_not_there),
+        cmocka_unit_test(headers),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(damaged_streams),
+        cmocka_unit_test(damaged_end_of_a_large_stream),
     };
     return support_finish(cmocka_run_group_tests(tests, NULL, NULL));
 }
