@@ -29,8 +29,8 @@ avi_stream avi_stream_make(uint64_t seed, avi_purpose purpose, uint64_t step);
 /* Standard normals for `rows` consecutive rows from `first_row`, columns [first_col, first_col + cols):
  * out is (rows, cols), row-major. Box-Muller on the SAME 32-bit words in both
  * precisions, so that single and double runs see the same draws up to rounding. Value (row, col) does not depend on
- * the range asked for. Columns up to 2^26. Vectorised: at most 2.5 ns a value in single precision for cols >= 16 or for
- * many rows of few columns. */
+ * the range asked for. Columns up to 2^26. At most 2.5 ns a value in
+ * single precision for cols >= 16 (vectors of 256 bits). One column costs a whole counter a value, two half a counter. */
 void avi_normal_f32(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, float *out);
 void avi_normal_f64(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, double *out);
 

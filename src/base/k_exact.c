@@ -1,4 +1,5 @@
-/* Exact sums in both precisions. Integers come from the bits of doubles (magic numbers), which every vector unit can do. */
+/* Exact sums in both precisions. Integers come from the bits of doubles (magic numbers), which every vector unit can
+ * do. */
 #include "avi/exact.h"
 #include "base/real.h"
 
@@ -8,11 +9,11 @@
 
 #if AVI_SINGLE
 typedef int32_t bits;
-#define MAGNITUDE INT32_C(0x7fffffff)
+#define MAGNITUDE     INT32_C(0x7fffffff)
 #define INFINITY_BITS INT32_C(0x7f800000)
 #else
 typedef int64_t bits;
-#define MAGNITUDE INT64_C(0x7fffffffffffffff)
+#define MAGNITUDE     INT64_C(0x7fffffffffffffff)
 #define INFINITY_BITS INT64_C(0x7ff0000000000000)
 #endif
 
@@ -31,7 +32,8 @@ int64_t AVI_R(avi_exact_add)(int64_t *restrict sum, const real *restrict v, int6
         top = b > top ? b : top;
     }
     for (int64_t i = 0; i < n; i++) {
-        double d = (double)v[i] * scale, rounded = d + magic; /* one unit in the last place is 1 here: the sum is an integer */
+        double d = (double)v[i] * scale,
+               rounded = d + magic; /* one unit in the last place is 1 here: the sum is an integer */
         int64_t keep = fabs(d) < 0x1p51 ? -1 : 0, k;
         memcpy(&k, &rounded, sizeof k);
         sum[i] += (k - magic_bits) & keep;
@@ -39,8 +41,7 @@ int64_t AVI_R(avi_exact_add)(int64_t *restrict sum, const real *restrict v, int6
     }
     real m;
     memcpy(&m, &top, sizeof m);
-    if ((double)m > *largest)
-        *largest = (double)m;
+    if ((double)m > *largest) *largest = (double)m;
     return bad;
 }
 

@@ -1,6 +1,7 @@
 /* Standard normals: Philox4x32-10 (Salmon et al. 2011) on a panel of counters side by side, then Box & Muller (1958).
- * One counter (row, block) gives columns 4 block .. 4 block + 3. Panels are filled row by row, whatever the shape asked for, so that
- * many rows of one column run as fast as one row of many; a panel is always computed whole, by the same code. */
+ * One counter (row, block) gives columns 4 block .. 4 block + 3. Panels are filled row by row, whatever the shape asked
+ * for, so that many rows of one column run as fast as one row of many; a panel is always computed whole, by the same
+ * code. */
 #include "avi/rng.h"
 #include "base/philox.h"
 #include "base/vmath.h"
@@ -11,10 +12,11 @@ typedef struct panel {
     uint32_t w[4][PANEL]; /* counters, then random words */
 } panel;
 
-/* ---- Box-Muller ---------------------------------------------------------------------------------------------------- */
+/* ---- Box-Muller ----------------------------------------------------------------------------------------------------
+ */
 
-/* sqrt(-2 log u) for u = (w + 1/2) / 2^32, never 0. Above 1/2 the small number 1 - u is what keeps its digits, so that single
- * precision sees the radius of double precision at both ends. */
+/* sqrt(-2 log u) for u = (w + 1/2) / 2^32, never 0. Above 1/2 the small number 1 - u is what keeps its digits, so that
+ * single precision sees the radius of double precision at both ends. */
 static inline real radius(uint32_t w)
 {
     uint32_t upper = (uint32_t)((int32_t)w >> 31);
@@ -64,7 +66,8 @@ static void four_columns(const panel *p, real *restrict z)
     }
 }
 
-/* ---- one block wide: panels run down the rows ---------------------------------------------------------------------- */
+/* ---- one block wide: panels run down the rows ----------------------------------------------------------------------
+ */
 
 static void narrow(avi_stream s, uint64_t first_row, int64_t rows, uint32_t block, int first, int end, real *out)
 {
@@ -80,18 +83,16 @@ static void narrow(avi_stream s, uint64_t first_row, int64_t rows, uint32_t bloc
         }
         philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.key);
         real z[4][PANEL];
-        if (first < 2)
-            pair_of_columns(&p, 0, z[0], z[1]);
-        if (end > 2)
-            pair_of_columns(&p, 1, z[2], z[3]);
+        if (first < 2) pair_of_columns(&p, 0, z[0], z[1]);
+        if (end > 2) pair_of_columns(&p, 1, z[2], z[3]);
         int count = rows - done < PANEL ? (int)(rows - done) : PANEL;
         for (int j = 0; j < cols; j++)
-            for (int i = 0; i < count; i++)
-                out[i * cols + j] = z[first + j][i];
+            for (int i = 0; i < count; i++) out[i * cols + j] = z[first + j][i];
     }
 }
 
-/* ---- several blocks wide: panels run along the rows ---------------------------------------------------------------- */
+/* ---- several blocks wide: panels run along the rows ----------------------------------------------------------------
+ */
 
 typedef struct cursor { /* next (row, block) of a range, row by row */
     uint64_t row;
@@ -119,8 +120,8 @@ static void counters(panel *p, cursor *c, uint64_t step)
     *c = next;
 }
 
-/* The next `count` counters' values go to `out`, the place of the next value; clipped to columns [first_col, end_col). Returns the
- * place after. */
+/* The next `count` counters' values go to `out`, the place of the next value; clipped to columns [first_col, end_col).
+ * Returns the place after. */
 static real *place(const real *z, int count, cursor c, int64_t first_col, int64_t end_col, real *out)
 {
     if (first_col % 4 == 0 && end_col % 4 == 0) {
@@ -133,8 +134,7 @@ static real *place(const real *z, int count, cursor c, int64_t first_col, int64_
         if (to - from == 4)
             memcpy(out, z + 4 * i, 4 * sizeof *z);
         else
-            for (int64_t j = from; j < to; j++)
-                out[j - from] = z[4 * i + j];
+            for (int64_t j = from; j < to; j++) out[j - from] = z[4 * i + j];
         out += to - from;
     }
     return out;
@@ -142,10 +142,9 @@ static real *place(const real *z, int count, cursor c, int64_t first_col, int64_
 
 void AVI_R(avi_normal)(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, real *out)
 {
-    if (rows <= 0 || cols <= 0)
-        return;
+    if (rows <= 0 || cols <= 0) return;
     const int64_t end_col = first_col + cols;
-    cursor c = { first_row, (uint32_t)(first_col / 4), (uint32_t)(first_col / 4), (uint32_t)((end_col - 1) / 4) };
+    cursor c = {first_row, (uint32_t)(first_col / 4), (uint32_t)(first_col / 4), (uint32_t)((end_col - 1) / 4)};
     if (c.first_block == c.last_block) {
         int first = (int)(first_col % 4);
         narrow(s, first_row, rows, c.block, first, first + (int)cols, out);

@@ -1,6 +1,7 @@
-/* Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011) on many counters side by side; the same words as Random123's philox4x32.
- * Vectors hold 64-bit lanes whose low halves are 32-bit words, because that is what the multiplier (32 x 32 -> 64) takes: even
- * counters as they lie in memory, odd ones shifted down. Compilers do not find this by themselves: hence the intrinsics. */
+/* Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011) on many counters side by side; the same words as Random123's
+ * philox4x32. Vectors hold 64-bit lanes whose low halves are 32-bit words, because that is what the multiplier (32 x 32
+ * -> 64) takes: even counters as they lie in memory, odd ones shifted down. Compilers do not find this by themselves:
+ * hence the intrinsics. */
 #ifndef AVI_BASE_PHILOX_H
 #define AVI_BASE_PHILOX_H
 
@@ -14,21 +15,22 @@
 #if defined(__AVX512F__)
 #include <immintrin.h>
 typedef __m512i philox_lanes;
-#define PHILOX_SET(x) _mm512_set1_epi64(x)
-#define PHILOX_MUL(a, b) _mm512_mul_epu32(a, b)
-#define PHILOX_HIGH(a) _mm512_srli_epi64(a, 32)
+#define PHILOX_SET(x)        _mm512_set1_epi64(x)
+#define PHILOX_MUL(a, b)     _mm512_mul_epu32(a, b)
+#define PHILOX_HIGH(a)       _mm512_srli_epi64(a, 32)
 #define PHILOX_XOR3(a, b, c) _mm512_ternarylogic_epi32(a, b, c, 0x96)
-#define PHILOX_LOAD(p) _mm512_loadu_si512(p)
-#define PHILOX_STORE(p, even, odd) _mm512_storeu_si512(p, _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)))
+#define PHILOX_LOAD(p)       _mm512_loadu_si512(p)
+#define PHILOX_STORE(p, even, odd)                                                                                     \
+    _mm512_storeu_si512(p, _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)))
 #elif defined(__AVX2__)
 #include <immintrin.h>
 typedef __m256i philox_lanes;
-#define PHILOX_SET(x) _mm256_set1_epi64x(x)
-#define PHILOX_MUL(a, b) _mm256_mul_epu32(a, b)
-#define PHILOX_HIGH(a) _mm256_srli_epi64(a, 32)
+#define PHILOX_SET(x)        _mm256_set1_epi64x(x)
+#define PHILOX_MUL(a, b)     _mm256_mul_epu32(a, b)
+#define PHILOX_HIGH(a)       _mm256_srli_epi64(a, 32)
 #define PHILOX_XOR3(a, b, c) _mm256_xor_si256(_mm256_xor_si256(a, b), c)
-#define PHILOX_LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
-#define PHILOX_STORE(p, even, odd) \
+#define PHILOX_LOAD(p)       _mm256_loadu_si256((const __m256i *)(p))
+#define PHILOX_STORE(p, even, odd)                                                                                     \
     _mm256_storeu_si256((__m256i *)(p), _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa))
 #endif
 
@@ -41,7 +43,7 @@ typedef struct philox_state {
 static inline philox_state philox_round(philox_state s, philox_lanes k0, philox_lanes k1)
 {
     philox_lanes m0 = PHILOX_MUL(s.a, PHILOX_SET(PHILOX_M0)), m1 = PHILOX_MUL(s.c, PHILOX_SET(PHILOX_M1));
-    return (philox_state){ PHILOX_XOR3(PHILOX_HIGH(m1), s.b, k0), m1, PHILOX_XOR3(PHILOX_HIGH(m0), s.d, k1), m0 };
+    return (philox_state){PHILOX_XOR3(PHILOX_HIGH(m1), s.b, k0), m1, PHILOX_XOR3(PHILOX_HIGH(m0), s.d, k1), m0};
 }
 
 /* w[0..3][n], counters in, words out, in place; n a multiple of 16. */
@@ -53,8 +55,8 @@ static inline void philox_words(uint32_t *w0, uint32_t *w1, uint32_t *w2, uint32
         k1[r] = PHILOX_SET((int64_t)(uint32_t)(key[1] + r * PHILOX_W1));
     }
     for (int i = 0; i < n; i += (int)(sizeof(philox_lanes) / 4)) {
-        philox_state even = { PHILOX_LOAD(w0 + i), PHILOX_LOAD(w1 + i), PHILOX_LOAD(w2 + i), PHILOX_LOAD(w3 + i) };
-        philox_state odd = { PHILOX_HIGH(even.a), PHILOX_HIGH(even.b), PHILOX_HIGH(even.c), PHILOX_HIGH(even.d) };
+        philox_state even = {PHILOX_LOAD(w0 + i), PHILOX_LOAD(w1 + i), PHILOX_LOAD(w2 + i), PHILOX_LOAD(w3 + i)};
+        philox_state odd = {PHILOX_HIGH(even.a), PHILOX_HIGH(even.b), PHILOX_HIGH(even.c), PHILOX_HIGH(even.d)};
         for (int r = 0; r < 10; r++) {
             even = philox_round(even, k0[r], k1[r]);
             odd = philox_round(odd, k0[r], k1[r]);

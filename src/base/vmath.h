@@ -1,12 +1,11 @@
-/* Elementary functions as plain inline arithmetic, without branches, calls or tables, so that loops over them vectorise:
- *     for (int64_t i = 0; i < n; i++) y[i] = vm_exp(x[i]);
- * `real` of base/real.h chooses the precision. Errors are a few units in the last place (measured in tests/kernels/test_vmath.c);
- * NaN comes out where NaN goes in; results do not depend on the place of a value in a vector, since every operation is an IEEE one.
- *   vm_exp       all x: 0 below, inf above          vm_log      0 -> -inf, negative -> NaN, denormals right
- *   vm_softplus  log(1 + exp(x)), relative error    vm_sigmoid  1 / (1 + exp(-x)), relative error on both sides
- *   vm_tanh      all x                              vm_sin, vm_cos  |x| <= 1e4 (beyond, the reduction loses digits)
- * Polynomials: exp by Chebyshev interpolation of (exp(r) - 1 - r) / r^2; log, sin and cos after fdlibm (Sun Microsystems 1993) and
- * Cephes (Moshier 1992). */
+/* Elementary functions as plain inline arithmetic, without branches, calls or tables, so that loops over them
+ * vectorise: for (int64_t i = 0; i < n; i++) y[i] = vm_exp(x[i]); `real` of base/real.h chooses the precision. Errors
+ * are a few units in the last place (measured in tests/kernels/test_vmath.c); NaN comes out where NaN goes in; results
+ * do not depend on the place of a value in a vector, since every operation is an IEEE one. vm_exp       all x: 0 below,
+ * inf above          vm_log      0 -> -inf, negative -> NaN, denormals right vm_softplus  log(1 + exp(x)), relative
+ * error    vm_sigmoid  1 / (1 + exp(-x)), relative error on both sides vm_tanh      all x vm_sin, vm_cos  |x| <= 1e4
+ * (beyond, the reduction loses digits) Polynomials: exp by Chebyshev interpolation of (exp(r) - 1 - r) / r^2; log, sin
+ * and cos after fdlibm (Sun Microsystems 1993) and Cephes (Moshier 1992). */
 #ifndef AVI_BASE_VMATH_H
 #define AVI_BASE_VMATH_H
 
@@ -19,28 +18,29 @@
 #if AVI_SINGLE
 typedef uint32_t vm_bits;
 enum { VM_MANTISSA = 23, VM_BIAS = 127 };
-#define VM_HALVES 0x3f3504f3u      /* bits of sqrt(1/2) */
-#define VM_FRACTION 0x007fffffu
-#define VM_ROUND R(0x1.8p23)       /* adding it leaves the nearest integer in the low bits */
-#define VM_TINY R(0x1p-126)
-#define VM_LIFT R(0x1p24)          /* brings denormals into the normal range */
-#define VM_LIFT_BITS R(24.0)
-#define VM_WHOLE 0x4b000000u       /* bits of 2^23: or-ing an integer below gives 2^23 + integer */
+#define VM_HALVES      0x3f3504f3u /* bits of sqrt(1/2) */
+#define VM_FRACTION    0x007fffffu
+#define VM_ROUND       R(0x1.8p23) /* adding it leaves the nearest integer in the low bits */
+#define VM_TINY        R(0x1p-126)
+#define VM_LIFT        R(0x1p24) /* brings denormals into the normal range */
+#define VM_LIFT_BITS   R(24.0)
+#define VM_WHOLE       0x4b000000u /* bits of 2^23: or-ing an integer below gives 2^23 + integer */
 #define VM_WHOLE_VALUE R(0x1p23)
 #else
 typedef uint64_t vm_bits;
 enum { VM_MANTISSA = 52, VM_BIAS = 1023 };
-#define VM_HALVES UINT64_C(0x3fe6a09e667f3bcd)
-#define VM_FRACTION UINT64_C(0x000fffffffffffff)
-#define VM_ROUND R(0x1.8p52)
-#define VM_TINY R(0x1p-1022)
-#define VM_LIFT R(0x1p54)
-#define VM_LIFT_BITS R(54.0)
-#define VM_WHOLE UINT64_C(0x4330000000000000)
+#define VM_HALVES      UINT64_C(0x3fe6a09e667f3bcd)
+#define VM_FRACTION    UINT64_C(0x000fffffffffffff)
+#define VM_ROUND       R(0x1.8p52)
+#define VM_TINY        R(0x1p-1022)
+#define VM_LIFT        R(0x1p54)
+#define VM_LIFT_BITS   R(54.0)
+#define VM_WHOLE       UINT64_C(0x4330000000000000)
 #define VM_WHOLE_VALUE R(0x1p52)
 #endif
 
-/* ---- small parts --------------------------------------------------------------------------------------------------- */
+/* ---- small parts ---------------------------------------------------------------------------------------------------
+ */
 
 static inline vm_bits vm_to_bits(real x)
 {
@@ -70,7 +70,8 @@ static inline real vm_fma(real a, real b, real c)
 
 static inline real vm_abs(real x) { return vm_from_bits(vm_to_bits(x) & ~((vm_bits)1 << (8 * sizeof(real) - 1))); }
 
-/* yes ? a : b by masks: a plain choice lets the compiler compute a whole function twice, once on each side, divisions included. */
+/* yes ? a : b by masks: a plain choice lets the compiler compute a whole function twice, once on each side, divisions
+ * included. */
 static inline real vm_pick(int yes, real a, real b)
 {
     vm_bits mask = (vm_bits)0 - (vm_bits)yes;
@@ -80,13 +81,15 @@ static inline real vm_pick(int yes, real a, real b)
 /* 2^n for n integer and in the normal range. */
 static inline real vm_pow2(vm_bits n) { return vm_from_bits((n + VM_BIAS) << VM_MANTISSA); }
 
-/* ---- exp ----------------------------------------------------------------------------------------------------------- */
+/* ---- exp -----------------------------------------------------------------------------------------------------------
+ */
 
 /* x = n log 2 + r, |r| <= log(2) / 2: returns exp(r) - 1, n in *n (two's complement). */
 static inline real vm_exp_reduced(real x, vm_bits *n)
 {
 #if AVI_SINGLE
-    const real ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f; /* high: 15 bits, so that n * high is exact without fma */
+    const real ln2_high = 0x1.62e4p-1f,
+               ln2_low = 0x1.7f7d1cp-20f; /* high: 15 bits, so that n * high is exact without fma */
 #else
     const real ln2_high = 0x1.62e42fefap-1, ln2_low = 0x1.cf79abc9e3b3ap-40;
 #endif
@@ -113,11 +116,13 @@ static inline real vm_exp_reduced(real x, vm_bits *n)
     return vm_fma(p * r, r, r);
 }
 
-/* The exponent is added to the bits of 1 + p: no product, so no slow denormals on the way. Results below the normal range are 0. */
+/* The exponent is added to the bits of 1 + p: no product, so no slow denormals on the way. Results below the normal
+ * range are 0. */
 static inline real vm_exp(real x)
 {
 #if AVI_SINGLE
-    const real low = -0x1.5d589ep+6f, high = 0x1.62e42ep+6f; /* the floats next inside the logarithms of FLT_MIN and FLT_MAX */
+    const real low = -0x1.5d589ep+6f,
+               high = 0x1.62e42ep+6f; /* the floats next inside the logarithms of FLT_MIN and FLT_MAX */
 #else
     const real low = -0x1.6232bdd7abcd2p+9, high = 0x1.62e42fefa39efp+9;
 #endif
@@ -128,7 +133,8 @@ static inline real vm_exp(real x)
     return x <= high ? y : x + (real)INFINITY; /* inf, or the NaN */
 }
 
-/* ---- log ----------------------------------------------------------------------------------------------------------- */
+/* ---- log -----------------------------------------------------------------------------------------------------------
+ */
 
 /* k log 2 + log(1 + f) for f in [sqrt(1/2) - 1, sqrt(2) - 1]: with s = f / (2 + f), log(1 + f) = 2 s + s R(s^2). */
 static inline real vm_log_sum(real k, real f)
@@ -174,11 +180,13 @@ static inline real vm_log1p_unit(real u)
 {
     int upper = u > R(0.41421356237309504880), tiny = u < R(0.25) * R_EPS;
     real f = vm_pick(upper, R(0.5) * (u - R(1.0)), u);
-    real y = vm_log_sum(vm_pick(upper, R(1.0), R(0.0)), vm_pick(tiny, R(0.0), f)); /* the squares of tiny numbers would be slow denormals */
+    real y = vm_log_sum(vm_pick(upper, R(1.0), R(0.0)),
+                        vm_pick(tiny, R(0.0), f)); /* the squares of tiny numbers would be slow denormals */
     return vm_pick(tiny, u, y);
 }
 
-/* ---- functions of exp ---------------------------------------------------------------------------------------------- */
+/* ---- functions of exp ----------------------------------------------------------------------------------------------
+ */
 
 static inline real vm_softplus(real x)
 {
@@ -204,7 +212,8 @@ static inline real vm_tanh(real x)
     return vm_from_bits(vm_to_bits(vm_abs(m / (R(2.0) + m))) | sign);
 }
 
-/* ---- sin and cos --------------------------------------------------------------------------------------------------- */
+/* ---- sin and cos ---------------------------------------------------------------------------------------------------
+ */
 
 /* sin(r) and cos(r), |r| <= pi/4 (a little more does no harm). */
 static inline real vm_sin_quarter(real r)
@@ -244,7 +253,8 @@ static inline real vm_quarter(real r, vm_bits quarter)
     return vm_from_bits(vm_to_bits(y) ^ ((quarter & 2) << (8 * sizeof(real) - 2)));
 }
 
-/* x = n pi/2 + r; three parts of pi/2 (Cody & Waite). The products must be exact, so fma it is, also where that is a library call. */
+/* x = n pi/2 + r; three parts of pi/2 (Cody & Waite). The products must be exact, so fma it is, also where that is a
+ * library call. */
 static inline real vm_quarter_turns(real x, vm_bits *n)
 {
 #if AVI_SINGLE

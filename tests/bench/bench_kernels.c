@@ -30,7 +30,7 @@ static void report(const char *what, int precision, double best)
 static void normals(int64_t rows, int64_t cols)
 {
     const int64_t repeat = 1 + MOST / (rows * cols);
-    double best[2] = { 1, 1 };
+    double best[2] = {1, 1};
     for (uint64_t round = 0; round < ROUNDS; round++)
         for (int p = 0; p < 2; p++) {
             avi_stream s = avi_stream_make(1, AVI_DRAW_TEST, round);
@@ -49,7 +49,8 @@ static void normals(int64_t rows, int64_t cols)
     report(what, 2, best[1]);
 }
 
-static void function(const char *name, void (*f32)(int64_t, const float *, float *), void (*f64)(int64_t, const double *, double *), int positive)
+static void function(const char *name, void (*f32)(int64_t, const float *, float *),
+                     void (*f64)(int64_t, const double *, double *), int positive)
 {
     enum { REPEAT = 200 };
     for (int i = 0; i < SMALL; i++) {
@@ -57,7 +58,7 @@ static void function(const char *name, void (*f32)(int64_t, const float *, float
         buffer.f[i] = (float)x;
         buffer.d[i] = x;
     }
-    double best[2] = { 1, 1 };
+    double best[2] = {1, 1};
     for (int round = 0; round < ROUNDS; round++)
         for (int p = 0; p < 2; p++) {
             double start = seconds();
@@ -78,17 +79,24 @@ static void exact(int64_t n)
     avi_stream s = avi_stream_make(1, AVI_DRAW_TEST, 0);
     avi_normal_f32(s, 0, 1, 0, n, buffer.f);
     avi_normal_f64(s, 0, 1, 0, n, buffer.d);
-    double best[4] = { 1, 1, 1, 1 }, largest = 0;
+    double best[4] = {1, 1, 1, 1}, largest = 0;
     const int64_t repeat = 1 + MOST / n;
     for (int round = 0; round < ROUNDS; round++)
         for (int p = 0; p < 4; p++) {
             double start = seconds();
-            for (int64_t k = 0; k < repeat; k++)
-                switch (p) {
-                case 0: avi_exact_add_f32(buffer.sum, buffer.f, n, 40, &largest); break;
-                case 1: avi_exact_add_f64(buffer.sum, buffer.d, n, 40, &largest); break;
-                case 2: avi_exact_read_f32(buffer.g, buffer.sum, n, 40); break;
-                default: avi_exact_read_f64(buffer.e, buffer.sum, n, 40); break;
+            for (int64_t k = 0; k < repeat; k++) switch (p) {
+                case 0:
+                    avi_exact_add_f32(buffer.sum, buffer.f, n, 40, &largest);
+                    break;
+                case 1:
+                    avi_exact_add_f64(buffer.sum, buffer.d, n, 40, &largest);
+                    break;
+                case 2:
+                    avi_exact_read_f32(buffer.g, buffer.sum, n, 40);
+                    break;
+                default:
+                    avi_exact_read_f64(buffer.e, buffer.sum, n, 40);
+                    break;
                 }
             double each = (seconds() - start) / (double)(repeat * n);
             best[p] = each < best[p] ? each : best[p];
@@ -113,9 +121,8 @@ int main(void)
         fprintf(stderr, "bench_kernels: out of memory\n");
         return 70;
     }
-    const int64_t shapes[][2] = { { 64, 100 }, { 1024, 20 }, { 1, MOST }, { 1000, 7 }, { 10000, 4 }, { 10000, 2 }, { 10000, 1 } };
-    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
-        normals(shapes[k][0], shapes[k][1]);
+    const int64_t shapes[][2] = {{64, 100}, {1024, 20}, {1, MOST}, {1000, 7}, {10000, 4}, {10000, 2}, {10000, 1}};
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) normals(shapes[k][0], shapes[k][1]);
 #define FUNCTION(name, positive) function(#name, array_##name##_f32, array_##name##_f64, positive)
     FUNCTION(exp, 0);
     FUNCTION(log, 1);

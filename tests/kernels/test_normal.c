@@ -1,4 +1,5 @@
-/* Normals: against Box-Muller in long double from the same words, independence of the range, distribution at a fixed seed. */
+/* Normals: against Box-Muller in long double from the same words, independence of the range, distribution at a fixed
+ * seed. */
 #include "avi/rng.h"
 
 #include <math.h>
@@ -20,7 +21,8 @@ static long double reference(avi_stream s, uint64_t row, int64_t col)
     return sqrtl(-2 * logl(u)) * (col & 1 ? sinl(angle) : cosl(angle));
 }
 
-/* Relative errors of less than four units of rounding (3.6 eps; worst case by adding up the steps: 3), also for tiny radii and next to the axes. */
+/* Relative errors of less than four units of rounding (3.6 eps; worst case by adding up the steps: 3), also for tiny
+ * radii and next to the axes. */
 static void equals_the_formula(void **state)
 {
     (void)state;
@@ -29,7 +31,7 @@ static void equals_the_formula(void **state)
     static double d[ROWS * COLS];
     avi_stream s = avi_stream_make(11, AVI_DRAW_TEST, UINT64_C(5000000000));
     const uint64_t first = (UINT64_C(3) << 32) - 250; /* rows whose low word wraps on the way */
-    const long double reference_error = 4e-18L; /* of the angle in long double, times the largest radius */
+    const long double reference_error = 4e-18L;       /* of the angle in long double, times the largest radius */
     avi_normal_f32(s, first, ROWS, 0, COLS, f);
     avi_normal_f64(s, first, ROWS, 0, COLS, d);
     for (int i = 0; i < ROWS; i++)
@@ -53,7 +55,8 @@ static void does_not_depend_on_the_range(void **state)
     avi_normal_f64(s, first, ROWS, 0, COLS, d);
     uint64_t mix = 1;
     for (int trial = 0; trial < 400; trial++) {
-        int r0 = (int)((mix = avi_mix64(mix, 0)) % ROWS), rows = 1 + (int)((mix = avi_mix64(mix, 1)) % (uint64_t)(ROWS - r0));
+        int r0 = (int)((mix = avi_mix64(mix, 0)) % ROWS),
+            rows = 1 + (int)((mix = avi_mix64(mix, 1)) % (uint64_t)(ROWS - r0));
         int c0 = (int)((mix = avi_mix64(mix, 2)) % COLS), most = trial % 2 && COLS - c0 > 8 ? 8 : COLS - c0;
         int cols = 1 + (int)((mix = avi_mix64(mix, 3)) % (uint64_t)most);
         g[rows * cols] = 12345.0f; /* guards */
@@ -89,14 +92,14 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Moments within 4 standard errors; Kolmogorov-Smirnov at level 10^-4 (sqrt(n) D < 2.23); pairs uncorrelated, squares too. */
+/* Moments within 4 standard errors; Kolmogorov-Smirnov at level 10^-4 (sqrt(n) D < 2.23); pairs uncorrelated, squares
+ * too. */
 static void check_distribution(double *z, int64_t n)
 {
-    double m[5] = { 0 }, pair = 0, squares = 0, root = sqrt((double)n);
+    double m[5] = {0}, pair = 0, squares = 0, root = sqrt((double)n);
     for (int64_t i = 0; i < n; i++) {
         double power = 1, next = z[i ^ 1];
-        for (int k = 1; k <= 4; k++)
-            m[k] += (power *= z[i]) / (double)n;
+        for (int k = 1; k <= 4; k++) m[k] += (power *= z[i]) / (double)n;
         pair += z[i] * next / (double)n;
         squares += (z[i] * z[i] - 1) * (next * next - 1) / (double)n;
     }
@@ -119,7 +122,7 @@ static void check_distribution(double *z, int64_t n)
 static void distribution(void **state)
 {
     (void)state;
-    const int64_t n = 400000, shapes[3][2] = { { 1, n }, { n / 2, 2 }, { n / 20, 20 } };
+    const int64_t n = 400000, shapes[3][2] = {{1, n}, {n / 2, 2}, {n / 20, 20}};
     float *f = malloc((size_t)n * sizeof *f);
     double *d = malloc((size_t)n * sizeof *d);
     assert_true(f && d);
@@ -128,8 +131,7 @@ static void distribution(void **state)
         avi_normal_f64(s, 0, shapes[k][0], 0, shapes[k][1], d);
         check_distribution(d, n);
         avi_normal_f32(s, 0, shapes[k][0], 0, shapes[k][1], f);
-        for (int64_t i = 0; i < n; i++)
-            d[i] = (double)f[i];
+        for (int64_t i = 0; i < n; i++) d[i] = (double)f[i];
         check_distribution(d, n);
     }
     free(f);
@@ -139,8 +141,10 @@ static void distribution(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equals_the_formula), cmocka_unit_test(does_not_depend_on_the_range),
-        cmocka_unit_test(far_columns),        cmocka_unit_test(distribution),
+        cmocka_unit_test(equals_the_formula),
+        cmocka_unit_test(does_not_depend_on_the_range),
+        cmocka_unit_test(far_columns),
+        cmocka_unit_test(distribution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

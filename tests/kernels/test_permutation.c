@@ -14,7 +14,7 @@ static void small_domains_whole(void **state)
     (void)state;
     for (uint64_t n = 1; n <= 2000; n++) {
         avi_permutation p = avi_permutation_make(7, AVI_DRAW_SHUFFLE, n, n);
-        unsigned char seen[2000] = { 0 };
+        unsigned char seen[2000] = {0};
         for (uint64_t i = 0; i < n; i++) {
             uint64_t j = avi_permute(&p, i);
             assert_true(j < n && !seen[j]);
@@ -27,7 +27,14 @@ static void small_domains_whole(void **state)
 static void large_domains_invert(void **state)
 {
     (void)state;
-    const uint64_t sizes[] = { 60000, 65536, 65537, 1000000007, UINT64_C(1) << 32, (UINT64_C(1) << 32) + 1, (UINT64_C(1) << 62) - 57, UINT64_C(1) << 62 };
+    const uint64_t sizes[] = {60000,
+                              65536,
+                              65537,
+                              1000000007,
+                              UINT64_C(1) << 32,
+                              (UINT64_C(1) << 32) + 1,
+                              (UINT64_C(1) << 62) - 57,
+                              UINT64_C(1) << 62};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         avi_permutation p = avi_permutation_make(1, AVI_DRAW_SHUFFLE, 0, sizes[k]);
         for (uint64_t t = 0; t < 2000; t++) {
@@ -39,16 +46,19 @@ static void large_domains_invert(void **state)
     }
 }
 
-/* Where neighbours go is unrelated: ranks of images have correlation below 4 / sqrt(n); few fixed points; keys give other orders. */
+/* Where neighbours go is unrelated: ranks of images have correlation below 4 / sqrt(n); few fixed points; keys give
+ * other orders. */
 static void looks_shuffled(void **state)
 {
     (void)state;
     const uint64_t n = 50000;
-    avi_permutation p = avi_permutation_make(1, AVI_DRAW_SHUFFLE, 0, n), q = avi_permutation_make(1, AVI_DRAW_SHUFFLE, 1, n);
+    avi_permutation p = avi_permutation_make(1, AVI_DRAW_SHUFFLE, 0, n),
+                    q = avi_permutation_make(1, AVI_DRAW_SHUFFLE, 1, n);
     double self = 0, next = 0, other = 0, variance = ((double)n * (double)n - 1) / 12, middle = ((double)n - 1) / 2;
     int fixed = 0, agree = 0;
     for (uint64_t i = 0; i < n; i++) {
-        double a = (double)avi_permute(&p, i) - middle, b = (double)avi_permute(&p, (i + 1) % n) - middle, c = (double)avi_permute(&q, i) - middle;
+        double a = (double)avi_permute(&p, i) - middle, b = (double)avi_permute(&p, (i + 1) % n) - middle,
+               c = (double)avi_permute(&q, i) - middle;
         self += a * ((double)i - middle) / variance / (double)n;
         next += a * b / variance / (double)n;
         other += a * c / variance / (double)n;

@@ -17,7 +17,8 @@ typedef void fn_f64(int64_t, const double *, double *);
 static long double softplus_reference(long double x) { return fmaxl(x, 0) + log1pl(expl(-fabsl(x))); }
 static long double sigmoid_reference(long double x) { return x >= 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x)); }
 
-/* ---- errors -------------------------------------------------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------------------------------------------------------
+ */
 
 /* How points of a range are spread: evenly, or evenly in log |x| with both signs or with the positive one. */
 typedef enum spread { EVEN, LOG_BOTH, LOG_POSITIVE } spread;
@@ -25,27 +26,25 @@ typedef enum spread { EVEN, LOG_BOTH, LOG_POSITIVE } spread;
 static double point(spread how, double low, double high, uint64_t i)
 {
     double u = (double)(avi_mix64(i, 1) >> 11) * 0x1p-53, x = low + (high - low) * u;
-    if (how == EVEN)
-        return x;
+    if (how == EVEN) return x;
     return how == LOG_BOTH && avi_mix64(i, 2) & 1 ? -exp(x) : exp(x);
 }
 
-/* Distance in units of the last place of the exact value in a type of `digits` bits; below the normal range, 0 is a right answer. */
+/* Distance in units of the last place of the exact value in a type of `digits` bits; below the normal range, 0 is a
+ * right answer. */
 static double ulps(long double got, long double exact, int digits, int least_exponent)
 {
     long double tiny = ldexpl(1, least_exponent - 1);
-    if (fabsl(exact) < tiny * (1 + 1e-5L) && fabsl(got) <= tiny)
-        return 0;
+    if (fabsl(exact) < tiny * (1 + 1e-5L) && fabsl(got) <= tiny) return 0;
     int e;
     frexpl(exact, &e);
-    if (e < least_exponent)
-        e = least_exponent;
+    if (e < least_exponent) e = least_exponent;
     double error = (double)(fabsl(got - exact) / ldexpl(1, e - digits));
     return isnan(error) ? (double)INFINITY : error;
 }
 
-static void check(const char *name, fn_f32 *f32, fn_f64 *f64, long double (*reference)(long double), spread how, double low, double high,
-                  double limit)
+static void check(const char *name, fn_f32 *f32, fn_f64 *f64, long double (*reference)(long double), spread how,
+                  double low, double high, double limit)
 {
     enum { N = 4099 };
     static float xf[N], yf[N];
@@ -61,13 +60,12 @@ static void check(const char *name, fn_f32 *f32, fn_f64 *f64, long double (*refe
         for (int i = 0; i < N; i++) {
             double ef = ulps((long double)yf[i], reference((long double)xf[i]), FLT_MANT_DIG, FLT_MIN_EXP);
             double ed = ulps((long double)yd[i], reference((long double)xd[i]), DBL_MANT_DIG, DBL_MIN_EXP);
-            if (ef > worst_f)
-                worst_f = ef, at_f = (double)xf[i];
-            if (ed > worst_d)
-                worst_d = ed, at_d = xd[i];
+            if (ef > worst_f) worst_f = ef, at_f = (double)xf[i];
+            if (ed > worst_d) worst_d = ed, at_d = xd[i];
         }
     }
-    printf("%-9s [%g, %g]: single %.2f ulp at %.9g, double %.2f ulp at %.17g\n", name, low, high, worst_f, at_f, worst_d, at_d);
+    printf("%-9s [%g, %g]: single %.2f ulp at %.9g, double %.2f ulp at %.17g\n", name, low, high, worst_f, at_f,
+           worst_d, at_d);
     assert_true(worst_f <= limit && worst_d <= limit);
 }
 
@@ -131,7 +129,8 @@ static void near_multiples_of_half_pi(void **state)
     }
 }
 
-/* ---- special values ------------------------------------------------------------------------------------------------ */
+/* ---- special values ------------------------------------------------------------------------------------------------
+ */
 
 static int same(double a, double b) { return isnan(b) ? isnan(a) : a == b && !signbit(a) == !signbit(b); }
 
@@ -203,8 +202,8 @@ static void special_values(void **state)
 static void ends_of_exp(void **state)
 {
     (void)state;
-    const float f[4] = { 88.72283f, 88.72284f, -87.33654f, -87.33655f };
-    const double d[4] = { 709.782712893383973, 709.7827128933841, -708.3964185322640, -708.3964185322642 };
+    const float f[4] = {88.72283f, 88.72284f, -87.33654f, -87.33655f};
+    const double d[4] = {709.782712893383973, 709.7827128933841, -708.3964185322640, -708.3964185322642};
     float yf[4];
     double yd[4];
     array_exp_f32(4, f, yf);
@@ -216,7 +215,8 @@ static void ends_of_exp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exp_log),        cmocka_unit_test(functions_of_exp), cmocka_unit_test(sin_cos), cmocka_unit_test(near_multiples_of_half_pi),
+        cmocka_unit_test(exp_log),        cmocka_unit_test(functions_of_exp),
+        cmocka_unit_test(sin_cos),        cmocka_unit_test(near_multiples_of_half_pi),
         cmocka_unit_test(special_values), cmocka_unit_test(ends_of_exp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Random words: the known answers of Random123 1.14 (tests/kat_vectors), the panels against Random123 itself, uniforms. */
+/* Random words: the known answers of Random123 1.14 (tests/kat_vectors), the panels against Random123 itself, uniforms.
+ */
 #include "avi/rng.h"
 #include "base/philox.h"
 
@@ -13,18 +14,20 @@
 static void known_answers(void **state)
 {
     (void)state;
-    static const uint32_t kat[3][10] = { /* counter, key, words: lines "philox4x32 10" */
-        { 0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
-        { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd },
-        { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 },
+    static const uint32_t kat[3][10] = {
+        /* counter, key, words: lines "philox4x32 10" */
+        {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
+        {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x408f276d, 0x41c83b0e, 0xa20bc7c6,
+         0x6d5451fd},
+        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420,
+         0x24126ea1},
     };
     for (int k = 0; k < 3; k++) {
         const uint32_t *c = kat[k];
-        avi_stream s = { .key = { c[4], c[5] }, .step = (uint64_t)c[3] << 32 | c[2] };
+        avi_stream s = {.key = {c[4], c[5]}, .step = (uint64_t)c[3] << 32 | c[2]};
         uint32_t w[4];
         avi_words(s, c[0], c[1], w); /* row below 2^32: the block is the whole second word */
-        for (int j = 0; j < 4; j++)
-            assert_int_equal(w[j], c[6 + j]);
+        for (int j = 0; j < 4; j++) assert_int_equal(w[j], c[6 + j]);
     }
 }
 
@@ -34,11 +37,10 @@ static void high_bits_of_the_row(void **state)
     avi_stream s = avi_stream_make(9, AVI_DRAW_TEST, UINT64_C(0x123456789abc));
     uint32_t w[4];
     avi_words(s, (UINT64_C(0xa5) << 32) + 77, 0x00123456, w);
-    philox4x32_ctr_t c = { { 77, 0xa5123456, 0x56789abc, 0x1234 } }, r;
-    philox4x32_key_t k = { { s.key[0], s.key[1] } };
+    philox4x32_ctr_t c = {{77, 0xa5123456, 0x56789abc, 0x1234}}, r;
+    philox4x32_key_t k = {{s.key[0], s.key[1]}};
     r = philox4x32_R(10, c, k);
-    for (int j = 0; j < 4; j++)
-        assert_int_equal(w[j], r.v[j]);
+    for (int j = 0; j < 4; j++) assert_int_equal(w[j], r.v[j]);
 }
 
 static void panels_are_random123(void **state)
@@ -48,16 +50,14 @@ static void panels_are_random123(void **state)
     static uint32_t w[4][N], before[4][N];
     uint64_t seed = 5;
     for (int j = 0; j < 4; j++)
-        for (int i = 0; i < N; i++)
-            before[j][i] = w[j][i] = (uint32_t)(seed = avi_mix64(seed, (uint64_t)i));
-    const uint32_t key[2] = { 0xdeadbeef, 0x80000001 };
+        for (int i = 0; i < N; i++) before[j][i] = w[j][i] = (uint32_t)(seed = avi_mix64(seed, (uint64_t)i));
+    const uint32_t key[2] = {0xdeadbeef, 0x80000001};
     philox_words(w[0], w[1], w[2], w[3], N, key);
     for (int i = 0; i < N; i++) {
-        philox4x32_ctr_t c = { { before[0][i], before[1][i], before[2][i], before[3][i] } };
-        philox4x32_key_t k = { { key[0], key[1] } };
+        philox4x32_ctr_t c = {{before[0][i], before[1][i], before[2][i], before[3][i]}};
+        philox4x32_key_t k = {{key[0], key[1]}};
         c = philox4x32_R(10, c, k);
-        for (int j = 0; j < 4; j++)
-            assert_int_equal(w[j][i], c.v[j]);
+        for (int j = 0; j < 4; j++) assert_int_equal(w[j][i], c.v[j]);
     }
 }
 
@@ -91,15 +91,17 @@ static void uniforms(void **state)
     assert_true(fabs(square - 1 / 3.0) < 4 * sqrt(4 / 45.0 / (ROWS * COLS)));
     avi_uniform_f64(s, 15, 3, 6, 7, part);
     for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 7; j++)
-            assert_true(part[i * 7 + j] == u[(5 + i) * COLS + 6 + j]);
+        for (int j = 0; j < 7; j++) assert_true(part[i * 7 + j] == u[(5 + i) * COLS + 6 + j]);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_answers),  cmocka_unit_test(high_bits_of_the_row), cmocka_unit_test(panels_are_random123),
-        cmocka_unit_test(streams_differ), cmocka_unit_test(uniforms),
+        cmocka_unit_test(known_answers),
+        cmocka_unit_test(high_bits_of_the_row),
+        cmocka_unit_test(panels_are_random123),
+        cmocka_unit_test(streams_differ),
+        cmocka_unit_test(uniforms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#define VMATH_DECLARE(name)                                          \
-    void array_##name##_f32(int64_t n, const float *x, float *y);    \
+#define VMATH_DECLARE(name)                                                                                            \
+    void array_##name##_f32(int64_t n, const float *x, float *y);                                                      \
     void array_##name##_f64(int64_t n, const double *x, double *y);
 VMATH_DECLARE(exp)
 VMATH_DECLARE(log)
