@@ -3,14 +3,16 @@
 #
 #   jobs/build.sh [-DNAME=VALUE ...] [TARGET ...]
 #
-# Arguments with a minus go to CMake's configuration, others name targets (none: everything). The build type is Release unless given;
-# AVI_BUILD_DIR names another folder. What the tools said stands in build.log of that folder; warnings and errors are shown.
+# Arguments with a minus go to CMake's configuration, others name targets (none: everything). The build type is Release unless given.
+# AVI_BUILD_DIR names another folder, which keeps the build type it has. What the tools said stands in build.log of the folder; warnings
+# and errors are shown.
 set -euo pipefail
 # shellcheck source=jobs/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 build=${AVI_BUILD_DIR:-$repository/build}
-options=(-DCMAKE_BUILD_TYPE=Release)
+options=()
+if [ -z "${AVI_BUILD_DIR:-}" ]; then options=(-DCMAKE_BUILD_TYPE=Release); fi
 targets=()
 for argument in "$@"; do
     case $argument in

@@ -33,7 +33,7 @@ fi
 
 "$repository/jobs/setup.sh"
 "$repository/jobs/build.sh" avi_mpi
-program=$repository/build/avi_mpi
+program=${AVI_BUILD_DIR:-$repository/build}/avi_mpi
 prepare_open_mpi
 
 # run RANKS ARGUMENT...    sets `status`

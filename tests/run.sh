@@ -15,6 +15,7 @@ for argument in "$@"; do
     esac
 done
 
+unset AVI_BUILD_DIR
 "$repository/jobs/setup.sh"
 "$repository/jobs/build.sh"
 

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# What the scripts of jobs/ refuse: exit code and words of the message.
+set -uo pipefail
+jobs=$AVI_SOURCE_DIR/jobs
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+# expect STATUS "word|word" COMMAND...
+expect() {
+    local wanted=$1 words=$2 said status=0
+    shift 2
+    said=$("$@" 2>&1) || status=$?
+    if [ "$status" -ne "$wanted" ]; then
+        echo "FAILED: status $status, not $wanted: $*"
+        echo "$said"
+        failures=$((failures + 1))
+    fi
+    local word
+    while IFS= read -r -d '|' word; do
+        if ! grep -qF -- "$word" <<<"$said"; then
+            echo "FAILED: '$word' is not in what $* said:"
+            echo "$said"
+            failures=$((failures + 1))
+        fi
+    done <<<"$words|"
+}
+
+for script in "$jobs"/*.sh "$jobs"/*.sbatch "$AVI_SOURCE_DIR"/tests/run.sh "$AVI_SOURCE_DIR"/.ci/run; do
+    expect 0 "" bash -n "$script"
+done
+
+# Everything is there: says nothing.
+expect 0 "" "$jobs/setup.sh"
+if [ -n "$("$jobs/setup.sh" 2>&1)" ]; then
+    echo "FAILED: setup.sh has something to say where nothing is missing"
+    failures=$((failures + 1))
+fi
+
+# A machine without CMake and cmocka, for a user who is not root: a PATH of links to what setup.sh itself needs.
+mkdir "$scratch/bin"
+for tool in bash env git mpirun mpicc cc gcc h5pcc h5dump python3 tail cat rm mktemp as ld pkg-config dirname grep; do
+    if found=$(command -v "$tool"); then ln -s "$found" "$scratch/bin/$tool"; fi
+done
+rm "$scratch/bin/pkg-config"
+cat >"$scratch/bin/pkg-config" <<'FAKE'
+#!/bin/bash
+[ "$2" != cmocka ]
+FAKE
+printf '#!/bin/bash\necho 1000\n' >"$scratch/bin/id"
+chmod +x "$scratch/bin/pkg-config" "$scratch/bin/id"
+# shellcheck disable=SC2317
+lean() { env PATH="$scratch/bin" "$@"; }
+expect 69 "cmake|cmocka|apt-get install cmake libcmocka-dev|nothing was installed" lean bash "$jobs/setup.sh"
+expect 69 "only looked" lean bash "$jobs/setup.sh" --check
+expect 69 "environment modules|module load" lean MODULESHOME=/opt/modules bash "$jobs/setup.sh"
+
+cd "$scratch" || exit 1
+expect 64 "usage: jobs/local.sh" "$jobs/local.sh"
+expect 66 "absent.ini|no such file" "$jobs/local.sh" absent.ini
+
+# The batch job outside of Slurm.
+expect 66 "build it first" env -u SLURM_SUBMIT_DIR AVI_MPI="$scratch/absent" bash "$jobs/vae.sbatch"
+expect 64 "AVI_LAUNCHER=ssh|mpirun and srun" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER=ssh bash "$jobs/vae.sbatch"
+
+if [ "$failures" -eq 0 ]; then echo OK; fi
+exit $((failures > 0))
