@@ -34,6 +34,9 @@ def main():
     for path in (args.old, args.new):
         try:
             rows, about = table.read(path)
+        except ImportError:
+            print(f"compare.py: {path}: this Python has no h5py; /usr/bin/python3 may, and the CSV needs none", file=sys.stderr)
+            return 70
         except (OSError, KeyError, ValueError) as error:
             print(f"compare.py: {path}: {error}", file=sys.stderr)
             return 66

@@ -2,9 +2,11 @@
  *
  *   mpirun -np P limits [--seconds S] [--gemm TYPE,TA,TB,M,N,K]... [--triad BYTES]... [--allreduce BYTES]...
  *
- * TYPE is s or d, TA and TB are n or t, as cblas_?gemm takes them in row-major order. --triad BYTES is the size of the three arrays
- * of a rank together. Every rate is taken twice: on rank 0 while the other ranks sleep ("one", per rank), and on all ranks at once
- * ("all", the mean of a rank). A measurement is the median of repeated timings over S seconds (default 0.1). Prints one JSON object. */
+ * TYPE is s or d, TA and TB are n or t, as cblas_?gemm takes them in row-major order. --triad BYTES is the size of the
+ * three arrays of a rank together. Every rate is taken twice: on rank 0 while the other ranks sleep ("one", per rank),
+ * and on all ranks at once
+ * ("all", the mean of a rank). A measurement is the median of repeated timings over S seconds (default 0.1). Prints one
+ * JSON object. */
 #include <cblas.h>
 #include <mpi.h>
 #include <stdbool.h>
@@ -19,12 +21,12 @@ typedef struct {
     bool single;
     CBLAS_TRANSPOSE ta, tb;
     int m, n, k;
-    float *s[3];  /* op(A) (m, k), op(B) (k, n), C (m, n); NULL in double */
+    float *s[3]; /* op(A) (m, k), op(B) (k, n), C (m, n); NULL in double */
     double *d[3];
 } gemm;
 
 typedef struct {
-    size_t count;    /* elements of one array */
+    size_t count; /* elements of one array */
     double *a, *b, *c;
 } triad;
 
@@ -46,7 +48,8 @@ static void *take(size_t bytes)
     return p;
 }
 
-/* Ranks that have nothing to do sleep here, so that they do not take the core or the bandwidth of the one that is measured. */
+/* Ranks that have nothing to do sleep here, so that they do not take the core or the bandwidth of the one that is
+ * measured. */
 static void meet(void)
 {
     MPI_Request request;
@@ -107,7 +110,8 @@ static void work_gemm(void *of)
     const gemm *g = of;
     const int lda = g->ta == CblasNoTrans ? g->k : g->m, ldb = g->tb == CblasNoTrans ? g->n : g->k;
     if (g->single) {
-        cblas_sgemm(CblasRowMajor, g->ta, g->tb, g->m, g->n, g->k, 1.0f, g->s[0], lda, g->s[1], ldb, 0.0f, g->s[2], g->n);
+        cblas_sgemm(CblasRowMajor, g->ta, g->tb, g->m, g->n, g->k, 1.0f, g->s[0], lda, g->s[1], ldb, 0.0f, g->s[2],
+                    g->n);
     } else {
         cblas_dgemm(CblasRowMajor, g->ta, g->tb, g->m, g->n, g->k, 1.0, g->d[0], lda, g->d[1], ldb, 0.0, g->d[2], g->n);
     }
@@ -127,8 +131,8 @@ static void measure_gemm(const char *spec, bool first)
 {
     char type, ta, tb;
     gemm g = {0};
-    if (sscanf(spec, "%c,%c,%c,%d,%d,%d", &type, &ta, &tb, &g.m, &g.n, &g.k) != 6 || (type != 's' && type != 'd') || g.m < 1 ||
-        g.n < 1 || g.k < 1) {
+    if (sscanf(spec, "%c,%c,%c,%d,%d,%d", &type, &ta, &tb, &g.m, &g.n, &g.k) != 6 || (type != 's' && type != 'd') ||
+        g.m < 1 || g.n < 1 || g.k < 1) {
         die("--gemm takes TYPE,TA,TB,M,N,K, for example s,n,t,512,400,784");
     }
     g.single = type == 's';
@@ -216,7 +220,8 @@ static void measure_allreduce(const char *spec, bool first)
 }
 
 /* Runs measure() on the value of every argument `option`, as a JSON list. */
-static void list_of(const char *name, const char *option, int argc, char **argv, void (*measure)(const char *spec, bool first))
+static void list_of(const char *name, const char *option, int argc, char **argv,
+                    void (*measure)(const char *spec, bool first))
 {
     bool first = true;
     if (rank == 0) {
@@ -249,7 +254,8 @@ int main(int argc, char **argv)
     }
     openblas_set_num_threads(1);
     if (rank == 0) {
-        printf("{\"ranks\": %d, \"blas\": \"%s\", \"core\": \"%s\"", ranks, openblas_get_config(), openblas_get_corename());
+        printf("{\"ranks\": %d, \"blas\": \"%s\", \"core\": \"%s\"", ranks, openblas_get_config(),
+               openblas_get_corename());
     }
     list_of("gemm", "--gemm", argc, argv, measure_gemm);
     list_of("triad", "--triad", argc, argv, measure_triad);
