@@ -23,7 +23,7 @@ static avi_status decompose(avi_cyclic *a, avi_cyclic *z, double *values)
     const double block = a->block_rows, want = small_work + 4.0 * n + block * (a->local_rows + a->local_cols + 3 * block);
     lwork = want < 2147483647.0 ? (int)want : 2147483647;
     liwork = small_iwork;
-    double *work = malloc(((size_t)lwork + 1) * sizeof(double));
+    double *work = malloc(((size_t)lwork + 8) * sizeof(double));
     int *iwork = malloc(((size_t)liwork + 1) * sizeof(int));
     avi_status status = avi_agree(a->grid->comm, work && iwork ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdsyevd"));
     if (status == AVI_OK) {

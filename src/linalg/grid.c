@@ -26,9 +26,10 @@ avi_status avi_grid_open(avi_grid *grid, avi_comm *comm, int rows, int cols)
     *grid = (avi_grid){.comm = comm, .rows = rows, .cols = cols, .my_row = -1, .my_col = -1, .context = -1};
     AVI_TRY(avi_comm_at_finish(end_blacs));
     openblas_set_num_threads(1); /* one rank a core: threads of several ranks would fight for it */
-    grid->handle = Csys2blacs_handle(avi_comm_mpi(comm));
-    grid->context = grid->handle;
+    const int handle = Csys2blacs_handle(avi_comm_mpi(comm));
+    grid->context = handle;
     Cblacs_gridinit(&grid->context, "Row", rows, cols);
+    Cfree_blacs_system_handle(handle); /* the grid has its own communicators; two grids would be given the same handle */
     grid->open = true;
     const int rank = avi_comm_rank(comm);
     if (rank < rows * cols) {
@@ -49,7 +50,6 @@ void avi_grid_close(avi_grid *grid)
 {
     if (!grid->open) return;
     if (avi_grid_active(grid)) Cblacs_gridexit(grid->context);
-    Cfree_blacs_system_handle(grid->handle);
     grid->open = false;
 }
 
@@ -84,7 +84,9 @@ avi_status avi_cyclic_create(avi_cyclic *m, const avi_grid *grid, int64_t rows, 
     const int descriptor[9] = {1, avi_grid_active(grid) ? grid->context : -1, m->rows, m->cols, block_rows, block_cols, 0, 0, lld};
     for (int i = 0; i < 9; i++) m->descriptor[i] = descriptor[i];
     const size_t count = (size_t)m->local_rows * (size_t)m->local_cols;
-    m->values = calloc(count > 0 ? count : 1, sizeof(double)); /* never NULL: an empty share is passed to Fortran all the same */
+    /* Never NULL, since an empty share is passed to Fortran all the same; and longer than needed, since OpenBLAS's SSE3 dsymv reads up
+     * to 16 bytes past the end of its operands. */
+    m->values = calloc(count + 8, sizeof(double));
     return avi_agree(grid->comm, m->values ? AVI_OK : avi_fail_memory(count * sizeof(double), "a rank's share of a dense matrix"));
 }
 

@@ -11,7 +11,6 @@
 /* Rank r < rows * cols sits at (r / cols, r % cols); ranks beyond are idle: they hold nothing and call no ScaLAPACK. */
 typedef struct avi_grid {
     avi_comm *comm; /* borrowed */
-    int handle;     /* of the communicator in BLACS */
     int context;    /* < 0 on idle ranks */
     int rows, cols;
     int my_row, my_col; /* -1 on idle ranks */
