@@ -140,68 +140,143 @@ static avi_status make_all(const avi_store_plan *plan, hid_t file, hid_t plist, 
     return AVI_OK;
 }
 
+/* Makes the objects in the file that `seed` has begun. */
 static avi_status make_hdf5(const avi_store_plan *plan)
 {
     avi_status status = AVI_OK;
-    const hid_t access = avi_h5_access(), plist = dataset_plist();
-    const hid_t file_plist = H5Pcreate(H5P_FILE_CREATE), group_plist = H5Pcreate(H5P_GROUP_CREATE);
+    const hid_t access = avi_h5_access(), plist = dataset_plist(), group_plist = H5Pcreate(H5P_GROUP_CREATE);
     hid_t file = -1;
-    if (access < 0 || plist < 0 || file_plist < 0 || group_plist < 0 || H5Pset_obj_track_times(file_plist, false) < 0 ||
-        H5Pset_obj_track_times(group_plist, false) < 0)
+    if (access < 0 || plist < 0 || group_plist < 0 || H5Pset_obj_track_times(group_plist, false) < 0)
         status = avi_h5_fail(AVI_ERR_INTERNAL, plan->path, "HDF5 cannot make property lists", "");
-    if (status == AVI_OK && (file = H5Fcreate(plan->temporary, H5F_ACC_TRUNC, file_plist, access)) < 0)
-        status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot create", "");
+    if (status == AVI_OK && (file = H5Fopen(plan->temporary, H5F_ACC_RDWR, access)) < 0)
+        status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot open", "");
     if (status == AVI_OK) status = make_all(plan, file, plist, group_plist);
-    /* Closing writes the metadata: the call that meets a full disk. */
+    /* Closing writes the metadata. */
     if (file >= 0 && H5Fclose(file) < 0 && status == AVI_OK)
         status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot write the metadata", "");
     if (access >= 0) H5Pclose(access);
     if (plist >= 0) H5Pclose(plist);
-    if (file_plist >= 0) H5Pclose(file_plist);
     if (group_plist >= 0) H5Pclose(group_plist);
     return status;
 }
 
-/* What the file will take, a little more than less: data in whole pages, object headers and texts. */
-static int64_t estimate_bytes(const avi_store_plan *plan)
+/* The memory of a file that HDF5 keeps there, kept when it closes the file. (H5Fget_file_image gives the state before
+ * closing, in HDF5 1.10 with a checksum that does not hold.) */
+typedef struct memory_file {
+    void *data; /* owned by HDF5 until the file is closed, then by who asked */
+    size_t bytes;
+} memory_file;
+
+static void *memory_get(size_t bytes, H5FD_file_image_op_t op, void *self)
 {
-    int64_t bytes = 4096;
+    (void)op;
+    ((memory_file *)self)->bytes = bytes;
+    return calloc(bytes, 1);
+}
+
+static void *memory_copy(void *to, const void *from, size_t bytes, H5FD_file_image_op_t op, void *self)
+{
+    (void)op, (void)self;
+    return memcpy(to, from, bytes);
+}
+
+static void *memory_resize(void *data, size_t bytes, H5FD_file_image_op_t op, void *self)
+{
+    (void)op;
+    ((memory_file *)self)->bytes = bytes;
+    return realloc(data, bytes);
+}
+
+static herr_t memory_close(void *data, H5FD_file_image_op_t op, void *self)
+{
+    if (op == H5FD_FILE_IMAGE_OP_FILE_CLOSE)
+        ((memory_file *)self)->data = data;
+    else
+        free(data);
+    return 0;
+}
+
+static void *self_share(void *self) { return self; }
+
+static herr_t self_drop(void *self)
+{
+    (void)self;
+    return 0;
+}
+
+/* The bytes of an HDF5 file without objects. Owner of out->data: caller, free(). */
+static herr_t empty_image(memory_file *out)
+{
+    H5FD_file_image_callbacks_t calls = {memory_get, memory_copy, memory_resize, memory_close, self_share,
+                                         self_drop,  out};
+    const hid_t access = avi_h5_access(), file_plist = H5Pcreate(H5P_FILE_CREATE);
+    *out = (memory_file){0};
+    if (access < 0 || file_plist < 0 || H5Pset_obj_track_times(file_plist, false) < 0 ||
+        H5Pset_fapl_core(access, 4096, false) < 0 || H5Pset_file_image_callbacks(access, &calls) < 0)
+        return -1;
+    const hid_t file = H5Fcreate("avi_mpi empty", H5F_ACC_TRUNC, file_plist, access);
+    if (file < 0 || H5Fclose(file) < 0) return -1;
+    H5Pclose(access);
+    H5Pclose(file_plist);
+    return out->data ? 0 : -1;
+}
+
+/* Begins the file: space for all of it, then an empty HDF5 file at its start. HDF5 is never let loose on a file without
+ * space: one that it cannot close for want of space stays open inside the library and crashes it at the end of the
+ * process. (H5Fcreate would cut the file and give the space back.) */
+static avi_status seed(int fd, const avi_store_plan *plan, int64_t bytes)
+{
+    memory_file image;
+    AVI_TRY(avi_file_reserve(fd, plan->temporary, bytes));
+    avi_status status = AVI_OK;
+    if (empty_image(&image) < 0)
+        status = avi_h5_fail(AVI_ERR_INTERNAL, plan->path, "HDF5 cannot make an empty file in memory", "");
+    else
+        status = avi_file_write_at(fd, plan->temporary, image.data, (int64_t)image.bytes, 0);
+    free(image.data);
+    return status;
+}
+
+/* At least what the file will take: data in whole pages; headers, tables and texts with room to spare. */
+static int64_t enough_bytes(const avi_store_plan *plan)
+{
+    int64_t bytes = 65536;
     for (int i = 0; i < plan->count; i++) {
         const avi_field *f = &plan->fields[i];
-        const int64_t data = avi_field_rows(f) * avi_field_row_bytes(f);
-        bytes += 768 + (data < 4096 ? data : (data + 4095) / 4096 * 4096);
-        bytes += (int64_t)(f->description ? strlen(f->description) : 0) + (int64_t)(f->axes ? strlen(f->axes) : 0);
+        const int64_t texts = (int64_t)(f->description ? strlen(f->description) : 0) +
+                              (int64_t)(f->units ? strlen(f->units) : 0) + (int64_t)(f->axes ? strlen(f->axes) : 0);
+        bytes += 4096 + (avi_field_rows(f) * avi_field_row_bytes(f) + 8191) / 4096 * 4096 + 2 * texts;
     }
-    for (int i = 0; i < plan->attribute_count; i++)
-        bytes += 128 + (int64_t)(plan->attributes[i].text ? strlen(plan->attributes[i].text) : 0);
+    for (int i = 0; i < plan->attribute_count; i++) {
+        const avi_attribute *a = &plan->attributes[i];
+        const int64_t text = (int64_t)(a->text ? strlen(a->text) : 0);
+        bytes += 1024 + (int64_t)strlen(a->name) + (text < 1024 ? text : 2 * text + 8192);
+    }
     return bytes;
 }
 
-/* Reserves `bytes` (0: as many as the file has) in the temporary file. */
-static avi_status reserve(const char *path, int flags, int64_t bytes, int64_t *file_bytes)
+/* The file as HDF5 has left it: its size, all of it reserved, on disk. */
+static avi_status settle(int fd, avi_store_plan *plan)
 {
     struct stat info;
-    const int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0666);
-    if (fd < 0) return avi_file_fail(path, "cannot create", errno, bytes);
-    avi_status status = AVI_OK;
-    if (fstat(fd, &info) != 0) status = avi_file_fail(path, "cannot read the size", errno, 0);
-    if (status == AVI_OK && bytes == 0) bytes = (int64_t)info.st_size;
-    if (status == AVI_OK) status = avi_file_reserve(fd, path, bytes);
-    if (status == AVI_OK && fsync(fd) != 0) status = avi_file_fail(path, "cannot sync", errno, bytes);
+    if (fstat(fd, &info) != 0) return avi_file_fail(plan->temporary, "cannot read the size", errno, 0);
+    plan->file_bytes = (int64_t)info.st_size;
+    AVI_TRY(avi_file_reserve(fd, plan->temporary, plan->file_bytes));
+    if (fsync(fd) != 0) return avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
     /* Pages cached here are older than what other nodes will write: a network file system must not write them back. */
-    if (status == AVI_OK) (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    if (close(fd) != 0 && status == AVI_OK) status = avi_file_fail(path, "cannot close", errno, bytes);
-    *file_bytes = bytes;
-    return status;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return AVI_OK;
 }
 
 avi_status avi_store_create(avi_store_plan *plan)
 {
-    /* A first reservation before HDF5 is asked: an HDF5 file that cannot be closed for want of space stays open for
-     * ever. */
-    AVI_TRY(reserve(plan->temporary, O_CREAT | O_TRUNC, estimate_bytes(plan), &plan->file_bytes));
+    const int64_t bytes = enough_bytes(plan);
+    const int fd = open(plan->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return avi_file_fail(plan->temporary, "cannot create", errno, bytes);
     avi_h5_silence();
-    const avi_status status = make_hdf5(plan);
-    AVI_TRY(status);
-    return reserve(plan->temporary, 0, 0, &plan->file_bytes);
+    avi_status status = seed(fd, plan, bytes);
+    if (status == AVI_OK) status = make_hdf5(plan);
+    if (status == AVI_OK) status = settle(fd, plan);
+    if (close(fd) != 0 && status == AVI_OK) status = avi_file_fail(plan->temporary, "cannot close", errno, bytes);
+    return status;
 }

@@ -124,7 +124,7 @@ def case_full_disk(tool, folder):
         # Fill up so that less and less is free: each write is done whole, or refused and leaves the old file.
         outcomes = set()
         stuffing = folder / "disk" / "stuffing"
-        for free in (0, 4096, 8192, 12288, 100 * 1024, 117 * 1024, 120 * 1024, 124 * 1024, 128 * 1024, 132 * 1024, 160 * 1024):
+        for free in (0, 4096, 8192, 117000, 200000, *range(280000, 460000, 20000)):
             stuffing.unlink(missing_ok=True)
             space = os.statvfs(target.parent)
             stuffing.write_bytes(bytes(max(0, space.f_bavail * space.f_frsize - free)))
