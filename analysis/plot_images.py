@@ -15,6 +15,7 @@ from avi_read import NOTHING_THERE, NOT_A_RUN, Run, RunError, as_script
 from figure import plt, save
 
 GAP = 2  # pixels between two images
+MOST_PAIRS, MOST_SAMPLES = 50, 100
 
 
 def read(run, name):
@@ -41,9 +42,17 @@ def tile(images, columns):
     return picture
 
 
+def shape_of(number, rows_each=1, most=12):
+    """Columns that make a picture of `number` images, each `rows_each` high, about square and without blanks."""
+    def cost(columns):
+        rows = -(-number // columns)
+        return abs(columns - rows * rows_each) + (rows * columns - number)
+    return min(range(1, most + 1), key=cost)
+
+
 def pairs(originals, reconstructions, columns):
     """Rows of originals with the row of their reconstructions below each."""
-    number = min(len(originals), len(reconstructions), 5 * columns)
+    number = min(len(originals), len(reconstructions))
     blank = np.zeros((columns,) + originals.shape[1:])
     rows = []
     for first in range(0, number, columns):
@@ -60,11 +69,14 @@ def panels(run):
     found = []
     originals, reconstructions = read(run, "original"), read(run, "reconstruction")
     if originals is not None and reconstructions is not None:
-        found.append(("Reconstructions", "rows in turn: original, reconstruction", tile(pairs(originals, reconstructions, 10), 10)))
+        number = min(len(originals), len(reconstructions), MOST_PAIRS)
+        columns = shape_of(number, 2)
+        picture = tile(pairs(originals[:number], reconstructions[:number], columns), columns)
+        found.append(("Reconstructions", "rows in turn: original, reconstruction", picture))
     samples = read(run, "sample")
     if samples is not None:
-        side = min(10, int(np.ceil(np.sqrt(len(samples)))))
-        found.append(("Samples", "drawn from the prior", tile(samples[:side * side], side)))
+        samples = samples[:MOST_SAMPLES]
+        found.append(("Samples", "drawn from the prior", tile(samples, shape_of(len(samples)))))
     walk = read(run, "walk")
     if walk is not None:
         side = int(np.ceil(np.sqrt(len(walk))))

@@ -62,17 +62,17 @@ run() {
     fi
 }
 
-# [run] output of the file, as the program reads it (comments cut off, ${NAME} replaced); runs/vae is the program's default.
+# [run] output of a file, as the program reads it: comments cut off, ${NAME} replaced. Nothing when the file does not say.
 output_of() {
     awk '
         /^[ \t]*\[/ { section = $0; gsub(/^[ \t]*\[[ \t]*|[ \t]*\].*$/, "", section); next }
         section == "run" && /^[ \t]*output[ \t]*[=:]/ {
-            sub(/^[^=:]*[=:][ \t]*/, ""); sub(/[ \t]+[;#].*$/, ""); sub(/[ \t\r]+$/, "")
+            sub(/^[^=:]*[=:][ \t]*/, ""); sub(/[ \t]+;.*$/, ""); sub(/[ \t\r]+$/, "")
             while (match($0, /\$\{[A-Za-z_][A-Za-z_0-9]*\}/))
                 $0 = substr($0, 1, RSTART - 1) ENVIRON[substr($0, RSTART + 2, RLENGTH - 3)] substr($0, RSTART + RLENGTH)
             found = $0
         }
-        END { print found == "" ? "runs/vae" : found }' "$1"
+        END { print found }' "$1"
 }
 
 cores=$(cores_allowed)
@@ -98,6 +98,7 @@ fi
 
 if [ "$draw" = no ] || [ -z "$ini" ]; then exit "$status"; fi
 output=${output:-$(output_of "$ini")}
+output=${output:-$(output_of "$repository/inputs/reference.ini")} # the defaults
 if [ ! -f "$output/run.h5" ]; then exit "$status"; fi
 
 # A script that finds nothing to draw in this run (no images, no latent variables kept) ends with 66: that is no mistake.
