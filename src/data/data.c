@@ -56,8 +56,6 @@ static avi_status read_piece(void *context, int64_t first, int64_t count, const 
     return AVI_OK;
 }
 
-static int64_t number_position(const void *p, int64_t given) { return avi_partition_position(p, given); }
-
 /* Fills the three layouts, each (ranks + 1): who reads, who owns, both over every row of the data. */
 static void fill_layouts(const avi_data *d, const avi_source *source, int ranks, int64_t *readers, int64_t *owners)
 {
@@ -82,7 +80,7 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
                            .row_bytes = r.row_bytes,
                            .from = readers,
                            .to = owners,
-                           .number = d->partition.shuffled ? number_position : NULL,
+                           .number = d->partition.shuffled ? avi_move_position : NULL,
                            .number_context = &d->partition,
                            .piece = read_piece,
                            .piece_context = &r};

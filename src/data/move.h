@@ -25,6 +25,9 @@ int64_t avi_move_piece_rows(const avi_move *move);
  * row). Errors: what piece() returns, INTERNAL (memory); the same on all ranks. */
 avi_status avi_move_rows(const avi_move *move, void *into);
 
+/* For `number` of a shuffled partition, the context: given row -> position. Not collective. */
+int64_t avi_move_position(const void *partition, int64_t given);
+
 /* The layouts of a partition; first has ranks + 1 numbers. Not collective. */
 void avi_layout_owners(const avi_partition *p, int64_t *first);
 void avi_layout_slabs(int64_t rows, int ranks, int64_t *first);

@@ -243,7 +243,7 @@ static avi_status memory_piece(void *context, int64_t first, int64_t count, cons
     return AVI_OK;
 }
 
-static int64_t number_position(const void *p, int64_t given) { return avi_partition_position(p, given); }
+int64_t avi_move_position(const void *partition, int64_t given) { return avi_partition_position(partition, given); }
 
 static int64_t number_given(const void *p, int64_t position) { return avi_partition_given(p, position); }
 
@@ -268,7 +268,7 @@ static avi_status partition_move(const avi_partition *p, avi_comm *comm, size_t 
                                .row_bytes = row_bytes,
                                .from = first,
                                .to = to_owner ? owners : slabs,
-                               .number = !p->shuffled ? NULL : (to_owner ? number_position : number_given),
+                               .number = !p->shuffled ? NULL : (to_owner ? avi_move_position : number_given),
                                .number_context = p,
                                .piece = memory_piece,
                                .piece_context = &memory};

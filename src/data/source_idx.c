@@ -54,7 +54,8 @@ static avi_status fail_stream(const char *path, gzFile stream)
     if (code == Z_ERRNO) return avi_fail(AVI_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
     if (code == Z_BUF_ERROR)
         return avi_fail(AVI_ERR_DATA, "%s: the .gz stream is truncated; fetch the file again", path);
-    return avi_fail(AVI_ERR_DATA, "%s: the .gz stream is corrupt (%s); fetch the file again", path, reason ? reason + 2 : text);
+    return avi_fail(AVI_ERR_DATA, "%s: the .gz stream is corrupt (%s); fetch the file again", path,
+                    reason ? reason + 2 : text);
 }
 
 static avi_status fail_magic(const char *path, const unsigned char *b)
