@@ -88,7 +88,7 @@ avi_node *avi_draw_mean(avi_tape *t, avi_node *a, int64_t draws, const double *w
 avi_node *avi_draw_logsumexp(avi_tape *t, avi_node *a, int64_t draws);
 /* 1, x_1 .. x_D, all monomials up to `degree` without the 1: (B, D) -> (B, F), F = C(D + degree, degree) - 1. */
 avi_node *avi_polynomial(avi_tape *t, avi_node *x, int degree);
-int64_t avi_polynomial_width(int64_t inputs, int degree);
+int64_t avi_polynomial_width(int64_t inputs, int degree); /* INT64_MAX when it is beyond that */
 
 /* ---- networks ---- */
 /* act(x W' + b): x (R, in), W (out, in), b (1, out) or NULL -> (R, out). */
@@ -104,7 +104,8 @@ avi_node *avi_gaussian_full_draw(avi_tape *t, avi_node *nu, avi_node *eps);
 avi_node *avi_gaussian_full_entropy(avi_tape *t, avi_node *nu);
 avi_node *avi_gaussian_full_logq(avi_tape *t, avi_node *nu, avi_node *z);
 
-/* ---- log densities, summed over columns: (R, 1). All normalizing constants are kept. x (B, D) is repeated over draws; it may have a gradient. ---- */
+/* ---- log densities, summed over columns: (R, 1). All normalizing constants are kept. x (B, D) is repeated over draws; it
+ * may have a gradient, unless it is a count or a class. ---- */
 avi_node *avi_std_normal_lpdf(avi_tape *t, avi_node *z);
 /* log_sd spreads over rows (cyclic) and columns. */
 avi_node *avi_normal_lpdf(avi_tape *t, avi_node *x, avi_node *mean, avi_node *log_sd);

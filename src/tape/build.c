@@ -129,39 +129,20 @@ avi_node *avi_draw_logsumexp(avi_tape *t, avi_node *a, int64_t draws)
 int64_t avi_polynomial_width(int64_t inputs, int degree)
 {
     int64_t n = 1; /* C(inputs + degree, degree), built so that every division is whole */
-    for (int k = 1; k <= degree; k++) n = n * (inputs + k) / k;
-    return n - 1;
-}
-
-/* All exponent vectors of total degree 1 .. degree, lower degrees first, into e (F, D) bytes. */
-static void list_monomials(int64_t inputs, int degree, unsigned char *e)
-{
-    int64_t at = 0;
-    for (int total = 1; total <= degree; total++) {
-        unsigned char now[64] = {0};
-        now[0] = (unsigned char)total;
-        for (;;) {
-            memcpy(e + at++ * inputs, now, (size_t)inputs);
-            /* The next composition of `total` in reverse lexicographic order. */
-            int64_t last = inputs - 2;
-            while (last >= 0 && !now[last]) last--;
-            if (last < 0) break;
-            const unsigned char tail = now[inputs - 1];
-            now[inputs - 1] = 0;
-            now[last]--;
-            now[last + 1] = (unsigned char)(tail + 1);
-        }
+    for (int k = 1; k <= degree; k++) {
+        if (n > INT64_MAX / (inputs + k)) return INT64_MAX; /* more than anything holds */
+        n = n * (inputs + k) / k;
     }
+    return n - 1;
 }
 
 avi_node *avi_polynomial(avi_tape *t, avi_node *x, int degree)
 {
-    avi_tape_require(degree >= 1 && x->cols <= 64, "polynomial", "degree < 1 or more than 64 inputs", x, NULL);
+    avi_tape_require(degree >= 1, "polynomial", "degree < 1", x, NULL);
     if (degree == 1) return x;
     const int64_t width = avi_polynomial_width(x->cols, degree);
     avi_node *n = avi_tape_node(t, &avi_op_polynomial, x->rows, width, 1, &x);
-    n->aux = avi_tape_alloc(t, (width * x->cols + 3) / 4);
-    list_monomials(x->cols, degree, n->aux);
+    n->size[0] = degree;
     return avi_tape_run(t, n);
 }
 

@@ -17,6 +17,7 @@ static int64_t full_dimension(const avi_node *nu)
 
 avi_node *avi_gaussian_draw(avi_tape *t, avi_node *nu, avi_node *eps)
 {
+    avi_tape_require(!eps->needs_grad, "gaussian_draw", "eps has no gradient", nu, eps);
     avi_tape_require(nu->cols == 2 * eps->cols && eps->rows % nu->rows == 0, "gaussian_draw", "nu (B, 2L), eps (B*S, L)", nu, eps);
     return avi_tape_run(t, avi_tape_node(t, &avi_op_gaussian_draw, eps->rows, eps->cols, 2, (avi_node *[]){nu, eps}));
 }
@@ -32,6 +33,7 @@ avi_node *avi_gaussian_logq(avi_tape *t, avi_node *nu, avi_node *z)
 
 avi_node *avi_gaussian_full_draw(avi_tape *t, avi_node *nu, avi_node *eps)
 {
+    avi_tape_require(!eps->needs_grad, "gaussian_full_draw", "eps has no gradient", nu, eps);
     avi_tape_require(full_dimension(nu) == eps->cols && eps->rows % nu->rows == 0, "gaussian_full_draw", "shapes", nu, eps);
     return avi_tape_run(t, avi_tape_node(t, &avi_op_gaussian_full_draw, eps->rows, eps->cols, 2, (avi_node *[]){nu, eps}));
 }
@@ -81,12 +83,14 @@ avi_node *avi_bernoulli_logit_lpdf(avi_tape *t, avi_node *x, avi_node *logits)
 
 avi_node *avi_poisson_log_lpdf(avi_tape *t, avi_node *x, avi_node *log_rate)
 {
+    avi_tape_require(!x->needs_grad, "poisson_log_lpdf", "counts have no gradient", x, log_rate);
     x = avi_tape_spread(t, x, log_rate->rows, log_rate->cols, true);
     return avi_tape_run(t, avi_tape_node(t, &avi_op_poisson_log_lpdf, log_rate->rows, 1, 2, (avi_node *[]){x, log_rate}));
 }
 
 avi_node *avi_categorical_logit_lpdf(avi_tape *t, avi_node *x, avi_node *logits)
 {
+    avi_tape_require(!x->needs_grad, "categorical_logit_lpdf", "class numbers have no gradient", x, logits);
     x = avi_tape_spread(t, x, logits->rows, 1, true);
     return avi_tape_run(t, avi_tape_node(t, &avi_op_categorical_logit_lpdf, logits->rows, 1, 2, (avi_node *[]){x, logits}));
 }

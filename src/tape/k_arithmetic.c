@@ -1,7 +1,8 @@
-/* Kernels of arithmetic on operands of equal shape, elementwise functions, reductions, polynomials. */
-#include "base/real.h"
+/* Kernels of arithmetic on operands of equal shape, elementwise functions, reductions. */
 #include "base/vmath.h"
-#include "tape/internal.h"
+#include "tape/lanes.h"
+
+#include <math.h>
 
 #define EACH(n) for (int64_t k = 0, k_end_ = (n)->rows * (n)->cols; k < k_end_; k++)
 
@@ -29,17 +30,13 @@ void AVI_R(avi_forward_mul)(avi_tape *t, avi_node *n)
     EACH(n) y[k] = a[k] * b[k];
 }
 
-/* to += factor * n->grad, or = when fresh. */
-static void pass_on(avi_tape *t, avi_node *n, avi_node *to, real factor)
+/* to += factor * n->grad. */
+static void pass_on(avi_tape *t, const avi_node *n, avi_node *to, real factor)
 {
-    bool fresh;
-    real *restrict d = avi_tape_grad_fresh(t, to, &fresh);
     const real *restrict g = n->grad;
-    if (!d) return;
-    if (fresh)
-        EACH(n) d[k] = factor * g[k];
-    else
-        EACH(n) d[k] += factor * g[k];
+#define TERM(k) (factor * g[k])
+    GRADIENT(t, to, TERM);
+#undef TERM
 }
 
 void AVI_R(avi_backward_add)(avi_tape *t, avi_node *n)
@@ -56,13 +53,13 @@ void AVI_R(avi_backward_sub)(avi_tape *t, avi_node *n)
 
 void AVI_R(avi_backward_mul)(avi_tape *t, avi_node *n)
 {
-    const real *g = n->grad;
-    for (int i = 0; i < 2; i++) {
-        if (!n->in[i]->needs_grad) continue;
-        real *d = avi_tape_grad(t, n->in[i]);
-        const real *other = n->in[1 - i]->value;
-        EACH(n) d[k] += g[k] * other[k];
-    }
+    const real *restrict g = n->grad, *restrict a = n->in[0]->value, *restrict b = n->in[1]->value;
+#define TERM(k) (g[k] * b[k])
+    GRADIENT(t, n->in[0], TERM);
+#undef TERM
+#define TERM(k) (g[k] * a[k])
+    GRADIENT(t, n->in[1], TERM);
+#undef TERM
 }
 
 void AVI_R(avi_forward_scale)(avi_tape *t, avi_node *n)
@@ -93,131 +90,124 @@ void AVI_R(avi_forward_map)(avi_tape *t, avi_node *n)
     }
 }
 
+/* Derivatives of the functions from the operand a, the value y and the gradient g of the value. */
+#define D_SIN(k) (g[k] * vm_cos(a[k]))
+#define D_COS(k) (-g[k] * vm_sin(a[k]))
+#define D_EXP(k) (g[k] * y[k])
+#define D_LOG(k) (g[k] / a[k])
+#define D_SOFTPLUS(k) (g[k] * vm_sigmoid(a[k]))
+#define D_SIGMOID(k) (g[k] * y[k] * (1 - y[k]))
+#define D_SQUARE(k) (g[k] * 2 * a[k])
+#define D_TANH(k) (g[k] * (1 - y[k] * y[k]))
+
 void AVI_R(avi_backward_map)(avi_tape *t, avi_node *n)
 {
     const real *restrict a = n->in[0]->value, *restrict y = n->value, *restrict g = n->grad;
-    real *restrict d = avi_tape_grad(t, n->in[0]);
+    avi_node *to = n->in[0];
     switch ((avi_function)n->size[0]) {
-    case AVI_SIN: EACH(n) d[k] += g[k] * vm_cos(a[k]); break;
-    case AVI_COS: EACH(n) d[k] -= g[k] * vm_sin(a[k]); break;
-    case AVI_EXP: EACH(n) d[k] += g[k] * y[k]; break;
-    case AVI_LOG: EACH(n) d[k] += g[k] / a[k]; break;
-    case AVI_SOFTPLUS: EACH(n) d[k] += g[k] * vm_sigmoid(a[k]); break;
-    case AVI_SIGMOID: EACH(n) d[k] += g[k] * y[k] * (1 - y[k]); break;
-    case AVI_SQUARE: EACH(n) d[k] += g[k] * 2 * a[k]; break;
-    case AVI_FN_TANH: EACH(n) d[k] += g[k] * (1 - y[k] * y[k]); break;
+    case AVI_SIN: GRADIENT(t, to, D_SIN); break;
+    case AVI_COS: GRADIENT(t, to, D_COS); break;
+    case AVI_EXP: GRADIENT(t, to, D_EXP); break;
+    case AVI_LOG: GRADIENT(t, to, D_LOG); break;
+    case AVI_SOFTPLUS: GRADIENT(t, to, D_SOFTPLUS); break;
+    case AVI_SIGMOID: GRADIENT(t, to, D_SIGMOID); break;
+    case AVI_SQUARE: GRADIENT(t, to, D_SQUARE); break;
+    case AVI_FN_TANH: GRADIENT(t, to, D_TANH); break;
     }
 }
 
 void AVI_R(avi_forward_row_sum)(avi_tape *t, avi_node *n)
 {
     (void)t;
-    const int64_t cols = n->in[0]->cols;
-    const real *a = n->in[0]->value;
-    real *y = n->value;
-    for (int64_t r = 0; r < n->rows; r++) {
-        real sum = 0;
-        for (int64_t c = 0; c < cols; c++) sum += a[r * cols + c];
-        y[r] = sum;
-    }
+    row_totals(n->in[0]->value, n->rows, n->in[0]->cols, n->value);
 }
 
 void AVI_R(avi_backward_row_sum)(avi_tape *t, avi_node *n)
 {
-    const int64_t cols = n->in[0]->cols;
-    const real *g = n->grad;
-    real *d = avi_tape_grad(t, n->in[0]);
-    for (int64_t r = 0; r < n->rows; r++)
-        for (int64_t c = 0; c < cols; c++) d[r * cols + c] += g[r];
+    const real *restrict g = n->grad;
+#define TERM(k) (1)
+    ROW_GRADIENT(t, n->in[0], g, TERM);
+#undef TERM
+}
+
+/* sum_s w[s] a[s * cols + c] for `cols` <= LANES columns out of `stride`, in double; w NULL: equal weights. */
+static void mean_of_columns(const real *restrict a, const double *restrict w, int64_t draws, int64_t stride, int cols, real *restrict y)
+{
+    double sum[LANES] = {0};
+    const double equal = 1.0 / (double)draws;
+    for (int64_t s = 0; s < draws; s++) {
+        const double f = w ? w[s] : equal;
+        if (cols == LANES)
+            for (int c = 0; c < LANES; c++) sum[c] += f * (double)a[s * stride + c];
+        else
+            for (int c = 0; c < cols; c++) sum[c] += f * (double)a[s * stride + c];
+    }
+    for (int c = 0; c < cols; c++) y[c] = (real)sum[c];
 }
 
 void AVI_R(avi_forward_draw_mean)(avi_tape *t, avi_node *n)
 {
     (void)t;
     const int64_t draws = n->size[0], cols = n->cols;
-    const real *a = n->in[0]->value;
-    const double *w = n->data;
-    real *y = n->value;
-    const double equal = 1.0 / (double)draws;
+    if (cols == 1 && !n->data) {
+        const real equal = (real)(1.0 / (double)draws);
+        real *restrict y = n->value;
+        row_totals(n->in[0]->value, n->rows, draws, y);
+        for (int64_t b = 0; b < n->rows; b++) y[b] *= equal;
+        return;
+    }
     for (int64_t b = 0; b < n->rows; b++)
-        for (int64_t c = 0; c < cols; c++) {
-            double sum = 0;
-            for (int64_t s = 0; s < draws; s++) sum += (w ? w[s] : equal) * (double)a[(b * draws + s) * cols + c];
-            y[b * cols + c] = (real)sum;
-        }
+        for (int64_t c = 0; c < cols; c += LANES)
+            mean_of_columns((const real *)n->in[0]->value + b * draws * cols + c, n->data, draws, cols,
+                            (int)(cols - c < LANES ? cols - c : LANES), (real *)n->value + b * cols + c);
 }
 
 void AVI_R(avi_backward_draw_mean)(avi_tape *t, avi_node *n)
 {
-    const int64_t draws = n->size[0], cols = n->cols;
+    const int64_t draws = n->size[0], cols = n->cols, values = draws * cols;
     const double *w = n->data;
-    const real *g = n->grad, equal = (real)(1.0 / (double)draws);
-    bool fresh;
-    real *d = avi_tape_grad_fresh(t, n->in[0], &fresh);
-    for (int64_t b = 0; b < n->rows; b++)
+    const real equal = (real)(1.0 / (double)draws);
+    real *d = avi_tape_grad(t, n->in[0]);
+    for (int64_t b = 0; b < n->rows; b++) {
+        const real *restrict g = (const real *)n->grad + b * cols;
+        real *restrict db = d + b * values;
+        if (cols == 1 && !w) {
+            for (int64_t s = 0; s < draws; s++) db[s] += equal * g[0];
+            continue;
+        }
         for (int64_t s = 0; s < draws; s++) {
             const real factor = w ? (real)w[s] : equal;
-            real *row = d + (b * draws + s) * cols;
-            for (int64_t c = 0; c < cols; c++) row[c] = (fresh ? 0 : row[c]) + factor * g[b * cols + c];
+            for (int64_t c = 0; c < cols; c++) db[s * cols + c] += factor * g[c];
         }
+    }
 }
 
+/* aux: each draw's share, exp(a - y) (B*S); work of B values. A row of nothing but -inf is -inf and passes no gradient on. */
 void AVI_R(avi_forward_draw_logsumexp)(avi_tape *t, avi_node *n)
 {
-    (void)t;
-    const int64_t draws = n->size[0];
-    real *y = n->value;
+    const int64_t draws = n->size[0], values = n->rows * draws;
+    const real *a = n->in[0]->value;
+    real *restrict p = n->aux = avi_tape_alloc(t, values + n->rows), *restrict sum = p + values, *restrict y = n->value;
     for (int64_t b = 0; b < n->rows; b++) {
-        const real *a = (const real *)n->in[0]->value + b * draws;
-        double top = (double)a[0], sum = 0;
-        for (int64_t s = 1; s < draws; s++) top = (double)a[s] > top ? (double)a[s] : top;
-        for (int64_t s = 0; s < draws; s++) sum += exp((double)a[s] - top);
-        y[b] = (real)(top + log(sum));
+        const real top = largest(a + b * draws, draws);
+        y[b] = isinf(top) ? 0 : top;
+        for (int64_t s = 0; s < draws; s++) p[b * draws + s] = a[b * draws + s] - y[b];
     }
+    for (int64_t k = 0; k < values; k++) p[k] = vm_exp(p[k]);
+    row_totals(p, n->rows, draws, sum);
+    for (int64_t b = 0; b < n->rows; b++) {
+        y[b] += vm_log(sum[b]);
+        sum[b] = sum[b] == 0 ? 0 : 1 / sum[b];
+    }
+    for (int64_t b = 0; b < n->rows; b++)
+        for (int64_t s = 0; s < draws; s++) p[b * draws + s] *= sum[b];
 }
 
 void AVI_R(avi_backward_draw_logsumexp)(avi_tape *t, avi_node *n)
 {
     const int64_t draws = n->size[0];
-    const real *y = n->value, *g = n->grad;
-    real *d = avi_tape_grad(t, n->in[0]);
-    for (int64_t b = 0; b < n->rows; b++) {
-        const real *a = (const real *)n->in[0]->value + b * draws;
-        for (int64_t s = 0; s < draws; s++) d[b * draws + s] += g[b] * vm_exp(a[s] - y[b]);
-    }
-}
-
-/* aux: exponents (F, D) bytes. */
-void AVI_R(avi_forward_polynomial)(avi_tape *t, avi_node *n)
-{
-    (void)t;
-    const int64_t inputs = n->in[0]->cols;
-    const unsigned char *e = n->aux;
-    for (int64_t r = 0; r < n->rows; r++) {
-        const real *x = (const real *)n->in[0]->value + r * inputs;
-        real *y = (real *)n->value + r * n->cols;
-        for (int64_t f = 0; f < n->cols; f++) {
-            y[f] = 1;
-            for (int64_t d = 0; d < inputs; d++)
-                for (int p = 0; p < e[f * inputs + d]; p++) y[f] *= x[d];
-        }
-    }
-}
-
-void AVI_R(avi_backward_polynomial)(avi_tape *t, avi_node *n)
-{
-    const int64_t inputs = n->in[0]->cols;
-    const unsigned char *e = n->aux;
-    real *dx = avi_tape_grad(t, n->in[0]);
-    for (int64_t r = 0; r < n->rows; r++)
-        for (int64_t f = 0; f < n->cols; f++)
-            for (int64_t d = 0; d < inputs; d++) {
-                const unsigned char *p = e + f * inputs;
-                const real *x = (const real *)n->in[0]->value + r * inputs;
-                if (!p[d]) continue;
-                real v = (real)p[d] * ((const real *)n->grad)[r * n->cols + f];
-                for (int64_t j = 0; j < inputs; j++)
-                    for (int k = j == d; k < p[j]; k++) v *= x[j];
-                dx[r * inputs + d] += v;
-            }
+    const real *restrict p = n->aux, *restrict g = n->grad;
+    real *restrict d = avi_tape_grad(t, n->in[0]);
+    for (int64_t b = 0; b < n->rows; b++)
+        for (int64_t s = b * draws; s < (b + 1) * draws; s++) d[s] += g[b] * p[s];
 }

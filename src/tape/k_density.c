@@ -1,55 +1,12 @@
-/* Log densities with their gradients in one pass each. Operands have the shape (R, D) of the density (builders spread them);
- * sums over columns run in 16 lanes so that they vectorise in strict floating point and are more accurate than a running sum. */
-#include "base/real.h"
+/* Log densities with their gradients in one pass each. Operands have the shape (R, D) of the density (builders spread
+ * them). */
 #include "base/vmath.h"
-#include "tape/internal.h"
+#include "tape/lanes.h"
+#include "tape/log_factorial.h"
 
 #include <math.h>
 
-#define LANES 16
 #define HALF_LOG_2PI R(0.91893853320467274178)
-
-/* out[r] = sum over columns of TERM(k), k = index in (rows, cols). One column: no sum. */
-#define ROW_SUMS(out, rows, cols, TERM)                                                                                \
-    do {                                                                                                               \
-        const int64_t rows_ = (rows), cols_ = (cols);                                                                  \
-        if (cols_ == 1) {                                                                                              \
-            for (int64_t k = 0; k < rows_; k++) (out)[k] = TERM(k);                                                    \
-            break;                                                                                                     \
-        }                                                                                                              \
-        for (int64_t r_ = 0; r_ < rows_; r_++) {                                                                       \
-            real acc_[LANES] = {0}, sum_ = 0;                                                                          \
-            int64_t c_ = 0;                                                                                            \
-            for (; c_ + LANES <= cols_; c_ += LANES)                                                                   \
-                for (int j_ = 0; j_ < LANES; j_++) acc_[j_] += TERM(r_ * cols_ + c_ + j_);                             \
-            for (; c_ < cols_; c_++) sum_ += TERM(r_ * cols_ + c_);                                                    \
-            for (int j_ = 0; j_ < LANES; j_++) sum_ += acc_[j_];                                                       \
-            (out)[r_] = sum_;                                                                                          \
-        }                                                                                                              \
-    } while (0)
-
-/* d[k] (+)= g[row of k] * TERM(k). */
-#define ROW_GRADIENT(t, node, g, rows, cols, TERM)                                                                     \
-    do {                                                                                                               \
-        bool fresh_;                                                                                                   \
-        real *restrict d_ = avi_tape_grad_fresh(t, node, &fresh_);                                                     \
-        if (!d_) break;                                                                                                \
-        const int64_t rows_ = (rows), cols_ = (cols);                                                                  \
-        if (cols_ == 1) {                                                                                              \
-            if (fresh_)                                                                                                \
-                for (int64_t k = 0; k < rows_; k++) d_[k] = (g)[k] * TERM(k);                                          \
-            else                                                                                                       \
-                for (int64_t k = 0; k < rows_; k++) d_[k] += (g)[k] * TERM(k);                                         \
-            break;                                                                                                     \
-        }                                                                                                              \
-        for (int64_t r_ = 0; r_ < rows_; r_++) {                                                                       \
-            const real g_ = (g)[r_];                                                                                   \
-            if (fresh_)                                                                                                \
-                for (int64_t k = r_ * cols_; k < (r_ + 1) * cols_; k++) d_[k] = g_ * TERM(k);                          \
-            else                                                                                                       \
-                for (int64_t k = r_ * cols_; k < (r_ + 1) * cols_; k++) d_[k] += g_ * TERM(k);                         \
-        }                                                                                                              \
-    } while (0)
 
 void AVI_R(avi_forward_std_normal_lpdf)(avi_tape *t, avi_node *n)
 {
@@ -65,139 +22,199 @@ void AVI_R(avi_backward_std_normal_lpdf)(avi_tape *t, avi_node *n)
 {
     const real *restrict z = n->in[0]->value, *restrict g = n->grad;
 #define TERM(k) (-z[k])
-    ROW_GRADIENT(t, n->in[0], g, n->rows, n->in[0]->cols, TERM);
+    ROW_GRADIENT(t, n->in[0], g, TERM);
 #undef TERM
 }
 
-/* aux, with log_sd: u = (x - mean) / sd and 1 / sd, (R, D) each. Without: sd = number[0], nothing is kept. */
-void AVI_R(avi_forward_normal_lpdf)(avi_tape *t, avi_node *n)
+static void normal_fixed_sd(avi_node *n)
 {
-    const int64_t cols = n->in[0]->cols, values = n->rows * cols;
     const real *restrict x = n->in[0]->value, *restrict m = n->in[1]->value;
     real *restrict y = n->value;
-    if (!n->in[2]) {
-        const real inv = (real)(1 / n->number[0]), constant = (real)(log(n->number[0])) + HALF_LOG_2PI;
+    const real inv = (real)(1 / n->number[0]), constant = (real)(log(n->number[0])) + HALF_LOG_2PI;
 #define TERM(k) (R(-0.5) * ((x[k] - m[k]) * inv) * ((x[k] - m[k]) * inv) - constant)
-        ROW_SUMS(y, n->rows, cols, TERM);
+    ROW_SUMS(y, n->rows, n->in[0]->cols, TERM);
 #undef TERM
-        return;
-    }
-    const real *restrict ls = n->in[2]->value;
-    n->aux = avi_tape_alloc(t, 2 * values);
-    real *restrict u = n->aux, *restrict inv = u + values;
-    for (int64_t k = 0; k < values; k++) {
+}
+
+/* Terms of n values; restrict counts on parameters, not on variables, hence the function. */
+static void normal_terms(const real *restrict x, const real *restrict m, const real *restrict ls, int64_t n,
+                         real *restrict u, real *restrict inv, real *restrict term)
+{
+    for (int64_t k = 0; k < n; k++) {
         inv[k] = vm_exp(-ls[k]);
         u[k] = (x[k] - m[k]) * inv[k];
+        term[k] = R(-0.5) * u[k] * u[k] - ls[k] - HALF_LOG_2PI;
     }
-#define TERM(k) (R(-0.5) * u[k] * u[k] - ls[k] - HALF_LOG_2PI)
-    ROW_SUMS(y, n->rows, cols, TERM);
-#undef TERM
+}
+
+/* aux, with log_sd: u = (x - mean) / sd and 1 / sd, (R, D) each, and a chunk. Without: sd = number[0], nothing is kept.
+ */
+void AVI_R(avi_forward_normal_lpdf)(avi_tape *t, avi_node *n)
+{
+    if (!n->in[2]) {
+        normal_fixed_sd(n);
+        return;
+    }
+    const int64_t cols = n->in[0]->cols, values = n->rows * cols, step = chunk_rows(cols);
+    const real *x = n->in[0]->value, *m = n->in[1]->value, *ls = n->in[2]->value;
+    real *u = n->aux = avi_tape_alloc(t, 2 * values + chunk_values(cols)), *inv = u + values, *term = inv + values;
+    for (int64_t r = 0; r < n->rows; r += step) {
+        const int64_t rows = n->rows - r < step ? n->rows - r : step, at = r * cols;
+        normal_terms(x + at, m + at, ls + at, rows * cols, u + at, inv + at, term);
+        row_totals(term, rows, cols, (real *)n->value + r);
+    }
 }
 
 void AVI_R(avi_backward_normal_lpdf)(avi_tape *t, avi_node *n)
 {
-    const int64_t cols = n->in[0]->cols, values = n->rows * cols;
     const real *restrict g = n->grad, *restrict x = n->in[0]->value, *restrict m = n->in[1]->value;
     if (!n->in[2]) {
         const real precision = (real)(1 / (n->number[0] * n->number[0]));
 #define TERM(k) ((x[k] - m[k]) * precision)
-        ROW_GRADIENT(t, n->in[1], g, n->rows, cols, TERM);
+        ROW_GRADIENT(t, n->in[1], g, TERM);
 #undef TERM
 #define TERM(k) ((m[k] - x[k]) * precision)
-        ROW_GRADIENT(t, n->in[0], g, n->rows, cols, TERM);
+        ROW_GRADIENT(t, n->in[0], g, TERM);
 #undef TERM
         return;
     }
-    const real *restrict u = n->aux, *restrict inv = u + values;
+    const real *restrict u = n->aux, *restrict inv = u + n->rows * n->in[0]->cols;
 #define TERM(k) (u[k] * inv[k])
-    ROW_GRADIENT(t, n->in[1], g, n->rows, cols, TERM);
+    ROW_GRADIENT(t, n->in[1], g, TERM);
 #undef TERM
 #define TERM(k) (-u[k] * inv[k])
-    ROW_GRADIENT(t, n->in[0], g, n->rows, cols, TERM);
+    ROW_GRADIENT(t, n->in[0], g, TERM);
 #undef TERM
 #define TERM(k) (u[k] * u[k] - 1)
-    ROW_GRADIENT(t, n->in[2], g, n->rows, cols, TERM);
+    ROW_GRADIENT(t, n->in[2], g, TERM);
 #undef TERM
 }
 
-/* x l - log(1 + e^l). aux: sigmoid(l), which the gradient needs, from the same exponential. */
+/* x l - log(1 + e^l) = x l - max(l, 0) - log(1 + e^-|l|), and s = sigmoid(l), which the gradient needs, from the same
+ * exponential. */
+static void bernoulli_terms(const real *restrict x, const real *restrict l, int64_t n, real *restrict s,
+                            real *restrict term)
+{
+    for (int64_t k = 0; k < n; k++) {
+        const real e = vm_exp(-vm_abs(l[k])), q = 1 / (1 + e);
+        s[k] = l[k] < 0 ? e * q : q;
+        term[k] = (x[k] * l[k] - (l[k] < 0 ? 0 : l[k])) - vm_log1p_unit(e);
+    }
+}
+
+/* aux: sigmoid(l) (R, D); a chunk. */
 void AVI_R(avi_forward_bernoulli_logit_lpdf)(avi_tape *t, avi_node *n)
 {
-    const int64_t cols = n->in[1]->cols, values = n->rows * cols;
-    const real *restrict x = n->in[0]->value, *restrict l = n->in[1]->value;
-    real *restrict y = n->value;
-    n->aux = avi_tape_alloc(t, 2 * values);
-    real *restrict s = n->aux, *restrict term = s + values;
-    for (int64_t r = 0; r < n->rows; r++) {
-        real *restrict tr = term; /* one row, reused: stays in cache */
-        const real *restrict lr = l + r * cols, *restrict xr = x + r * cols;
-        real *restrict sr = s + r * cols;
-        for (int64_t c = 0; c < cols; c++) {
-            const real e = vm_exp(lr[c] < 0 ? lr[c] : -lr[c]), q = 1 / (1 + e);
-            sr[c] = lr[c] < 0 ? e * q : q;
-            tr[c] = xr[c] * lr[c] - ((lr[c] < 0 ? 0 : lr[c]) + vm_log(1 + e));
-        }
-#define TERM(k) (tr[k])
-        ROW_SUMS(y + r, 1, cols, TERM);
-#undef TERM
+    const int64_t cols = n->in[1]->cols, values = n->rows * cols, step = chunk_rows(cols);
+    const real *x = n->in[0]->value, *l = n->in[1]->value;
+    real *s = n->aux = avi_tape_alloc(t, values + chunk_values(cols)), *term = s + values;
+    for (int64_t r = 0; r < n->rows; r += step) {
+        const int64_t rows = n->rows - r < step ? n->rows - r : step, at = r * cols;
+        bernoulli_terms(x + at, l + at, rows * cols, s + at, term);
+        row_totals(term, rows, cols, (real *)n->value + r);
     }
 }
 
 void AVI_R(avi_backward_bernoulli_logit_lpdf)(avi_tape *t, avi_node *n)
 {
-    const real *restrict x = n->in[0]->value, *restrict l = n->in[1]->value, *restrict s = n->aux, *restrict g = n->grad;
-    const int64_t cols = n->in[1]->cols;
+    const real *restrict x = n->in[0]->value, *restrict l = n->in[1]->value, *restrict s = n->aux,
+                         *restrict g = n->grad;
 #define TERM(k) (x[k] - s[k])
-    ROW_GRADIENT(t, n->in[1], g, n->rows, cols, TERM);
+    ROW_GRADIENT(t, n->in[1], g, TERM);
 #undef TERM
 #define TERM(k) (l[k])
-    ROW_GRADIENT(t, n->in[0], g, n->rows, cols, TERM);
+    ROW_GRADIENT(t, n->in[0], g, TERM);
 #undef TERM
 }
 
+static bool is_listed(real x) { return x >= 0 && x < (real)LOG_FACTORIALS && (real)(int)x == x; }
+
+/* log x!; NaN for x < 0. */
+static void log_factorials(const real *restrict x, int64_t n, real *restrict out)
+{
+    int others = 0;
+    for (int64_t k = 0; k < n; k++) {
+        const real whole = (x[k] + VM_ROUND) - VM_ROUND;
+        others |= (whole != x[k]) | !(x[k] >= 0) | !(x[k] < (real)LOG_FACTORIALS);
+    }
+    if (others)
+        for (int64_t k = 0; k < n; k++)
+            out[k] = is_listed(x[k]) ? log_factorial[(int)x[k]]
+                     : x[k] >= 0     ? (real)lgamma((double)x[k] + 1)
+                                     : (real)NAN;
+    else
+        for (int64_t k = 0; k < n; k++) out[k] = log_factorial[(int)x[k]];
+}
+
+/* x l - e^l - log x!, the last in `term` at first. */
+static void poisson_terms(const real *restrict x, const real *restrict l, int64_t n, real *restrict rate,
+                          real *restrict term)
+{
+    for (int64_t k = 0; k < n; k++) {
+        rate[k] = vm_exp(l[k]);
+        term[k] = x[k] * l[k] - rate[k] - term[k];
+    }
+}
+
+/* aux: e^l (R, D); a chunk. */
 void AVI_R(avi_forward_poisson_log_lpdf)(avi_tape *t, avi_node *n)
 {
-    (void)t;
-    const real *restrict x = n->in[0]->value, *restrict lr = n->in[1]->value;
-    real *restrict y = n->value;
-#define TERM(k) (x[k] * lr[k] - vm_exp(lr[k]) - (real)lgamma((double)x[k] + 1))
-    ROW_SUMS(y, n->rows, n->in[1]->cols, TERM);
-#undef TERM
+    const int64_t cols = n->in[1]->cols, values = n->rows * cols, step = chunk_rows(cols);
+    const real *x = n->in[0]->value, *l = n->in[1]->value;
+    real *rate = n->aux = avi_tape_alloc(t, values + chunk_values(cols)), *term = rate + values;
+    for (int64_t r = 0; r < n->rows; r += step) {
+        const int64_t rows = n->rows - r < step ? n->rows - r : step, at = r * cols;
+        log_factorials(x + at, rows * cols, term);
+        poisson_terms(x + at, l + at, rows * cols, rate + at, term);
+        row_totals(term, rows, cols, (real *)n->value + r);
+    }
 }
 
 void AVI_R(avi_backward_poisson_log_lpdf)(avi_tape *t, avi_node *n)
 {
-    const real *restrict x = n->in[0]->value, *restrict lr = n->in[1]->value, *restrict g = n->grad;
-#define TERM(k) (x[k] - vm_exp(lr[k]))
-    ROW_GRADIENT(t, n->in[1], g, n->rows, n->in[1]->cols, TERM);
+    const real *restrict x = n->in[0]->value, *restrict rate = n->aux, *restrict g = n->grad;
+#define TERM(k) (x[k] - rate[k])
+    ROW_GRADIENT(t, n->in[1], g, TERM);
 #undef TERM
 }
 
-/* aux: log sum exp of each row's logits. A class number outside [0, C) gives NaN, which the step counts and names. */
+/* The class number, or -1 when x is none of 0 .. classes - 1. */
+static int64_t class_of(real x, int64_t classes) { return x >= 0 && x < (real)classes ? (int64_t)x : -1; }
+
+/* aux: each row's probabilities (R, C), and work of R values. A class number outside [0, C) gives NaN, which the step
+ * counts and names. */
 void AVI_R(avi_forward_categorical_logit_lpdf)(avi_tape *t, avi_node *n)
 {
     const int64_t classes = n->in[1]->cols;
-    n->aux = avi_tape_alloc(t, n->rows);
+    const real *l = n->in[1]->value, *x = n->in[0]->value;
+    real *restrict p = n->aux = avi_tape_alloc(t, n->rows * (classes + 1)), *restrict sum = p + n->rows * classes;
+    real *restrict y = n->value;
     for (int64_t r = 0; r < n->rows; r++) {
-        const real *l = (const real *)n->in[1]->value + r * classes, x = ((const real *)n->in[0]->value)[r];
-        real top = l[0], sum = 0;
-        for (int64_t c = 1; c < classes; c++) top = l[c] > top ? l[c] : top;
-        for (int64_t c = 0; c < classes; c++) sum += vm_exp(l[c] - top);
-        const real lse = top + vm_log(sum);
-        ((real *)n->aux)[r] = lse;
-        ((real *)n->value)[r] = x >= 0 && x < (real)classes ? l[(int64_t)x] - lse : (real)NAN;
+        const real *restrict lr = l + r * classes, top = largest(lr, classes);
+        const int64_t c = class_of(x[r], classes);
+        for (int64_t k = 0; k < classes; k++) p[r * classes + k] = lr[k] - top;
+        y[r] = c >= 0 ? lr[c] - top : (real)NAN;
     }
+    for (int64_t k = 0; k < n->rows * classes; k++) p[k] = vm_exp(p[k]);
+    row_totals(p, n->rows, classes, sum);
+    for (int64_t r = 0; r < n->rows; r++) {
+        y[r] -= vm_log(sum[r]);
+        sum[r] = 1 / sum[r];
+    }
+    for (int64_t r = 0; r < n->rows; r++)
+        for (int64_t k = 0; k < classes; k++) p[r * classes + k] *= sum[r];
 }
 
 void AVI_R(avi_backward_categorical_logit_lpdf)(avi_tape *t, avi_node *n)
 {
-    if (!n->in[1]->needs_grad) return;
     const int64_t classes = n->in[1]->cols;
-    real *d = avi_tape_grad(t, n->in[1]);
-    for (int64_t r = 0; r < n->rows; r++) {
-        const real *l = (const real *)n->in[1]->value + r * classes, x = ((const real *)n->in[0]->value)[r];
-        const real lse = ((const real *)n->aux)[r], g = ((const real *)n->grad)[r];
-        for (int64_t c = 0; c < classes; c++)
-            d[r * classes + c] += g * ((x >= 0 && c == (int64_t)x ? 1 : 0) - vm_exp(l[c] - lse));
+    const real *restrict g = n->grad, *restrict p = n->aux, *restrict x = n->in[0]->value;
+#define TERM(k) (-p[k])
+    ROW_GRADIENT(t, n->in[1], g, TERM);
+#undef TERM
+    real *d = n->in[1]->grad;
+    for (int64_t r = 0; d && r < n->rows; r++) {
+        const int64_t c = class_of(x[r], classes);
+        if (c >= 0) d[r * classes + c] += g[r];
     }
 }

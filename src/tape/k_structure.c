@@ -1,6 +1,5 @@
 /* Kernels of structure: gather, slices, concat, spread. All gradients add unless the target is fresh. */
-#include "base/real.h"
-#include "tape/internal.h"
+#include "tape/lanes.h"
 
 #include <string.h>
 
@@ -29,23 +28,38 @@ void AVI_R(avi_backward_gather)(avi_tape *t, avi_node *n)
     }
 }
 
+/* to[r, c] = from[r, c] for `cols` columns of rows of different length. */
+static void copy_columns(real *restrict to, int64_t to_row, const real *restrict from, int64_t from_row, int64_t rows,
+                         int64_t cols)
+{
+    if (cols == 1)
+        for (int64_t r = 0; r < rows; r++) to[r * to_row] = from[r * from_row];
+    else
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < cols; c++) to[r * to_row + c] = from[r * from_row + c];
+}
+
+static void add_columns(real *restrict to, int64_t to_row, const real *restrict from, int64_t from_row, int64_t rows,
+                        int64_t cols)
+{
+    if (cols == 1)
+        for (int64_t r = 0; r < rows; r++) to[r * to_row] += from[r * from_row];
+    else
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < cols; c++) to[r * to_row + c] += from[r * from_row + c];
+}
+
 void AVI_R(avi_forward_slice)(avi_tape *t, avi_node *n)
 {
     (void)t;
     const avi_node *a = n->in[0];
-    const real *from = (const real *)a->value + n->size[0];
-    real *to = n->value;
-    for (int64_t r = 0; r < n->rows; r++)
-        for (int64_t c = 0; c < n->cols; c++) to[r * n->cols + c] = from[r * a->cols + c];
+    copy_columns(n->value, n->cols, (const real *)a->value + n->size[0], a->cols, n->rows, n->cols);
 }
 
 void AVI_R(avi_backward_slice)(avi_tape *t, avi_node *n)
 {
     avi_node *a = n->in[0];
-    real *to = (real *)avi_tape_grad(t, a) + n->size[0];
-    const real *g = n->grad;
-    for (int64_t r = 0; r < n->rows; r++)
-        for (int64_t c = 0; c < n->cols; c++) to[r * a->cols + c] += g[r * n->cols + c];
+    add_columns((real *)avi_tape_grad(t, a) + n->size[0], a->cols, n->grad, n->cols, n->rows, n->cols);
 }
 
 void AVI_R(avi_forward_slice_rows)(avi_tape *t, avi_node *n)
@@ -65,27 +79,18 @@ void AVI_R(avi_backward_slice_rows)(avi_tape *t, avi_node *n)
 void AVI_R(avi_forward_concat)(avi_tape *t, avi_node *n)
 {
     (void)t;
-    real *to = n->value;
-    for (int64_t r = 0; r < n->rows; r++)
-        for (int k = 0; k < 2; k++) {
-            const avi_node *a = n->in[k];
-            const real *from = (const real *)a->value + r * a->cols;
-            for (int64_t c = 0; c < a->cols; c++) *to++ = from[c];
-        }
+    const avi_node *a = n->in[0], *b = n->in[1];
+    copy_columns(n->value, n->cols, a->value, a->cols, n->rows, a->cols);
+    copy_columns((real *)n->value + a->cols, n->cols, b->value, b->cols, n->rows, b->cols);
 }
 
 void AVI_R(avi_backward_concat)(avi_tape *t, avi_node *n)
 {
-    int64_t first = 0;
+    const real *g = n->grad;
     for (int k = 0; k < 2; k++) {
         avi_node *a = n->in[k];
-        if (a->needs_grad) {
-            real *to = avi_tape_grad(t, a);
-            const real *g = (const real *)n->grad + first;
-            for (int64_t r = 0; r < n->rows; r++)
-                for (int64_t c = 0; c < a->cols; c++) to[r * a->cols + c] += g[r * n->cols + c];
-        }
-        first += a->cols;
+        if (a->needs_grad) add_columns(avi_tape_grad(t, a), a->cols, g, n->cols, n->rows, a->cols);
+        g += a->cols;
     }
 }
 
@@ -118,8 +123,11 @@ void AVI_R(avi_forward_spread)(avi_tape *t, avi_node *n)
     const real *from = a->value;
     real *to = n->value;
     if (times == 1 && a->cols == cols) {
-        const size_t cycle = (size_t)(a->rows * cols);
-        for (int64_t r = 0; r < n->rows; r += a->rows) memcpy(to + r * cols, from, cycle * sizeof *to);
+        const size_t all = (size_t)(n->rows * cols);
+        size_t done = (size_t)(a->rows * cols);
+        memcpy(to, from, done * sizeof *to);
+        for (; done < all; done *= 2) /* doubling: few calls for short cycles */
+            memcpy(to + done, to, (done <= all - done ? done : all - done) * sizeof *to);
         return;
     }
     if (a->cols == 1 && times > 1) { /* the row's value for times * cols places */
@@ -136,15 +144,10 @@ void AVI_R(avi_forward_spread)(avi_tape *t, avi_node *n)
     }
 }
 
-static real sum_of(const real *v, int64_t n)
+static real sum_of(const real *restrict v, int64_t n)
 {
-    real acc[16] = {0};
-    int64_t k = 0;
-    for (; k + 16 <= n; k += 16)
-        for (int j = 0; j < 16; j++) acc[j] += v[k + j];
-    real sum = 0;
-    for (; k < n; k++) sum += v[k];
-    for (int j = 0; j < 16; j++) sum += acc[j];
+    real sum;
+    row_totals(v, 1, n, &sum);
     return sum;
 }
 
