@@ -1,4 +1,5 @@
-/* Block Cholesky of a symmetric positive definite block tridiagonal matrix, serial; blocks are small, so plain loops. */
+/* Block Cholesky of a symmetric positive definite block tridiagonal matrix, serial; blocks are small, so plain loops.
+ */
 #include "avi/linalg.h"
 
 #include <math.h>
@@ -19,9 +20,12 @@ static int64_t cholesky(int64_t l, double *a)
         for (int64_t j = 0; j <= i; j++) {
             double sum = a[i * l + j];
             for (int64_t p = 0; p < j; p++) sum -= a[i * l + p] * a[j * l + p];
-            if (j < i) a[i * l + j] = sum / a[j * l + j];
-            else if (!(sum > 0) || !isfinite(sum)) return i;
-            else a[i * l + i] = sqrt(sum);
+            if (j < i)
+                a[i * l + j] = sum / a[j * l + j];
+            else if (!(sum > 0) || !isfinite(sum))
+                return i;
+            else
+                a[i * l + i] = sqrt(sum);
         }
         for (int64_t j = i + 1; j < l; j++) a[i * l + j] = 0;
     }
@@ -59,17 +63,22 @@ static avi_status factor(avi_linalg_blocks *b)
         }
         const int64_t bad = cholesky(l, c);
         if (bad >= 0)
-            return avi_fail(AVI_ERR_DATA, "a block tridiagonal matrix of %lld blocks of %lld rows is not positive definite: the pivot of row %lld of block %lld is not positive",
+            return avi_fail(AVI_ERR_DATA,
+                            "a block tridiagonal matrix of %lld blocks of %lld rows is not positive definite: the "
+                            "pivot of row %lld of block %lld is not positive",
                             (long long)b->n, (long long)l, (long long)bad, (long long)n);
         for (int64_t i = 0; i < l; i++) b->log_det += 2 * log(c[i * l + i]);
     }
     return AVI_OK;
 }
 
-avi_status avi_linalg_blocks_create(int64_t n, int64_t l, const double *diagonal, const double *off, avi_linalg_blocks **blocks)
+avi_status avi_linalg_blocks_create(int64_t n, int64_t l, const double *diagonal, const double *off,
+                                    avi_linalg_blocks **blocks)
 {
     *blocks = NULL;
-    if (n < 1 || l < 1) return avi_fail(AVI_ERR_INTERNAL, "a block tridiagonal matrix of %lld blocks of %lld rows", (long long)n, (long long)l);
+    if (n < 1 || l < 1)
+        return avi_fail(AVI_ERR_INTERNAL, "a block tridiagonal matrix of %lld blocks of %lld rows", (long long)n,
+                        (long long)l);
     const size_t values = (size_t)n * (size_t)l * (size_t)l, links = values - (size_t)l * (size_t)l;
     avi_linalg_blocks *b = calloc(1, sizeof(*b));
     if (b) {
@@ -100,10 +109,7 @@ void avi_linalg_blocks_destroy(avi_linalg_blocks **blocks)
     *blocks = NULL;
 }
 
-double avi_linalg_blocks_log_det(const avi_linalg_blocks *blocks)
-{
-    return blocks->log_det;
-}
+double avi_linalg_blocks_log_det(const avi_linalg_blocks *blocks) { return blocks->log_det; }
 
 void avi_linalg_blocks_solve(const avi_linalg_blocks *blocks, double *b)
 {
@@ -122,9 +128,10 @@ void avi_linalg_blocks_solve(const avi_linalg_blocks *blocks, double *b)
     }
 }
 
-/* With H = W C^{-1} (rows of H solve C' h = row of W): block (i + 1, i) of the inverse is S = -D H, where D is its block
- * (i + 1, i + 1), and block (i, i) is C^{-T} C^{-1} + H' D H = C^{-T} C^{-1} - H' S. scratch: h, s (l, l). */
-static void inverse_step(int64_t l, const double *c, const double *w, const double *next, double *h, double *s, double *diagonal)
+/* With H = W C^{-1} (rows of H solve C' h = row of W): block (i + 1, i) of the inverse is S = -D H, where D is its
+ * block (i + 1, i + 1), and block (i, i) is C^{-T} C^{-1} + H' D H = C^{-T} C^{-1} - H' S. scratch: h, s (l, l). */
+static void inverse_step(int64_t l, const double *c, const double *w, const double *next, double *h, double *s,
+                         double *diagonal)
 {
     memcpy(h, w, (size_t)(l * l) * sizeof(double));
     for (int64_t i = 0; i < l; i++) backward(l, c, h + i * l);
@@ -142,7 +149,8 @@ avi_status avi_linalg_blocks_inverse(const avi_linalg_blocks *blocks, double *di
 {
     const int64_t l = blocks->l, size = l * l;
     double *scratch = malloc((size_t)size * 2 * sizeof(double));
-    if (!scratch) return avi_fail_memory((size_t)size * 2 * sizeof(double), "the inverse of a block tridiagonal matrix");
+    if (!scratch)
+        return avi_fail_memory((size_t)size * 2 * sizeof(double), "the inverse of a block tridiagonal matrix");
     for (int64_t n = blocks->n - 1; n >= 0; n--) {
         const double *c = blocks->chol + n * size;
         double *d = diagonal + n * size;

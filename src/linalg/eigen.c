@@ -16,20 +16,25 @@ static avi_status decompose(avi_cyclic *a, avi_cyclic *z, double *values)
     double small_work = 0;
     const bool active = avi_grid_active(a->grid);
     if (active)
-        pdsyevd_("V", "L", &n, a->values, &ONE, &ONE, a->descriptor, values, z->values, &ONE, &ONE, z->descriptor, &small_work, &lwork, &small_iwork,
-                 &liwork, &info);
-    /* The answer forgets what pdormtr needs after the 4 n values kept before it; with few rows that is more, and the vectors would be
-     * wrong with info = 0 (ScaLAPACK 2.2.1). */
-    const double block = a->block_rows, want = small_work + 4.0 * n + block * (a->local_rows + a->local_cols + 3 * block);
+        pdsyevd_("V", "L", &n, a->values, &ONE, &ONE, a->descriptor, values, z->values, &ONE, &ONE, z->descriptor,
+                 &small_work, &lwork, &small_iwork, &liwork, &info);
+    /* The answer forgets what pdormtr needs after the 4 n values kept before it; with few rows that is more, and the
+     * vectors would be wrong with info = 0 (ScaLAPACK 2.2.1). */
+    const double block = a->block_rows,
+                 want = small_work + 4.0 * n + block * (a->local_rows + a->local_cols + 3 * block);
     lwork = want < 2147483647.0 ? (int)want : 2147483647;
     liwork = small_iwork;
     double *work = malloc(((size_t)lwork + 8) * sizeof(double));
     int *iwork = malloc(((size_t)liwork + 1) * sizeof(int));
-    avi_status status = avi_agree(a->grid->comm, work && iwork ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdsyevd"));
+    avi_status status =
+        avi_agree(a->grid->comm,
+                  work && iwork ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdsyevd"));
     if (status == AVI_OK) {
         if (active)
-            pdsyevd_("V", "L", &n, a->values, &ONE, &ONE, a->descriptor, values, z->values, &ONE, &ONE, z->descriptor, work, &lwork, iwork, &liwork, &info);
-        if (info > 0) status = avi_fail(AVI_ERR_DATA, "pdsyevd: eigenvalue %d of a matrix of %d rows did not converge", info, n);
+            pdsyevd_("V", "L", &n, a->values, &ONE, &ONE, a->descriptor, values, z->values, &ONE, &ONE, z->descriptor,
+                     work, &lwork, iwork, &liwork, &info);
+        if (info > 0)
+            status = avi_fail(AVI_ERR_DATA, "pdsyevd: eigenvalue %d of a matrix of %d rows did not converge", info, n);
         if (info < 0) status = avi_fail(AVI_ERR_INTERNAL, "pdsyevd: argument %d was refused (n = %d)", -info, n);
         status = avi_agree(a->grid->comm, status);
     }
@@ -38,7 +43,8 @@ static avi_status decompose(avi_cyclic *a, avi_cyclic *z, double *values)
     return status;
 }
 
-/* The sign of each column: the first component whose magnitude is within 1e-6 of the largest becomes positive. scratch: (3, n). */
+/* The sign of each column: the first component whose magnitude is within 1e-6 of the largest becomes positive. scratch:
+ * (3, n). */
 static avi_status fix_signs(avi_comm *comm, int64_t n, double *vectors, double *scratch)
 {
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
@@ -74,7 +80,9 @@ static avi_status finish(avi_cyclic *a, double *values, double *vectors)
     avi_cyclic z;
     double *scratch = malloc((size_t)n * 3 * sizeof(double));
     avi_status status = avi_cyclic_create(&z, a->grid, n, n, a->block_rows, a->block_cols);
-    if (status == AVI_OK) status = avi_agree(comm, scratch ? AVI_OK : avi_fail_memory((size_t)n * 3 * sizeof(double), "signs of eigenvectors"));
+    if (status == AVI_OK)
+        status = avi_agree(comm,
+                           scratch ? AVI_OK : avi_fail_memory((size_t)n * 3 * sizeof(double), "signs of eigenvectors"));
     if (status == AVI_OK) status = decompose(a, &z, values);
     avi_cyclic_destroy(a);
     if (status == AVI_OK) status = avi_comm_bcast(comm, values, (size_t)n * sizeof(double), 0);
@@ -98,13 +106,17 @@ static avi_status gather_largest(avi_comm *comm, int64_t n, const double *slab, 
     return avi_comm_sum_double(comm, vectors, (size_t)(keep * n));
 }
 
-avi_status avi_linalg_eigen(avi_comm *comm, int64_t n, avi_linalg_entry entry, void *self, double *values, int64_t keep, double *vectors)
+avi_status avi_linalg_eigen(avi_comm *comm, int64_t n, avi_linalg_entry entry, void *self, double *values, int64_t keep,
+                            double *vectors)
 {
-    if (n < 1 || keep < 0 || keep > n) return avi_fail(AVI_ERR_INTERNAL, "eigenvalues of %lld rows with %lld vectors: wrong numbers", (long long)n, (long long)keep);
+    if (n < 1 || keep < 0 || keep > n)
+        return avi_fail(AVI_ERR_INTERNAL, "eigenvalues of %lld rows with %lld vectors: wrong numbers", (long long)n,
+                        (long long)keep);
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
     const size_t slab_values = (size_t)(n * (avi_slab_first(n, ranks, rank + 1) - avi_slab_first(n, ranks, rank)));
     double *slab = keep > 0 ? malloc((slab_values + 1) * sizeof(double)) : NULL;
-    avi_status status = avi_agree(comm, slab || keep == 0 ? AVI_OK : avi_fail_memory(slab_values * sizeof(double), "eigenvectors"));
+    avi_status status =
+        avi_agree(comm, slab || keep == 0 ? AVI_OK : avi_fail_memory(slab_values * sizeof(double), "eigenvectors"));
     if (status == AVI_OK) {
         avi_grid grid;
         avi_cyclic a = {.values = NULL};
@@ -127,7 +139,9 @@ avi_status avi_linalg_eigen_rows(avi_comm *comm, int64_t n, const double *a, dou
     const int64_t first = avi_slab_first(n, ranks, rank), rows = avi_slab_first(n, ranks, rank + 1) - first;
     avi_status status = n < 1 ? avi_fail(AVI_ERR_INTERNAL, "eigenvalues of %lld rows", (long long)n) : AVI_OK;
     for (int64_t v = 0; v < rows * n && status == AVI_OK; v++)
-        if (!isfinite(a[v])) status = avi_fail(AVI_ERR_DATA, "entry (%lld, %lld) of a symmetric matrix is %g: entries must be finite", (long long)(first + v / n), (long long)(v % n), a[v]);
+        if (!isfinite(a[v]))
+            status = avi_fail(AVI_ERR_DATA, "entry (%lld, %lld) of a symmetric matrix is %g: entries must be finite",
+                              (long long)(first + v / n), (long long)(v % n), a[v]);
     AVI_TRY(avi_agree(comm, status));
     avi_grid grid;
     avi_cyclic m = {.values = NULL};

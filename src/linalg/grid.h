@@ -36,9 +36,11 @@ typedef struct avi_cyclic {
 } avi_cyclic;
 
 /* Collective. Zeroed. Errors: DATA (more than 2^31 values a rank), INTERNAL (memory). */
-avi_status avi_cyclic_create(avi_cyclic *m, const avi_grid *grid, int64_t rows, int64_t cols, int block_rows, int block_cols);
+avi_status avi_cyclic_create(avi_cyclic *m, const avi_grid *grid, int64_t rows, int64_t cols, int block_rows,
+                             int block_cols);
 void avi_cyclic_destroy(avi_cyclic *m);
-/* Collective. The lower triangle of a symmetric matrix from its entries, plus jitter on the diagonal; the rest is left alone. */
+/* Collective. The lower triangle of a symmetric matrix from its entries, plus jitter on the diagonal; the rest is left
+ * alone. */
 avi_status avi_cyclic_fill_lower(avi_cyclic *m, avi_linalg_entry entry, void *self, double jitter);
 /* Collective. Slab (own rows, cols) row-major <-> block-cyclic. */
 avi_status avi_cyclic_from_slab(avi_cyclic *m, const double *slab);

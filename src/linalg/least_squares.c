@@ -24,8 +24,9 @@ static avi_status check_finite(const problem *p, const double *values, int64_t c
 {
     for (int64_t i = 0; i < p->rows * cols; i++)
         if (!isfinite(values[i]))
-            return avi_fail(AVI_ERR_DATA, "least squares: row %lld of this rank, column %lld of the %s is %g: values must be finite", (long long)(i / cols), (long long)(i % cols), what,
-                            values[i]);
+            return avi_fail(AVI_ERR_DATA,
+                            "least squares: row %lld of this rank, column %lld of the %s is %g: values must be finite",
+                            (long long)(i / cols), (long long)(i % cols), what, values[i]);
     return AVI_OK;
 }
 
@@ -34,7 +35,8 @@ static void place(avi_cyclic *m, int64_t rows, const double *values, const doubl
 {
     for (int64_t i = 0; i < rows; i++)
         for (int j = 0; j < m->cols; j++)
-            m->values[(size_t)j * (size_t)m->descriptor[AVI_DESC_LLD] + (size_t)i] = values[i * m->cols + j] / (scale ? scale[j] : 1);
+            m->values[(size_t)j * (size_t)m->descriptor[AVI_DESC_LLD] + (size_t)i] =
+                values[i * m->cols + j] / (scale ? scale[j] : 1);
 }
 
 static avi_status column_lengths(problem *p, int64_t k, const double *a)
@@ -46,7 +48,8 @@ static avi_status column_lengths(problem *p, int64_t k, const double *a)
     AVI_TRY(avi_comm_sum_double(p->comm, p->scale, (size_t)k));
     for (int64_t j = 0; j < k; j++) {
         if (!(p->scale[j] > 0) || !isfinite(p->scale[j]))
-            return avi_fail(AVI_ERR_DATA, "least squares: column %lld is zero in all rows, or its squares overflow", (long long)j);
+            return avi_fail(AVI_ERR_DATA, "least squares: column %lld is zero in all rows, or its squares overflow",
+                            (long long)j);
         p->scale[j] = sqrt(p->scale[j]);
     }
     return AVI_OK;
@@ -56,16 +59,24 @@ static avi_status setup(problem *p, int64_t rows, int64_t k, const double *a, in
 {
     const int ranks = avi_comm_size(p->comm);
     p->rows = rows;
-    avi_status status = k < 1 || m < 1 || rows < 0 ? avi_fail(AVI_ERR_INTERNAL, "least squares of %lld rows, %lld and %lld columns", (long long)rows, (long long)k, (long long)m) : AVI_OK;
+    avi_status status = k < 1 || m < 1 || rows < 0
+                            ? avi_fail(AVI_ERR_INTERNAL, "least squares of %lld rows, %lld and %lld columns",
+                                       (long long)rows, (long long)k, (long long)m)
+                            : AVI_OK;
     if (status == AVI_OK) status = check_finite(p, a, k, "matrix");
     if (status == AVI_OK) status = check_finite(p, y, m, "right-hand side");
-    if (status == AVI_OK && !(p->scale = malloc((size_t)k * sizeof(double)))) status = avi_fail_memory((size_t)k * sizeof(double), "least squares");
+    if (status == AVI_OK && !(p->scale = malloc((size_t)k * sizeof(double))))
+        status = avi_fail_memory((size_t)k * sizeof(double), "least squares");
     AVI_TRY(avi_agree(p->comm, status));
     int64_t total = rows, most = rows;
     AVI_TRY(avi_comm_sum_int64(p->comm, &total, 1));
     AVI_TRY(avi_comm_max_int64(p->comm, &most, 1));
-    if (total < k) return avi_fail(AVI_ERR_DATA, "least squares: %lld rows cannot determine %lld columns", (long long)total, (long long)k);
-    if (most > 2147483647 / ranks) return avi_fail(AVI_ERR_DATA, "least squares: %lld rows on one of %d ranks; at most 2^31 in all", (long long)most, ranks);
+    if (total < k)
+        return avi_fail(AVI_ERR_DATA, "least squares: %lld rows cannot determine %lld columns", (long long)total,
+                        (long long)k);
+    if (most > 2147483647 / ranks)
+        return avi_fail(AVI_ERR_DATA, "least squares: %lld rows on one of %d ranks; at most 2^31 in all",
+                        (long long)most, ranks);
     AVI_TRY(column_lengths(p, k, a));
     AVI_TRY(avi_grid_open(&p->grid, p->comm, ranks, 1));
     AVI_TRY(avi_cyclic_create(&p->a, &p->grid, most * ranks, k, (int)most, (int)(k < 32 ? k : 32)));
@@ -80,13 +91,17 @@ static avi_status run_pdgels(problem *p)
     const int n = p->a.cols, nrhs = p->b.cols;
     int info = 0, lwork = -1;
     double size = 0;
-    pdgels_("N", &p->a.rows, &n, &nrhs, p->a.values, &ONE, &ONE, p->a.descriptor, p->b.values, &ONE, &ONE, p->b.descriptor, &size, &lwork, &info);
+    pdgels_("N", &p->a.rows, &n, &nrhs, p->a.values, &ONE, &ONE, p->a.descriptor, p->b.values, &ONE, &ONE,
+            p->b.descriptor, &size, &lwork, &info);
     lwork = size < 2147483647.0 ? (int)size : 2147483647;
     double *work = malloc(((size_t)lwork + 1) * sizeof(double));
-    avi_status status = avi_agree(p->comm, work ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdgels"));
+    avi_status status =
+        avi_agree(p->comm, work ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdgels"));
     if (status == AVI_OK) {
-        pdgels_("N", &p->a.rows, &n, &nrhs, p->a.values, &ONE, &ONE, p->a.descriptor, p->b.values, &ONE, &ONE, p->b.descriptor, work, &lwork, &info);
-        status = avi_agree(p->comm, info == 0 ? AVI_OK : avi_fail(AVI_ERR_INTERNAL, "pdgels ended with info = %d", info));
+        pdgels_("N", &p->a.rows, &n, &nrhs, p->a.values, &ONE, &ONE, p->a.descriptor, p->b.values, &ONE, &ONE,
+                p->b.descriptor, work, &lwork, &info);
+        status =
+            avi_agree(p->comm, info == 0 ? AVI_OK : avi_fail(AVI_ERR_INTERNAL, "pdgels ended with info = %d", info));
     }
     free(work);
     return status;
@@ -103,11 +118,13 @@ static avi_status check_rank(const problem *p)
     int64_t worst = -(int64_t)p->a.cols;
     for (int j = p->a.cols - 1; j >= 0; j--) {
         const int i = local_row(p, j);
-        if (i >= 0 && !(fabs(p->a.values[(size_t)j * (size_t)p->a.descriptor[AVI_DESC_LLD] + (size_t)i]) > DEPENDENT)) worst = -j;
+        if (i >= 0 && !(fabs(p->a.values[(size_t)j * (size_t)p->a.descriptor[AVI_DESC_LLD] + (size_t)i]) > DEPENDENT))
+            worst = -j;
     }
     AVI_TRY(avi_comm_max_int64(p->comm, &worst, 1));
     if (-worst < p->a.cols)
-        return avi_fail(AVI_ERR_DATA, "least squares: column %lld depends on the columns before it; leave it out", (long long)-worst);
+        return avi_fail(AVI_ERR_DATA, "least squares: column %lld depends on the columns before it; leave it out",
+                        (long long)-worst);
     return AVI_OK;
 }
 
@@ -117,7 +134,8 @@ static avi_status collect(const problem *p, double *w, double *residual)
     const size_t lld = (size_t)p->b.descriptor[AVI_DESC_LLD];
     for (int j = 0; j < k; j++) {
         const int i = local_row(p, j);
-        for (int c = 0; c < m; c++) w[(size_t)j * (size_t)m + (size_t)c] = i < 0 ? 0 : p->b.values[(size_t)c * lld + (size_t)i] / p->scale[j];
+        for (int c = 0; c < m; c++)
+            w[(size_t)j * (size_t)m + (size_t)c] = i < 0 ? 0 : p->b.values[(size_t)c * lld + (size_t)i] / p->scale[j];
     }
     AVI_TRY(avi_comm_sum_double(p->comm, w, (size_t)k * (size_t)m));
     if (!residual) return AVI_OK;
@@ -132,7 +150,8 @@ static avi_status collect(const problem *p, double *w, double *residual)
     return avi_comm_sum_double(p->comm, residual, (size_t)m);
 }
 
-avi_status avi_linalg_least_squares(avi_comm *comm, int64_t rows, int64_t k, const double *a, int64_t m, const double *y, double *w, double *residual)
+avi_status avi_linalg_least_squares(avi_comm *comm, int64_t rows, int64_t k, const double *a, int64_t m,
+                                    const double *y, double *w, double *residual)
 {
     problem p = {.comm = comm};
     avi_status status = setup(&p, rows, k, a, m, y);

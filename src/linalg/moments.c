@@ -65,7 +65,8 @@ static void add_piece(avi_linalg_moments *m, int rows, const double *x)
         for (int j = 0; j < d; j++) m->shift[j] += x[(size_t)i * (size_t)d + (size_t)j];
     for (int j = 0; j < d; j++) m->shift[j] /= rows;
     for (int i = 0; i < rows; i++)
-        for (int j = 0; j < d; j++) m->piece[(size_t)i * (size_t)d + (size_t)j] = x[(size_t)i * (size_t)d + (size_t)j] - m->shift[j];
+        for (int j = 0; j < d; j++)
+            m->piece[(size_t)i * (size_t)d + (size_t)j] = x[(size_t)i * (size_t)d + (size_t)j] - m->shift[j];
     add_products(m->scatter, d, rows, 1, m->piece);
     const double before = (double)m->count, after = before + rows;
     for (int j = 0; j < d; j++) m->shift[j] -= m->mean[j];
@@ -76,11 +77,13 @@ static void add_piece(avi_linalg_moments *m, int rows, const double *x)
 
 avi_status avi_linalg_moments_add(avi_linalg_moments *moments, int64_t rows, const double *x)
 {
-    for (int64_t i = 0; i < rows; i += PIECE) add_piece(moments, (int)(rows - i < PIECE ? rows - i : PIECE), x + i * moments->d);
+    for (int64_t i = 0; i < rows; i += PIECE)
+        add_piece(moments, (int)(rows - i < PIECE ? rows - i : PIECE), x + i * moments->d);
     return AVI_OK;
 }
 
-avi_status avi_linalg_moments_allreduce(const avi_linalg_moments *moments, avi_comm *comm, int64_t *count, double *mean, double *covariance)
+avi_status avi_linalg_moments_allreduce(const avi_linalg_moments *moments, avi_comm *comm, int64_t *count, double *mean,
+                                        double *covariance)
 {
     const size_t d = (size_t)moments->d;
     double total = (double)moments->count;
@@ -105,10 +108,13 @@ avi_status avi_linalg_moments_allreduce(const avi_linalg_moments *moments, avi_c
         }
     }
     if (count) *count = (int64_t)total;
-    return finite ? AVI_OK : avi_fail(AVI_ERR_DATA, "a covariance is not finite: a row holds NaN, Inf or values whose squares overflow");
+    return finite ? AVI_OK
+                  : avi_fail(AVI_ERR_DATA,
+                             "a covariance is not finite: a row holds NaN, Inf or values whose squares overflow");
 }
 
-avi_status avi_linalg_covariance(avi_comm *comm, int64_t rows, int64_t d, const double *x, double *mean, double *covariance)
+avi_status avi_linalg_covariance(avi_comm *comm, int64_t rows, int64_t d, const double *x, double *mean,
+                                 double *covariance)
 {
     avi_linalg_moments *m;
     avi_status status = avi_linalg_moments_create(d, &m);

@@ -1,4 +1,5 @@
-/* Solving with a tridiagonal matrix: pdpttrf on equal blocks of rows, or LAPACK on the whole where there are too few rows a rank. */
+/* Solving with a tridiagonal matrix: pdpttrf on equal blocks of rows, or LAPACK on the whole where there are too few
+ * rows a rank. */
 #include "linalg/tridiagonal.h"
 
 #include "avi/partition.h"
@@ -11,16 +12,16 @@
 
 enum { FEWEST_ROWS = 8 }; /* a rank, for pdpttrf */
 
-/* Rows go from slabs to the layout of the solver: `block` rows a rank from rank 0 on (the last ranks may have fewer or none);
- * block = n on every rank when the matrix is solved whole. */
+/* Rows go from slabs to the layout of the solver: `block` rows a rank from rank 0 on (the last ranks may have fewer or
+ * none); block = n on every rank when the matrix is solved whole. */
 struct avi_pttrf {
     avi_comm *comm; /* borrowed */
     int n, block;
-    bool whole;     /* every rank holds all rows */
-    int held;       /* rows of the solver on this rank */
-    avi_grid grid;  /* (1, P), not open when whole */
-    double *d, *e;  /* (block): factored */
-    double *fill;   /* fill-in that pdpttrf leaves for pdpttrs */
+    bool whole;    /* every rank holds all rows */
+    int held;      /* rows of the solver on this rank */
+    avi_grid grid; /* (1, P), not open when whole */
+    double *d, *e; /* (block): factored */
+    double *fill;  /* fill-in that pdpttrf leaves for pdpttrs */
     int fill_count;
 };
 
@@ -35,15 +36,17 @@ static void held_range(const avi_pttrf *f, int rank, int64_t *first, int64_t *en
     *end = f->whole ? f->n : least(f->n, *first + f->block);
 }
 
-/* Moves rows of k values between slabs (own rows, k) and what the solver holds (held, k), both row-major. The whole layout needs no way
- * back: every rank copies its own rows out. */
+/* Moves rows of k values between slabs (own rows, k) and what the solver holds (held, k), both row-major. The whole
+ * layout needs no way back: every rank copies its own rows out. */
 static avi_status move_rows(const avi_pttrf *f, int64_t k, bool to_solver, const double *from, double *to)
 {
     const int ranks = avi_comm_size(f->comm), rank = avi_comm_rank(f->comm);
     int64_t *plan = calloc((size_t)ranks * 4, sizeof(int64_t));
-    AVI_TRY(avi_agree(f->comm, plan ? AVI_OK : avi_fail_memory((size_t)ranks * 4 * sizeof(int64_t), "the plan of a redistribution")));
+    AVI_TRY(avi_agree(
+        f->comm, plan ? AVI_OK : avi_fail_memory((size_t)ranks * 4 * sizeof(int64_t), "the plan of a redistribution")));
     int64_t *slab_bytes = plan, *slab_at = plan + ranks, *held_bytes = plan + 2 * ranks, *held_at = plan + 3 * ranks;
-    const int64_t row = k * (int64_t)sizeof(double), slab = avi_slab_first(f->n, ranks, rank), slab_end = avi_slab_first(f->n, ranks, rank + 1);
+    const int64_t row = k * (int64_t)sizeof(double), slab = avi_slab_first(f->n, ranks, rank),
+                  slab_end = avi_slab_first(f->n, ranks, rank + 1);
     int64_t mine, mine_end;
     held_range(f, rank, &mine, &mine_end);
     for (int r = 0; r < ranks; r++) {
@@ -58,8 +61,9 @@ static avi_status move_rows(const avi_pttrf *f, int64_t k, bool to_solver, const
         if (slab_bytes[r] == 0) slab_at[r] = 0;
         if (held_bytes[r] == 0) held_at[r] = 0;
     }
-    const avi_status status = to_solver ? avi_comm_exchange(f->comm, from, slab_bytes, slab_at, to, held_bytes, held_at)
-                                        : avi_comm_exchange(f->comm, from, held_bytes, held_at, to, slab_bytes, slab_at);
+    const avi_status status = to_solver
+                                  ? avi_comm_exchange(f->comm, from, slab_bytes, slab_at, to, held_bytes, held_at)
+                                  : avi_comm_exchange(f->comm, from, held_bytes, held_at, to, slab_bytes, slab_at);
     free(plan);
     return status;
 }
@@ -81,19 +85,25 @@ static avi_status factor(avi_pttrf *f)
         describe(f, 501, descriptor);
         const int lwork = 8 * f->grid.cols;
         double *work = malloc((size_t)lwork * sizeof(double));
-        AVI_TRY(avi_agree(f->comm, work ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdpttrf")));
+        AVI_TRY(avi_agree(f->comm,
+                          work ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdpttrf")));
         pdpttrf_(&f->n, f->d, f->e, &ONE, descriptor, f->fill, &f->fill_count, work, &lwork, &info);
         free(work);
     }
-    return avi_agree(f->comm, info == 0 ? AVI_OK : avi_fail(info > 0 ? AVI_ERR_DATA : AVI_ERR_INTERNAL, "%s of a tridiagonal matrix of %d rows ended with info = %d",
-                                                            f->whole ? "dpttrf" : "pdpttrf", f->n, info));
+    return avi_agree(f->comm, info == 0 ? AVI_OK
+                                        : avi_fail(info > 0 ? AVI_ERR_DATA : AVI_ERR_INTERNAL,
+                                                   "%s of a tridiagonal matrix of %d rows ended with info = %d",
+                                                   f->whole ? "dpttrf" : "pdpttrf", f->n, info));
 }
 
 static avi_status setup(avi_pttrf *f, int64_t n, const double *diagonal, const double *off)
 {
     const int ranks = avi_comm_size(f->comm), rank = avi_comm_rank(f->comm);
     if (n > 2147483647 - ranks || 3 * (n / ranks + 1) + 12 * (int64_t)ranks > 2147483647)
-        return avi_fail(AVI_ERR_DATA, "a tridiagonal matrix of %lld rows on %d ranks: ScaLAPACK counts rows to 2^31, and a third of that on one rank", (long long)n, ranks);
+        return avi_fail(AVI_ERR_DATA,
+                        "a tridiagonal matrix of %lld rows on %d ranks: ScaLAPACK counts rows to 2^31, and a third of "
+                        "that on one rank",
+                        (long long)n, ranks);
     f->n = (int)n;
     f->whole = n < (int64_t)FEWEST_ROWS * ranks;
     f->block = f->whole ? f->n : (f->n + ranks - 1) / ranks;
@@ -105,7 +115,9 @@ static avi_status setup(avi_pttrf *f, int64_t n, const double *diagonal, const d
     f->d = calloc(count, sizeof(double));
     f->e = calloc(count, sizeof(double));
     f->fill = calloc((size_t)f->fill_count, sizeof(double));
-    AVI_TRY(avi_agree(f->comm, f->d && f->e && f->fill ? AVI_OK : avi_fail_memory(count * 3 * sizeof(double), "a tridiagonal factor")));
+    AVI_TRY(avi_agree(f->comm, f->d && f->e && f->fill
+                                   ? AVI_OK
+                                   : avi_fail_memory(count * 3 * sizeof(double), "a tridiagonal factor")));
     if (!f->whole) AVI_TRY(avi_grid_open(&f->grid, f->comm, 1, ranks));
     AVI_TRY(move_rows(f, 1, true, diagonal, f->d));
     AVI_TRY(move_rows(f, 1, true, off, f->e));
@@ -148,17 +160,23 @@ static avi_status solve_columns(avi_pttrf *f, int k, double *columns)
         describe(f, 502, sides);
         const int lwork = (10 + 2 * (k < 100 ? k : 100)) * f->grid.cols + 4 * k;
         double *work = malloc((size_t)lwork * sizeof(double));
-        AVI_TRY(avi_agree(f->comm, work ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdpttrs")));
-        pdpttrs_(&f->n, &k, f->d, f->e, &ONE, matrix, columns, &ONE, sides, f->fill, &f->fill_count, work, &lwork, &info);
+        AVI_TRY(avi_agree(f->comm,
+                          work ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdpttrs")));
+        pdpttrs_(&f->n, &k, f->d, f->e, &ONE, matrix, columns, &ONE, sides, f->fill, &f->fill_count, work, &lwork,
+                 &info);
         free(work);
     }
-    return avi_agree(f->comm, info == 0 ? AVI_OK : avi_fail(AVI_ERR_INTERNAL, "%s ended with info = %d", f->whole ? "dpttrs" : "pdpttrs", info));
+    return avi_agree(f->comm, info == 0 ? AVI_OK
+                                        : avi_fail(AVI_ERR_INTERNAL, "%s ended with info = %d",
+                                                   f->whole ? "dpttrs" : "pdpttrs", info));
 }
 
-static void transpose(int rows, int cols, const double *from, size_t from_row, size_t from_col, double *to, size_t to_row, size_t to_col)
+static void transpose(int rows, int cols, const double *from, size_t from_row, size_t from_col, double *to,
+                      size_t to_row, size_t to_col)
 {
     for (int i = 0; i < rows; i++)
-        for (int j = 0; j < cols; j++) to[(size_t)i * to_row + (size_t)j * to_col] = from[(size_t)i * from_row + (size_t)j * from_col];
+        for (int j = 0; j < cols; j++)
+            to[(size_t)i * to_row + (size_t)j * to_col] = from[(size_t)i * from_row + (size_t)j * from_col];
 }
 
 static avi_status solve_moved(avi_pttrf *f, int64_t k, double *b, double *rows, double *columns)
@@ -177,9 +195,13 @@ static avi_status solve_moved(avi_pttrf *f, int64_t k, double *b, double *rows, 
 avi_status avi_pttrf_solve(avi_pttrf *factor, int64_t k, double *b)
 {
     const int64_t values = factor->block * k;
-    if (k > 2147483647 / factor->block) return avi_fail(AVI_ERR_DATA, "a tridiagonal system of %d rows with %lld right-hand sides is too large for so few ranks", factor->n, (long long)k);
+    if (k > 2147483647 / factor->block)
+        return avi_fail(AVI_ERR_DATA,
+                        "a tridiagonal system of %d rows with %lld right-hand sides is too large for so few ranks",
+                        factor->n, (long long)k);
     double *rows = calloc((size_t)values * 2, sizeof(double));
-    avi_status status = avi_agree(factor->comm, rows ? AVI_OK : avi_fail_memory((size_t)values * 2 * sizeof(double), "right-hand sides"));
+    avi_status status = avi_agree(
+        factor->comm, rows ? AVI_OK : avi_fail_memory((size_t)values * 2 * sizeof(double), "right-hand sides"));
     if (status == AVI_OK) status = solve_moved(factor, k, b, rows, rows + values);
     free(rows);
     return status;

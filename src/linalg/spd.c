@@ -41,9 +41,12 @@ static avi_status factor(avi_linalg_spd *s, double jitter)
     int64_t worst;
     AVI_TRY(agree_on_info(s->comm, info, &worst));
     if (worst > 0)
-        return avi_fail(AVI_ERR_DATA, "a matrix of %d rows is not positive definite: pivot %lld (of 1..%d) is not positive with jitter %g; a larger jitter may serve",
+        return avi_fail(AVI_ERR_DATA,
+                        "a matrix of %d rows is not positive definite: pivot %lld (of 1..%d) is not positive with "
+                        "jitter %g; a larger jitter may serve",
                         s->n, (long long)worst, s->n, jitter);
-    if (worst < 0) return avi_fail(AVI_ERR_INTERNAL, "pdpotrf: argument %lld was refused (n = %d)", (long long)-worst, s->n);
+    if (worst < 0)
+        return avi_fail(AVI_ERR_INTERNAL, "pdpotrf: argument %lld was refused (n = %d)", (long long)-worst, s->n);
     return AVI_OK;
 }
 
@@ -66,12 +69,10 @@ static void add_log(void *self, int64_t i, double value)
     *(double *)self += 2 * log(value);
 }
 
-static void keep_value(void *self, int64_t i, double value)
-{
-    ((double *)self)[i] = value;
-}
+static void keep_value(void *self, int64_t i, double value) { ((double *)self)[i] = value; }
 
-avi_status avi_linalg_spd_create(avi_comm *comm, int64_t n, avi_linalg_entry entry, void *self, double jitter, avi_linalg_spd **spd)
+avi_status avi_linalg_spd_create(avi_comm *comm, int64_t n, avi_linalg_entry entry, void *self, double jitter,
+                                 avi_linalg_spd **spd)
 {
     *spd = NULL;
     if (n < 1) return avi_fail(AVI_ERR_INTERNAL, "a symmetric matrix needs at least one row, not %lld", (long long)n);
@@ -106,10 +107,7 @@ void avi_linalg_spd_destroy(avi_linalg_spd **spd)
     *spd = NULL;
 }
 
-double avi_linalg_spd_log_det(const avi_linalg_spd *spd)
-{
-    return spd->log_det;
-}
+double avi_linalg_spd_log_det(const avi_linalg_spd *spd) { return spd->log_det; }
 
 typedef enum operation { SOLVE, ROOT, WHITEN } operation;
 
@@ -119,11 +117,14 @@ static int apply_local(avi_linalg_spd *s, operation what, avi_cyclic *b)
     const double one = 1;
     const avi_cyclic *l = &s->factor;
     if (what == SOLVE)
-        pdpotrs_("L", &s->n, &b->cols, l->values, &ONE, &ONE, l->descriptor, b->values, &ONE, &ONE, b->descriptor, &info);
+        pdpotrs_("L", &s->n, &b->cols, l->values, &ONE, &ONE, l->descriptor, b->values, &ONE, &ONE, b->descriptor,
+                 &info);
     else if (what == ROOT)
-        pdtrmm_("L", "L", "N", "N", &s->n, &b->cols, &one, l->values, &ONE, &ONE, l->descriptor, b->values, &ONE, &ONE, b->descriptor);
+        pdtrmm_("L", "L", "N", "N", &s->n, &b->cols, &one, l->values, &ONE, &ONE, l->descriptor, b->values, &ONE, &ONE,
+                b->descriptor);
     else
-        pdtrsm_("L", "L", "N", "N", &s->n, &b->cols, &one, l->values, &ONE, &ONE, l->descriptor, b->values, &ONE, &ONE, b->descriptor);
+        pdtrsm_("L", "L", "N", "N", &s->n, &b->cols, &one, l->values, &ONE, &ONE, l->descriptor, b->values, &ONE, &ONE,
+                b->descriptor);
     return info;
 }
 
@@ -137,27 +138,19 @@ static avi_status apply(avi_linalg_spd *s, operation what, int64_t k, double *b)
         int64_t worst;
         const int info = avi_grid_active(&s->grid) ? apply_local(s, what, &c) : 0;
         status = agree_on_info(s->comm, info, &worst);
-        if (status == AVI_OK && worst != 0) status = avi_fail(AVI_ERR_INTERNAL, "pdpotrs: argument %lld was refused", (long long)-worst);
+        if (status == AVI_OK && worst != 0)
+            status = avi_fail(AVI_ERR_INTERNAL, "pdpotrs: argument %lld was refused", (long long)-worst);
     }
     if (status == AVI_OK) status = avi_cyclic_to_slab(&c, b);
     avi_cyclic_destroy(&c);
     return status;
 }
 
-avi_status avi_linalg_spd_solve(avi_linalg_spd *spd, int64_t k, double *b)
-{
-    return apply(spd, SOLVE, k, b);
-}
+avi_status avi_linalg_spd_solve(avi_linalg_spd *spd, int64_t k, double *b) { return apply(spd, SOLVE, k, b); }
 
-avi_status avi_linalg_spd_root(avi_linalg_spd *spd, int64_t k, double *b)
-{
-    return apply(spd, ROOT, k, b);
-}
+avi_status avi_linalg_spd_root(avi_linalg_spd *spd, int64_t k, double *b) { return apply(spd, ROOT, k, b); }
 
-avi_status avi_linalg_spd_whiten(avi_linalg_spd *spd, int64_t k, double *b)
-{
-    return apply(spd, WHITEN, k, b);
-}
+avi_status avi_linalg_spd_whiten(avi_linalg_spd *spd, int64_t k, double *b) { return apply(spd, WHITEN, k, b); }
 
 static avi_status invert(avi_linalg_spd *s)
 {
@@ -169,7 +162,8 @@ static avi_status invert(avi_linalg_spd *s)
     if (avi_grid_active(&s->grid)) pdpotri_("L", &s->n, s->inverse.values, &ONE, &ONE, s->inverse.descriptor, &info);
     int64_t worst;
     avi_status status = agree_on_info(s->comm, info, &worst);
-    if (status == AVI_OK && worst != 0) status = avi_fail(AVI_ERR_INTERNAL, "pdpotri ended with info = %lld", (long long)worst);
+    if (status == AVI_OK && worst != 0)
+        status = avi_fail(AVI_ERR_INTERNAL, "pdpotri ended with info = %lld", (long long)worst);
     if (status != AVI_OK) avi_cyclic_destroy(&s->inverse);
     return status;
 }
@@ -178,7 +172,8 @@ avi_status avi_linalg_spd_inverse_diagonal(avi_linalg_spd *spd, double *diagonal
 {
     AVI_TRY(invert(spd));
     double *all = calloc((size_t)spd->n, sizeof(double));
-    avi_status status = avi_agree(spd->comm, all ? AVI_OK : avi_fail_memory((size_t)spd->n * sizeof(double), "a diagonal"));
+    avi_status status =
+        avi_agree(spd->comm, all ? AVI_OK : avi_fail_memory((size_t)spd->n * sizeof(double), "a diagonal"));
     if (status == AVI_OK) {
         visit_diagonal(&spd->inverse, keep_value, all);
         status = avi_comm_sum_double(spd->comm, all, (size_t)spd->n);
@@ -211,15 +206,18 @@ avi_status avi_linalg_spd_inverse_rows(avi_linalg_spd *spd, double *rows)
     const avi_cyclic *inverse = &spd->inverse;
     const size_t count = (size_t)inverse->local_rows * (size_t)inverse->local_cols;
     avi_cyclic strict = {.values = NULL}, full = {.values = NULL};
-    avi_status status = avi_cyclic_create(&strict, &spd->grid, spd->n, spd->n, inverse->block_rows, inverse->block_cols);
-    if (status == AVI_OK) status = avi_cyclic_create(&full, &spd->grid, spd->n, spd->n, inverse->block_rows, inverse->block_cols);
+    avi_status status =
+        avi_cyclic_create(&strict, &spd->grid, spd->n, spd->n, inverse->block_rows, inverse->block_cols);
+    if (status == AVI_OK)
+        status = avi_cyclic_create(&full, &spd->grid, spd->n, spd->n, inverse->block_rows, inverse->block_cols);
     if (status == AVI_OK) {
         memcpy(strict.values, inverse->values, count * sizeof(double));
         memcpy(full.values, inverse->values, count * sizeof(double));
         keep_lower(&strict, false);
         keep_lower(&full, true);
         if (avi_grid_active(&spd->grid)) /* full = lower triangle with diagonal + (strictly lower triangle)' */
-            pdtran_(&spd->n, &spd->n, &one, strict.values, &ONE, &ONE, strict.descriptor, &one, full.values, &ONE, &ONE, full.descriptor);
+            pdtran_(&spd->n, &spd->n, &one, strict.values, &ONE, &ONE, strict.descriptor, &one, full.values, &ONE, &ONE,
+                    full.descriptor);
         avi_cyclic_destroy(&strict);
         status = avi_cyclic_to_slab(&full, rows);
     }

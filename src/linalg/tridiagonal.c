@@ -1,10 +1,10 @@
 /* The continued fractions of a tridiagonal matrix with diagonal d and off-diagonal e.
  *
- * Pivots from the start: delta_i = d_i - g_{i-1} with g_i = e_i^2 / delta_i, g_{-1} = 0; from the end: 1/r_i = d_i - e_i^2 r_{i+1},
- * r_n = 0. Then log det = sum log delta_i, the inverse has diagonal 1 / (d_i - g_{i-1} - e_i^2 r_{i+1}) and (i, i+1) entries
- * -e_i r_{i+1} times that (Meurant 1992, SIAM J. Matrix Anal. Appl. 13). Both recursions are fractions p/q under a 2x2 matrix of row i alone:
- *   g: [[0, e^2], [-1, d]]      r: [[0, 1], [-e^2, d]]
- * so a rank multiplies the matrices of its slab, all ranks gather the products, and each starts from the right value. */
+ * Pivots from the start: delta_i = d_i - g_{i-1} with g_i = e_i^2 / delta_i, g_{-1} = 0; from the end: 1/r_i = d_i -
+ * e_i^2 r_{i+1}, r_n = 0. Then log det = sum log delta_i, the inverse has diagonal 1 / (d_i - g_{i-1} - e_i^2 r_{i+1})
+ * and (i, i+1) entries -e_i r_{i+1} times that (Meurant 1992, SIAM J. Matrix Anal. Appl. 13). Both recursions are
+ * fractions p/q under a 2x2 matrix of row i alone: g: [[0, e^2], [-1, d]]      r: [[0, 1], [-e^2, d]] so a rank
+ * multiplies the matrices of its slab, all ranks gather the products, and each starts from the right value. */
 #include "avi/linalg.h"
 
 #include "avi/partition.h"
@@ -14,10 +14,10 @@
 #include <stdlib.h>
 
 struct avi_linalg_tridiagonal {
-    avi_comm *comm; /* borrowed */
-    int64_t n, first, rows; /* own rows [first, first + rows) */
-    double *diagonal, *off; /* (rows), off of the last row of all = 0 */
-    double *pivot;          /* (rows) delta */
+    avi_comm *comm;                /* borrowed */
+    int64_t n, first, rows;        /* own rows [first, first + rows) */
+    double *diagonal, *off;        /* (rows), off of the last row of all = 0 */
+    double *pivot;                 /* (rows) delta */
     double *inverse, *inverse_off; /* (rows) */
     double log_det;
     avi_pttrf *factor;
@@ -44,10 +44,7 @@ static void multiply_left(double m[4], double a, double b, double c, double d)
 }
 
 /* The fraction that leaves a slab when `value` enters it. */
-static double pass(const double m[4], double value)
-{
-    return (m[0] * value + m[1]) / (m[2] * value + m[3]);
-}
+static double pass(const double m[4], double value) { return (m[0] * value + m[1]) / (m[2] * value + m[3]); }
 
 static transfer own_transfer(const avi_linalg_tridiagonal *t)
 {
@@ -55,11 +52,13 @@ static transfer own_transfer(const avi_linalg_tridiagonal *t)
     unit(own.forward);
     unit(own.backward);
     for (int64_t i = 0; i < t->rows; i++) multiply_left(own.forward, 0, t->off[i] * t->off[i], -1, t->diagonal[i]);
-    for (int64_t i = t->rows - 1; i >= 0; i--) multiply_left(own.backward, 0, 1, -t->off[i] * t->off[i], t->diagonal[i]);
+    for (int64_t i = t->rows - 1; i >= 0; i--)
+        multiply_left(own.backward, 0, 1, -t->off[i] * t->off[i], t->diagonal[i]);
     return own;
 }
 
-/* Fills pivot, inverse, inverse_off and this rank's part of log det; *bad: first row (global) with a pivot that is not positive, else n. */
+/* Fills pivot, inverse, inverse_off and this rank's part of log det; *bad: first row (global) with a pivot that is not
+ * positive, else n. */
 static void run_fractions(avi_linalg_tridiagonal *t, double g, double r, int64_t *bad)
 {
     *bad = t->n;
@@ -99,8 +98,10 @@ static avi_status fractions(avi_linalg_tridiagonal *t)
     int64_t first_bad = -bad; /* the first bad row of all ranks is right whatever comes after it */
     AVI_TRY(avi_comm_max_int64(t->comm, &first_bad, 1));
     if (-first_bad < t->n)
-        return avi_fail(AVI_ERR_DATA, "a tridiagonal matrix of %lld rows is not positive definite: the pivot of row %lld (of 0..%lld) is not positive", (long long)t->n,
-                        (long long)-first_bad, (long long)t->n - 1);
+        return avi_fail(AVI_ERR_DATA,
+                        "a tridiagonal matrix of %lld rows is not positive definite: the pivot of row %lld (of "
+                        "0..%lld) is not positive",
+                        (long long)t->n, (long long)-first_bad, (long long)t->n - 1);
     return avi_comm_sum_double(t->comm, &t->log_det, 1);
 }
 
@@ -114,12 +115,14 @@ static avi_status allocate(avi_linalg_tridiagonal *t, const double *diagonal, co
         t->diagonal[i] = diagonal[i];
         t->off[i] = t->first + i == t->n - 1 ? 0 : off[i];
         if (!isfinite(t->diagonal[i]) || !isfinite(t->off[i]))
-            return avi_fail(AVI_ERR_DATA, "row %lld of a tridiagonal matrix is (%g, %g): entries must be finite", (long long)(t->first + i), t->diagonal[i], t->off[i]);
+            return avi_fail(AVI_ERR_DATA, "row %lld of a tridiagonal matrix is (%g, %g): entries must be finite",
+                            (long long)(t->first + i), t->diagonal[i], t->off[i]);
     }
     return AVI_OK;
 }
 
-avi_status avi_linalg_tridiagonal_create(avi_comm *comm, int64_t n, const double *diagonal, const double *off, avi_linalg_tridiagonal **tri)
+avi_status avi_linalg_tridiagonal_create(avi_comm *comm, int64_t n, const double *diagonal, const double *off,
+                                         avi_linalg_tridiagonal **tri)
 {
     *tri = NULL;
     if (n < 1) return avi_fail(AVI_ERR_INTERNAL, "a tridiagonal matrix needs at least one row, not %lld", (long long)n);
@@ -152,20 +155,11 @@ void avi_linalg_tridiagonal_destroy(avi_linalg_tridiagonal **tri)
     *tri = NULL;
 }
 
-double avi_linalg_tridiagonal_log_det(const avi_linalg_tridiagonal *tri)
-{
-    return tri->log_det;
-}
+double avi_linalg_tridiagonal_log_det(const avi_linalg_tridiagonal *tri) { return tri->log_det; }
 
-const double *avi_linalg_tridiagonal_inverse_diagonal(const avi_linalg_tridiagonal *tri)
-{
-    return tri->inverse;
-}
+const double *avi_linalg_tridiagonal_inverse_diagonal(const avi_linalg_tridiagonal *tri) { return tri->inverse; }
 
-const double *avi_linalg_tridiagonal_inverse_off(const avi_linalg_tridiagonal *tri)
-{
-    return tri->inverse_off;
-}
+const double *avi_linalg_tridiagonal_inverse_off(const avi_linalg_tridiagonal *tri) { return tri->inverse_off; }
 
 avi_status avi_linalg_tridiagonal_solve(avi_linalg_tridiagonal *tri, int64_t k, double *b)
 {
@@ -173,14 +167,15 @@ avi_status avi_linalg_tridiagonal_solve(avi_linalg_tridiagonal *tri, int64_t k, 
     return avi_pttrf_solve(tri->factor, k, b);
 }
 
-/* What the rows around a slab hold: edge is (2, k + 1): the last row of the nearest rank before this one that has rows, with its off in column k,
- * then the first row of the nearest one after it; zeros where there is none. */
+/* What the rows around a slab hold: edge is (2, k + 1): the last row of the nearest rank before this one that has rows,
+ * with its off in column k, then the first row of the nearest one after it; zeros where there is none. */
 static avi_status fetch_edges(const avi_linalg_tridiagonal *t, int64_t k, const double *b, double *edge)
 {
     const int ranks = avi_comm_size(t->comm), rank = avi_comm_rank(t->comm);
     const size_t width = (size_t)k + 1, own_values = 2 * width;
     double *own = calloc(own_values * (size_t)(ranks + 1), sizeof(double));
-    AVI_TRY(avi_agree(t->comm, own ? AVI_OK : avi_fail_memory(own_values * (size_t)(ranks + 1) * sizeof(double), "edge rows")));
+    AVI_TRY(avi_agree(t->comm,
+                      own ? AVI_OK : avi_fail_memory(own_values * (size_t)(ranks + 1) * sizeof(double), "edge rows")));
     double *all = own + own_values;
     for (int64_t c = 0; c < k && t->rows > 0; c++) {
         own[c] = b[(t->rows - 1) * k + c];
@@ -199,8 +194,10 @@ static avi_status fetch_edges(const avi_linalg_tridiagonal *t, int64_t k, const 
     return status;
 }
 
-/* Row i of the result from rows i - 1, i, i + 1 of b; goes upward in place, keeping the row before as it was in `edge`. */
-static void product_row(const avi_linalg_tridiagonal *t, int64_t i, int64_t k, double *row, double *before, const double *after, double off_before)
+/* Row i of the result from rows i - 1, i, i + 1 of b; goes upward in place, keeping the row before as it was in `edge`.
+ */
+static void product_row(const avi_linalg_tridiagonal *t, int64_t i, int64_t k, double *row, double *before,
+                        const double *after, double off_before)
 {
     for (int64_t c = 0; c < k; c++) {
         const double here = row[c];
@@ -213,7 +210,8 @@ static avi_status with_edges(avi_linalg_tridiagonal *t, int64_t k, double *b, bo
 {
     if (k < 1) return avi_fail(AVI_ERR_INTERNAL, "at least one right-hand side is needed, not %lld", (long long)k);
     double *edge = malloc((size_t)(k + 1) * 2 * sizeof(double));
-    avi_status status = avi_agree(t->comm, edge ? AVI_OK : avi_fail_memory((size_t)(k + 1) * 2 * sizeof(double), "edge rows"));
+    avi_status status =
+        avi_agree(t->comm, edge ? AVI_OK : avi_fail_memory((size_t)(k + 1) * 2 * sizeof(double), "edge rows"));
     if (status == AVI_OK) status = fetch_edges(t, k, b, edge);
     for (int64_t i = 0; i < t->rows && status == AVI_OK; i++) {
         double *row = b + i * k;

@@ -23,11 +23,24 @@ static avi_linalg_tridiagonal *chain(int64_t n, element diagonal, element off)
 
 static double hmm_diagonal(int64_t n, int64_t i) { return i == n - 1 ? 2 : 3; }
 static double minus_one(int64_t n, int64_t i) { return i == n - 1 ? NAN : -1; } /* the last row's is not read */
-static double two(int64_t n, int64_t i) { (void)n, (void)i; return 2; }
-static double any_diagonal(int64_t n, int64_t i) { (void)n; return 2.2 + number(i, 7); }
-static double any_off(int64_t n, int64_t i) { (void)n; return 0.6 * number(i, 8); }
+static double two(int64_t n, int64_t i)
+{
+    (void)n, (void)i;
+    return 2;
+}
+static double any_diagonal(int64_t n, int64_t i)
+{
+    (void)n;
+    return 2.2 + number(i, 7);
+}
+static double any_off(int64_t n, int64_t i)
+{
+    (void)n;
+    return 0.6 * number(i, 8);
+}
 
-/* Posterior precision of the hidden Markov model: minors are Fibonacci numbers, F_{2m+2} from the start, F_{2m+1} from the end. */
+/* Posterior precision of the hidden Markov model: minors are Fibonacci numbers, F_{2m+2} from the start, F_{2m+1} from
+ * the end. */
 static void hmm_precision(void **state)
 {
     (void)state;
@@ -37,7 +50,8 @@ static void hmm_precision(void **state)
     for (int64_t n = 1; n <= 350; n += n < 40 ? 1 : 31) {
         avi_linalg_tridiagonal *tri = chain(n, hmm_diagonal, minus_one);
         const int64_t first = slab_first(world, n), rows = slab_end(world, n) - first;
-        double *diagonal = numbers((size_t)rows), *off = numbers((size_t)rows), log_det = avi_linalg_tridiagonal_log_det(tri), want = log(fibonacci[2 * n + 1]);
+        double *diagonal = numbers((size_t)rows), *off = numbers((size_t)rows),
+               log_det = avi_linalg_tridiagonal_log_det(tri), want = log(fibonacci[2 * n + 1]);
         for (int64_t r = 0; r < rows; r++) {
             const int64_t i = first + r;
             diagonal[r] = fibonacci[2 * i + 2] / fibonacci[2 * n + 1] * fibonacci[2 * (n - 1 - i) + 1];
@@ -55,7 +69,8 @@ static void hmm_precision(void **state)
     }
 }
 
-/* (-1, 2, -1): determinant n + 1, inverse min(i, j) (n + 1 - max(i, j)) / (n + 1), A^{-1} 1 = i (n + 1 - i) / 2, counting from 1. */
+/* (-1, 2, -1): determinant n + 1, inverse min(i, j) (n + 1 - max(i, j)) / (n + 1), A^{-1} 1 = i (n + 1 - i) / 2,
+ * counting from 1. */
 static void second_difference(void **state)
 {
     (void)state;
@@ -88,7 +103,8 @@ static void tridiagonal_equals_dense(void **state)
     for (int s = 0; s < SIZE_COUNT; s++) {
         const int64_t n = SIZES[s], k = 3, first = slab_first(world, n), rows = slab_end(world, n) - first;
         avi_linalg_tridiagonal *tri = chain(n, any_diagonal, any_off);
-        double *a = numbers((size_t)(n * n)), *b = numbers((size_t)(n * k)), *x = numbers((size_t)(n * k)), *got = numbers((size_t)(rows * k));
+        double *a = numbers((size_t)(n * n)), *b = numbers((size_t)(n * k)), *x = numbers((size_t)(n * k)),
+               *got = numbers((size_t)(rows * k));
         double *product = numbers((size_t)(n * k)), forms[9] = {0}, want_forms[9] = {0};
         for (int64_t i = 0; i < n; i++) {
             a[i * n + i] = any_diagonal(n, i);
@@ -155,7 +171,8 @@ static void refuses_what_is_not_positive_definite(void **state)
 static void check_blocks(int64_t n, int64_t l)
 {
     const int64_t size = n * l;
-    double *dense = numbers((size_t)(size * size)), *diagonal = numbers((size_t)(n * l * l)), *off = numbers((size_t)(n * l * l));
+    double *dense = numbers((size_t)(size * size)), *diagonal = numbers((size_t)(n * l * l)),
+           *off = numbers((size_t)(n * l * l));
     for (int64_t b = 0; b < n; b++)
         for (int64_t i = 0; i < l; i++)
             for (int64_t j = 0; j < l; j++) {
@@ -164,11 +181,13 @@ static void check_blocks(int64_t n, int64_t l)
                 diagonal[(b * l + i) * l + j] = dense[(b * l + i) * size + b * l + j] = v;
                 if (b + 1 == n) continue;
                 off[(b * l + i) * l + j] = number(b * l + i, 50 + j);
-                dense[((b + 1) * l + i) * size + b * l + j] = dense[(b * l + j) * size + (b + 1) * l + i] = off[(b * l + i) * l + j];
+                dense[((b + 1) * l + i) * size + b * l + j] = dense[(b * l + j) * size + (b + 1) * l + i] =
+                    off[(b * l + i) * l + j];
             }
     avi_linalg_blocks *blocks;
     assert_ok(avi_linalg_blocks_create(n, l, diagonal, n > 1 ? off : NULL, &blocks));
-    double *x = numbers((size_t)size), *want = numbers((size_t)size), log_det = 0, got_log_det = avi_linalg_blocks_log_det(blocks);
+    double *x = numbers((size_t)size), *want = numbers((size_t)size), log_det = 0,
+           got_log_det = avi_linalg_blocks_log_det(blocks);
     for (int64_t i = 0; i < size; i++) x[i] = want[i] = number(i, 99);
     int rows = (int)size, one = 1, info;
     dpotrf_("L", &rows, dense, &rows, &info);
@@ -217,7 +236,4 @@ static int tests(void)
     return cmocka_run_group_tests(all, NULL, NULL);
 }
 
-int main(int argc, char **argv)
-{
-    return run_linalg_tests(argc, argv, tests);
-}
+int main(int argc, char **argv) { return run_linalg_tests(argc, argv, tests); }

@@ -33,8 +33,10 @@ static void check_spd(avi_comm *comm, int64_t n, int64_t k)
     double scale = 1.7;
     const double jitter = 0.05;
     int info, size = (int)n, sides = (int)k;
-    double *l = serial_kernel(n, scale, jitter), *inverse = numbers((size_t)(n * n)), *b = numbers((size_t)(n * k)), *x = numbers((size_t)(n * k));
-    double *root = numbers((size_t)(n * k)), *columns = numbers((size_t)(n * k)), log_det = 0, *diagonal = numbers((size_t)n);
+    double *l = serial_kernel(n, scale, jitter), *inverse = numbers((size_t)(n * n)), *b = numbers((size_t)(n * k)),
+           *x = numbers((size_t)(n * k));
+    double *root = numbers((size_t)(n * k)), *columns = numbers((size_t)(n * k)), log_det = 0,
+           *diagonal = numbers((size_t)n);
     for (int64_t i = 0; i < n * k; i++) b[i] = number(i / k, i % k);
     dpotrf_("L", &size, l, &size, &info);
     assert_int_equal(info, 0);
@@ -44,7 +46,8 @@ static void check_spd(avi_comm *comm, int64_t n, int64_t k)
     for (int64_t i = 0; i < n * k; i++) x[i] = columns[(i % k) * n + i / k];
     for (int64_t i = 0; i < n; i++)
         for (int64_t c = 0; c < k; c++)
-            for (int64_t j = 0; j <= i; j++) root[i * k + c] += l[j * n + i] * b[j * k + c]; /* column-major lower triangle */
+            for (int64_t j = 0; j <= i; j++)
+                root[i * k + c] += l[j * n + i] * b[j * k + c]; /* column-major lower triangle */
     memcpy(inverse, l, (size_t)(n * n) * sizeof(double));
     dpotri_("L", &size, inverse, &size, &info);
     for (int64_t i = 0; i < n; i++) {
@@ -102,6 +105,29 @@ static void parts_work_side_by_side(void **state)
     avi_comm_destroy(&part);
 }
 
+/* Two matrices of one communicator do not touch each other, in whatever order they go. */
+static void two_live_together(void **state)
+{
+    (void)state;
+    double one = 1, four = 4, b[2] = {1, 1}, want[2], x[2];
+    avi_linalg_spd *first, *second, *third;
+    assert_ok(avi_linalg_spd_create(world, 2, kernel, &one, 1, &first));
+    assert_ok(avi_linalg_spd_create(world, 2, kernel, &four, 1, &second));
+    avi_linalg_spd_destroy(&first);
+    assert_ok(avi_linalg_spd_create(world, 2, kernel, &one, 1, &third));
+    want[0] = want[1] = 1 / (5 + 4 * exp(-0.045)); /* (1, 1) is an eigenvector */
+    const int64_t rows = slab_end(world, 2) - slab_first(world, 2);
+    memcpy(x, b, sizeof(b));
+    assert_ok(avi_linalg_spd_solve(second, 1, x));
+    assert_close(world, x, want, rows, 1e-14);
+    avi_linalg_spd_destroy(&second);
+    memcpy(x, b, sizeof(b));
+    want[0] = want[1] = 1 / (2 + exp(-0.045));
+    assert_ok(avi_linalg_spd_solve(third, 1, x));
+    assert_close(world, x, want, rows, 1e-14);
+    avi_linalg_spd_destroy(&third);
+}
+
 /* The identity with one entry of the diagonal spoilt. */
 typedef struct spoilt {
     int64_t row;
@@ -148,13 +174,15 @@ static void eigenvalues_of_toeplitz(void **state)
     (void)state;
     for (int s = 0; s < SIZE_COUNT; s++) {
         const int64_t n = SIZES[s];
-        double *values = numbers((size_t)n), *want = numbers((size_t)n), *vectors = numbers((size_t)(n * n)), *sine = numbers((size_t)(n * n));
+        double *values = numbers((size_t)n), *want = numbers((size_t)n), *vectors = numbers((size_t)(n * n)),
+               *sine = numbers((size_t)(n * n));
         for (int64_t k = 0; k < n; k++) want[k] = 2 - 2 * cos(PI * (double)(k + 1) / (double)(n + 1));
         assert_ok(avi_linalg_eigen(world, n, second_difference, NULL, values, 0, NULL));
         assert_close(world, values, want, n, 1e-13);
         assert_ok(avi_linalg_eigen(world, n, second_difference, NULL, values, n, vectors));
         assert_close(world, values, want, n, 1e-13);
-        for (int64_t k = 0; k < n; k++) { /* sqrt(2/(n+1)) sin(pi (i+1) m / (n+1)), up to sign: compare the projections */
+        for (int64_t k = 0; k < n;
+             k++) { /* sqrt(2/(n+1)) sin(pi (i+1) m / (n+1)), up to sign: compare the projections */
             double dot = 0, square = 0;
             for (int64_t i = 0; i < n; i++) {
                 sine[i] = sqrt(2 / (double)(n + 1)) * sin(PI * (double)(i + 1) * (double)(n - k) / (double)(n + 1));
@@ -184,10 +212,13 @@ static void eigen_equals_lapack(void **state)
     (void)state;
     for (int s = 0; s < SIZE_COUNT; s++) {
         const int64_t n = SIZES[s], keep = n < 3 ? n : 3;
-        double *a = numbers((size_t)(n * n)), *work = numbers((size_t)(1 + 6 * n + 2 * n * n)), *want = numbers((size_t)n);
-        int *iwork = calloc((size_t)(3 + 5 * n), sizeof(int)), size = (int)n, lwork = (int)(1 + 6 * n + 2 * n * n), liwork = (int)(3 + 5 * n), info;
+        double *a = numbers((size_t)(n * n)), *work = numbers((size_t)(1 + 6 * n + 2 * n * n)),
+               *want = numbers((size_t)n);
+        int *iwork = calloc((size_t)(3 + 5 * n), sizeof(int)), size = (int)n, lwork = (int)(1 + 6 * n + 2 * n * n),
+            liwork = (int)(3 + 5 * n), info;
         for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j <= i; j++) a[i * n + j] = a[j * n + i] = number(i, j) + (i == j ? 3.0 * (double)(i % 7) : 0);
+            for (int64_t j = 0; j <= i; j++)
+                a[i * n + j] = a[j * n + i] = number(i, j) + (i == j ? 3.0 * (double)(i % 7) : 0);
         double *slab = slab_of(world, n, n, a), *values = numbers((size_t)n), *top = numbers((size_t)(keep * n));
         const int64_t first = slab_first(world, n), rows = slab_end(world, n) - first;
         double *vectors = numbers((size_t)(rows * n)), *want_rows = numbers((size_t)(n * n));
@@ -205,20 +236,19 @@ static void eigen_equals_lapack(void **state)
         }
         assert_close(world, vectors, want_rows + first * n, rows * n, 1e-10);
         for (int64_t k = 0; k < keep; k++) assert_close(world, top + k * n, a + (n - 1 - k) * n, n, 1e-10);
-        free(a), free(work), free(want), free(iwork), free(slab), free(values), free(top), free(vectors), free(want_rows), free(from_rows);
+        free(a), free(work), free(want), free(iwork), free(slab), free(values), free(top), free(vectors),
+            free(want_rows), free(from_rows);
     }
 }
 
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(spd_equals_lapack),       cmocka_unit_test(parts_work_side_by_side), cmocka_unit_test(refuses_what_is_not_positive_definite),
+        cmocka_unit_test(spd_equals_lapack),       cmocka_unit_test(two_live_together),
+        cmocka_unit_test(parts_work_side_by_side), cmocka_unit_test(refuses_what_is_not_positive_definite),
         cmocka_unit_test(eigenvalues_of_toeplitz), cmocka_unit_test(eigen_equals_lapack),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
 
-int main(int argc, char **argv)
-{
-    return run_linalg_tests(argc, argv, tests);
-}
+int main(int argc, char **argv) { return run_linalg_tests(argc, argv, tests); }

@@ -25,13 +25,15 @@ static double cell(int64_t i, int64_t j, double centre)
 static void check_covariance(int64_t n, int64_t d, double centre, double tolerance)
 {
     const int64_t first = first_row(n), rows = rows_of(n, world_rank, world_size);
-    double *x = numbers((size_t)(rows * d)), *mean = numbers((size_t)d), *covariance = numbers((size_t)(d * d)), *want_mean = numbers((size_t)d), *want = numbers((size_t)(d * d));
+    double *x = numbers((size_t)(rows * d)), *mean = numbers((size_t)d), *covariance = numbers((size_t)(d * d)),
+           *want_mean = numbers((size_t)d), *want = numbers((size_t)(d * d));
     for (int64_t i = 0; i < rows * d; i++) x[i] = cell(first + i / d, i % d, centre);
     for (int64_t i = 0; i < n; i++) /* about zero, where nothing cancels */
         for (int64_t j = 0; j < d; j++) want_mean[j] += cell(i, j, 0) / (double)n;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < d; j++)
-            for (int64_t k = 0; k < d; k++) want[j * d + k] += (cell(i, j, 0) - want_mean[j]) * (cell(i, k, 0) - want_mean[k]) / (double)n;
+            for (int64_t k = 0; k < d; k++)
+                want[j * d + k] += (cell(i, j, 0) - want_mean[j]) * (cell(i, k, 0) - want_mean[k]) / (double)n;
     for (int64_t j = 0; j < d; j++) want_mean[j] += centre;
     assert_ok(avi_linalg_covariance(world, rows, d, x, mean, covariance));
     assert_close(world, mean, want_mean, d, 1e-14);
@@ -71,12 +73,15 @@ static void covariance_equals_sums(void **state)
 static void check_least_squares(int64_t n, int64_t k, int64_t m, double stretch)
 {
     const int64_t first = first_row(n), rows = rows_of(n, world_rank, world_size);
-    double *a = numbers((size_t)(n * k)), *y = numbers((size_t)(n * m)), *at = numbers((size_t)(n * k)), *yt = numbers((size_t)(n * m));
+    double *a = numbers((size_t)(n * k)), *y = numbers((size_t)(n * m)), *at = numbers((size_t)(n * k)),
+           *yt = numbers((size_t)(n * m));
     for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < k; j++) at[j * n + i] = a[i * k + j] = pow(stretch, (double)j) * (number(i, j) + (j == 0 ? 2 : 0));
+        for (int64_t j = 0; j < k; j++)
+            at[j * n + i] = a[i * k + j] = pow(stretch, (double)j) * (number(i, j) + (j == 0 ? 2 : 0));
         for (int64_t c = 0; c < m; c++) yt[c * n + i] = y[i * m + c] = number(i, 40 + c);
     }
-    double *w = numbers((size_t)(k * m)), *want = numbers((size_t)(k * m)), *residual = numbers((size_t)m), *want_residual = numbers((size_t)m), work[20000];
+    double *w = numbers((size_t)(k * m)), *want = numbers((size_t)(k * m)), *residual = numbers((size_t)m),
+           *want_residual = numbers((size_t)m), work[20000];
     int in = (int)n, ik = (int)k, im = (int)m, lwork = 20000, info;
     assert_ok(avi_linalg_least_squares(world, rows, k, a + first * k, m, y + first * m, w, residual));
     dgels_("N", &in, &ik, &im, at, &in, yt, &in, work, &lwork, &info);
@@ -117,12 +122,16 @@ static void least_squares_refuses(void **state)
         a[i * 3] = number(i, 0), a[i * 3 + 1] = number(i, 1), y[i] = number(i, 2);
         a[i * 3 + 2] = 2 * a[i * 3] - 1e3 * a[i * 3 + 1];
     }
-    assert_refused(avi_linalg_least_squares(world, rows, 3, a + first * 3, 1, y + first, w, NULL), AVI_ERR_DATA, "column 2 depends");
+    assert_refused(avi_linalg_least_squares(world, rows, 3, a + first * 3, 1, y + first, w, NULL), AVI_ERR_DATA,
+                   "column 2 depends");
     for (int64_t i = 0; i < n; i++) a[i * 3 + 1] = 0;
-    assert_refused(avi_linalg_least_squares(world, rows, 3, a + first * 3, 1, y + first, w, NULL), AVI_ERR_DATA, "column 1 is zero");
+    assert_refused(avi_linalg_least_squares(world, rows, 3, a + first * 3, 1, y + first, w, NULL), AVI_ERR_DATA,
+                   "column 1 is zero");
     y[n - 1] = NAN;
-    assert_refused(avi_linalg_least_squares(world, rows, 3, a + first * 3, 1, y + first, w, NULL), AVI_ERR_DATA, "of the right-hand side");
-    assert_refused(avi_linalg_least_squares(world, world_rank == 0 ? 2 : 0, 3, a, 1, y, w, NULL), AVI_ERR_DATA, "2 rows cannot determine 3 columns");
+    assert_refused(avi_linalg_least_squares(world, rows, 3, a + first * 3, 1, y + first, w, NULL), AVI_ERR_DATA,
+                   "of the right-hand side");
+    assert_refused(avi_linalg_least_squares(world, world_rank == 0 ? 2 : 0, 3, a, 1, y, w, NULL), AVI_ERR_DATA,
+                   "2 rows cannot determine 3 columns");
     free(a), free(y);
 }
 
@@ -136,7 +145,4 @@ static int tests(void)
     return cmocka_run_group_tests(all, NULL, NULL);
 }
 
-int main(int argc, char **argv)
-{
-    return run_linalg_tests(argc, argv, tests);
-}
+int main(int argc, char **argv) { return run_linalg_tests(argc, argv, tests); }
