@@ -245,7 +245,8 @@ static int64_t enough_bytes(const avi_store_plan *plan)
         const avi_field *f = &plan->fields[i];
         const int64_t texts = (int64_t)(f->description ? strlen(f->description) : 0) +
                               (int64_t)(f->units ? strlen(f->units) : 0) + (int64_t)(f->axes ? strlen(f->axes) : 0);
-        bytes += 4096 + (avi_field_rows(f) * avi_field_row_bytes(f) + 8191) / 4096 * 4096 + 2 * texts;
+        const int64_t data = avi_field_rows(f) * avi_field_row_bytes(f);
+        bytes += 4096 + (data < 4096 ? data : (data + 8191) / 4096 * 4096) + 2 * texts;
     }
     for (int i = 0; i < plan->attribute_count; i++) {
         const avi_attribute *a = &plan->attributes[i];

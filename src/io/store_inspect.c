@@ -11,6 +11,23 @@
 
 #define READ_PIECE ((int64_t)1 << 20) /* a multiple of 8, as avi_checksum_add wants */
 
+/* HDF5 of format 1.8 on, as we write it: there every piece of metadata has a checksum, so that HDF5 itself meets no
+ * damaged ones (of which it is known to crash). */
+static avi_status check_start(int fd, const char *path)
+{
+    unsigned char start[9];
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    ssize_t got;
+    do got = pread(fd, start, sizeof start, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) return avi_fail(AVI_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+    if (got < (ssize_t)sizeof start || memcmp(start, signature, sizeof signature) != 0)
+        return avi_fail(AVI_ERR_DATA, "%s: not an HDF5 file, or damaged", path);
+    if (start[8] != 2)
+        return avi_fail(AVI_ERR_DATA, "%s: an HDF5 file, but not one that avi_mpi wrote, or damaged", path);
+    return AVI_OK;
+}
+
 avi_status avi_store_open_file(const char *path, int *fd, int64_t *file_bytes, hid_t *file)
 {
     struct stat info;
@@ -23,6 +40,7 @@ avi_status avi_store_open_file(const char *path, int *fd, int64_t *file_bytes, h
     else if (!S_ISREG(info.st_mode))
         status = avi_fail(AVI_ERR_DATA, "%s: not a file", path);
     *file_bytes = status == AVI_OK ? (int64_t)info.st_size : 0;
+    if (status == AVI_OK) status = check_start(*fd, path);
     const hid_t access = status == AVI_OK ? avi_h5_access() : -1;
     if (status == AVI_OK && (*file = H5Fopen(path, H5F_ACC_RDONLY, access < 0 ? H5P_DEFAULT : access)) < 0)
         status = avi_h5_fail(AVI_ERR_DATA, path, "not an HDF5 file, or damaged", "");
