@@ -9,9 +9,13 @@ struct avi_tape {
     avi_arena *arena;
     avi_node *newest; /* nodes in reverse order of creation, linked by next_older */
     bool out_of_memory;
-    void *spare; /* where values go once memory ran out; grown, never used for results */
-    size_t spare_bytes;
+    struct spare *spare; /* where values go once memory ran out; never used for results */
 };
+
+typedef struct spare {
+    struct spare *older; /* smaller; kept, since nodes point into it */
+    size_t bytes;        /* that follow */
+} spare;
 
 #define AVI_OP(op)                                                                                                     \
     const avi_op avi_op_##op = {#op,                                                                                   \
@@ -33,11 +37,20 @@ avi_tape *avi_tape_create(avi_precision precision)
     return t;
 }
 
+static void free_spare(avi_tape *t)
+{
+    while (t->spare) {
+        spare *older = t->spare->older;
+        free(t->spare);
+        t->spare = older;
+    }
+}
+
 void avi_tape_destroy(avi_tape **tape)
 {
     if (!*tape) return;
     avi_arena_destroy(&(*tape)->arena);
-    free((*tape)->spare);
+    free_spare(*tape);
     free(*tape);
     *tape = NULL;
 }
@@ -45,6 +58,7 @@ void avi_tape_destroy(avi_tape **tape)
 void avi_tape_reset(avi_tape *t)
 {
     avi_arena_reset(t->arena);
+    free_spare(t);
     t->newest = NULL;
     t->out_of_memory = false;
 }
@@ -62,16 +76,16 @@ avi_status avi_tape_status(const avi_tape *t)
 static void *spare_block(avi_tape *t, size_t bytes)
 {
     t->out_of_memory = true;
-    if (bytes > t->spare_bytes) {
-        void *grown = realloc(t->spare, bytes);
-        if (!grown) {
+    if (!t->spare || bytes > t->spare->bytes) {
+        spare *s = malloc(sizeof *s + bytes);
+        if (!s) {
             fprintf(stderr, "avi_mpi: internal error: out of memory (%zu bytes for the tape)\n", bytes);
             abort();
         }
-        t->spare = grown;
-        t->spare_bytes = bytes;
+        *s = (spare){.older = t->spare, .bytes = bytes};
+        t->spare = s;
     }
-    return t->spare;
+    return t->spare + 1;
 }
 
 static void *alloc_bytes(avi_tape *t, size_t bytes)
