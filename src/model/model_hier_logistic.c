@@ -1,0 +1,112 @@
+/* Logistic regression with a random intercept for each group: z_n ~ N(0, 1), y_nj ~ Bernoulli(logit = alpha + tau z_n +
+ * x_nj' beta), j = 1 .. m; a row of the data is a group. theta = alpha, log tau, beta, each with the prior N(0,
+ * prior_sd^2). (Non-centred: Papaspiliopoulos, Roberts & Skoeld 2007.) */
+#include "model/hier_logistic.h"
+#include "avi/rng.h"
+#include "model/scalar.h"
+#include "tape/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { ALPHA, LOG_TAU, BETA };
+
+typedef struct hier_logistic {
+    avi_group_shape shape;
+    double alpha, tau, beta; /* of simulated data */
+} hier_logistic;
+
+static const avi_key keys[] = {
+    {"model", "trials", AVI_KEY_INT, "10", 1, 65536, NULL, NULL, "outcomes m of a group (0 or 1; below 0: no trial)"},
+    {"model", "covariates", AVI_KEY_INT, "2", 0, 65536, NULL, NULL,
+     "covariates p of each trial; a row holds m outcomes, then m times p covariates"},
+    {"model", "prior_sd", AVI_KEY_REAL, "2.5", 0, 1e6, NULL, NULL, "alpha, log tau, beta ~ N(0, prior_sd^2); 0: flat"},
+    {"model", "global_log_sd", AVI_KEY_REAL, "-2", -30, 5, NULL, NULL,
+     "initial log sd of q(theta), where global = gaussian"},
+    {"model", "simulate_alpha", AVI_KEY_REAL, "0.5", -100, 100, NULL, NULL, "alpha of simulated data"},
+    {"model", "simulate_tau", AVI_KEY_REAL, "1", 0, 100, NULL, NULL, "tau of simulated data"},
+    {"model", "simulate_beta", AVI_KEY_REAL, "1", -100, 100, NULL, NULL,
+     "slopes of simulated data: beta, -beta, beta, ..."},
+};
+
+static int64_t row_width(const avi_group_shape *s) { return s->trials * (1 + s->covariates); }
+
+static avi_status create(avi_model *m, const avi_config *config, const avi_shape *shape)
+{
+    (void)shape;
+    hier_logistic *h = m->self = calloc(1, sizeof *h);
+    if (!h) return avi_fail_memory(sizeof *h, "the model");
+    h->shape = (avi_group_shape){avi_config_get_int(config, "model", "trials"),
+                                 avi_config_get_int(config, "model", "covariates")};
+    h->alpha = avi_config_get_real(config, "model", "simulate_alpha");
+    h->tau = avi_config_get_real(config, "model", "simulate_tau");
+    h->beta = avi_config_get_real(config, "model", "simulate_beta");
+    m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
+    m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
+    AVI_TRY(avi_model_need_width(m, row_width(&h->shape), "model.trials outcomes and model.covariates for each"));
+    AVI_TRY(avi_params_add(&m->theta, "alpha", 1, 1, AVI_INIT_CONSTANT, 0, NULL));
+    AVI_TRY(avi_params_add(&m->theta, "log_tau", 1, 1, AVI_INIT_CONSTANT, 0, NULL));
+    return h->shape.covariates ? avi_params_add(&m->theta, "beta", 1, h->shape.covariates, AVI_INIT_CONSTANT, 0, NULL)
+                               : AVI_OK;
+}
+
+void avi_forward_group_logit_f32(avi_tape *t, avi_node *n);
+void avi_forward_group_logit_f64(avi_tape *t, avi_node *n);
+void avi_backward_group_logit_f32(avi_tape *t, avi_node *n);
+void avi_backward_group_logit_f64(avi_tape *t, avi_node *n);
+static const avi_custom_op group_logit_op = {.name = "group_logit",
+                                             .forward = {avi_forward_group_logit_f32, avi_forward_group_logit_f64},
+                                             .backward = {avi_backward_group_logit_f32, avi_backward_group_logit_f64}};
+
+avi_node *avi_group_logit_lpdf(avi_tape *t, const avi_group_shape *shape, avi_node *x, avi_node *intercept,
+                               avi_node *beta)
+{
+    avi_tape_require(x->cols == row_width(shape) && intercept->cols == 1 && intercept->rows % x->rows == 0,
+                     "group_logit", "operands are not (B, m + m p) and (B*S, 1)", x, intercept);
+    return avi_custom(t, &group_logit_op, intercept->rows, 1, beta ? 3 : 2, (avi_node *[]){x, intercept, beta}, shape);
+}
+
+static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
+{
+    const hier_logistic *h = m->self;
+    avi_node *intercept = avi_add(t, avi_mul(t, z, avi_map(t, theta[LOG_TAU], AVI_EXP)), theta[ALPHA]);
+    return avi_group_logit_lpdf(t, &h->shape, b->x, intercept, h->shape.covariates ? theta[BETA] : NULL);
+}
+
+/* Draws of a row: z, then the covariates; the outcomes from uniforms of another stream. */
+static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
+{
+    (void)rows;
+    const hier_logistic *h = m->self;
+    const int64_t trials = h->shape.trials, p = h->shape.covariates;
+    for (int64_t i = 0; i < count; i++) {
+        double z, *y = out + i * row_width(&h->shape), *x = y + trials;
+        avi_simulate_normals(seed, first + i, 0, 1, &z);
+        if (p) avi_simulate_normals(seed, first + i, 1, trials * p, x);
+        avi_uniform_f64(avi_stream_make(seed, AVI_DRAW_DATA, 1), (uint64_t)(first + i), 1, 0, trials, y);
+        for (int64_t j = 0; j < trials; j++) {
+            double logit = h->alpha + h->tau * z;
+            for (int64_t k = 0; k < p; k++) logit += (k & 1 ? -h->beta : h->beta) * x[j * p + k];
+            y[j] = y[j] < 1 / (1 + exp(-logit)) ? 1 : 0;
+        }
+    }
+    return AVI_OK;
+}
+
+static int64_t simulated_width(const avi_config *config)
+{
+    return avi_config_get_int(config, "model", "trials") * (1 + avi_config_get_int(config, "model", "covariates"));
+}
+
+const avi_model_ops avi_model_hier_logistic = {
+    .name = "hier_logistic",
+    .doc = "logistic regression with a random intercept for each group; a row is a group: m outcomes, then their "
+           "covariates",
+    .keys = keys,
+    .key_count = (int)(sizeof keys / sizeof keys[0]),
+    .coupling = AVI_INDEPENDENT,
+    .create = create,
+    .log_likelihood = log_likelihood,
+    .simulate = simulate,
+    .simulated_width = simulated_width,
+};

@@ -1,0 +1,79 @@
+/* The nonlinear probabilistic model of Margossian & Blei 2024, section 5.2: z_n ~ N(0, 1), x_n ~ N(theta + z_n sin z_n
+ * + z_n, exp(cos z_n)^2). The posterior of z_n has several modes. The paper's code leaves log sigma(z) = cos z out of
+ * the density; drop_log_sigma does so too. */
+#include "model/scalar.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct nonlinear {
+    bool drop_log_sigma;
+    double theta, z_sd; /* of simulated data */
+} nonlinear;
+
+static const avi_key keys[] = {
+    {"model", "drop_log_sigma", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
+     "leave log sigma(z) = cos z out of log p(x | z), as the paper's code does: its numbers, but no density"},
+    {"model", "simulate_z_sd", AVI_KEY_REAL, "1", 0, 1e3, NULL, NULL,
+     "standard deviation of z in simulated data; 1: the model's own, 5: the paper's data"},
+    AVI_SCALAR_THETA_KEYS,
+};
+
+static avi_status create(avi_model *m, const avi_config *config, const avi_shape *shape)
+{
+    (void)shape;
+    nonlinear *n = m->self = calloc(1, sizeof *n);
+    if (!n) return avi_fail_memory(sizeof *n, "the model");
+    n->drop_log_sigma = avi_config_get_bool(config, "model", "drop_log_sigma");
+    n->theta = avi_config_get_real(config, "model", "simulate_theta");
+    n->z_sd = avi_config_get_real(config, "model", "simulate_z_sd");
+    return avi_scalar_create(m, config);
+}
+
+static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
+{
+    const nonlinear *n = m->self;
+    return avi_wave_lpdf(t, &n->drop_log_sigma, b->x, z, theta[0]);
+}
+
+static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
+{
+    (void)m;
+    (void)b;
+    return avi_add(t, avi_add(t, avi_mul(t, z, avi_map(t, z, AVI_SIN)), z), theta[0]);
+}
+
+static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
+{
+    (void)rows;
+    const nonlinear *n = m->self;
+    for (int64_t i = 0; i < count; i++) {
+        double draw[2];
+        avi_simulate_normals(seed, first + i, 0, 2, draw);
+        const double z = n->z_sd * draw[0];
+        out[i] = n->theta + z * sin(z) + z + exp(cos(z)) * draw[1];
+    }
+    return AVI_OK;
+}
+
+/* The paper's code leaves out log sqrt(2 pi) everywhere: N + 1 Gaussian factors, N values of z, N of x. */
+static double loss_offset(const avi_model *m, int64_t rows)
+{
+    (void)m;
+    return -0.5 * ((double)rows - 1) * log(2 * acos(-1));
+}
+
+const avi_model_ops avi_model_nonlinear = {
+    .name = "nonlinear",
+    .doc = "x_n ~ N(theta + z_n sin z_n + z_n, exp(cos z_n)^2), z_n ~ N(0, 1): one number a row, posteriors with "
+           "several modes",
+    .keys = keys,
+    .key_count = (int)(sizeof keys / sizeof keys[0]),
+    .coupling = AVI_INDEPENDENT,
+    .scalar_theta = true,
+    .create = create,
+    .log_likelihood = log_likelihood,
+    .reconstruct = reconstruct,
+    .simulate = simulate,
+    .loss_offset = loss_offset,
+};

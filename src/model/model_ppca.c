@@ -1,0 +1,105 @@
+/* Probabilistic principal components (Tipping & Bishop 1999), a linear VAE: z_n ~ N(0, 1) in L dimensions, x_n ~ N(W
+ * z_n + mu, s^2), theta = W, mu, log s. Its maximum likelihood is known from the eigenvalues of the data's covariance,
+ * and a linear encoder attains it (Lucas et al. 2019). */
+#include "model/scalar.h"
+#include "avi/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WEIGHT, BIAS, LOG_NOISE_SD };
+
+typedef struct ppca {
+    double noise_sd;
+} ppca;
+
+static const avi_key keys[] = {
+    {"model", "latent", AVI_KEY_INT, "10", 1, 65536, NULL, "dimensions", "dimensions of z: principal components"},
+    {"model", "noise_sd", AVI_KEY_REAL, "1", 1e-6, 1e6, NULL, "data units",
+     "initial standard deviation of the noise, which is learned; that of simulated data"},
+    {"model", "prior_sd", AVI_KEY_REAL, "0", 0, 1e6, NULL, NULL,
+     "theta ~ N(0, prior_sd^2); 0: flat for a point, 1 where global = gaussian"},
+    {"model", "global_log_sd", AVI_KEY_REAL, "-2", -30, 5, NULL, NULL,
+     "initial log sd of q(theta), where global = gaussian"},
+    {"model", "simulate_width", AVI_KEY_INT, "20", 1, 1e6, NULL, "values",
+     "width of simulated rows; their W is drawn from N(0, 1), mu = 0"},
+};
+
+static avi_status create(avi_model *m, const avi_config *config, const avi_shape *shape)
+{
+    ppca *p = m->self = calloc(1, sizeof *p);
+    if (!p) return avi_fail_memory(sizeof *p, "the model");
+    p->noise_sd = avi_config_get_real(config, "model", "noise_sd");
+    m->latent = avi_config_get_int(config, "model", "latent");
+    m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
+    if (m->prior_sd <= 0 && !strcmp(avi_config_get_string(config, "model", "global"), "gaussian")) m->prior_sd = 1;
+    m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
+    AVI_TRY(avi_params_add_affine(&m->theta, "decoder", m->latent, shape->width));
+    return avi_params_add(&m->theta, "log_noise_sd", 1, 1, AVI_INIT_CONSTANT, log(p->noise_sd), NULL);
+}
+
+static avi_node *decode(avi_tape *t, avi_node *z, avi_node **theta)
+{
+    return avi_affine(t, z, theta[WEIGHT], theta[BIAS], AVI_IDENTITY);
+}
+
+/* log N(x; mean, s^2) = -pi |x - mean|^2 / (2 pi s^2) - D log s - (D/2) log 2 pi. The density of standard deviation 1 /
+ * sqrt(2 pi) is the first -pi |x - mean|^2, and s enters by row, not by value. */
+static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
+{
+    const double two_pi = 2 * acos(-1), width = (double)m->shape.width;
+    avi_node *squares = avi_normal_lpdf_sd(t, b->x, decode(t, z, theta), 1 / sqrt(two_pi));
+    avi_node *precision = avi_map(t, avi_scale(t, theta[LOG_NOISE_SD], -2, -log(two_pi)), AVI_EXP);
+    return avi_add(t, avi_mul(t, squares, precision),
+                   avi_scale(t, theta[LOG_NOISE_SD], -width, -0.5 * width * log(two_pi)));
+}
+
+static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
+{
+    (void)m;
+    (void)b;
+    return decode(t, z, theta);
+}
+
+/* Draws of a row: L for z, D for the noise. W (D, L): rows of another stream. */
+static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
+{
+    (void)rows;
+    const ppca *p = m->self;
+    const int64_t l = m->latent, d = m->shape.width;
+    const size_t values = (size_t)((d + 1) * l + d);
+    double *w = malloc(values * sizeof *w), *draw = w + d * l;
+    if (!w) return avi_fail_memory(values * sizeof *w, "simulated data");
+    avi_normal_f64(avi_stream_make(seed, AVI_DRAW_DATA, 1), 0, d, 0, l, w);
+    for (int64_t i = 0; i < count; i++) {
+        avi_simulate_normals(seed, first + i, 0, l + d, draw);
+        for (int64_t k = 0; k < d; k++) {
+            double x = p->noise_sd * draw[l + k];
+            for (int64_t j = 0; j < l; j++) x += w[k * l + j] * draw[j];
+            out[i * d + k] = x;
+        }
+    }
+    free(w);
+    return AVI_OK;
+}
+
+static int64_t simulated_width(const avi_config *config)
+{
+    return avi_config_get_int(config, "model", "simulate_width");
+}
+
+const avi_model_ops avi_model_ppca = {
+    .name = "ppca",
+    .doc =
+        "probabilistic principal components, a linear VAE: x_n ~ N(W z_n + mu, s^2), z_n ~ N(0, 1); W, mu, s learned",
+    .keys = keys,
+    .key_count = (int)(sizeof keys / sizeof keys[0]),
+    .coupling = AVI_INDEPENDENT,
+    .create = create,
+    .log_likelihood = log_likelihood,
+    .reconstruct = reconstruct,
+    .simulate = simulate,
+    .simulated_width = simulated_width,
+    .quadratic = 2,
+};

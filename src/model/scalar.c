@@ -1,0 +1,63 @@
+#include "model/scalar.h"
+#include "avi/rng.h"
+#include "tape/internal.h"
+
+avi_status avi_model_need_width(const avi_model *m, int64_t width, const char *why)
+{
+    if (m->shape.width == width) return AVI_OK;
+    return avi_fail(AVI_ERR_DATA, "model %s: rows of the data hold %lld values; it explains rows of %lld (%s)",
+                    m->ops->name, (long long)m->shape.width, (long long)width, why);
+}
+
+avi_status avi_scalar_create(avi_model *m, const avi_config *config)
+{
+    AVI_TRY(avi_model_need_width(m, 1, "one number x_n"));
+    m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
+    m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
+    return avi_params_add(&m->theta, "theta", 1, 1, AVI_INIT_CONSTANT, 0, NULL);
+}
+
+void avi_simulate_normals(uint64_t seed, int64_t row, int64_t first, int64_t cols, double *out)
+{
+    avi_normal_f64(avi_stream_make(seed, AVI_DRAW_DATA, 0), (uint64_t)row, 1, first, cols, out);
+}
+
+avi_node *avi_model_constant(avi_tape *t, int64_t rows, int64_t cols, const double *values)
+{
+    avi_node *n = avi_constant_new(t, rows, cols);
+    avi_vector_from_double(avi_tape_precision(t), values, rows * cols, n->value);
+    return n;
+}
+
+/* ---- fused densities (k_scalar.c) ---- */
+
+#define FUSED(op)                                                                                                      \
+    void avi_forward_##op##_f32(avi_tape *t, avi_node *n);                                                             \
+    void avi_forward_##op##_f64(avi_tape *t, avi_node *n);                                                             \
+    void avi_backward_##op##_f32(avi_tape *t, avi_node *n);                                                            \
+    void avi_backward_##op##_f64(avi_tape *t, avi_node *n);                                                            \
+    static const avi_custom_op op##_op = {.name = #op,                                                                 \
+                                          .forward = {avi_forward_##op##_f32, avi_forward_##op##_f64},                 \
+                                          .backward = {avi_backward_##op##_f32, avi_backward_##op##_f64}};
+FUSED(scalar_normal)
+FUSED(wave)
+
+static void check_shapes(const char *op, const avi_node *x, const avi_node *z, const avi_node *theta)
+{
+    avi_tape_require(x->cols == 1 && z->cols == 1 && z->rows % x->rows == 0, op, "operands are not (B, 1) and (B*S, 1)",
+                     x, z);
+    avi_tape_require(!theta || theta->rows == 1 || theta->rows == z->rows / x->rows, op,
+                     "theta has neither one row nor one a draw", theta, z);
+}
+
+avi_node *avi_scalar_normal_lpdf(avi_tape *t, const avi_scalar_normal *p, avi_node *y, avi_node *u, avi_node *theta)
+{
+    check_shapes("scalar_normal", y, u, theta);
+    return avi_custom(t, &scalar_normal_op, u->rows, 1, theta ? 3 : 2, (avi_node *[]){y, u, theta}, p);
+}
+
+avi_node *avi_wave_lpdf(avi_tape *t, const bool *drop_log_sigma, avi_node *x, avi_node *z, avi_node *theta)
+{
+    check_shapes("wave", x, z, theta);
+    return avi_custom(t, &wave_op, z->rows, 1, 3, (avi_node *[]){x, z, theta}, drop_log_sigma);
+}

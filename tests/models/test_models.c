@@ -1,0 +1,385 @@
+/* Every registered model: log densities against Python, gradients against finite differences in double, single against
+ * double, simulated rows. */
+#include "avi/model.h"
+#include "avi/rng.h"
+#include "reference_models.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ROWS = REFERENCE_ROWS, DRAWS = REFERENCE_DRAWS, MOST = 4096 };
+
+/* ---- a model from text ---- */
+
+static avi_config *parse(const char *text)
+{
+    int count;
+    const avi_key_table *tables = avi_model_key_tables(&count);
+    avi_config *config;
+    avi_error_clear();
+    if (avi_config_create(tables, count, &config) != AVI_OK) fail_msg("%s", avi_error_text());
+    if (avi_config_parse(config, "test.ini", text, 0, NULL) != AVI_OK) fail_msg("%s", avi_error_text());
+    return config;
+}
+
+static avi_status try_model(const char *text, int64_t width, avi_model **m)
+{
+    avi_config *config = parse(text);
+    if (width == 0) {
+        const avi_model_ops *ops = avi_model_find(avi_config_get_string(config, "model", "name"));
+        width = ops->simulated_width ? ops->simulated_width(config) : 1;
+    }
+    const avi_shape shape = {
+        .rows = ROWS + 1, .width = width, .height = 1, .columns = width, .type = AVI_F64, .scale = 1};
+    const avi_status status = avi_model_create(config, &shape, m);
+    avi_config_destroy(&config);
+    return status;
+}
+
+static avi_model *make_model(const char *text, int64_t width)
+{
+    avi_model *m;
+    if (try_model(text, width, &m) != AVI_OK) fail_msg("%s", avi_error_text());
+    return m;
+}
+
+/* Small sizes for models whose defaults are large; others are taken as they are. */
+static const char *small_text(const avi_model_ops *ops)
+{
+    static char text[256];
+    const char *more = "";
+    if (!strcmp(ops->name, "vae")) more = "latent = 2\nhidden = 3\nactivation = tanh\nlikelihood = gaussian\n";
+    if (!strcmp(ops->name, "hier_logistic")) more = "trials = 4\ncovariates = 3\n";
+    if (!strcmp(ops->name, "ppca")) more = "latent = 2\nsimulate_width = 5\n";
+    if (!strcmp(ops->name, "hmm"))
+        more = "latent = 2\nA = 0.9, 0.2; -0.1, 0.7\nC = 1, 0.5; 0, 2; 1, 1\nQ = 0.5, 2\nR = 1, 2, 3\n";
+    snprintf(text, sizeof text, "[model]\nname = %s\n%s", ops->name, more);
+    return text;
+}
+
+/* ---- its densities for one block of rows ---- */
+
+typedef struct point {
+    int64_t width, theta_draws;
+    double x[MOST], z[MOST], theta[MOST]; /* theta: as the estimator lays it out, without padding */
+} point;
+
+typedef struct outcome {
+    int64_t z_values, theta_values;
+    double loglik[ROWS * DRAWS], prior[ROWS * DRAWS];
+    double total, dz[MOST], dtheta[MOST]; /* total: sum over rows of seed * (loglik + prior) */
+} outcome;
+
+static double seed_of(int64_t r) { return 0.5 + 0.125 * (double)r; }
+
+static avi_node *leaf(avi_tape *t, int64_t rows, int64_t cols, const double *v, void **grad)
+{
+    const avi_precision p = avi_tape_precision(t);
+    void *values = avi_tape_alloc(t, rows * cols);
+    avi_vector_from_double(p, v, rows * cols, values);
+    *grad = avi_tape_alloc(t, rows * cols);
+    memset(*grad, 0, (size_t)(rows * cols) * avi_real_size(p));
+    return avi_parameter(t, rows, cols, values, *grad);
+}
+
+static avi_node *constant(avi_tape *t, int64_t rows, int64_t cols, const double *v)
+{
+    avi_node *n = avi_constant_new(t, rows, cols);
+    avi_vector_from_double(avi_tape_precision(t), v, rows * cols, n->value);
+    return n;
+}
+
+static avi_node *prior_of(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
+{
+    const avi_model_ops *ops = m->ops;
+    if (ops->coupling == AVI_CHAIN)
+        return avi_concat_rows(t, ops->log_initial(m, t, avi_slice_rows(t, z, 0, DRAWS), theta),
+                               ops->log_transition(m, t, avi_slice_rows(t, z, 0, (ROWS - 1) * DRAWS),
+                                                   avi_slice_rows(t, z, DRAWS, (ROWS - 1) * DRAWS), theta));
+    return ops->log_prior ? ops->log_prior(m, t, b, z, theta) : avi_std_normal_lpdf(t, z);
+}
+
+static void evaluate(const avi_model *m, const point *at, avi_precision p, outcome *out)
+{
+    avi_tape *t = avi_tape_create(p);
+    avi_node *theta[16];
+    void *dtheta[16], *dz;
+    const int64_t rows = ROWS * DRAWS;
+    int64_t done = 0;
+    assert_non_null(t);
+    assert_true(m->theta.count <= 16);
+    for (int k = 0; k < m->theta.count; k++) {
+        const avi_block *b = &m->theta.block[k];
+        const int64_t r = m->ops->scalar_theta ? at->theta_draws : b->rows, c = m->ops->scalar_theta ? 1 : b->cols;
+        theta[k] = leaf(t, r, c, at->theta + done, &dtheta[k]);
+        done += r * c;
+    }
+    avi_node *z = leaf(t, rows, m->latent, at->z, &dz);
+    const avi_batch b = {.rows = ROWS,
+                         .draws = DRAWS,
+                         .x = constant(t, ROWS, at->width, at->x),
+                         .x_next = m->ops->lookahead ? constant(t, ROWS, at->width, at->x + at->width) : NULL};
+    avi_node *loglik = m->ops->log_likelihood(m, t, &b, z, theta), *prior = prior_of(m, t, &b, z, theta);
+    avi_node *sum = avi_add(t, loglik, prior);
+    double seeds[ROWS * DRAWS];
+    assert_int_equal(loglik->rows, rows);
+    assert_int_equal(prior->rows, rows);
+    avi_vector_to_double(p, loglik->value, rows, out->loglik);
+    avi_vector_to_double(p, prior->value, rows, out->prior);
+    out->total = 0;
+    for (int64_t r = 0; r < rows; r++) out->total += (seeds[r] = seed_of(r)) * (out->loglik[r] + out->prior[r]);
+    avi_tape_backward_rows(t, sum, seeds);
+    assert_int_equal(avi_tape_status(t), AVI_OK);
+    avi_vector_to_double(p, dz, rows * m->latent, out->dz);
+    out->z_values = rows * m->latent;
+    out->theta_values = done;
+    done = 0;
+    for (int k = 0; k < m->theta.count; k++) {
+        const int64_t n = theta[k]->rows * theta[k]->cols;
+        avi_vector_to_double(p, dtheta[k], n, out->dtheta + done);
+        done += n;
+    }
+    avi_tape_destroy(&t);
+}
+
+static void close_to(const char *label, const char *what, int64_t k, double got, double want, double tolerance)
+{
+    if (!(fabs(got - want) <= tolerance * (1 + fabs(want))))
+        fail_msg("%s: %s %lld is %.15g, not %.15g", label, what, (long long)k, got, want);
+}
+
+/* ---- tests ---- */
+
+static void densities_are_those_of_python(void **state)
+{
+    (void)state;
+    static point at;
+    static outcome out;
+    for (size_t i = 0; i < sizeof references / sizeof *references; i++) {
+        const reference *c = &references[i];
+        avi_model *m = make_model(c->ini, c->width);
+        assert_int_equal(m->latent, c->latent);
+        at.width = c->width;
+        at.theta_draws = c->theta_draws;
+        memcpy(at.x, c->x, sizeof c->x);
+        memcpy(at.z, c->z, sizeof c->z);
+        memcpy(at.theta, c->theta, sizeof c->theta);
+        for (int p = 0; p < 2; p++) {
+            evaluate(m, &at, (avi_precision)p, &out);
+            for (int64_t r = 0; r < ROWS * DRAWS; r++) {
+                close_to(c->label, "log likelihood", r, out.loglik[r], c->loglik[r], p ? 1e-13 : 2e-6);
+                close_to(c->label, "log prior", r, out.prior[r], c->logprior[r], p ? 1e-13 : 2e-6);
+            }
+        }
+        avi_model_destroy(&m);
+    }
+}
+
+/* Rows for a model: simulated when it can, else uniform. Returns false for a model with sizes that the arrays here
+ * cannot hold. */
+static void fill_point(const avi_model *m, int64_t theta_draws, point *at)
+{
+    const avi_stream s = avi_stream_make(3, AVI_DRAW_TEST, 0);
+    at->width = m->shape.width;
+    at->theta_draws = theta_draws;
+    const int64_t values = (ROWS + 1) * at->width;
+    const int64_t theta = m->ops->scalar_theta ? m->theta.count * theta_draws : avi_params_values(&m->theta);
+    assert_true(values <= MOST && ROWS * DRAWS * m->latent <= MOST && theta <= MOST);
+    avi_uniform_f64(s, 0, 1, 0, values, at->x);
+    if (m->ops->simulate) assert_int_equal(m->ops->simulate(m, 1, ROWS + 1, 0, ROWS + 1, at->x), AVI_OK);
+    avi_normal_f64(s, 1, 1, 0, ROWS * DRAWS * m->latent, at->z);
+    if (theta) avi_normal_f64(s, 2, 1, 0, theta, at->theta);
+    for (int64_t k = 0; k < theta; k++) at->theta[k] *= 0.5;
+}
+
+static void differences(const char *name, const avi_model *m, point *at, double *v, int64_t n, const double *gradient,
+                        const char *what)
+{
+    static outcome up, down;
+    const double h = 1e-5;
+    for (int64_t k = 0; k < n; k++) {
+        const double middle = v[k];
+        v[k] = middle + h;
+        evaluate(m, at, AVI_PRECISION_DOUBLE, &up);
+        v[k] = middle - h;
+        evaluate(m, at, AVI_PRECISION_DOUBLE, &down);
+        v[k] = middle;
+        close_to(name, what, k, gradient[k], (up.total - down.total) / (2 * h), 2e-7);
+    }
+}
+
+static void check_gradients(const avi_model *m, int64_t theta_draws)
+{
+    static point at;
+    static outcome out, single;
+    const char *name = m->ops->name;
+    fill_point(m, theta_draws, &at);
+    evaluate(m, &at, AVI_PRECISION_DOUBLE, &out);
+    differences(name, m, &at, at.z, out.z_values, out.dz, "gradient of z");
+    differences(name, m, &at, at.theta, out.theta_values, out.dtheta, "gradient of theta");
+    evaluate(m, &at, AVI_PRECISION_SINGLE, &single);
+    for (int64_t k = 0; k < out.z_values; k++) close_to(name, "single gradient of z", k, single.dz[k], out.dz[k], 1e-4);
+    for (int64_t k = 0; k < out.theta_values; k++)
+        close_to(name, "single gradient of theta", k, single.dtheta[k], out.dtheta[k], 1e-4);
+}
+
+static void gradients_are_differences(void **state)
+{
+    (void)state;
+    for (const avi_model_ops *const *ops = avi_model_all(); *ops; ops++) {
+        avi_model *m = make_model(small_text(*ops), (*ops)->simulate ? 0 : 6);
+        check_gradients(m, 1);
+        if ((*ops)->scalar_theta) check_gradients(m, DRAWS);
+        avi_model_destroy(&m);
+    }
+}
+
+static void simulated_rows_do_not_depend_on_the_range(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    static double all[MOST], part[MOST], other[MOST];
+    for (const avi_model_ops *const *ops = avi_model_all(); *ops; ops++) {
+        if (!(*ops)->simulate) continue;
+        avi_model *m = make_model(small_text(*ops), 0);
+        const int64_t d = m->shape.width;
+        assert_true(N * d <= MOST);
+        assert_int_equal((*ops)->simulate(m, 7, N, 0, N, all), AVI_OK);
+        for (int64_t k = 0; k < N * d; k++) assert_true(isfinite(all[k]));
+        for (int64_t first = 0; first < N; first += 7)
+            for (int64_t count = 1; first + count <= N; count += 5) {
+                assert_int_equal((*ops)->simulate(m, 7, N, first, count, part), AVI_OK);
+                assert_memory_equal(part, all + first * d, (size_t)(count * d) * sizeof *part);
+            }
+        assert_int_equal((*ops)->simulate(m, 8, N, 0, N, other), AVI_OK);
+        assert_memory_not_equal(other, all, sizeof *all * (size_t)(N * d));
+        avi_model_destroy(&m);
+    }
+}
+
+/* Mean and variance of the marginal of simulated rows: known for each. */
+static void moments_of(const char *text, int64_t rows, int64_t column, double *mean, double *variance)
+{
+    avi_model *m = make_model(text, 0);
+    const int64_t d = m->shape.width;
+    double *x = malloc((size_t)(rows * d) * sizeof *x);
+    assert_non_null(x);
+    assert_int_equal(m->ops->simulate(m, 11, rows, 0, rows, x), AVI_OK);
+    *mean = *variance = 0;
+    for (int64_t n = 0; n < rows; n++) *mean += x[n * d + column] / (double)rows;
+    for (int64_t n = 0; n < rows; n++)
+        *variance += (x[n * d + column] - *mean) * (x[n * d + column] - *mean) / (double)rows;
+    free(x);
+    avi_model_destroy(&m);
+}
+
+static void expect_moments(const char *text, int64_t rows, double mean, double variance, double effective)
+{
+    double m, v;
+    moments_of(text, rows, 0, &m, &v);
+    const double se = sqrt(variance / effective);
+    if (!(fabs(m - mean) < 4 * se)) fail_msg("%s: mean %g, not %g", text, m, mean);
+    if (!(fabs(v / variance - 1) < 4 * sqrt(2 / effective))) fail_msg("%s: variance %g, not %g", text, v, variance);
+}
+
+static void simulated_rows_have_the_models_moments(void **state)
+{
+    (void)state;
+    expect_moments("[model]\nname = linear\nsimulate_theta = 3\n", 20000, 3, 1.155 * 1.155 + 2.43 * 2.43, 20000);
+    /* E[z sin z] = e^{-1/2}; the variance by quadrature (quadrature.py). */
+    double mean, variance;
+    moments_of("[model]\nname = nonlinear\nsimulate_theta = 1\n", 200000, 0, &mean, &variance);
+    assert_true(fabs(mean - 1 - exp(-0.5)) < 4 * sqrt(variance / 200000));
+    /* Stationary: mean a theta / (1 - a), variance (a^2 + 1) / (1 - a^2); autocorrelation a leaves (1 - a) / (1 + a) of
+     * the rows. */
+    expect_moments("[model]\nname = saw\na = 0.5\nsimulate_theta = 2\n", 60000, 2, 1.25 / 0.75, 20000);
+    /* z: variance Q / (1 - A^2), x: C^2 of it + R. */
+    expect_moments("[model]\nname = hmm\nA = 0.5\nC = 2\nQ = 0.3\nR = 0.7\n", 60000, 0, 4 * 0.3 / 0.75 + 0.7, 20000);
+    /* Half of the outcomes of a symmetric model are 1. */
+    moments_of("[model]\nname = hier_logistic\nsimulate_alpha = 0\n", 20000, 0, &mean, &variance);
+    assert_true(fabs(mean - 0.5) < 4 * 0.5 / sqrt(20000));
+}
+
+/* loss = -ELBO + offset: the constants of 2 N + 1 Gaussian terms, by hand (Margossian & Blei's code leaves them out).
+ */
+static void offsets_are_the_papers(void **state)
+{
+    (void)state;
+    avi_model *m = make_model("[model]\nname = saw\n", 0);
+    close_to("saw", "ELBO", 0, -553.0139 + m->ops->loss_offset(m, 1000), -1471.0335, 1e-7);
+    avi_model_destroy(&m);
+    m = make_model("[model]\nname = linear\ntau = 1\nsigma = 2\n", 0);
+    /* One datapoint at its mean: ELBO* = -1/2 log(2 pi 5) + 1/2 log(2 pi 4), loss* = 1/2 log(5/4) - 1/2 log 4. */
+    close_to("linear", "loss", 0, 0.5 * log(5) - 0.5 * log(4) + m->ops->loss_offset(m, 1),
+             0.5 * log(1.25) - 0.5 * log(4), 1e-12);
+    avi_model_destroy(&m);
+}
+
+static void refused(const char *text, int64_t width, avi_status status, const char *words)
+{
+    avi_model *m;
+    assert_int_equal(try_model(text, width, &m), status);
+    if (!strstr(avi_error_text(), words)) fail_msg("the message is \"%s\", without \"%s\"", avi_error_text(), words);
+    assert_null(m);
+}
+
+static void mistakes_are_told(void **state)
+{
+    (void)state;
+    refused("[model]\nname = linear\n", 3, AVI_ERR_DATA,
+            "model linear: rows of the data hold 3 values; it explains rows of 1");
+    refused("[model]\nname = saw\n", 2, AVI_ERR_DATA, "rows of 1");
+    refused("[model]\nname = hier_logistic\ntrials = 3\ncovariates = 1\n", 7, AVI_ERR_DATA,
+            "rows of 6 (model.trials outcomes");
+    refused("[model]\nname = hmm\nA = 1, x\n", 1, AVI_ERR_CONFIG,
+            "test.ini:3: [model] A = 1, x: not a matrix at character 4");
+    refused("[model]\nname = hmm\nlatent = 2\nA = 1, 2; 3\n", 2, AVI_ERR_CONFIG, "not a matrix");
+    refused("[model]\nname = hmm\nlatent = 2\nA = 1, 2\n", 2, AVI_ERR_CONFIG,
+            "a matrix of 1 by 2; 2 by 2 would serve, or one number");
+    refused("[model]\nname = hmm\nC = 1; 2\n", 3, AVI_ERR_CONFIG, "a matrix of 2 by 1; 3 by 1 would serve");
+    refused("[model]\nname = hmm\nlatent = 2\nQ = 1, 2, 3\n", 2, AVI_ERR_CONFIG,
+            "3 values; 2 variances, or one for all");
+    refused("[model]\nname = hmm\nR = 0\n", 1, AVI_ERR_CONFIG, "0 is not a variance");
+    refused("[model]\nname = hmm\nA =\n", 1, AVI_ERR_CONFIG, "not a matrix");
+    refused("[model]\nname = hmm\nQ = inf\n", 1, AVI_ERR_CONFIG, "not a matrix");
+}
+
+static void one_number_is_a_multiple_of_the_identity(void **state)
+{
+    (void)state;
+    static point at;
+    static outcome one, full;
+    avi_model *a = make_model("[model]\nname = hmm\nlatent = 2\nA = 0.5\nC = 2\nQ = 0.3\nR = 4\n", 0);
+    avi_model *b =
+        make_model("[model]\nname = hmm\nlatent = 2\nA = 0.5 0; 0 0.5\nC = 2 0; 0 2\nQ = 0.3 0.3\nR = 4, 4\n", 0);
+    assert_int_equal(a->shape.width, 2);
+    assert_int_equal(b->shape.width, 2);
+    fill_point(a, 1, &at);
+    evaluate(a, &at, AVI_PRECISION_DOUBLE, &one);
+    evaluate(b, &at, AVI_PRECISION_DOUBLE, &full);
+    assert_memory_equal(one.loglik, full.loglik, sizeof one.loglik);
+    assert_memory_equal(one.prior, full.prior, sizeof one.prior);
+    avi_model_destroy(&a);
+    avi_model_destroy(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(densities_are_those_of_python),
+        cmocka_unit_test(gradients_are_differences),
+        cmocka_unit_test(simulated_rows_do_not_depend_on_the_range),
+        cmocka_unit_test(simulated_rows_have_the_models_moments),
+        cmocka_unit_test(offsets_are_the_papers),
+        cmocka_unit_test(mistakes_are_told),
+        cmocka_unit_test(one_number_is_a_multiple_of_the_identity),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
