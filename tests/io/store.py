@@ -182,7 +182,7 @@ def case_lock(tool, folder):
 
 def case_kill(tool, folder):
     newest, first = 0, 1
-    for turn in range(4):
+    for turn in range(6):
         writer = start(tool, 2, "checkpoints", folder / "run", first)
         pids, steps, end = [], [newest], time.time() + 20
         while len(pids) < 2 or len(steps) < 3 + turn:
@@ -192,13 +192,14 @@ def case_kill(tool, folder):
                 pids.append(int(line.split()[1]))
             elif line.startswith("step "):
                 steps.append(int(line.split()[1]))
-        time.sleep(0.003 * turn)
+        time.sleep(0.004 * turn)
         os.kill(pids[turn % 2], signal.SIGKILL)
         rest = writer.communicate(timeout=30)[0]
         steps += [int(s) for s in re.findall(r"^step (\d+)$", rest, re.M)]
         out = must(tool, 1 + turn % 3, "find", folder / "run")
         newest = int(re.search(r"^found (-?\d+)$", out, re.M).group(1))
-        assert newest >= steps[-1], (newest, steps, out)
+        of_run = int(re.search(r"^run.h5 (\d+)$", out, re.M).group(1))
+        assert newest >= steps[-1] and of_run >= newest, (newest, of_run, steps, out)
         first = newest + 1
 
 

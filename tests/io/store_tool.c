@@ -2,8 +2,8 @@
  *   write FILE | read FILE           the sample of store_sample.h
  *   fill FILE BYTES                  one distributed dataset of BYTES bytes
  *   open FOLDER | hold FOLDER        takes the lock; hold keeps it until killed
- *   checkpoints FOLDER FIRST         one checkpoint after the other until killed
- *   find FOLDER                      the newest whole checkpoint: its step, its data checked */
+ *   checkpoints FOLDER FIRST         one checkpoint after the other until killed, and run.h5 replaced with each
+ *   find FOLDER                      the newest whole checkpoint and run.h5: their steps, their data checked */
 #include "store_sample.h"
 
 #include <time.h>
@@ -39,6 +39,13 @@ static avi_status hold(avi_comm *comm, const char *path, int seconds)
     return AVI_OK;
 }
 
+static char *run_file(const char *folder)
+{
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/run.h5", folder);
+    return path;
+}
+
 static avi_status checkpoints(avi_comm *comm, const char *path, int64_t step)
 {
     avi_folder *folder;
@@ -53,7 +60,8 @@ static avi_status checkpoints(avi_comm *comm, const char *path, int64_t step)
         const avi_field field = {
             .path = "/state", .type = AVI_F64, .rank = 1, .dims = {STATE_ROWS}, .distributed = true, .data = data};
         const avi_attribute a = {.group = "/", .name = "step", .integer = step};
-        status = avi_checkpoint_write(folder, comm, step, 2, &field, 1, &a, 1);
+        status = avi_store_write(comm, run_file(path), &field, 1, &a, 1);
+        if (status == AVI_OK) status = avi_checkpoint_write(folder, comm, step, 2, &field, 1, &a, 1);
         if (avi_comm_rank(comm) == 0) printf("step %lld\n", (long long)step);
         fflush(stdout);
         AVI_TRY(status);
@@ -61,29 +69,33 @@ static avi_status checkpoints(avi_comm *comm, const char *path, int64_t step)
     return AVI_OK;
 }
 
-static avi_status find(avi_comm *comm, const char *path)
+/* Reads a state and checks its values. */
+static avi_status check_state(avi_comm *comm, const char *file, const char *what)
 {
-    avi_folder *folder;
     avi_store *store;
-    char *file;
     int64_t step;
     const int64_t dims[4] = {STATE_ROWS};
     static double data[STATE_ROWS];
-    AVI_TRY(avi_folder_open(comm, path, &folder));
-    AVI_TRY(avi_checkpoint_find(folder, comm, &file));
-    if (!file) {
-        if (avi_comm_rank(comm) == 0) printf("found -1\n");
-        avi_folder_close(&folder);
-        return AVI_OK;
-    }
     AVI_TRY(avi_store_open(comm, file, &store));
     AVI_TRY(avi_store_attribute_int(store, "/", "step", &step));
     AVI_TRY(avi_store_read(store, "/state", AVI_F64, 1, dims, false, data));
     for (int64_t k = 0; k < STATE_ROWS; k++)
         if (data[k] != (double)(step * STATE_ROWS + k))
             return avi_fail(AVI_ERR_DATA, "value %lld is wrong", (long long)k);
-    if (avi_comm_rank(comm) == 0) printf("found %lld\n", (long long)step);
+    if (avi_comm_rank(comm) == 0) printf("%s %lld\n", what, (long long)step);
     avi_store_close(&store);
+    return AVI_OK;
+}
+
+static avi_status find(avi_comm *comm, const char *path)
+{
+    avi_folder *folder;
+    char *file;
+    AVI_TRY(avi_folder_open(comm, path, &folder));
+    AVI_TRY(avi_checkpoint_find(folder, comm, &file));
+    if (!file) return avi_fail(AVI_ERR_DATA, "%s: no checkpoint", path);
+    AVI_TRY(check_state(comm, file, "found"));
+    AVI_TRY(check_state(comm, run_file(path), "run.h5"));
     avi_folder_close(&folder);
     free(file);
     return AVI_OK;
