@@ -32,7 +32,7 @@ typedef struct avi_params {
     int64_t size; /* values of the flat vector, padding included */
 } avi_params;
 
-/* Appends a block. *index (may be NULL) becomes its number. Errors: INTERNAL (memory, a name twice, a size < 1). */
+/* Appends a block. *index (may be NULL) becomes its number. Errors: INTERNAL (memory, a name twice or longer than 63 letters, a size < 1). */
 avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t cols, avi_init_rule init, double scale, int *index);
 /* Appends weight (out, in) and bias (1, out) of an affine map under `name`, started as PyTorch's Linear. */
 avi_status avi_params_add_affine(avi_params *p, const char *name, int64_t in, int64_t out);

@@ -34,8 +34,13 @@ void AVI_R(avi_vector_scale)(void *v, int64_t n, double factor)
 
 int64_t AVI_R(avi_vector_nonfinite)(const void *v, int64_t n, int64_t *first)
 {
+    const real *x = v;
     int64_t count = 0;
-    for (int64_t k = 0; k < n; k++)
-        if (!isfinite(((const real *)v)[k]) && count++ == 0 && first) *first = k;
+    for (int64_t k = 0; k < n; k++) count += x[k] - x[k] == 0 ? 0 : 1; /* vectorises; isfinite does not */
+    for (int64_t k = 0; count && first && k < n; k++)
+        if (!isfinite(x[k])) {
+            *first = k;
+            break;
+        }
     return count;
 }

@@ -11,6 +11,8 @@ enum { ALIGN = 16 /* values: blocks start on a cache line in single precision */
 avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t cols, avi_init_rule init, double scale, int *index)
 {
     if (rows < 1 || cols < 1) return avi_fail(AVI_ERR_INTERNAL, "parameter block %s: a size below 1", name);
+    if (strlen(name) >= sizeof p->block->name)
+        return avi_fail(AVI_ERR_INTERNAL, "parameter block %s: a name longer than %zu letters", name, sizeof p->block->name - 1);
     for (int i = 0; i < p->count; i++)
         if (!strcmp(p->block[i].name, name)) return avi_fail(AVI_ERR_INTERNAL, "parameter block %s is declared twice", name);
     avi_block *grown = realloc(p->block, (size_t)(p->count + 1) * sizeof *grown);
@@ -18,7 +20,7 @@ avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t
     p->block = grown;
     avi_block *b = &grown[p->count];
     *b = (avi_block){.rows = rows, .cols = cols, .offset = p->size, .init = init, .scale = scale};
-    strncpy(b->name, name, sizeof b->name - 1);
+    memcpy(b->name, name, strlen(name) + 1);
     p->size += (rows * cols + ALIGN - 1) / ALIGN * ALIGN;
     if (index) *index = p->count;
     p->count++;
@@ -27,7 +29,7 @@ avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t
 
 avi_status avi_params_add_affine(avi_params *p, const char *name, int64_t in, int64_t out)
 {
-    char full[64];
+    char full[128]; /* avi_params_add refuses what is too long */
     const double bound = 1 / sqrt((double)in); /* PyTorch nn.Linear: kaiming_uniform(a = sqrt 5) and the same bound for the bias */
     snprintf(full, sizeof full, "%s.weight", name);
     AVI_TRY(avi_params_add(p, full, out, in, AVI_INIT_UNIFORM, bound, NULL));
