@@ -56,6 +56,9 @@ avi_status avi_store_attribute_text(avi_store *store, const char *group, const c
 avi_status avi_store_attribute_int(avi_store *store, const char *group, const char *name, int64_t *value);
 avi_status avi_store_attribute_real(avi_store *store, const char *group, const char *name, double *value);
 
+/* Version of the HDF5 library: "1.10.8". Owned by the library. Not collective. */
+const char *avi_store_library(void);
+
 /* ---- the output folder ---- */
 typedef struct avi_folder avi_folder;
 

@@ -1,0 +1,29 @@
+#include "run/assess.h"
+
+#include <math.h>
+
+/* ELBO per row (its local part over the rows used, and the global part over all training rows) and mean squared error. */
+static avi_status assess_one(const avi_session *s, avi_state *st, avi_estimator *e, const avi_data *data, void *table, int64_t limit, double *elbo, double *mse)
+{
+    avi_job job = {0};
+    double sums[AVI_SUMS];
+    const bool images = s->model->ops->reconstruct != NULL;
+    avi_status status = avi_job_rows(&data->partition, avi_comm_rank(s->comm), limit, &job);
+    status = avi_agree(s->comm, status);
+    if (status == AVI_OK) status = avi_estimator_evaluate(e, st->params, table, &job, images, sums, NULL);
+    avi_job_free(&job);
+    AVI_TRY(status);
+    const double rows = sums[AVI_SUM_ROWS], global = avi_estimator_kl_global(e, st->params) / (double)s->partition.rows;
+    *elbo = sums[AVI_SUM_BAD] > 0 ? NAN : sums[AVI_SUM_ELBO] / rows - global;
+    *mse = images ? sums[AVI_SUM_SQERR] / (rows * (double)s->shape.width) : NAN;
+    return AVI_OK;
+}
+
+avi_status avi_assess(const avi_session *s, avi_state *st, int64_t limit, double row[AVI_EVAL_COLUMNS])
+{
+    row[AVI_EVAL_STEP] = (double)st->step;
+    row[AVI_EVAL_ELBO_TEST] = row[AVI_EVAL_MSE_TEST] = NAN;
+    AVI_TRY(assess_one(s, st, s->train_elbo, s->train, st->table, limit, &row[AVI_EVAL_ELBO_TRAIN], &row[AVI_EVAL_MSE_TRAIN]));
+    if (!s->test_elbo || s->infer->ops->local) return AVI_OK; /* a table has no factors for rows that were never seen */
+    return assess_one(s, st, s->test_elbo, s->test, NULL, limit, &row[AVI_EVAL_ELBO_TEST], &row[AVI_EVAL_MSE_TEST]);
+}

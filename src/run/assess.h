@@ -1,0 +1,10 @@
+/* Evaluation of the fit on training and test rows. */
+#ifndef AVI_RUN_ASSESS_H
+#define AVI_RUN_ASSESS_H
+
+#include "run/state.h"
+
+/* Collective. One row of the eval table: limit rows of each data set (0: all). */
+avi_status avi_assess(const avi_session *s, avi_state *st, int64_t limit, double row[AVI_EVAL_COLUMNS]);
+
+#endif

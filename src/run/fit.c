@@ -1,0 +1,299 @@
+/* The step loop: steps, trace, evaluations, checkpoints, and the reasons to stop. */
+#include "run/assess.h"
+#include "run/results.h"
+#include "run/save.h"
+#include "run/screen.h"
+#include "run/step.h"
+#include "run/stop.h"
+#include "run/tasks.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_EVALUATIONS = 100, MAX_ROLLBACKS = 20 };
+
+typedef struct fit {
+    avi_session *s;
+    avi_state *st;
+    avi_folder *folder;
+    avi_metrics *metrics;
+    avi_job job;
+    double *shares;              /* (2 * ranks) */
+    int64_t eval_every;
+    double start, last_save, save_seconds, paused; /* clocks, seconds; paused: evaluations and checkpoints, which the trace's seconds leave out */
+    double seconds_before;       /* of stepping before this start, from the checkpoint */
+    int rollbacks;
+    const char *why;             /* set when the loop is to end */
+    avi_status outcome;
+} fit;
+
+static const char metrics_header[] = "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
+
+/* ---- trace ---- */
+
+static avi_status write_metrics(fit *f, const double *row)
+{
+    char line[512];
+    int n = snprintf(line, sizeof line, "%.0f,%.6f,%.4f", row[0], row[1], row[2]);
+    for (int c = 3; c < AVI_TRACE_COLUMNS; c++) n += snprintf(line + n, sizeof line - (size_t)n, ",%.10g", row[c]);
+    return avi_metrics_line(f->metrics, line);
+}
+
+static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds, double *elbo_per_row)
+{
+    const avi_session *s = f->s;
+    avi_state *st = f->st;
+    const double rows = (double)s->partition.rows, scale = rows / r->sums[AVI_SUM_ROWS];
+    const double own[2] = {r->own[AVI_SUM_ELBO] * scale, step_seconds};
+    double row[AVI_TRACE_COLUMNS] = {
+        [AVI_TRACE_STEP] = (double)st->step,
+        [AVI_TRACE_EPOCH] = (double)st->step / (double)s->epoch_steps,
+        [AVI_TRACE_SECONDS] = st->seconds,
+        [AVI_TRACE_ELBO] = r->finite ? r->sums[AVI_SUM_ELBO] * scale - r->kl_global : NAN,
+        [AVI_TRACE_LOGLIK] = r->sums[AVI_SUM_LOGLIK] * scale,
+        [AVI_TRACE_KL_LOCAL] = (r->sums[AVI_SUM_LOGLIK] - r->sums[AVI_SUM_ELBO]) * scale,
+        [AVI_TRACE_KL_GLOBAL] = r->kl_global,
+        [AVI_TRACE_GRAD_NORM] = r->grad_norm,
+        [AVI_TRACE_RATE] = r->learning_rate,
+        [AVI_TRACE_SKIPPED] = (double)st->skipped,
+    };
+    *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW] = row[AVI_TRACE_ELBO] / rows;
+    AVI_TRY(avi_comm_allgather(s->comm, own, sizeof own, f->shares));
+    AVI_TRY(avi_trace_add(&st->trace, row, 2 * avi_comm_size(s->comm), f->shares));
+    return write_metrics(f, row);
+}
+
+static avi_status evaluate(fit *f, int64_t limit)
+{
+    double row[AVI_EVAL_COLUMNS];
+    const double from = avi_seconds();
+    AVI_TRY(avi_assess(f->s, f->st, limit, row));
+    f->paused += avi_seconds() - from;
+    return avi_trace_add(&f->st->eval, row, 0, NULL);
+}
+
+/* ---- checkpoints ---- */
+
+static avi_status save(fit *f, const char *status, const char *why)
+{
+    const double from = avi_seconds();
+    AVI_TRY(avi_save(f->s, f->st, f->folder));
+    AVI_TRY(avi_results_write(f->s, f->st, f->folder, status, why, false, NULL));
+    f->last_save = avi_seconds();
+    f->save_seconds = f->last_save - from;
+    f->paused += f->save_seconds;
+    return AVI_OK;
+}
+
+/* What this rank asks for at the coming step: signals of any rank, the clock of rank 0. */
+static void request(const fit *f, double sums[AVI_SUMS])
+{
+    const avi_config *c = f->s->config;
+    const double now = avi_seconds(), limit = 60 * avi_config_get_real(c, "run", "time_limit"), minutes = avi_config_get_real(c, "checkpoint", "minutes");
+    const bool first = avi_comm_rank(f->s->comm) == 0;
+    memset(sums, 0, AVI_SUMS * sizeof *sums);
+    /* Time to write the last checkpoint must remain: twice what one took, and two seconds for the rest. */
+    const bool late = first && limit > 0 && now - f->start > limit - 2 * f->save_seconds - fmin(2, 0.1 * limit);
+    sums[AVI_SUM_STOP] = avi_stop_signal() ? 1 : 0;
+    if (late) sums[AVI_SUM_STOP] += 1048576; /* told apart from signals: more than there are ranks */
+    if (first && minutes > 0 && now - f->last_save > 60 * minutes) sums[AVI_SUM_SAVE] = 1;
+}
+
+static void end(fit *f, avi_status outcome, const char *why)
+{
+    f->outcome = outcome;
+    f->why = why;
+}
+
+/* ---- values that are not finite ---- */
+
+/* Which step, rows and block, in one line on every rank. */
+static avi_status describe_bad(const fit *f, const avi_step_result *r, char *text, size_t size)
+{
+    const avi_session *s = f->s;
+    int64_t first[2] = {r->bad_position >= 0 ? s->partition.rows - r->bad_position : 0, 0};
+    AVI_TRY(avi_comm_max_int64(s->comm, first, 1));
+    int n = snprintf(text, size, "step %" PRId64 ": ", f->st->step);
+    if (first[0] > 0) {
+        const int64_t position = s->partition.rows - first[0];
+        n += snprintf(text + n, size - (size_t)n, "the ELBO of row %" PRId64 " (rank %d) is not finite, %.0f values in all", avi_partition_given(&s->partition, position),
+                      avi_partition_owner(&s->partition, position), r->sums[AVI_SUM_BAD]);
+    } else if (r->bad_value >= 0) {
+        const int64_t phi = avi_layout_phi(&s->problem, &s->layout);
+        const avi_block *b = r->bad_value >= phi ? avi_params_block_at(&s->infer->phi, r->bad_value - phi)
+                                                 : avi_params_block_at(&s->model->theta, r->bad_value % (s->layout.theta > 0 ? s->layout.theta : 1));
+        n += snprintf(text + n, size - (size_t)n, "the gradient of parameter block %s is not finite", b ? b->name : "?");
+    } else {
+        n += snprintf(text + n, size - (size_t)n, "the gradient of a local factor is not finite");
+    }
+    snprintf(text + n, size - (size_t)n, "; learning rate %g", r->learning_rate);
+    return AVI_OK;
+}
+
+static avi_status roll_back(fit *f)
+{
+    char *path = NULL;
+    const double factor = f->st->rate_factor * avi_config_get_real(f->s->config, "nan", "lr_cut");
+    AVI_TRY(avi_checkpoint_find(f->folder, f->s->comm, &path));
+    avi_status status = path ? avi_restore(f->s, f->st, path) : avi_state_reset(f->s, f->st);
+    free(path);
+    AVI_TRY(status);
+    f->st->rate_factor = factor;
+    f->rollbacks++;
+    avi_metrics_close(&f->metrics);
+    return avi_metrics_open(f->folder, f->s->comm, metrics_header, f->st->step, &f->metrics);
+}
+
+static avi_status handle_bad(fit *f, const avi_step_result *r)
+{
+    char text[512];
+    const avi_config *c = f->s->config;
+    const char *policy = avi_config_get_string(c, "nan", "policy");
+    const int64_t max = avi_config_get_int(c, "nan", "max_skips");
+    AVI_TRY(describe_bad(f, r, text, sizeof text));
+    f->st->skipped++;
+    f->st->skipped_in_a_row++;
+    const bool stop = !strcmp(policy, "stop"), enough = f->st->skipped_in_a_row >= max, back = !strcmp(policy, "rollback");
+    if (avi_comm_rank(f->s->comm) == 0) {
+        avi_screen_break();
+        if (!stop && f->st->skipped_in_a_row == 1) avi_warn("%s; the step is skipped", text);
+    }
+    if (!stop && !enough) return AVI_OK;
+    if (back && f->rollbacks < MAX_ROLLBACKS) {
+        AVI_TRY(roll_back(f));
+        if (avi_comm_rank(f->s->comm) == 0) avi_warn("back to step %" PRId64 ", learning rate times %g from here", f->st->step, f->st->rate_factor);
+        return AVI_OK;
+    }
+    end(f, AVI_ERR_DIVERGED, "diverged");
+    return avi_fail(AVI_ERR_DIVERGED, "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was. A lower optim.learning_rate, optim.clip_norm, or nan.policy = rollback would serve",
+                    text, f->st->skipped_in_a_row);
+}
+
+/* ---- the loop ---- */
+
+static bool due(int64_t step, int64_t every) { return every > 0 && step % every == 0; }
+
+static avi_status after_step(fit *f, const avi_step_result *r, double step_seconds)
+{
+    avi_session *s = f->s;
+    const int64_t step = f->st->step, log_every = avi_config_get_int(s->config, "log", "every");
+    const bool last = step >= s->total_steps;
+    double elbo = NAN;
+    f->st->skipped_in_a_row = 0;
+    f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
+    if (due(step, log_every) || step == 1 || last) {
+        AVI_TRY(log_step(f, r, step_seconds, &elbo));
+        avi_screen_progress(s, f->st, elbo, last);
+    }
+    if (due(step, f->eval_every) && !last) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "eval_rows")));
+    if (last)
+        end(f, AVI_OK, "done");
+    else if (r->sums[AVI_SUM_STOP] > 0)
+        end(f, AVI_ERR_STOPPED, r->sums[AVI_SUM_STOP] >= 1048576 ? "stopped at run.time_limit" : "stopped by a signal");
+    else if (due(step, avi_config_get_int(s->config, "checkpoint", "every")) || r->sums[AVI_SUM_SAVE] > 0)
+        return save(f, "running", "");
+    return AVI_OK;
+}
+
+static avi_status loop(fit *f)
+{
+    while (!f->why) {
+        avi_step_result r;
+        request(f, r.sums);
+        const double from = avi_seconds();
+        AVI_TRY(avi_step(f->s, f->st, &f->job, &r));
+        if (r.finite)
+            AVI_TRY(after_step(f, &r, avi_seconds() - from));
+        else
+            AVI_TRY(handle_bad(f, &r));
+        if (!r.finite && f->st->step >= f->s->total_steps && !f->why) end(f, AVI_OK, "done");
+        if (!r.finite && r.sums[AVI_SUM_STOP] > 0 && !f->why) end(f, AVI_ERR_STOPPED, "stopped by a signal");
+    }
+    return AVI_OK;
+}
+
+/* ---- start and end ---- */
+
+/* The checkpoint to go on from, if any. Of a finished run, auto starts afresh; a longer one goes on. */
+static avi_status resume(fit *f)
+{
+    avi_session *s = f->s;
+    const char *mode = avi_config_get_string(s->config, "checkpoint", "resume");
+    char *path = NULL;
+    if (strcmp(mode, "no")) AVI_TRY(avi_checkpoint_find(f->folder, s->comm, &path));
+    if (!path && !strcmp(mode, "yes"))
+        return avi_config_fail(s->config, "checkpoint", "resume", "there is no checkpoint in %s; auto or no would serve", avi_folder_path(f->folder));
+    avi_status status = path ? avi_restore(s, f->st, path) : AVI_OK;
+    free(path);
+    AVI_TRY(status);
+    if (f->st->step >= s->total_steps && f->st->step > 0) {
+        if (!strcmp(mode, "yes")) return AVI_OK;
+        AVI_TRY(avi_state_reset(s, f->st));
+    }
+    if (f->st->step == 0) return avi_checkpoint_clear(f->folder, s->comm);
+    if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  resumed      at step %" PRId64 " of %s\n", f->st->step, avi_folder_path(f->folder));
+    return AVI_OK;
+}
+
+static avi_status prepare(fit *f)
+{
+    avi_session *s = f->s;
+    const char *output = avi_config_get_string(s->config, "run", "output");
+    AVI_TRY(avi_agree(s->comm, avi_state_create(s, &f->st)));
+    f->shares = malloc((size_t)(2 * avi_comm_size(s->comm)) * sizeof *f->shares);
+    char *effective = avi_config_effective(s->config);
+    avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
+    if (status == AVI_OK) status = avi_folder_open(s->comm, output, &f->folder);
+    if (status == AVI_OK) status = resume(f);
+    if (status == AVI_OK) status = avi_folder_write_text(f->folder, s->comm, "config.ini", effective);
+    free(effective);
+    AVI_TRY(status);
+    return avi_metrics_open(f->folder, s->comm, metrics_header, f->st->step > 0 ? f->st->step : -1, &f->metrics);
+}
+
+static void set_clocks(fit *f)
+{
+    const avi_session *s = f->s;
+    const int64_t every = avi_config_get_int(s->config, "log", "eval_every");
+    f->start = f->last_save = avi_seconds();
+    f->save_seconds = 0.5;
+    f->seconds_before = f->st->seconds;
+    f->eval_every = every < 0 ? 0 : every > 0 ? every : s->epoch_steps;
+    if (every == 0 && s->total_steps / s->epoch_steps > MAX_EVALUATIONS) f->eval_every = s->total_steps / MAX_EVALUATIONS;
+}
+
+static avi_status finish(fit *f)
+{
+    avi_session *s = f->s;
+    if (f->outcome == AVI_OK) AVI_TRY(evaluate(f, 0));
+    AVI_TRY(avi_save(s, f->st, f->folder));
+    return avi_results_write(s, f->st, f->folder, f->outcome == AVI_OK ? "done" : "stopped", f->why, f->outcome == AVI_OK, NULL);
+}
+
+avi_status avi_task_fit(avi_session *s)
+{
+    fit f = {.s = s};
+    avi_screen_header(s);
+    avi_status status = avi_agree(s->comm, prepare(&f));
+    if (status == AVI_OK) {
+        set_clocks(&f);
+        if (f.st->step >= s->total_steps) end(&f, AVI_OK, "done");
+        status = loop(&f);
+        /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here returns it on all ranks. */
+        if (status == AVI_OK) status = finish(&f);
+        if (status == AVI_ERR_DIVERGED) avi_results_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
+        if (status == AVI_OK) avi_screen_summary(s, f.st, avi_folder_path(f.folder), f.outcome == AVI_OK ? "Done" : f.why);
+    }
+    avi_screen_break();
+    avi_metrics_close(&f.metrics);
+    avi_folder_close(&f.folder);
+    avi_state_destroy(&f.st);
+    avi_job_free(&f.job);
+    free(f.shares);
+    if (status == AVI_OK && f.outcome == AVI_ERR_STOPPED)
+        return avi_fail(AVI_ERR_STOPPED, "%s; the checkpoint is written: the same command goes on", f.why);
+    return status;
+}

@@ -1,0 +1,35 @@
+/* run.h5: results, trace and provenance of a fit (the format is told in analysis/README.md). */
+#ifndef AVI_RUN_RESULTS_H
+#define AVI_RUN_RESULTS_H
+
+#include "avi/store.h"
+#include "run/state.h"
+
+/* What a task adds to the fields of a store. Arrays are freed with the list. */
+typedef struct avi_fields {
+    avi_field *field;
+    int count, capacity;
+    void **owned;
+    int owned_count;
+} avi_fields;
+
+/* Not collective. */
+avi_status avi_fields_add(avi_fields *l, avi_field field);
+/* Memory that lives as long as the list. NULL when short. */
+void *avi_fields_memory(avi_fields *l, size_t bytes);
+/* printf into such memory. */
+char *avi_fields_text(avi_fields *l, const char *format, ...) AVI_PRINTF(2, 3);
+void avi_fields_free(avi_fields *l);
+
+/* Collective. Replaces folder/run.h5. status: running | done | stopped | diverged. whole: also what takes an evaluation (images, local factors of amortized
+ * runs). extra: fields of other tasks, may be NULL. */
+avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra);
+
+/* Collective. Local factors in given order: mean and log sd of own slab rows, (slab, L) double each, from the table or the inference function. */
+avi_status avi_results_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd);
+/* Collective. /images. */
+avi_status avi_results_images(const avi_session *s, avi_state *st, avi_fields *l);
+/* Attributes of / and /provenance into a (room for 24); returns the count. Not collective. */
+int avi_results_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds, avi_attribute *a);
+
+#endif

@@ -1,0 +1,13 @@
+/* Checkpoints: the state as fields of a store, in data order, independent of the number of ranks. */
+#ifndef AVI_RUN_SAVE_H
+#define AVI_RUN_SAVE_H
+
+#include "avi/store.h"
+#include "run/state.h"
+
+/* Collective. Writes checkpoint/step_N.h5. Before it a hash of the replicated parameters is compared across ranks: drift is INTERNAL. */
+avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder);
+/* Collective. Reads `path` into st. Errors: DATA when it belongs to another model, data or optimizer: the difference is named. */
+avi_status avi_restore(const avi_session *s, avi_state *st, const char *path);
+
+#endif

@@ -1,0 +1,17 @@
+/* What a person sees: header, progress, summary. Rank 0 prints; on other ranks these do nothing. Not collective. */
+#ifndef AVI_RUN_SCREEN_H
+#define AVI_RUN_SCREEN_H
+
+#include "run/state.h"
+
+void avi_screen_header(const avi_session *s);
+/* A line or the bar; prints at most every few seconds unless `last`. */
+void avi_screen_progress(const avi_session *s, const avi_state *st, double elbo_per_row, bool last);
+/* Ends an open bar, so that a message starts on a line of its own. */
+void avi_screen_break(void);
+void avi_screen_summary(const avi_session *s, const avi_state *st, const char *folder, const char *why);
+/* "1.3 GB", "12 min 4 s" into text (size 32). */
+const char *avi_screen_bytes(double bytes, char *text);
+const char *avi_screen_time(double seconds, char *text);
+
+#endif

@@ -1,0 +1,65 @@
+/* data.source = model: rows drawn from the configured model, a pure function of (seed, split, row). It stands here and not in data/ because a source knows no models. */
+#include "avi/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TRAIN_ROWS = 10000 };
+
+static const avi_key keys[] = {
+    {"data", "data_seed", AVI_KEY_INT, "0", 0, 9e18, NULL, NULL, "seed of the data drawn from the model; 0 = run.seed, so that another seed means other data too"},
+};
+
+typedef struct drawn {
+    avi_model *model;
+    avi_split split;
+} drawn;
+
+static avi_status create(avi_source *s, const avi_config *config, avi_split split)
+{
+    const char *name = avi_config_get_string(config, "model", "name");
+    const avi_model_ops *ops = avi_model_find(name);
+    drawn *d = s->self = calloc(1, sizeof *d);
+    if (!d) return avi_fail_memory(sizeof *d, "data drawn from the model");
+    if (!ops->simulate) return avi_config_fail(config, "data", "source", "model %s cannot draw data; strokes, idx or hdf5 would serve", name);
+    const int64_t rows = avi_config_get_int(config, "data", split == AVI_TRAIN ? "rows" : "test_rows"), seed = avi_config_get_int(config, "data", "data_seed");
+    d->split = split;
+    if (seed) s->seed = (uint64_t)seed;
+    s->shape = (avi_shape){.rows = rows || split == AVI_TEST ? rows : TRAIN_ROWS, .type = AVI_F64, .scale = 1, .height = 1};
+    s->shape.width = s->shape.columns = ops->simulated_width ? ops->simulated_width(config) : 1;
+    if (s->shape.rows && split == AVI_TRAIN) s->shape.rows += ops->lookahead; /* data.rows counts datapoints */
+    snprintf(s->label, sizeof s->label, "drawn from model %s", name);
+    return avi_model_create(config, &s->shape, &d->model);
+}
+
+static avi_status open_source(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split)
+{
+    return avi_agree(comm, create(s, config, split));
+}
+
+static avi_status read_rows(avi_source *s, int64_t first, int64_t count, void *out)
+{
+    const drawn *d = s->self;
+    const uint64_t seed = d->split == AVI_TRAIN ? s->seed : avi_mix64(s->seed, 1);
+    return d->model->ops->simulate(d->model, seed, s->shape.rows, first, count, out);
+}
+
+static void close_source(avi_source *s)
+{
+    drawn *d = s->self;
+    if (d) avi_model_destroy(&d->model);
+    free(d);
+    s->self = NULL;
+}
+
+const avi_source_ops avi_source_model = {
+    .name = "model",
+    .doc = "rows drawn from the model itself, with the parameters that its keys name",
+    .keys = keys,
+    .key_count = 1,
+    .exchangeable = true,
+    .open = open_source,
+    .read = read_rows,
+    .any_rank = true,
+    .close = close_source,
+};

@@ -1,0 +1,30 @@
+/* What a fit changes: parameters, local factors, optimizer state, counters, trace. All of it is in a checkpoint, in data order. */
+#ifndef AVI_RUN_STATE_H
+#define AVI_RUN_STATE_H
+
+#include "run/session.h"
+#include "run/trace.h"
+
+typedef struct avi_state {
+    void *params, *gradient;             /* (layout.size) */
+    void *slot[AVI_OPTIM_SLOTS];         /* (layout.size) each, as many as the optimizer has */
+    void *table, *table_grad;            /* (1 + own rows + 1, width): local factors with a halo row at both ends; NULL for amortized functions */
+    void *table_slot[AVI_OPTIM_SLOTS];   /* the same shape */
+    int64_t step;                        /* steps done */
+    int64_t skipped, skipped_in_a_row;
+    double rate_factor;                  /* on the learning rate, lowered by rollbacks */
+    double seconds;                      /* of stepping, resumed runs included */
+    avi_trace trace, eval;
+} avi_state;
+
+/* Not collective. Initial values. Owner: caller. */
+avi_status avi_state_create(const avi_session *s, avi_state **state);
+void avi_state_destroy(avi_state **state);
+/* Sets parameters to their initial values and everything else to zero. */
+avi_status avi_state_reset(const avi_session *s, avi_state *state);
+/* Values of the local table: (1 + own rows + 1) * width. */
+int64_t avi_state_table_values(const avi_session *s);
+/* Bytes on this rank. */
+int64_t avi_state_bytes(const avi_session *s);
+
+#endif

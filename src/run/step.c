@@ -1,0 +1,47 @@
+#include "run/step.h"
+
+#include <math.h>
+
+static double gradient_norm(const avi_session *s, const avi_state *st, const avi_step_result *r)
+{
+    const double rows = r->sums[AVI_SUM_ROWS], global = avi_vector_sumsq(s->precision, st->gradient, s->layout.size);
+    return sqrt(global + r->sums[AVI_SUM_LOCAL_SQ] / (rows * rows));
+}
+
+/* Local rows of this step. Their gradient is that of -ELBO of the row itself: 1 / B would only make every row's step depend on the batch. */
+static void update_rows(const avi_session *s, avi_state *st, const avi_job *job, avi_optim_update u)
+{
+    const avi_precision p = s->precision;
+    const int64_t width = s->infer->outputs;
+    u.count = st->step / s->epoch_steps + 1; /* visits of a row: one an epoch */
+    for (int i = 0; i < job->count; i++) {
+        const int64_t at = (job->first[i] - s->train->first + 1) * width, n = job->rows[i] * width;
+        void *slot[AVI_OPTIM_SLOTS] = {0};
+        for (int k = 0; k < s->optim.ops->slots; k++) slot[k] = avi_vector_at(p, st->table_slot[k], at);
+        s->optim.ops->update[p](&s->optim, &u, n, avi_vector_at(p, st->table, at), avi_vector_at(p, st->table_grad, at), slot);
+    }
+}
+
+static void update(const avi_session *s, avi_state *st, const avi_job *job, const avi_step_result *r)
+{
+    const double clip = avi_config_get_real(s->config, "optim", "clip_norm");
+    const avi_optim_update u = {.learning_rate = r->learning_rate,
+                                .scale = clip > 0 && r->grad_norm > clip ? clip / r->grad_norm : 1,
+                                .count = st->step + 1};
+    s->optim.ops->update[s->precision](&s->optim, &u, s->layout.size, st->params, st->gradient, st->slot);
+    if (st->table) update_rows(s, st, job, u);
+}
+
+avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r)
+{
+    AVI_TRY(avi_job_step(s, st->step, job));
+    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums, st->gradient, r->own, &r->bad_position));
+    r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);
+    r->bad_value = -1;
+    r->finite = !(r->sums[AVI_SUM_BAD] > 0) && avi_vector_nonfinite(s->precision, st->gradient, s->layout.size, &r->bad_value) == 0;
+    r->grad_norm = r->finite ? gradient_norm(s, st, r) : NAN;
+    r->kl_global = avi_estimator_kl_global(s->train_elbo, st->params);
+    if (r->finite) update(s, st, job, r);
+    st->step++;
+    return AVI_OK;
+}

@@ -1,0 +1,20 @@
+/* One step of a fit: gradient, check, clipping, update. */
+#ifndef AVI_RUN_STEP_H
+#define AVI_RUN_STEP_H
+
+#include "run/state.h"
+
+typedef struct avi_step_result {
+    double sums[AVI_SUMS];     /* over ranks; in: AVI_SUM_STOP and AVI_SUM_SAVE of this rank */
+    double own[AVI_SUMS];      /* this rank's share */
+    double kl_global;          /* nats */
+    double grad_norm, learning_rate;
+    bool finite;               /* false: nothing was changed */
+    int64_t bad_position;      /* of this rank's first row that is not finite, -1 */
+    int64_t bad_value;         /* index of the first non-finite value of the global gradient, -1 */
+} avi_step_result;
+
+/* Collective. Does step st->step; when all is finite, updates and counts it. */
+avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r);
+
+#endif

@@ -1,0 +1,13 @@
+/* When to stop: signals and the time limit. A signal sets a flag; the step's reduction carries it to all ranks. */
+#ifndef AVI_RUN_STOP_H
+#define AVI_RUN_STOP_H
+
+#include <stdbool.h>
+
+/* Catches USR1, USR2, TERM and INT. Not collective. */
+void avi_stop_install(void);
+/* The signal that came to this rank, 0 when none. */
+int avi_stop_signal(void);
+const char *avi_stop_name(int signal);
+
+#endif
