@@ -20,7 +20,8 @@ double avi_schedule_at(const avi_schedule *s, int64_t step)
 {
     double rate = s->learning_rate;
     if (step < s->warmup) return rate * (double)(step + 1) / (double)s->warmup;
-    if (s->kind == 1) rate *= pow(s->factor, (double)(step / s->every));
+    const int64_t stairs = step / s->every;
+    if (s->kind == 1) rate *= pow(s->factor, (double)stairs);
     if (s->kind == 2 && s->total > s->warmup) {
         const int64_t last = step < s->total ? step : s->total; /* beyond the end it does not rise again */
         rate *= 0.5 * (1 + cos(acos(-1.0) * (double)(last - s->warmup) / (double)(s->total - s->warmup)));

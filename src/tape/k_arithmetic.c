@@ -100,19 +100,31 @@ void AVI_R(avi_forward_map)(avi_tape *t, avi_node *n)
 #define D_SQUARE(k) (g[k] * 2 * a[k])
 #define D_TANH(k) (g[k] * (1 - y[k] * y[k]))
 
-void AVI_R(avi_backward_map)(avi_tape *t, avi_node *n)
+static void back_of_exponentials(avi_tape *t, const avi_node *n)
 {
     const real *restrict a = n->in[0]->value, *restrict y = n->value, *restrict g = n->grad;
     avi_node *to = n->in[0];
     switch ((avi_function)n->size[0]) {
-    case AVI_SIN: GRADIENT(t, to, D_SIN); break;
-    case AVI_COS: GRADIENT(t, to, D_COS); break;
     case AVI_EXP: GRADIENT(t, to, D_EXP); break;
-    case AVI_LOG: GRADIENT(t, to, D_LOG); break;
     case AVI_SOFTPLUS: GRADIENT(t, to, D_SOFTPLUS); break;
     case AVI_SIGMOID: GRADIENT(t, to, D_SIGMOID); break;
+    default: GRADIENT(t, to, D_TANH); break;
+    }
+}
+
+void AVI_R(avi_backward_map)(avi_tape *t, avi_node *n)
+{
+    const real *restrict a = n->in[0]->value, *restrict g = n->grad;
+    avi_node *to = n->in[0];
+    switch ((avi_function)n->size[0]) {
+    case AVI_SIN: GRADIENT(t, to, D_SIN); break;
+    case AVI_COS: GRADIENT(t, to, D_COS); break;
+    case AVI_LOG: GRADIENT(t, to, D_LOG); break;
     case AVI_SQUARE: GRADIENT(t, to, D_SQUARE); break;
-    case AVI_FN_TANH: GRADIENT(t, to, D_TANH); break;
+    case AVI_EXP:
+    case AVI_SOFTPLUS:
+    case AVI_SIGMOID:
+    case AVI_FN_TANH: back_of_exponentials(t, n); break;
     }
 }
 

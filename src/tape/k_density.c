@@ -65,26 +65,38 @@ void AVI_R(avi_forward_normal_lpdf)(avi_tape *t, avi_node *n)
     }
 }
 
-void AVI_R(avi_backward_normal_lpdf)(avi_tape *t, avi_node *n)
+static void back_of_fixed_sd(avi_tape *t, const avi_node *n)
 {
     const real *restrict g = n->grad, *restrict x = n->in[0]->value, *restrict m = n->in[1]->value;
-    if (!n->in[2]) {
-        const real precision = (real)(1 / (n->number[0] * n->number[0]));
+    const real precision = (real)(1 / (n->number[0] * n->number[0]));
 #define TERM(k) ((x[k] - m[k]) * precision)
-        ROW_GRADIENT(t, n->in[1], g, TERM);
-#undef TERM
-#define TERM(k) ((m[k] - x[k]) * precision)
-        ROW_GRADIENT(t, n->in[0], g, TERM);
-#undef TERM
-        return;
-    }
-    const real *restrict u = n->aux, *restrict inv = u + n->rows * n->in[0]->cols;
-#define TERM(k) (u[k] * inv[k])
     ROW_GRADIENT(t, n->in[1], g, TERM);
 #undef TERM
-#define TERM(k) (-u[k] * inv[k])
+#define TERM(k) ((m[k] - x[k]) * precision)
     ROW_GRADIENT(t, n->in[0], g, TERM);
 #undef TERM
+}
+
+/* Gradient of mean (sign 1) or x (-1): g u / sd. */
+static void back_of_location(avi_tape *t, const avi_node *n, avi_node *to, const real *restrict u,
+                             const real *restrict inv, real sign)
+{
+    const real *restrict g = n->grad;
+#define TERM(k) (sign * u[k] * inv[k])
+    ROW_GRADIENT(t, to, g, TERM);
+#undef TERM
+}
+
+void AVI_R(avi_backward_normal_lpdf)(avi_tape *t, avi_node *n)
+{
+    if (!n->in[2]) {
+        back_of_fixed_sd(t, n);
+        return;
+    }
+    const real *restrict g = n->grad;
+    const real *restrict u = n->aux, *restrict inv = u + n->rows * n->in[0]->cols;
+    back_of_location(t, n, n->in[1], u, inv, 1);
+    back_of_location(t, n, n->in[0], u, inv, -1);
 #define TERM(k) (u[k] * u[k] - 1)
     ROW_GRADIENT(t, n->in[2], g, TERM);
 #undef TERM

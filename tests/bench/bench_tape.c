@@ -147,7 +147,10 @@ static int make(work *w, int64_t rows, int64_t cols)
     *w = (work){.t = avi_tape_create(AVI_PRECISION_SINGLE), .rows = rows, .cols = cols};
     float **of[] = {&w->a, &w->b, &w->c};
     double *u = malloc((size_t)n * sizeof *u);
-    if (!w->t || !u) return 0;
+    if (!w->t || !u) {
+        free(u);
+        return 0;
+    }
     for (int i = 0; i < 3; i++) {
         *of[i] = calloc((size_t)n, sizeof(float));
         if (!*of[i]) return 0;

@@ -9,6 +9,9 @@
 
 #include <cmocka.h>
 
+/* NOLINTBEGIN(bugprone-integer-division,bugprone-implicit-widening-of-multiplication-result,readability-function-size):
+ * row numbers are divided on purpose, and one line of EXPECT is many statements. */
+
 static int new_tape(void **state) { return (*state = avi_tape_create(AVI_PRECISION_DOUBLE)) ? 0 : -1; }
 static int drop_tape(void **state)
 {
@@ -74,7 +77,7 @@ static void gather_takes_runs_in_order(void **state)
 static void operands_spread_cyclically(void **state)
 {
     avi_tape *t = *state;
-    EXPECT(avi_add(t, zeros(t, 7 * 2, 3), numbered(t, 2, 3, 0)), 14, 3, 10 * (r % 2) + c);
+    EXPECT(avi_add(t, zeros(t, 14, 3), numbered(t, 2, 3, 0)), 14, 3, 10 * (r % 2) + c);
     EXPECT(avi_add(t, zeros(t, 6, 3), numbered(t, 2, 1, 5)), 6, 3, 5 + 10 * (r % 2));
     EXPECT(avi_add(t, zeros(t, 6, 1), numbered(t, 3, 1, 5)), 6, 1, 5 + 10 * (r % 3));
     EXPECT(avi_add(t, zeros(t, 6, 20), numbered(t, 1, 20, 5)), 6, 20, 5 + c);
@@ -165,3 +168,4 @@ int main(void)
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+/* NOLINTEND(bugprone-integer-division,bugprone-implicit-widening-of-multiplication-result,readability-function-size) */

@@ -15,7 +15,7 @@ static int allocations;
 static size_t refuse_from; /* blocks of this many bytes and more are refused to the arena; 0: none */
 
 /* Names that the linker asks for. */
-/* NOLINTBEGIN(bugprone-reserved-identifier) */
+/* NOLINTBEGIN(cert-dcl37-c,cert-dcl51-cpp) */
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t count, size_t bytes);
 void *__real_realloc(void *old, size_t bytes);
@@ -33,23 +33,22 @@ void *__wrap_aligned_alloc(size_t align, size_t bytes)
     allocations++;
     return refuse_from && bytes >= refuse_from ? NULL : __real_aligned_alloc(align, bytes);
 }
-/* NOLINTEND(bugprone-reserved-identifier) */
+/* NOLINTEND(cert-dcl37-c,cert-dcl51-cpp) */
 
-enum { ROWS = 256, LATENT = 20, WIDTH = 784 };
+enum { ROWS = 256, LATENT = 20, WIDTH = 784, PIXELS = ROWS * WIDTH, NOISE = ROWS * LATENT, WEIGHTS = LATENT * WIDTH };
 
 static struct {
-    float x[ROWS * WIDTH], eps[ROWS * LATENT], w1[2 * LATENT * WIDTH], w2[WIDTH * LATENT], g1[2 * LATENT * WIDTH],
-        g2[WIDTH * LATENT];
+    float x[PIXELS], eps[NOISE], w1[2 * WEIGHTS], w2[WEIGHTS], g1[2 * WEIGHTS], g2[WEIGHTS];
 } a;
 
 static void fill(void)
 {
-    avi_normal_f32(avi_stream_make(1, AVI_DRAW_TEST, 0), 0, 1, 0, ROWS * WIDTH, a.x);
-    for (int k = 0; k < ROWS * WIDTH; k++) a.x[k] = a.x[k] > 0;
-    avi_normal_f32(avi_stream_make(1, AVI_DRAW_TEST, 1), 0, 1, 0, ROWS * LATENT, a.eps);
-    avi_normal_f32(avi_stream_make(1, AVI_DRAW_TEST, 2), 0, 1, 0, 2 * LATENT * WIDTH, a.w1);
-    avi_normal_f32(avi_stream_make(1, AVI_DRAW_TEST, 3), 0, 1, 0, WIDTH * LATENT, a.w2);
-    for (int k = 0; k < 2 * LATENT * WIDTH; k++) a.w1[k] *= 0.01f;
+    avi_normal_f32(avi_stream_make(1, AVI_DRAW_TEST, 0), 0, 1, 0, PIXELS, a.x);
+    for (int k = 0; k < PIXELS; k++) a.x[k] = a.x[k] > 0;
+    avi_normal_f32(avi_stream_make(1, AVI_DRAW_TEST, 1), 0, 1, 0, NOISE, a.eps);
+    avi_normal_f32(avi_stream_make(1, AVI_DRAW_TEST, 2), 0, 1, 0, (int64_t)2 * WEIGHTS, a.w1);
+    avi_normal_f32(avi_stream_make(1, AVI_DRAW_TEST, 3), 0, 1, 0, WEIGHTS, a.w2);
+    for (int k = 0; k < 2 * WEIGHTS; k++) a.w1[k] *= 0.01f;
 }
 
 /* An encoder, a draw, a decoder: the ELBO of a tile. */
@@ -57,7 +56,7 @@ static double round_of(avi_tape *t)
 {
     avi_tape_reset(t);
     avi_node *x = avi_constant(t, ROWS, WIDTH, a.x);
-    avi_node *nu = avi_affine(t, x, avi_parameter(t, 2 * LATENT, WIDTH, a.w1, a.g1), NULL, AVI_IDENTITY);
+    avi_node *nu = avi_affine(t, x, avi_parameter(t, (int64_t)2 * LATENT, WIDTH, a.w1, a.g1), NULL, AVI_IDENTITY);
     avi_node *z = avi_gaussian_draw(t, nu, avi_constant(t, ROWS, LATENT, a.eps));
     avi_node *logits = avi_affine(t, z, avi_parameter(t, WIDTH, LATENT, a.w2, a.g2), NULL, AVI_IDENTITY);
     avi_node *elbo = avi_sub(t, avi_bernoulli_logit_lpdf(t, x, logits), avi_gaussian_kl_std(t, nu));
