@@ -153,7 +153,10 @@ static int make(work *w, int64_t rows, int64_t cols)
     }
     for (int i = 0; i < 3; i++) {
         *of[i] = calloc((size_t)n, sizeof(float));
-        if (!*of[i]) return 0;
+        if (!*of[i]) {
+            free(u);
+            return 0;
+        }
         avi_uniform_f64(avi_stream_make(1, AVI_DRAW_TEST, (uint64_t)i), 0, rows, 0, 2 * cols, u);
         avi_vector_from_double(AVI_PRECISION_SINGLE, u, n, *of[i]);
     }

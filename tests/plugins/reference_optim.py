@@ -38,7 +38,7 @@ def braces(values):
 
 
 def main():
-    print(f"/* Written by reference_optim.py with PyTorch {torch.__version__}. */")
+    print(f"/* Written by reference_optim.py with PyTorch {torch.__version__}. */\n/* clang-format off */")
     print("#ifndef AVI_TEST_REFERENCE_OPTIM_H\n#define AVI_TEST_REFERENCE_OPTIM_H\n")
     print(f"enum {{ REFERENCE_VALUES = {len(A)}, REFERENCE_STEPS = {len(STEPS)} }};")
     for name, values in (("curvature", A), ("centre", C), ("start", START)):

@@ -76,7 +76,7 @@ CASES = [
 
 
 def main():
-    print("/* Written by reference_density.py: arguments, then the value. */")
+    print("/* Written by reference_density.py: arguments, then the value. */\n/* clang-format off */")
     print("#ifndef AVI_TEST_REFERENCE_DENSITY_H\n#define AVI_TEST_REFERENCE_DENSITY_H\n")
     for f, rows in CASES:
         width = len(rows[0]) + 1
