@@ -1,5 +1,6 @@
 /* Fused densities of the scalar models: N * S values pass through them each step, so value and gradient take one pass
- * each. Row b * S + s holds draw s of datapoint b. */
+ * each. Row b * S + s holds draw s of datapoint b. Work goes in pieces that stay in cache, whatever the number of draws
+ * is. */
 #include "base/real.h"
 #include "base/vmath.h"
 #include "model/scalar.h"
@@ -9,37 +10,80 @@
 
 #define HALF_LOG_2PI R(0.91893853320467274178)
 
-enum { PIECE = 256 /* rows worked on at a time: they stay in cache */ };
+enum { PIECE = 256 /* rows */ };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* ---- log N(y; a u + b theta, sd^2) ---- */
+/* ---- y and theta: values and gradients of operands with fewer rows than the density ---- */
 
-/* Rows of a piece from row r: draws of one datapoint; where nothing is repeated, any rows. */
-static int64_t piece_of(const avi_node *n, int64_t r)
+/* d = y - b theta for `count` rows from r; y is in[0], theta is in[2]. */
+static void differences(const avi_node *n, int64_t r, int64_t count, real b, real *restrict d)
 {
     const int64_t draws = n->rows / n->in[0]->rows;
-    return least(PIECE, draws > 1 ? draws - r % draws : n->rows - r);
+    const real *y = n->in[0]->value, *theta = n->in[2] ? n->in[2]->value : NULL;
+    const bool each = theta && n->in[2]->rows > 1;
+    const real shift = theta && !each ? b * theta[0] : 0;
+    if (draws == 1) {
+        for (int64_t k = 0; k < count; k++) d[k] = y[r + k] - shift;
+        return;
+    }
+    for (int64_t k = 0, part; k < count; k += part) {
+        const int64_t s = (r + k) % draws;
+        const real yb = y[(r + k) / draws];
+        part = least(count - k, draws - s);
+        if (each)
+            for (int64_t j = 0; j < part; j++) d[k + j] = yb - b * theta[s + j];
+        else
+            for (int64_t j = 0; j < part; j++) d[k + j] = yb - shift;
+    }
 }
 
-/* e = y - b theta - a u for `count` rows from r. */
+static real sum_of(int64_t count, const real *restrict e)
+{
+    real lane[8] = {0}, sum = 0;
+    int64_t k = 0;
+    for (; k + 8 <= count; k += 8)
+        for (int j = 0; j < 8; j++) lane[j] += e[k + j];
+    for (; k < count; k++) sum += e[k];
+    for (int j = 0; j < 8; j++) sum += lane[j];
+    return sum;
+}
+
+/* to (1, 1) or (draws, 1) += factor * e, e being `count` rows from r. */
+static void add_theta(real *restrict to, bool each, int64_t draws, int64_t r, int64_t count, real factor,
+                      const real *restrict e)
+{
+    if (!each) {
+        *to += factor * sum_of(count, e);
+        return;
+    }
+    for (int64_t k = 0, part; k < count; k += part) {
+        const int64_t s = (r + k) % draws;
+        part = least(count - k, draws - s);
+        for (int64_t j = 0; j < part; j++) to[s + j] += factor * e[k + j];
+    }
+}
+
+/* to (B, 1) -= e. */
+static void subtract_y(real *restrict to, int64_t draws, int64_t r, int64_t count, const real *restrict e)
+{
+    if (draws == 1)
+        for (int64_t k = 0; k < count; k++) to[r + k] -= e[k];
+    else
+        for (int64_t k = 0, part; k < count; k += part) {
+            part = least(count - k, draws - (r + k) % draws);
+            to[(r + k) / draws] -= sum_of(part, e + k);
+        }
+}
+
+/* ---- log N(y; a u + b theta, sd^2) ---- */
+
 static void residuals(const avi_node *n, int64_t r, int64_t count, real *restrict e)
 {
     const avi_scalar_normal *p = n->data;
-    const int64_t draws = n->rows / n->in[0]->rows;
-    const real a = (real)p->a, b = (real)p->b;
-    const real *restrict u = (const real *)n->in[1]->value + r, *theta = n->in[2] ? n->in[2]->value : NULL,
-                         *y = n->in[0]->value;
-    const real shift = theta && n->in[2]->rows == 1 ? b * theta[0] : 0;
-    if (draws == 1)
-        for (int64_t k = 0; k < count; k++) e[k] = (y[r + k] - shift) - a * u[k];
-    else if (theta && n->in[2]->rows > 1) {
-        const real *restrict th = theta + r % draws, yb = y[r / draws];
-        for (int64_t k = 0; k < count; k++) e[k] = (yb - b * th[k]) - a * u[k];
-    } else {
-        const real yb = y[r / draws] - shift;
-        for (int64_t k = 0; k < count; k++) e[k] = yb - a * u[k];
-    }
+    const real a = (real)p->a, *restrict u = (const real *)n->in[1]->value + r;
+    differences(n, r, count, (real)p->b, e);
+    for (int64_t k = 0; k < count; k++) e[k] -= a * u[k];
 }
 
 void AVI_R(avi_forward_scalar_normal)(avi_tape *t, avi_node *n)
@@ -48,99 +92,97 @@ void AVI_R(avi_forward_scalar_normal)(avi_tape *t, avi_node *n)
     const double sd = ((const avi_scalar_normal *)n->data)->sd;
     const real inv = (real)(1 / sd), constant = (real)log(sd) + HALF_LOG_2PI;
     real e[PIECE];
-    for (int64_t r = 0, count; r < n->rows; r += count) {
+    for (int64_t r = 0; r < n->rows; r += PIECE) {
+        const int64_t count = least(PIECE, n->rows - r);
         real *restrict out = (real *)n->value + r;
-        residuals(n, r, count = piece_of(n, r), e);
+        residuals(n, r, count, e);
         for (int64_t k = 0; k < count; k++) out[k] = R(-0.5) * (e[k] * inv) * (e[k] * inv) - constant;
     }
-}
-
-/* to[k] += factor * e[k], where `to` has one row for each of e; else to[0] += factor * sum e. */
-static void pass_on(real *restrict to, bool each, int64_t count, real factor, const real *restrict e)
-{
-    if (each) {
-        for (int64_t k = 0; k < count; k++) to[k] += factor * e[k];
-        return;
-    }
-    real lane[8] = {0}, sum = 0;
-    int64_t k = 0;
-    for (; k + 8 <= count; k += 8)
-        for (int j = 0; j < 8; j++) lane[j] += e[k + j];
-    for (; k < count; k++) sum += e[k];
-    for (int j = 0; j < 8; j++) sum += lane[j];
-    *to += factor * sum;
 }
 
 void AVI_R(avi_backward_scalar_normal)(avi_tape *t, avi_node *n)
 {
     const avi_scalar_normal *p = n->data;
     const int64_t draws = n->rows / n->in[0]->rows;
-    const real precision = (real)(1 / (p->sd * p->sd)), to_u = (real)p->a, to_theta = (real)p->b;
-    bool fresh = false;
+    const real precision = (real)(1 / (p->sd * p->sd)), a = (real)p->a;
+    bool fresh;
     real *dy = n->in[0]->needs_grad ? avi_tape_grad(t, n->in[0]) : NULL;
     real *dtheta = n->in[2] && n->in[2]->needs_grad ? avi_tape_grad(t, n->in[2]) : NULL;
     real *du = avi_tape_grad_fresh(t, n->in[1], &fresh);
     real e[PIECE];
-    for (int64_t r = 0, count; r < n->rows; r += count) {
+    for (int64_t r = 0; r < n->rows; r += PIECE) {
+        const int64_t count = least(PIECE, n->rows - r);
         const real *restrict g = (const real *)n->grad + r;
-        residuals(n, r, count = piece_of(n, r), e);
+        residuals(n, r, count, e);
         for (int64_t k = 0; k < count; k++) e[k] *= g[k] * precision;
         if (du && fresh)
-            for (int64_t k = 0; k < count; k++) du[r + k] = to_u * e[k];
+            for (int64_t k = 0; k < count; k++) du[r + k] = a * e[k];
         else if (du)
-            pass_on(du + r, true, count, to_u, e);
-        if (dy) pass_on(dy + r / draws, draws == 1, count, -1, e);
-        if (dtheta) pass_on(dtheta + (n->in[2]->rows > 1 ? r % draws : 0), n->in[2]->rows > 1, count, to_theta, e);
+            for (int64_t k = 0; k < count; k++) du[r + k] += a * e[k];
+        if (dy) subtract_y(dy, draws, r, count, e);
+        if (dtheta) add_theta(dtheta, n->in[2]->rows > 1, draws, r, count, (real)p->b, e);
     }
 }
 
 /* ---- log N(x; theta + z sin z + z, exp(cos z)^2) ---- */
 
-/* Value, and its derivatives with respect to the mean and to z. keep = 0 leaves out the term -log sigma. */
-static inline void wave_point(real x, real theta, real z, real keep, real *value, real *to_mean, real *to_z)
+static void sine_cosine(int64_t count, const real *restrict z, real *restrict sine, real *restrict cosine)
 {
-    vm_bits quarter;
-    const real rest = vm_quarter_turns(z, &quarter), s = vm_quarter(rest, quarter), c = vm_quarter(rest, quarter + 1);
-    const real inv = vm_exp(-c), u = (x - theta - z * s - z) * inv;
-    *value = R(-0.5) * u * u - keep * c - HALF_LOG_2PI;
-    *to_mean = u * inv;
-    *to_z = u * inv * (s + z * c + 1) - s * (u * u - keep);
+    for (int64_t k = 0; k < count; k++) {
+        vm_bits quarter;
+        const real rest = vm_quarter_turns(z[k], &quarter);
+        sine[k] = vm_quarter(rest, quarter);
+        cosine[k] = vm_quarter(rest, quarter + 1);
+    }
+}
+
+/* Values, and derivatives with respect to the mean and to z. d: x - theta on entry, work space. keep = 0 leaves out
+ * -log sigma. */
+static void wave_piece(int64_t count, real keep, const real *restrict z, real *restrict d, real *restrict value,
+                       real *restrict to_mean, real *restrict to_z)
+{
+    real s[PIECE], c[PIECE];
+    sine_cosine(count, z, s, c);
+    for (int64_t k = 0; k < count; k++) {
+        const real inv = vm_exp(-c[k]), u = (d[k] - z[k] * s[k] - z[k]) * inv;
+        value[k] = R(-0.5) * u * u - keep * c[k] - HALF_LOG_2PI;
+        to_mean[k] = u * inv;
+        d[k] = u * u - keep;
+    }
+    for (int64_t k = 0; k < count; k++) to_z[k] = to_mean[k] * (s[k] + z[k] * c[k] + 1) - s[k] * d[k];
 }
 
 /* aux: derivatives with respect to the mean and to z, (R) each. */
 void AVI_R(avi_forward_wave)(avi_tape *t, avi_node *n)
 {
-    const int64_t rows = n->in[0]->rows, draws = n->rows / rows;
-    const real keep = *(const bool *)n->data ? 0 : 1;
-    const real *x = n->in[0]->value, *theta = n->in[2]->value;
-    n->aux = avi_tape_alloc(t, 2 * n->rows);
-    for (int64_t b = 0; b < rows; b++) {
-        const real *restrict z = (const real *)n->in[1]->value + b * draws;
-        real *restrict value = (real *)n->value + b * draws, *restrict to_mean = (real *)n->aux + b * draws;
-        real *restrict to_z = (real *)n->aux + n->rows + b * draws;
-        const real xb = x[b];
-        if (n->in[2]->rows > 1)
-            for (int64_t s = 0; s < draws; s++) wave_point(xb, theta[s], z[s], keep, &value[s], &to_mean[s], &to_z[s]);
-        else
-            for (int64_t s = 0; s < draws; s++) wave_point(xb, theta[0], z[s], keep, &value[s], &to_mean[s], &to_z[s]);
+    const real keep = *(const bool *)n->data ? R(0.0) : R(1.0);
+    const real *z = n->in[1]->value;
+    real *value = n->value, *to_mean = n->aux = avi_tape_alloc(t, 2 * n->rows), *to_z = to_mean + n->rows;
+    real d[PIECE];
+    for (int64_t r = 0; r < n->rows; r += PIECE) {
+        const int64_t count = least(PIECE, n->rows - r);
+        differences(n, r, count, 1, d);
+        wave_piece(count, keep, z + r, d, value + r, to_mean + r, to_z + r);
     }
 }
 
 void AVI_R(avi_backward_wave)(avi_tape *t, avi_node *n)
 {
-    const int64_t rows = n->in[0]->rows, draws = n->rows / rows;
+    const int64_t draws = n->rows / n->in[0]->rows;
     const real *restrict g = n->grad, *restrict to_mean = n->aux, *restrict to_z = to_mean + n->rows;
     bool fresh;
-    real *restrict dz = avi_tape_grad_fresh(t, n->in[1], &fresh),
-                   *dtheta = n->in[2]->needs_grad ? avi_tape_grad(t, n->in[2]) : NULL;
-    if (dz && fresh)
-        for (int64_t k = 0; k < n->rows; k++) dz[k] = g[k] * to_z[k];
-    else if (dz)
-        for (int64_t k = 0; k < n->rows; k++) dz[k] += g[k] * to_z[k];
-    real e[PIECE];
-    for (int64_t r = 0, count; dtheta && r < n->rows; r += count) {
-        count = least(PIECE, draws - r % draws);
+    real *dx = n->in[0]->needs_grad ? avi_tape_grad(t, n->in[0]) : NULL;
+    real *dtheta = n->in[2]->needs_grad ? avi_tape_grad(t, n->in[2]) : NULL;
+    real *restrict dz = avi_tape_grad_fresh(t, n->in[1], &fresh), e[PIECE];
+    for (int64_t r = 0; r < n->rows; r += PIECE) {
+        const int64_t count = least(PIECE, n->rows - r);
+        if (dz && fresh)
+            for (int64_t k = r; k < r + count; k++) dz[k] = g[k] * to_z[k];
+        else if (dz)
+            for (int64_t k = r; k < r + count; k++) dz[k] += g[k] * to_z[k];
+        if (!dx && !dtheta) continue;
         for (int64_t k = 0; k < count; k++) e[k] = g[r + k] * to_mean[r + k];
-        pass_on(dtheta + (n->in[2]->rows > 1 ? r % draws : 0), n->in[2]->rows > 1, count, 1, e);
+        if (dx) subtract_y(dx, draws, r, count, e);
+        if (dtheta) add_theta(dtheta, n->in[2]->rows > 1, draws, r, count, 1, e);
     }
 }

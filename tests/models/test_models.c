@@ -2,6 +2,7 @@
  * double, simulated rows. */
 #include "avi/model.h"
 #include "avi/rng.h"
+#include "model/scalar.h"
 #include "reference_models.h"
 
 #include <math.h>
@@ -241,6 +242,56 @@ static void gradients_are_differences(void **state)
     }
 }
 
+/* The fused densities against their plain composition, on more rows than they take at a time. */
+enum { LONG_ROWS = 7, LONG_DRAWS = 150, LONG = LONG_ROWS * LONG_DRAWS };
+
+static avi_node *fused_or_plain(avi_tape *t, int kind, bool fused, avi_node *x, avi_node *z, avi_node *theta)
+{
+    static const avi_scalar_normal p = {.a = 0.8, .b = -0.6, .sd = 1.7};
+    static const bool keep = false;
+    if (fused) return kind ? avi_wave_lpdf(t, &keep, x, z, theta) : avi_scalar_normal_lpdf(t, &p, x, z, theta);
+    if (!kind) return avi_normal_lpdf_sd(t, x, avi_add(t, avi_scale(t, z, p.a, 0), avi_scale(t, theta, p.b, 0)), p.sd);
+    avi_node *mean = avi_add(t, avi_add(t, avi_mul(t, z, avi_map(t, z, AVI_SIN)), z), theta);
+    return avi_normal_lpdf(t, x, mean, avi_map(t, z, AVI_COS));
+}
+
+/* Values, then gradients of x, z and theta: out (4, LONG), zero beyond the end of each. */
+static void run_long(int kind, bool fused, int64_t draws, int64_t theta_rows, double (*out)[LONG])
+{
+    static double v[LONG], seeds[LONG];
+    void *grad[3];
+    const int64_t rows = LONG / draws, count[3] = {rows, LONG, theta_rows};
+    avi_tape *t = avi_tape_create(AVI_PRECISION_DOUBLE);
+    avi_node *in[3];
+    assert_non_null(t);
+    memset(out, 0, 4 * sizeof *out);
+    for (int i = 0; i < 3; i++) {
+        avi_normal_f64(avi_stream_make(5, AVI_DRAW_TEST, (uint64_t)i), 0, 1, 0, count[i], v);
+        in[i] = leaf(t, count[i], 1, v, &grad[i]);
+    }
+    for (int64_t r = 0; r < LONG; r++) seeds[r] = seed_of(r % 10);
+    avi_node *y = fused_or_plain(t, kind, fused, in[0], in[1], in[2]);
+    memcpy(out[0], y->value, sizeof *out);
+    avi_tape_backward_rows(t, y, seeds);
+    for (int i = 0; i < 3; i++) memcpy(out[i + 1], grad[i], (size_t)count[i] * sizeof(double));
+    avi_tape_destroy(&t);
+}
+
+static void fused_densities_are_the_plain_ones(void **state)
+{
+    (void)state;
+    static double fused[4][LONG], plain[4][LONG];
+    static const int64_t draws[] = {LONG_DRAWS, LONG_DRAWS, LONG, 3, 1}, theta_rows[] = {LONG_DRAWS, 1, LONG, 3, 1};
+    for (int kind = 0; kind < 2; kind++)
+        for (size_t c = 0; c < sizeof draws / sizeof *draws; c++) {
+            run_long(kind, true, draws[c], theta_rows[c], fused);
+            run_long(kind, false, draws[c], theta_rows[c], plain);
+            for (int64_t k = 0; k < 4 * (int64_t)LONG; k++)
+                close_to(kind ? "wave" : "scalar_normal", "value", k, fused[k / LONG][k % LONG],
+                         plain[k / LONG][k % LONG], 1e-11);
+        }
+}
+
 static void simulated_rows_do_not_depend_on_the_range(void **state)
 {
     (void)state;
@@ -293,7 +344,7 @@ static void simulated_rows_have_the_models_moments(void **state)
 {
     (void)state;
     expect_moments("[model]\nname = linear\nsimulate_theta = 3\n", 20000, 3, 1.155 * 1.155 + 2.43 * 2.43, 20000);
-    /* E[z sin z] = e^{-1/2}; the variance by quadrature (quadrature.py). */
+    /* E[z sin z] = e^{-1/2}. */
     double mean, variance;
     moments_of("[model]\nname = nonlinear\nsimulate_theta = 1\n", 200000, 0, &mean, &variance);
     assert_true(fabs(mean - 1 - exp(-0.5)) < 4 * sqrt(variance / 200000));
@@ -375,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(densities_are_those_of_python),
         cmocka_unit_test(gradients_are_differences),
+        cmocka_unit_test(fused_densities_are_the_plain_ones),
         cmocka_unit_test(simulated_rows_do_not_depend_on_the_range),
         cmocka_unit_test(simulated_rows_have_the_models_moments),
         cmocka_unit_test(offsets_are_the_papers),
