@@ -128,9 +128,9 @@ static double table_norm(const avi_estimator *e, void *table_grad, int runs, con
     return sum;
 }
 
-/* F-VI of a chain: the neighbours' factors at both ends of the own rows. */
-static avi_status exchange_halo(avi_estimator *e, void *table)
+avi_status avi_estimator_exchange_halo(avi_estimator *e, void *table)
 {
+    if (!table || e->p.model->ops->coupling != AVI_CHAIN) return AVI_OK;
     const avi_partition *part = &e->data->partition;
     const int64_t first = e->data->first, count = e->data->count, width = e->p.infer->outputs;
     const size_t bytes = (size_t)width * avi_real_size(e->p.precision);
@@ -172,7 +172,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
                            .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)};
     bool redo = true;
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step), false);
-    if (table && e->p.model->ops->coupling == AVI_CHAIN) AVI_TRY(exchange_halo(e, table));
+    AVI_TRY(avi_estimator_exchange_halo(e, table));
     for (int attempt = 0; redo && attempt < MAX_REDO; attempt++) {
         avi_reducer_begin(e->reducer);
         avi_reducer_add_scalars(e->reducer, requests);

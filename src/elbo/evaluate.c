@@ -55,6 +55,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
                            .reconstruct = with_error || (rows && rows->reconstruction)};
     bool redo;
     int64_t done = 0;
+    AVI_TRY(avi_estimator_exchange_halo(e, table)); /* the steps have moved the neighbours' factors since they came */
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 1), false);
     avi_reducer_begin(e->reducer);
     for (int i = 0; i < job->count; i++)

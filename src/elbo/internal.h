@@ -46,6 +46,9 @@ avi_node *avi_graph_nu(avi_estimator *e, const avi_pass *pass, int runs, const i
 avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, int first_draw, int draws);
 void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows, avi_graph *g);
 
+/* Collective. F-VI of a chain: the neighbours' factors into the table's halo rows at both ends. Nothing else needs it (a no-op). */
+avi_status avi_estimator_exchange_halo(avi_estimator *e, void *table);
+
 /* theta = mean + sd * eps for all draws, once a step (k_global.c and global.c). step < 0: evaluation at the means. */
 void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean);
 /* From the reduced gradient (layout.gradient) of the sum over rows to that of the variational parameters, divided by rows, with KL / N added. */
