@@ -59,6 +59,18 @@ avi_status avi_comm_exchange(avi_comm *comm, const void *send, const int64_t *se
  * (-1: nobody, nothing is written). */
 avi_status avi_comm_shift(avi_comm *comm, const void *send, int to, void *recv, int from, size_t bytes);
 avi_status avi_comm_barrier(avi_comm *comm);
+
+/* A counter shared by all ranks of a communicator, starting at 0: how groups of ranks take the next piece of work. */
+typedef struct avi_ticket avi_ticket;
+/* Collective. Owner: caller, avi_ticket_destroy. */
+avi_status avi_ticket_create(avi_comm *comm, avi_ticket **ticket);
+/* Adds n and returns what the counter was before: no two ranks get the same. Not collective; may wait for rank 0 to enter any avi_comm function. */
+int64_t avi_ticket_take(avi_ticket *ticket, int64_t n);
+/* The counter as it was some calls ago (0 at first): asks again each time and never waits. Not collective. */
+int64_t avi_ticket_look(avi_ticket *ticket);
+/* Collective. */
+void avi_ticket_destroy(avi_ticket **ticket);
+
 /* Seconds on this rank's clock. Not collective. */
 double avi_seconds(void);
 

@@ -54,6 +54,9 @@ void avi_config_destroy(avi_config **config);
 avi_status avi_config_read(avi_config *config, avi_comm *comm, const char *path, int count, const char *const *overrides);
 /* Not collective. The same from text; `name` stands for the file in messages. */
 avi_status avi_config_parse(avi_config *config, const char *name, const char *text, int count, const char *const *overrides);
+/* Not collective. What `base` has read, text, folder, environment and overrides, with more overrides ("section.key=value"), which win over those of base. `base` may have
+ * been refused for its mistakes; the same rank 0's file is behind both. Errors: as avi_config_parse. */
+avi_status avi_config_derive(avi_config *config, const avi_config *base, int count, const char *const *overrides);
 
 /* Typed values. A (section, key, type) that no table in force declares is a mistake of the program: message and abort. Not collective. */
 int64_t avi_config_get_int(const avi_config *config, const char *section, const char *key);

@@ -90,6 +90,10 @@ size_t avi_estimator_bytes(const avi_estimator *e); /* tape, buffers */
 avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
                               double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], int64_t *bad_position);
 
+/* Collective. Moves the local factors of the job's rows (all rows of this rank) towards their optimum given the global parameters, by at most `iterations` safeguarded Newton steps each,
+ * until no value of a row's gradient exceeds tolerance (nats). Draws, where there are any, are those of step 0. */
+avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad, const avi_job *job, int iterations, double tolerance);
+
 /* KL(q(theta) || p(theta)), or -log p(theta) of a point; nats. Not collective: the same on all ranks. */
 double avi_estimator_kl_global(const avi_estimator *e, const void *params);
 

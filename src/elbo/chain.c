@@ -47,7 +47,7 @@ void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int6
                             ? avi_scale(t, avi_draw_mean(t, e->p.family->logq(t, e->p.stl ? avi_detach(t, g->nu) : g->nu, z), draws, weight), -1, 0)
                             : e->p.family->entropy(t, g->nu);
     g->elbo = avi_add(t, avi_add(t, g->loglik, prior), minus_q);
-    if (pass->gradient && first + rows < e->data->partition.rows) {
+    if ((pass->gradient || pass->table_grad) && first + rows < e->data->partition.rows) {
         avi_node *right = neighbour(e, pass, first + rows), *last = avi_slice_rows(t, z, (rows - 1) * draws, draws);
         g->edge = avi_draw_mean(t, m->ops->log_transition(m, t, last, right, e->theta_fixed), draws, weight);
     }

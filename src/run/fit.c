@@ -62,8 +62,9 @@ static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds
     };
     *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW] = row[AVI_TRACE_ELBO] / rows;
     AVI_TRY(avi_comm_allgather(s->comm, own, sizeof own, f->shares));
-    AVI_TRY(avi_trace_add(&st->trace, row, 2 * avi_comm_size(s->comm), f->shares));
-    return write_metrics(f, row);
+    avi_status status = avi_trace_add(&st->trace, row, 2 * avi_comm_size(s->comm), f->shares);
+    if (status == AVI_OK) status = write_metrics(f, row);
+    return avi_agree(s->comm, status); /* rank 0 alone writes, and its disk may be full */
 }
 
 static avi_status evaluate(fit *f, int64_t limit)
@@ -72,7 +73,10 @@ static avi_status evaluate(fit *f, int64_t limit)
     const double from = avi_seconds();
     AVI_TRY(avi_assess(f->s, f->st, limit, row));
     f->paused += avi_seconds() - from;
-    return avi_trace_add(&f->st->eval, row, 0, NULL);
+    /* The end of a run that was killed before its results stood is reached twice. */
+    avi_trace *t = &f->st->eval;
+    if (t->rows > 0 && t->value[(t->rows - 1) * (t->columns + t->extra) + AVI_EVAL_STEP] >= row[AVI_EVAL_STEP]) t->rows--;
+    return avi_agree(f->s->comm, avi_trace_add(t, row, 0, NULL));
 }
 
 /* ---- checkpoints ---- */
@@ -180,7 +184,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
 {
     avi_session *s = f->s;
     const int64_t step = f->st->step, log_every = avi_config_get_int(s->config, "log", "every");
-    const bool last = step >= s->total_steps;
+    const bool last = step >= s->total_steps || r->converged;
     double elbo = NAN;
     f->st->skipped_in_a_row = 0;
     f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
@@ -190,7 +194,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
     }
     if (due(step, f->eval_every) && !last) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "eval_rows")));
     if (last)
-        end(f, AVI_OK, "done");
+        end(f, AVI_OK, r->converged ? "converged" : "done");
     else if (r->sums[AVI_SUM_STOP] > 0)
         end(f, AVI_ERR_STOPPED, r->sums[AVI_SUM_STOP] >= 1048576 ? "stopped at run.time_limit" : "stopped by a signal");
     else if (due(step, avi_config_get_int(s->config, "checkpoint", "every")) || r->sums[AVI_SUM_SAVE] > 0)
@@ -201,7 +205,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
 static avi_status loop(fit *f)
 {
     while (!f->why) {
-        avi_step_result r;
+        avi_step_result r = {.bad_value = -1};
         request(f, r.sums);
         const double from = avi_seconds();
         AVI_TRY(avi_step(f->s, f->st, &f->job, &r));
@@ -217,6 +221,20 @@ static avi_status loop(fit *f)
 
 /* ---- start and end ---- */
 
+/* Whether run.h5 holds the results of a run that came to its end. One that was killed between its last checkpoint and its results has not. */
+static bool has_results(const fit *f)
+{
+    avi_store *store = NULL;
+    char path[4096], *status = NULL;
+    bool done = false;
+    if (snprintf(path, sizeof path, "%s/run.h5", avi_folder_path(f->folder)) >= (int)sizeof path) return false;
+    if (avi_store_open(f->s->comm, path, &store) == AVI_OK && avi_store_attribute_text(store, "/", "status", &status) == AVI_OK) done = !strcmp(status, "done");
+    free(status);
+    if (store) avi_store_close(&store);
+    avi_error_clear(); /* that there are no results is no failure */
+    return done;
+}
+
 /* The checkpoint to go on from, if any. Of a finished run, auto starts afresh; a longer one goes on. */
 static avi_status resume(fit *f)
 {
@@ -231,7 +249,7 @@ static avi_status resume(fit *f)
     AVI_TRY(status);
     if (f->st->step >= s->total_steps && f->st->step > 0) {
         if (!strcmp(mode, "yes")) return AVI_OK;
-        AVI_TRY(avi_state_reset(s, f->st));
+        if (has_results(f)) AVI_TRY(avi_state_reset(s, f->st));
     }
     if (f->st->step == 0) return avi_checkpoint_clear(f->folder, s->comm);
     if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  resumed      at step %" PRId64 " of %s\n", f->st->step, avi_folder_path(f->folder));
@@ -285,7 +303,7 @@ avi_status avi_task_fit(avi_session *s)
         /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here returns it on all ranks. */
         if (status == AVI_OK) status = finish(&f);
         if (status == AVI_ERR_DIVERGED) avi_results_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
-        if (status == AVI_OK) avi_screen_summary(s, f.st, avi_folder_path(f.folder), f.outcome == AVI_OK ? "Done" : f.why);
+        if (status == AVI_OK) avi_screen_summary(s, f.st, avi_folder_path(f.folder), f.outcome == AVI_OK && strcmp(f.why, "converged") ? "Done" : f.why);
     }
     avi_screen_break();
     avi_metrics_close(&f.metrics);

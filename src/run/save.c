@@ -92,6 +92,7 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
     a[n++] = (avi_attribute){.group = "/", .name = "seconds", .is_real = true, .real = st->seconds};
     a[n++] = (avi_attribute){.group = "/", .name = "rows", .integer = s->partition.rows};
     a[n++] = (avi_attribute){.group = "/", .name = "data_checksum", .integer = (int64_t)s->train->checksum};
+    a[n++] = (avi_attribute){.group = "/", .name = "lbfgs_pairs", .integer = st->lbfgs.pairs};
     a[n++] = (avi_attribute){.group = "/", .name = "trace_extra", .integer = st->trace.extra};
     return n;
 }
@@ -120,6 +121,9 @@ avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folde
         if (scales)
             f[fields++] = (avi_field){.path = "/state/exact_scales", .type = AVI_F64, .rank = 1, .dims = {scales}, .data = scale,
                                       .description = "magnitudes that set the scale of the exact sums", .units = "", .axes = "block"};
+        if (st->lbfgs.history)
+            f[fields++] = (avi_field){.path = "/state/lbfgs", .type = AVI_F64, .rank = 2, .dims = {2 * st->lbfgs.memory, st->lbfgs.n}, .data = st->lbfgs.history,
+                                      .description = "pairs of L-BFGS: differences of points, then of gradients", .units = "", .axes = "pair, value"};
         f[fields++] = table_field("/trace", &st->trace);
         f[fields++] = table_field("/eval", &st->eval);
         f[fields++] = (avi_field){.path = "/config", .text = effective, .description = "effective configuration", .units = "", .axes = ""};
@@ -206,6 +210,13 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
     AVI_TRY(check_identity(s, store, path));
     AVI_TRY(restore_counters(store, st));
     for (int i = 0; i < n; i++) AVI_TRY(restore_vector(s, store, &v[i]));
+    if (st->lbfgs.history) {
+        int64_t pairs;
+        AVI_TRY(avi_store_attribute_int(store, "/", "lbfgs_pairs", &pairs));
+        AVI_TRY(avi_store_read(store, "/state/lbfgs", AVI_F64, 2, (int64_t[4]){2 * st->lbfgs.memory, st->lbfgs.n}, false, st->lbfgs.history));
+        if (pairs < 0 || pairs > st->lbfgs.memory) return avi_fail(AVI_ERR_DATA, "%s: %" PRId64 " pairs of L-BFGS in a memory of %d", path, pairs, st->lbfgs.memory);
+        st->lbfgs.pairs = (int)pairs;
+    }
     AVI_TRY(restore_table(store, "/trace", &st->trace));
     AVI_TRY(restore_table(store, "/eval", &st->eval));
     if (!scales) return AVI_OK;

@@ -36,6 +36,7 @@ avi_status avi_state_create(const avi_session *s, avi_state **state)
         avi_state_destroy(state);
         return avi_fail_memory((size_t)avi_state_bytes(s), "parameters, local factors and optimizer state");
     }
+    if (!s->optim.ops->update[0]) AVI_TRY(avi_lbfgs_create(s->layout.size, (int)s->optim.number[0], &st->lbfgs));
     avi_trace_create(&st->trace, avi_trace_columns);
     avi_trace_create(&st->eval, avi_eval_columns);
     return avi_state_reset(s, st);
@@ -53,6 +54,7 @@ void avi_state_destroy(avi_state **state)
         free(st->slot[i]);
         free(st->table_slot[i]);
     }
+    avi_lbfgs_free(&st->lbfgs);
     avi_trace_free(&st->trace);
     avi_trace_free(&st->eval);
     free(st);
@@ -80,6 +82,7 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
     }
     if (values) memset(st->table, 0, values * real);
     st->step = st->skipped = st->skipped_in_a_row = 0;
+    st->lbfgs.pairs = 0;
     st->rate_factor = 1;
     st->seconds = 0;
     st->trace.rows = st->eval.rows = 0;

@@ -2,6 +2,7 @@
 #ifndef AVI_RUN_STATE_H
 #define AVI_RUN_STATE_H
 
+#include "optim/lbfgs.h"
 #include "run/session.h"
 #include "run/trace.h"
 
@@ -10,6 +11,7 @@ typedef struct avi_state {
     void *slot[AVI_OPTIM_SLOTS];         /* (layout.size) each, as many as the optimizer has */
     void *table, *table_grad;            /* (1 + own rows + 1, width): local factors with a halo row at both ends; NULL for amortized functions */
     void *table_slot[AVI_OPTIM_SLOTS];   /* the same shape */
+    avi_lbfgs lbfgs;                     /* memory of L-BFGS; empty for other methods */
     int64_t step;                        /* steps done */
     int64_t skipped, skipped_in_a_row;
     double rate_factor;                  /* on the learning rate, lowered by rollbacks */

@@ -1,4 +1,5 @@
 #include "run/step.h"
+#include "run/solve.h"
 
 #include <math.h>
 
@@ -34,6 +35,7 @@ static void update(const avi_session *s, avi_state *st, const avi_job *job, cons
 
 avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r)
 {
+    if (!s->optim.ops->update[s->precision]) return avi_solve_step(s, st, job, r);
     AVI_TRY(avi_job_step(s, st->step, job));
     AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums, st->gradient, r->own, &r->bad_position));
     r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);

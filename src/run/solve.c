@@ -1,0 +1,161 @@
+#include "run/solve.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TRIES = 40 };
+
+typedef struct solve {
+    const avi_session *s;
+    avi_state *st;
+    const avi_job *job;
+    double *x0, *g0, *x1, *g1, *direction; /* (n) */
+    void *table0;                          /* the local factors before the step */
+} solve;
+
+static void free_solve(solve *v)
+{
+    free(v->x0);
+    free(v->g0);
+    free(v->x1);
+    free(v->g1);
+    free(v->direction);
+    free(v->table0);
+}
+
+static avi_status make_solve(const avi_session *s, avi_state *st, const avi_job *job, solve *v)
+{
+    const size_t bytes = (size_t)(s->layout.size + 1) * sizeof(double), table = (size_t)avi_state_table_values(s) * avi_real_size(s->precision);
+    *v = (solve){.s = s, .st = st, .job = job, .x0 = malloc(bytes), .g0 = malloc(bytes), .x1 = malloc(bytes), .g1 = malloc(bytes), .direction = malloc(bytes),
+                 .table0 = malloc(table + 1)};
+    if (v->x0 && v->g0 && v->x1 && v->g1 && v->direction && v->table0) return AVI_OK;
+    free_solve(v);
+    return avi_fail_memory(5 * bytes + table, "L-BFGS");
+}
+
+/* -ELBO / N at x (local factors moved to their best), its gradient, and the step's sums. */
+static avi_status value(solve *v, const double *x, double *f, double *g, avi_step_result *r)
+{
+    const avi_session *s = v->s;
+    avi_state *st = v->st;
+    avi_vector_from_double(s->precision, x, s->layout.size, st->params);
+    if (st->table) {
+        const double tolerance = s->precision == AVI_PRECISION_DOUBLE ? 1e-10 : 1e-5;
+        AVI_TRY(avi_estimator_newton(s->train_elbo, st->params, st->table, st->table_grad, v->job, (int)s->optim.number[2], tolerance));
+    }
+    memset(r->sums, 0, sizeof r->sums);
+    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, 0, v->job, r->sums, st->gradient, r->own, &r->bad_position));
+    r->kl_global = avi_estimator_kl_global(s->train_elbo, st->params);
+    r->bad_value = -1;
+    r->finite = !(r->sums[AVI_SUM_BAD] > 0) && avi_vector_nonfinite(s->precision, st->gradient, s->layout.size, &r->bad_value) == 0;
+    *f = r->finite ? -r->sums[AVI_SUM_ELBO] / r->sums[AVI_SUM_ROWS] + r->kl_global / (double)s->partition.rows : INFINITY;
+    avi_vector_to_double(s->precision, st->gradient, s->layout.size, g);
+    return AVI_OK;
+}
+
+static double dot(const double *a, const double *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+static double largest(const double *v, int64_t n)
+{
+    double top = 0;
+    for (int64_t i = 0; i < n; i++) top = fmax(top, fabs(v[i]));
+    return top;
+}
+
+/* Along the direction: backtracking until the value falls enough (Armijo), expansion while the slope stays steep (weak Wolfe), by bisection. */
+static avi_status line_search(solve *v, double f0, double slope0, double *f1, avi_step_result *r, bool *moved)
+{
+    const int64_t n = v->s->layout.size;
+    double low = 0, high = INFINITY, t = v->st->lbfgs.pairs ? 1 : fmin(1, 1 / largest(v->g0, n));
+    const size_t table = (size_t)avi_state_table_values(v->s) * avi_real_size(v->s->precision);
+    *moved = false;
+    for (int tries = 0; tries < MAX_TRIES; tries++) {
+        for (int64_t i = 0; i < n; i++) v->x1[i] = v->x0[i] + t * v->direction[i];
+        if (v->st->table) memcpy(v->st->table, v->table0, table);
+        AVI_TRY(value(v, v->x1, f1, v->g1, r));
+        const double slope = r->finite ? dot(v->g1, v->direction, n) : 0;
+        if (!r->finite || *f1 > f0 + 1e-4 * t * slope0)
+            high = t;
+        else if (slope < 0.9 * slope0)
+            low = t;
+        else {
+            *moved = true;
+            return AVI_OK;
+        }
+        t = isinf(high) ? 2 * t : 0.5 * (low + high);
+        if (!isinf(high) && high - low < 1e-14 * high) break;
+    }
+    *moved = r->finite && *f1 < f0;
+    return AVI_OK;
+}
+
+/* Below what the run's precision can tell, a tolerance would never be met. */
+static double tolerance(const avi_session *s)
+{
+    const double asked = s->optim.number[1];
+    return s->precision == AVI_PRECISION_SINGLE && asked < 1e-5 ? 1e-5 : asked;
+}
+
+static avi_status iterate(solve *v, avi_step_result *r)
+{
+    const avi_session *s = v->s;
+    avi_state *st = v->st;
+    const int64_t n = s->layout.size;
+    double f0, f1 = 0;
+    bool moved = false;
+    avi_vector_to_double(s->precision, st->params, n, v->x0);
+    AVI_TRY(value(v, v->x0, &f0, v->g0, r));
+    if (!r->finite) return AVI_OK;
+    r->grad_norm = sqrt(dot(v->g0, v->g0, n));
+    r->converged = largest(v->g0, n) <= tolerance(s) && sqrt(r->sums[AVI_SUM_LOCAL_SQ] / r->sums[AVI_SUM_ROWS]) <= tolerance(s);
+    if (n == 0) return AVI_OK; /* nothing global: local factors alone, and they have had their steps */
+    if (r->converged) return AVI_OK;
+    if (st->table) memcpy(v->table0, st->table, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
+    AVI_TRY(avi_lbfgs_direction(&st->lbfgs, v->g0, v->direction));
+    double slope = dot(v->g0, v->direction, n);
+    if (!(slope < 0)) { /* the memory has gone stale: start it anew from steepest descent */
+        st->lbfgs.pairs = 0;
+        AVI_TRY(avi_lbfgs_direction(&st->lbfgs, v->g0, v->direction));
+        slope = dot(v->g0, v->direction, n);
+    }
+    AVI_TRY(line_search(v, f0, slope, &f1, r, &moved));
+    if (!moved && st->lbfgs.pairs) {
+        st->lbfgs.pairs = 0;
+        avi_vector_from_double(s->precision, v->x0, n, st->params);
+        if (st->table) memcpy(st->table, v->table0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
+        return value(v, v->x0, &f0, v->g0, r);
+    }
+    if (!moved) { /* not even steepest descent lowers the value: it is as low as this precision tells */
+        avi_vector_from_double(s->precision, v->x0, n, st->params);
+        if (st->table) memcpy(st->table, v->table0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
+        AVI_TRY(value(v, v->x0, &f0, v->g0, r));
+        r->converged = true;
+        return AVI_OK;
+    }
+    avi_lbfgs_add(&st->lbfgs, v->x0, v->x1, v->g0, v->g1);
+    return AVI_OK;
+}
+
+avi_status avi_solve_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r)
+{
+    solve v;
+    double requests[2] = {r->sums[AVI_SUM_STOP], r->sums[AVI_SUM_SAVE]};
+    AVI_TRY(avi_agree(s->comm, avi_job_step(s, 0, job)));
+    AVI_TRY(avi_agree(s->comm, make_solve(s, st, job, &v)));
+    /* Requests of the ranks are summed apart: an iteration has several reductions, and they must count once. */
+    avi_status status = avi_comm_sum_double(s->comm, requests, 2);
+    r->sums[AVI_SUM_STOP] = r->sums[AVI_SUM_SAVE] = 0;
+    r->learning_rate = 1;
+    if (status == AVI_OK) status = iterate(&v, r);
+    r->sums[AVI_SUM_STOP] = requests[0];
+    r->sums[AVI_SUM_SAVE] = requests[1];
+    st->step++;
+    free_solve(&v);
+    return status;
+}
