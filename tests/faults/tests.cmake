@@ -1,0 +1,3 @@
+# A short round in every run of the tests; the long one (100 kills, 20 of each signal, all disk faults) by its label.
+avi_add_script(faults_short COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/faults.py --short LABELS run TIMEOUT 400)
+avi_add_script(faults_long COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/faults.py --long --table faults.md LABELS faults TIMEOUT 7200)
