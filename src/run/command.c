@@ -2,9 +2,11 @@
 #include "base/blas.h"
 #include "run/keys.h"
 #include "run/stop.h"
+#include "run/sweep.h"
 #include "run/tasks.h"
 #include "run/version.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,10 @@ static const char usage[] =
     "\n"
     "  --dry-run            check keys and data, print the plan, write nothing\n"
     "  --check-gradient     hold the gradient of the configured model against finite differences\n"
+    "  --sweep TEXT         many runs in one job: --sweep 'inference.hidden=1|4|16; run.seed=1..5' (values by |, ranges a..b or\n"
+    "                       a..b..step, keys by ;): every combination, each in run.output/NUMBER_KEY=VALUE,..., and a table of\n"
+    "                       results in run.output/sweep.csv and sweep.h5\n"
+    "  --groups N           of ranks that take runs of the sweep side by side; default: as many as there are runs\n"
     "  --resume, --fresh    go on from the last checkpoint (it must exist), or ignore it\n"
     "  -q, -v               less, more on the screen\n"
     "  --help-keys[=SECTION]  every key: type, default, range, unit, meaning\n"
@@ -31,6 +37,8 @@ typedef struct command {
     action action;
     const char *section;      /* of --help-keys */
     avi_options options;
+    const char *sweep;        /* of --sweep, or NULL */
+    int groups;               /* of --groups, or 0 */
     const char **override;    /* owned; room for argc + 1 */
 } command;
 
@@ -40,7 +48,7 @@ static avi_status read_option(command *c, const char *text)
         const char *name;
         action action;
     } actions[] = {{"--help", HELP}, {"-h", HELP}, {"--version", VERSION}, {"--list", LIST}, {"--help-keys", KEYS}, {"--reference", REFERENCE}};
-    static const char *const names[] = {"--help", "--version", "--list", "--help-keys", "--reference", "--dry-run", "--check-gradient", "--resume", "--fresh", NULL};
+    static const char *const names[] = {"--help", "--version", "--list", "--help-keys", "--reference", "--dry-run", "--check-gradient", "--resume", "--fresh", "--sweep", "--groups", NULL};
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
         if (!strcmp(text, actions[i].name)) {
             c->action = actions[i].action;
@@ -68,12 +76,43 @@ static avi_status read_option(command *c, const char *text)
     return AVI_OK;
 }
 
+static avi_status read_groups(command *c, const char *text)
+{
+    char *end;
+    const long n = strtol(text, &end, 10);
+    if (*end || end == text || n < 1 || n > INT_MAX) return avi_fail(AVI_ERR_USAGE, "--groups %s: a number of groups of ranks, at least 1, would serve", text);
+    c->groups = (int)n;
+    return AVI_OK;
+}
+
+/* Options with a value, as --name=value or --name value: *i moves on. *taken: it was one. */
+static avi_status read_valued(command *c, int argc, char **argv, int *i, bool *taken)
+{
+    static const char *const names[] = {"--sweep", "--groups"};
+    for (int k = 0; k < 2; k++) {
+        const size_t n = strlen(names[k]);
+        if (strncmp(argv[*i], names[k], n) || (argv[*i][n] && argv[*i][n] != '=')) continue;
+        *taken = true;
+        const char *value = argv[*i][n] ? argv[*i] + n + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+        if (!value) return avi_fail(AVI_ERR_USAGE, "%s: its value is missing; --help tells how it is written", names[k]);
+        if (k == 1) return read_groups(c, value);
+        if (c->sweep) return avi_fail(AVI_ERR_USAGE, "--sweep is given twice; keys are joined by ; in one");
+        c->sweep = value;
+    }
+    return AVI_OK;
+}
+
 static avi_status read_arguments(command *c, int argc, char **argv)
 {
-    c->options = (avi_options){.argc = argc, .argv = argv, .verbosity = 1};
+    c->options.argc = argc;
+    c->options.argv = argv;
+    c->options.verbosity = 1;
     c->override = calloc((size_t)argc + 1, sizeof *c->override);
     if (!c->override) return avi_fail_memory((size_t)argc, "the command line");
     for (int i = 1; i < argc; i++) {
+        bool taken = false;
+        AVI_TRY(read_valued(c, argc, argv, &i, &taken));
+        if (taken) continue;
         if (argv[i][0] == '-')
             AVI_TRY(read_option(c, argv[i]));
         else if (!c->options.file && !strchr(argv[i], '='))
@@ -85,6 +124,8 @@ static avi_status read_arguments(command *c, int argc, char **argv)
     }
     c->options.override = c->override;
     if (c->action == RUN && !c->options.file) return avi_fail(AVI_ERR_USAGE, "no configuration file given; avi_mpi FILE.ini, or --help");
+    if (c->groups && !c->sweep) return avi_fail(AVI_ERR_USAGE, "--groups goes with --sweep");
+    if (c->sweep && c->options.check_gradient) return avi_fail(AVI_ERR_USAGE, "--check-gradient checks one configuration; --sweep with --dry-run checks the keys of all");
     return AVI_OK;
 }
 
@@ -144,6 +185,7 @@ static avi_status run_task(avi_comm *comm, const avi_config *config, const avi_o
 static avi_status configure_and_run(avi_comm *comm, const command *c)
 {
     avi_config *config = NULL;
+    if (c->action == RUN && c->sweep) return avi_sweep(comm, c->sweep, c->groups, &c->options, run_task);
     AVI_TRY(avi_agree(comm, avi_keys_config(&config)));
     avi_status status = AVI_OK;
     if (c->action != RUN) {
@@ -164,7 +206,7 @@ int avi_command(int argc, char **argv)
     avi_blas_choose_kernels(argv);
     avi_stop_install(); /* before message passing starts: a signal during the start is remembered, too */
     avi_comm *comm = NULL;
-    command c = {0};
+    command c = {.options.started = avi_seconds()};
     avi_status status = avi_comm_start(&argc, &argv, &comm);
     if (status == AVI_OK) {
         avi_stop_install(); /* the library may have put handlers of its own in place */

@@ -100,7 +100,8 @@ static void request(const fit *f, double sums[AVI_SUMS])
     const bool first = avi_comm_rank(f->s->comm) == 0;
     memset(sums, 0, AVI_SUMS * sizeof *sums);
     /* Time to write the last checkpoint must remain: twice what one took, and two seconds for the rest. */
-    const bool late = first && limit > 0 && now - f->start > limit - 2 * f->save_seconds - fmin(2, 0.1 * limit);
+    const double since = f->s->options->started > 0 ? f->s->options->started : f->start;
+    const bool late = first && limit > 0 && now - since > limit - 2 * f->save_seconds - fmin(2, 0.1 * limit);
     sums[AVI_SUM_STOP] = avi_stop_signal() ? 1 : 0;
     if (late) sums[AVI_SUM_STOP] += 1048576; /* told apart from signals: more than there are ranks */
     if (first && minutes > 0 && now - f->last_save > 60 * minutes) sums[AVI_SUM_SAVE] = 1;

@@ -128,6 +128,9 @@ int avi_results_provenance(const avi_session *s, avi_fields *l, const char *stat
     a[n++] = (avi_attribute){.group = "/provenance", .name = "argv", .text = argv ? argv : ""};
     a[n++] = (avi_attribute){.group = "/provenance", .name = "ranks", .integer = avi_comm_size(s->comm)};
     a[n++] = (avi_attribute){.group = "/provenance", .name = "seed", .integer = (int64_t)s->seed};
+    a[n++] = (avi_attribute){.group = "/", .name = "rows", .integer = s->partition.rows};
+    if (s->model->ops->loss_offset)
+        a[n++] = (avi_attribute){.group = "/", .name = "loss_offset", .is_real = true, .real = s->model->ops->loss_offset(s->model, s->partition.rows)};
     a[n++] = (avi_attribute){.group = "/provenance", .name = "seconds", .is_real = true, .real = seconds};
     return n;
 }

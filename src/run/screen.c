@@ -61,9 +61,17 @@ static void print_steps(const avi_session *s)
            s->problem.exact ? "; exact sums: the same bits on any number of ranks" : "");
 }
 
+/* The state of the line on the terminal: when it was last drawn, and whether it is open. Each fit starts it anew with its header. */
+static struct {
+    double last, start;
+    int64_t start_step;
+    bool open;
+} display;
+
 void avi_screen_header(const avi_session *s)
 {
     char a[32], b[32];
+    memset(&display, 0, sizeof display);
     if (silent(s)) return;
     const avi_version v = avi_version_of();
     printf("avi_mpi %s (%s)\n", v.version, v.revision);
@@ -79,13 +87,6 @@ void avi_screen_header(const avi_session *s)
            avi_screen_bytes((double)avi_state_bytes(s), b), s->precision == AVI_PRECISION_SINGLE ? "single" : "double");
     fflush(stdout);
 }
-
-/* The state of the line on the terminal: when it was last drawn, and whether it is open. */
-static struct {
-    double last, start;
-    int64_t start_step;
-    bool open;
-} display;
 
 void avi_screen_break(void)
 {

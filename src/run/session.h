@@ -14,6 +14,7 @@ typedef struct avi_options {
     char **argv;
     bool dry_run, check_gradient;
     int verbosity; /* 0 quiet, 1, 2 */
+    double started; /* avi_seconds() from which run.time_limit counts; 0: from the first step */
 } avi_options;
 
 typedef struct avi_session {

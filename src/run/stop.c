@@ -6,6 +6,12 @@
 /* The one global that changes: a signal handler has nowhere else to write. */
 static volatile sig_atomic_t caught;
 
+/* Whom to ask and tell beyond this run; set while a sweep runs. It belongs to the process as the flag does. */
+static struct {
+    bool (*call)(void *self, bool here);
+    void *self;
+} share;
+
 static void remember(int signal) { caught = signal; }
 
 void avi_stop_install(void)
@@ -16,7 +22,18 @@ void avi_stop_install(void)
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) sigaction(signals[i], &action, NULL);
 }
 
-int avi_stop_signal(void) { return caught; }
+void avi_stop_share(bool (*call)(void *self, bool here), void *self)
+{
+    share.call = call;
+    share.self = self;
+}
+
+int avi_stop_signal(void)
+{
+    const int here = caught;
+    if (!share.call || !share.call(share.self, here != 0)) return here;
+    return here ? here : SIGUSR1; /* elsewhere: which one does not matter */
+}
 
 const char *avi_stop_name(int signal)
 {

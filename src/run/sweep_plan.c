@@ -124,7 +124,7 @@ avi_status avi_sweep_plan_make(avi_comm *comm, const char *spec, const avi_optio
     AVI_TRY(avi_agree(comm, avi_sweep_spec_parse(spec, options->overrides, options->override, &p->spec)));
     AVI_TRY(avi_agree(comm, avi_keys_config(&p->base)));
     const avi_status status = avi_config_read(p->base, comm, options->file, options->overrides, options->override);
-    if (status != AVI_OK && (status != AVI_ERR_CONFIG || !avi_config_text(p->base))) return status;
+    if (status != AVI_OK && (status != AVI_ERR_CONFIG || !*avi_config_text(p->base))) return status;
     avi_error_clear(); /* what is wrong with the file and is not replaced by the sweep, every run will say again */
     int64_t *unused = calloc((size_t)p->spec.keys, sizeof *unused);
     AVI_TRY(avi_agree(comm, unused ? AVI_OK : avi_fail_memory(1, "a sweep")));
