@@ -42,10 +42,23 @@ static void sum_values(const avi_estimator *e, const avi_graph *g, double values
     }
 }
 
-/* Rows of an evaluation block: long runs are cut so that memory stays that of a training block. */
-static int64_t piece_rows(const avi_estimator *e, int64_t rows)
+/* The next piece of the job: consecutive rows, up to those of a training block, so that memory stays the same. Tiles that follow each other are joined,
+ * since GEMM wants rows; exact sums keep the tile as the unit. *run and *at move on. */
+static int64_t next_piece(const avi_estimator *e, const avi_job *job, int *run, int64_t *at, int64_t *first)
 {
-    return e->p.block_rows > 0 && rows > e->p.block_rows ? e->p.block_rows : rows;
+    const int64_t limit = e->p.block_rows > 0 ? e->p.block_rows : INT64_MAX;
+    int64_t n = 0;
+    *first = job->first[*run] + *at;
+    while (*run < job->count && n < limit && job->first[*run] + *at == *first + n) {
+        const int64_t rest = job->rows[*run] - *at, take = rest < limit - n ? rest : limit - n;
+        n += take;
+        *at += take;
+        if (*at < job->rows[*run]) break;
+        *at = 0;
+        (*run)++;
+        if (e->p.exact) break;
+    }
+    return n;
 }
 
 avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_job *job, bool with_error, double sums[AVI_SUMS],
@@ -58,19 +71,19 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
     AVI_TRY(avi_estimator_exchange_halo(e, table)); /* the steps have moved the neighbours' factors since they came */
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 1), false);
     avi_reducer_begin(e->reducer);
-    for (int i = 0; i < job->count; i++)
-        for (int64_t at = 0, n; at < job->rows[i]; at += n, done += n) {
-            const int64_t first = job->first[i] + at;
-            avi_graph g;
-            double values[AVI_SUMS];
-            n = piece_rows(e, job->rows[i] - at);
-            avi_graph_build(e, &pass, 1, &first, &n, &g);
-            sum_values(e, &g, values);
-            if (g.mean_x)
-                values[AVI_SUM_SQERR] = squared_error(e, &g, rows && rows->reconstruction ? rows->reconstruction + done * g.x->cols : NULL);
-            take_rows(e, &g, done, rows);
-            avi_reducer_add_scalars(e->reducer, values);
-        }
+    int64_t at = 0, first;
+    for (int run = 0; run < job->count;) {
+        const int64_t n = next_piece(e, job, &run, &at, &first);
+        avi_graph g;
+        double values[AVI_SUMS];
+        avi_graph_build(e, &pass, 1, &first, &n, &g);
+        sum_values(e, &g, values);
+        if (g.mean_x)
+            values[AVI_SUM_SQERR] = squared_error(e, &g, rows && rows->reconstruction ? rows->reconstruction + done * g.x->cols : NULL);
+        take_rows(e, &g, done, rows);
+        avi_reducer_add_scalars(e->reducer, values);
+        done += n;
+    }
     AVI_TRY(avi_reducer_finish(e->reducer, e->comm, true, sums, &redo));
     return avi_tape_status(e->tape);
 }
