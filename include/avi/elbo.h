@@ -74,10 +74,15 @@ typedef struct avi_job {
 
 typedef struct avi_estimator avi_estimator;
 
+/* Where the time of passes goes; seconds of this rank since the estimator was made. Reading the clock a few times a block costs nothing that can be measured. */
+typedef enum avi_phase { AVI_PHASE_INPUT, AVI_PHASE_DRAWS, AVI_PHASE_FORWARD, AVI_PHASE_BACKWARD, AVI_PHASE_REDUCTION, AVI_PHASE_OPTIMIZER, AVI_PHASE_OUTPUT, AVI_PHASES } avi_phase;
+
 /* Not collective. Owner: caller. */
 avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator);
 void avi_estimator_destroy(avi_estimator **estimator);
 size_t avi_estimator_bytes(const avi_estimator *e); /* tape, buffers */
+/* The first five are counted here; the caller adds the others. Owned by the estimator. */
+double *avi_estimator_phases(avi_estimator *e);
 
 /* Collective. One pass over the job of each rank with gradients, then the one reduction of a step.
  *   params      variational parameters (layout.size)
@@ -93,6 +98,10 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
 /* Collective. Moves the local factors of the job's rows (all rows of this rank) towards their optimum given the global parameters, by at most `iterations` safeguarded Newton steps each,
  * until no value of a row's gradient exceeds tolerance (nats). Draws, where there are any, are those of step 0. */
 avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad, const avi_job *job, int iterations, double tolerance);
+
+/* For checks by finite differences. Sticking the landing has the gradient of the ELBO with the parameters of log q(z; nu) fixed: the next step over the job
+ * takes them down, and later steps use those, so that differences of values are differences of what was derived. Not collective. */
+avi_status avi_estimator_hold(avi_estimator *e, const avi_job *job);
 
 /* KL(q(theta) || p(theta)), or -log p(theta) of a point; nats. Not collective: the same on all ranks. */
 double avi_estimator_kl_global(const avi_estimator *e, const void *params);

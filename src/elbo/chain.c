@@ -44,7 +44,7 @@ void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int6
     if (pass->reconstruct && m->ops->reconstruct) g->mean_x = avi_draw_mean(t, m->ops->reconstruct(m, t, &b, z, e->theta), draws, weight);
     avi_node *prior = avi_draw_mean(t, transitions(e, pass, first, rows, z), draws, weight);
     avi_node *minus_q = e->p.stl || e->p.kl_sampled
-                            ? avi_scale(t, avi_draw_mean(t, e->p.family->logq(t, e->p.stl ? avi_detach(t, g->nu) : g->nu, z), draws, weight), -1, 0)
+                            ? avi_scale(t, avi_draw_mean(t, e->p.family->logq(t, avi_graph_nu_of_q(e, g->nu), z), draws, weight), -1, 0)
                             : e->p.family->entropy(t, g->nu);
     g->elbo = avi_add(t, avi_add(t, g->loglik, prior), minus_q);
     if ((pass->gradient || pass->table_grad) && first + rows < e->data->partition.rows) {

@@ -59,6 +59,7 @@ void avi_estimator_destroy(avi_estimator **estimator)
     free(e->phi);
     if (e->p.global_gaussian) free(e->theta_draws);
     free(e->theta_eps);
+    free(e->held);
     free(e);
     *estimator = NULL;
 }
@@ -69,10 +70,23 @@ size_t avi_estimator_bytes(const avi_estimator *e)
     return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision);
 }
 
+double *avi_estimator_phases(avi_estimator *e) { return e->phase; }
+
 int avi_estimator_scales(const avi_estimator *e, double *out) { return e->p.exact ? avi_reducer_scales(e->reducer, out) : 0; }
 void avi_estimator_set_scales(avi_estimator *e, const double *in)
 {
     if (e->p.exact) avi_reducer_set_scales(e->reducer, in);
+}
+
+avi_status avi_estimator_hold(avi_estimator *e, const avi_job *job)
+{
+    size_t rows = 1;
+    for (int i = 0; i < job->count; i++) rows += (size_t)job->rows[i];
+    const size_t bytes = rows * (size_t)e->p.infer->outputs * avi_real_size(e->p.precision);
+    free(e->held);
+    e->held_taken = false;
+    e->held = malloc(bytes);
+    return e->held ? AVI_OK : avi_fail_memory(bytes, "the parameters of q(z)");
 }
 
 /* The number of runs from `at` that make one block. Exact sums need the tile as the unit; a chain needs consecutive rows, so it joins none. */
@@ -149,8 +163,11 @@ static void run_block(avi_estimator *e, const avi_pass *pass, const avi_job *job
     double values[AVI_SUMS];
     int64_t bad;
     if (pass->table_grad) zero_table_rows(e, pass->table_grad, runs, first, rows);
+    const double from = avi_seconds(), apart = e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS];
     avi_graph_build(e, pass, runs, first, rows, &g);
     sum_rows(e, &g, values, &bad);
+    const double built = avi_seconds();
+    e->phase[AVI_PHASE_FORWARD] += built - from - (e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS] - apart);
     if (bad >= 0 && *bad_position < 0) *bad_position = position_of_row(first, rows, bad);
     if (g.edge) avi_tape_seed(e->tape, g.edge, -1);
     avi_tape_backward(e->tape, g.elbo, -1);
@@ -162,6 +179,7 @@ static void run_block(avi_estimator *e, const avi_pass *pass, const avi_job *job
             values[AVI_SUM_BAD]++;
     }
     avi_reducer_add(e->reducer, values);
+    e->phase[AVI_PHASE_BACKWARD] += avi_seconds() - built;
 }
 
 avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
@@ -177,13 +195,17 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
         avi_reducer_begin(e->reducer);
         avi_reducer_add_scalars(e->reducer, requests);
         *bad_position = -1;
+        e->held_at = 0;
         for (int at = 0, n; at < job->count; at += n) {
             n = runs_of_block(e, job, at);
             run_block(e, &pass, job, at, n, bad_position);
         }
         if (own) avi_reducer_own(e->reducer, own);
+        const double from = avi_seconds();
         AVI_TRY(avi_reducer_finish(e->reducer, e->comm, false, sums, &redo));
+        e->phase[AVI_PHASE_REDUCTION] += avi_seconds() - from;
     }
+    e->held_taken = true;
     sums[AVI_SUM_LOCAL_SQ] *= (double)e->data->partition.rows;
     if (redo) sums[AVI_SUM_BAD]++; /* no scale holds it: the gradient is not finite */
     if (!(sums[AVI_SUM_BAD] > 0)) avi_global_gradient(e, params, pass.gradient, sums[AVI_SUM_ROWS], gradient);

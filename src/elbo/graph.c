@@ -9,6 +9,7 @@ avi_node *avi_graph_fetch(avi_estimator *e, int runs, const int64_t *first, cons
     const int64_t width = e->data->shape.width;
     int64_t total = 0, done = 0;
     for (int i = 0; i < runs; i++) total += rows[i];
+    const double from = avi_seconds();
     avi_node *x = avi_constant_new(e->tape, total, width);
     for (int i = 0; i < runs; i++) {
         if (e->p.precision == AVI_PRECISION_SINGLE)
@@ -17,6 +18,7 @@ avi_node *avi_graph_fetch(avi_estimator *e, int runs, const int64_t *first, cons
             avi_data_fetch_f64(e->data, first[i] + shift, rows[i], (double *)x->value + done * width);
         done += rows[i];
     }
+    e->phase[AVI_PHASE_INPUT] += avi_seconds() - from;
     return x;
 }
 
@@ -61,6 +63,7 @@ avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const 
     const int64_t dims = e->p.model->latent, width = draws * dims;
     int64_t total = 0, done = 0;
     for (int i = 0; i < runs; i++) total += rows[i];
+    const double from = avi_seconds();
     avi_node *eps = avi_constant_new(e->tape, total * draws, dims);
     for (int i = 0; i < runs; i++) {
         void *out = avi_vector_at(e->p.precision, eps->value, done * width);
@@ -72,6 +75,7 @@ avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const 
             avi_normal_f64(pass->stream, (uint64_t)first[i], rows[i], first_draw * dims, width, out);
         done += rows[i];
     }
+    e->phase[AVI_PHASE_DRAWS] += avi_seconds() - from;
     return eps;
 }
 
@@ -98,13 +102,28 @@ static void make_leaves(avi_estimator *e, const avi_pass *pass, int s)
     }
 }
 
+avi_node *avi_graph_nu_of_q(avi_estimator *e, avi_node *nu)
+{
+    if (!e->p.stl) return nu;
+    if (!e->held) return avi_detach(e->tape, nu);
+    const int64_t n = nu->rows * nu->cols;
+    const size_t bytes = (size_t)n * avi_real_size(e->p.precision);
+    void *held = avi_vector_at(e->p.precision, e->held, e->held_at);
+    avi_node *fixed = avi_constant_new(e->tape, nu->rows, nu->cols);
+    if (!e->held_taken) memcpy(held, nu->value, bytes);
+    memcpy(fixed->value, held, bytes);
+    e->held_at += n;
+    return fixed;
+}
+
 /* Means over draws of what one group of draws contributes. */
 typedef struct draw_terms {
     avi_node *loglik, *prior_minus_q; /* (B, 1); the second NULL where the KL is in closed form */
     avi_node *log_weight, *mean_x;
 } draw_terms;
 
-static draw_terms evaluate_draws(avi_estimator *e, const avi_pass *pass, avi_batch *b, avi_node *nu, avi_node *eps, bool closed_form, bool entropy)
+static draw_terms evaluate_draws(avi_estimator *e, const avi_pass *pass, avi_batch *b, avi_node *nu, avi_node *nu_of_q, avi_node *eps, bool closed_form,
+                                 bool entropy)
 {
     const avi_model *m = e->p.model;
     avi_tape *t = e->tape;
@@ -119,7 +138,7 @@ static draw_terms evaluate_draws(avi_estimator *e, const avi_pass *pass, avi_bat
         d.prior_minus_q = avi_add(t, avi_draw_mean(t, prior, b->draws, weight), e->p.family->entropy(t, nu));
         return d;
     }
-    avi_node *q = e->p.family->logq(t, e->p.stl ? avi_detach(t, nu) : nu, z);
+    avi_node *q = e->p.family->logq(t, nu_of_q, z);
     avi_node *difference = avi_sub(t, prior, q);
     d.prior_minus_q = avi_draw_mean(t, difference, b->draws, weight);
     d.log_weight = avi_add(t, ll, difference);
@@ -147,11 +166,11 @@ static void build_independent(avi_estimator *e, const avi_pass *pass, int runs, 
     g->nu = avi_graph_nu(e, pass, runs, first, rows, g->x);
     avi_batch b = {.rows = g->rows, .draws = draws, .x = g->x};
     if (m->ops->lookahead) b.x_next = avi_graph_fetch(e, runs, first, rows, 1);
-    avi_node *rest = NULL;
+    avi_node *rest = NULL, *nu_of_q = avi_graph_nu_of_q(e, g->nu);
     for (int s = 0; s < groups; s++) {
         if (s) make_leaves(e, pass, s);
         avi_node *eps = avi_graph_eps(e, pass, runs, first, rows, s * draws, draws);
-        const draw_terms d = evaluate_draws(e, pass, &b, g->nu, eps, closed_form, !sampled);
+        const draw_terms d = evaluate_draws(e, pass, &b, g->nu, nu_of_q, eps, closed_form, !sampled);
         g->loglik = accumulate(t, g->loglik, d.loglik, 1.0 / groups);
         rest = accumulate(t, rest, d.prior_minus_q, 1.0 / groups);
         g->mean_x = accumulate(t, g->mean_x, d.mean_x, 1.0 / groups);

@@ -14,7 +14,11 @@ struct avi_estimator {
     void *theta_draws;   /* (theta_draws, theta), or for a scalar theta (theta, theta_draws); the parameters themselves when theta is a point */
     void *theta_eps;     /* the standard normals behind them */
     avi_reducer *reducer;
+    double phase[AVI_PHASES]; /* seconds */
     avi_node **theta, **theta_fixed, **phi; /* leaves of the current block */
+    void *held;          /* avi_estimator_hold: parameters of q of the job's rows, or NULL */
+    int64_t held_at;     /* values taken by the blocks before */
+    bool held_taken;
 };
 
 /* How a block is to be evaluated. */
@@ -44,6 +48,8 @@ void avi_graph_build(avi_estimator *e, const avi_pass *pass, int runs, const int
 avi_node *avi_graph_fetch(avi_estimator *e, int runs, const int64_t *first, const int64_t *rows, int64_t shift);
 avi_node *avi_graph_nu(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, avi_node *x);
 avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, int first_draw, int draws);
+/* The parameters that log q(z; nu) sees: with sticking the landing fixed, so that no score term arises; held ones where avi_estimator_hold asks for it. */
+avi_node *avi_graph_nu_of_q(avi_estimator *e, avi_node *nu);
 void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows, avi_graph *g);
 
 /* Collective. F-VI of a chain: the neighbours' factors into the table's halo rows at both ends. Nothing else needs it (a no-op). */

@@ -1,0 +1,70 @@
+"""run.reproducible = yes over the registry: the same bits at any number of ranks, for every model, inference function and optimizer that combine.
+
+Each combination runs once alone and then at other numbers of ranks. Short form: each model and function with one optimizer, at 2, 3, 5 or 7 ranks in turn;
+--long: with every optimizer at all four."""
+import itertools
+import sys
+
+from runs import Failure, command, empty_ini, expect_same_bits, main, refusal, registered, small_data, small_function, start
+
+SHAPE = ["data.rows=58", "data.test_rows=9", "optim.tile=3", "optim.steps=6", "log.every=1", "log.eval_every=3", "log.images=2", "output.local=yes",
+         "run.reproducible=yes", "optim.learning_rate=0.01", "checkpoint.every=4", "run.seed=3"]
+RANKS = (2, 3, 5, 7)
+LONG = "--long" in sys.argv
+
+
+def pick(values, number):
+    return values[number % len(values)]
+
+
+def combinations():
+    """Every model x inference function x optimizer; what else there is to choose changes from one to the next."""
+    functions, optimizers, families = registered("inference functions"), registered("optimizers"), registered("variational families")
+    for m, model in enumerate(registered("models")):
+        for f, function in enumerate(functions):
+            for o, optimizer in enumerate(optimizers):
+                if not LONG and o != (m + f) % len(optimizers):
+                    continue
+                settings = [f"model.global={pick(('point', 'gaussian'), m + f // 2 + o)}", f"objective.draws={pick((1, 3, 2), m + f)}",
+                            f"inference.family={pick(families, f + o + m // 2)}", f"run.precision={pick(('single', 'double'), m // 2 + f)}",
+                            f"objective.estimator={pick(('pathwise', 'stl'), m + o)}", f"objective.kl={pick(('analytic', 'sampled'), m // 2 + o)}"]
+                yield model, function, optimizer, settings, RANKS if LONG else (pick(RANKS, m + f),)
+
+
+def compare(scratch, ini, model, function, optimizer, settings, ranks):
+    """Whether they combine; a failure where bits differ."""
+    arguments = [ini, "-q", *small_data(model), *small_function(function, model), *SHAPE, f"optim.method={optimizer}", *settings]
+    for batch in (42, 0):  # some optimizers take all rows
+        text = start(None, [*arguments, f"optim.batch={batch}", f"run.output={scratch / 'one'}", "--fresh"], expect=(0, 78))
+        if not refusal(text):
+            break
+    else:
+        return f"{model} x {function} x {optimizer}: {refusal(text)}"
+    arguments += [f"optim.batch={batch}"]
+    for np in ranks:
+        start(np, [*arguments, f"run.output={scratch / 'many'}", "--fresh"])
+        expect_same_bits(scratch / "many", scratch / "one", f"{np} ranks: {' '.join(command(np, arguments)[1:])}\n ")
+    return None
+
+
+def registry(scratch):
+    ini, wrong, apart, count = empty_ini(scratch), [], [], 0
+    for combination in combinations():
+        count += 1
+        try:
+            reason = compare(scratch, ini, *combination)
+        except Failure as failure:
+            wrong.append(str(failure))
+            continue
+        if reason:
+            apart.append(reason)
+    if wrong:
+        raise Failure(f"{len(wrong)} of {count} combinations\n" + "\n".join(wrong))
+    if 4 * len(apart) > count:
+        raise Failure(f"{len(apart)} of {count} combinations refused, more than can be meant\n" + "\n".join(apart))
+    return "\n          ".join([f"{count - len(apart)} combinations of model, inference function and optimizer; refused: {len(apart)}", *apart])
+
+
+if __name__ == "__main__":
+    sys.argv = [a for a in sys.argv if a != "--long"]
+    main(registry)

@@ -1,0 +1,69 @@
+"""--check-gradient in double precision, over the registry: model x inference function x family x estimator x KL, at several draws and ranks.
+
+One run checks one combination; the short form takes every model x function x family with the other choices in turn, --long takes the full product."""
+import itertools
+import re
+import sys
+
+from runs import Failure, empty_ini, main, refusal, registered, small_data, small_function, start
+
+SHAPE = ["data.rows=24", "data.test_rows=0", "optim.batch=12", "optim.tile=2", "run.precision=double", "objective.points=3"]
+BOUND = 1e-5
+LONG = "--long" in sys.argv
+CHOICES = {"objective.estimator": ("pathwise", "stl"), "objective.kl": ("analytic", "sampled"), "objective.draws": (1, 3, 0),
+           "model.global": ("point", "gaussian"), "np": (None, 3)}
+
+
+def turns(number):
+    """Choices that change from one combination to the next so that each pair of them meets."""
+    strides = {"objective.estimator": 3, "objective.kl": 2, "objective.draws": 1, "model.global": 5, "np": 7}
+    return {key: values[number // strides[key] % len(values)] for key, values in CHOICES.items()}
+
+
+def choices(number):
+    if LONG:
+        return [dict(zip(CHOICES, values)) for values in itertools.product(*CHOICES.values())]
+    return [turns(number)]
+
+
+def check(ini, model, function, family, chosen):
+    """Largest error, or the reason for which the combination is refused."""
+    np, settings = chosen["np"], [f"{key}={value}" for key, value in chosen.items() if key != "np"]
+    arguments = [ini, "--check-gradient", *small_data(model), *small_function(function, model), f"inference.family={family}", *SHAPE, *settings]
+    text = start(np, arguments, expect=(0, 78, 70))
+    found = re.search(r"largest relative error (\S+)", text)
+    if not found:
+        return None, refusal(text) or text[-500:]
+    worst = float(found.group(1))
+    if not worst <= BOUND:
+        lines = [line for line in text.splitlines() if float((re.findall(r" error (\S+e\S+)$", line) or ["0"])[0]) > BOUND]
+        raise Failure(f"np={np or 1} {' '.join(map(str, arguments[1:]))}: relative error {worst:.1e}\n" + "\n".join(lines[:6]))
+    return worst, None
+
+
+def registry(scratch):
+    ini, wrong, apart, worst, count = empty_ini(scratch), [], {}, 0.0, 0
+    combinations = itertools.product(registered("models"), registered("inference functions"), registered("variational families"))
+    for number, (model, function, family) in enumerate(combinations):
+        for chosen in choices(number):
+            count += 1
+            try:
+                error, reason = check(ini, model, function, family, chosen)
+            except Failure as failure:
+                wrong.append(str(failure))
+                continue
+            worst = max(worst, error or 0)
+            if reason:
+                # Expectations without draws are for few dimensions or quadratic models: everything else must combine.
+                if chosen["objective.draws"]:
+                    wrong.append(f"{model} x {function} x {family} {chosen}: refused: {reason}")
+                apart.setdefault(reason, []).append(model)
+    if wrong:
+        raise Failure(f"{len(wrong)} of {count}\n" + "\n".join(wrong))
+    told = [f"refused {len(models)} times: {reason}" for reason, models in apart.items()]
+    return "\n          ".join([f"{count} combinations, largest relative error {worst:.1e} (bound {BOUND:.0e})", *told])
+
+
+if __name__ == "__main__":
+    sys.argv = [a for a in sys.argv if a != "--long"]
+    main(registry)

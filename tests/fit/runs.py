@@ -1,0 +1,172 @@
+"""Whole runs of the program from Python: start one, read what it leaves, compare two."""
+import csv
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import h5py
+import numpy
+
+MPIRUN = shlex.split(os.environ.get("AVI_MPIRUN", "mpirun --oversubscribe --bind-to none"))
+SOURCE = pathlib.Path(os.environ.get("AVI_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
+VAE = SOURCE / "inputs" / "vae.ini"
+# What depends on clocks and on the number of ranks, and says so.
+OF_THE_MACHINE = re.compile(r"seconds|_rank$|profile")
+
+
+class Failure(Exception):
+    """What the program did against the contract, in words."""
+
+
+def program():
+    path = os.environ.get("AVI_MPI")
+    if not path or not os.path.exists(path):
+        raise SystemExit("AVI_MPI must name the program avi_mpi")
+    return os.path.realpath(path)
+
+
+def command(np, arguments, mca=()):
+    """Without np the program starts alone, as one rank."""
+    return ([*MPIRUN, *mca, "-np", str(np)] if np else []) + [program(), *map(str, arguments)]
+
+
+def start(np, arguments, mca=(), expect=(0,), limit=120):
+    """Runs to the end; its output. Another exit status than expected is a failure."""
+    try:
+        done = subprocess.run(command(np, arguments, mca), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired as late:
+        raise Failure(f"did not end within {limit} s: {' '.join(late.cmd)}") from None
+    if done.returncode not in expect:
+        raise Failure(f"exit status {done.returncode}, expected {expect}\n$ {' '.join(done.args)}\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+    return done.stdout + done.stderr
+
+
+def refusal(text):
+    """The program's own words for what it does not do, None when there are none."""
+    found = re.findall(r"^avi_mpi: error: (.*)", text, re.M)
+    return found[0] if found else None
+
+
+def fit(folder, *arguments, np=None, ini=VAE, **how):
+    """Trains into a folder; returns it."""
+    start(np, [ini, "-q", f"run.output={folder}", *arguments], **how)
+    return pathlib.Path(folder)
+
+
+def datasets(group):
+    """{path: values} of all datasets of a file or group."""
+    found = {}
+    group.visititems(lambda name, item: found.__setitem__(f"{group.name.rstrip('/')}/{name}", item[()]) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def read(folder, name):
+    with h5py.File(pathlib.Path(folder) / "run.h5", "r") as file:
+        return file[name][()]
+
+
+def status(folder):
+    with h5py.File(pathlib.Path(folder) / "run.h5", "r") as file:
+        value = file.attrs["status"]
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def numbers(folder):
+    """{path: bytes} of all that must be the same whatever machine and rank count computed it: results, and the state in the last checkpoint."""
+    folder, found = pathlib.Path(folder), {}
+    with h5py.File(folder / "run.h5", "r") as file:
+        found.update({name: value for name, value in datasets(file).items() if not name.startswith("/config")})
+    with h5py.File(folder / "checkpoint" / (folder / "checkpoint" / "latest").read_text().strip(), "r") as file:
+        found.update(datasets(file["state"]))
+    return {name: numpy.asarray(value) for name, value in found.items() if not OF_THE_MACHINE.search(name)}
+
+
+def differing(a, b):
+    """Names whose bits differ between two runs."""
+    a, b = numbers(a), numbers(b)
+    return sorted(name for name in set(a) | set(b) if name not in a or name not in b or a[name].tobytes() != b[name].tobytes())
+
+
+def expect_same_bits(a, b, what):
+    wrong = differing(a, b)
+    if wrong:
+        raise Failure(f"{what}: not the same bits in {', '.join(wrong[:6])}{' and more' if len(wrong) > 6 else ''}")
+
+
+def relative(a, b, names=("elbo",)):
+    """Largest relative difference of columns of the trace."""
+    return max(float(numpy.max(numpy.abs(read(a, f"/trace/{n}") - read(b, f"/trace/{n}")) / numpy.abs(read(b, f"/trace/{n}")))) for n in names)
+
+
+def metrics(folder):
+    text = (pathlib.Path(folder) / "metrics.csv").read_text()
+    if not text.endswith("\n"):
+        raise Failure(f"{folder}/metrics.csv ends with half a line")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def registered(what):
+    """Names that --list tells for 'models', 'inference functions', 'variational families', ..."""
+    names, inside = [], False
+    for line in start(None, ["--list"]).splitlines():
+        if not line.startswith(" "):
+            inside = line.startswith(what)
+        elif inside:
+            names.append(line.split()[0])
+    if not names:
+        raise Failure(f"--list names no {what}")
+    return names
+
+
+def small_data(model):
+    """Overrides that give every registered model a small data set: images for the network, else rows drawn from the model itself."""
+    if model == "vae":
+        return ["model.name=vae", "data.source=strokes", "model.latent=3", "model.hidden=8"]
+    extra = {"ppca": ["model.latent=2", "model.simulate_width=6"], "hier_logistic": ["model.trials=4"]}
+    return [f"model.name={model}", "data.source=model", *extra.get(model, [])]
+
+
+def small_function(function, model):
+    if function == "mlp":
+        return ["inference.function=mlp", "inference.hidden=6,5"]
+    if function == "polynomial":
+        return ["inference.function=polynomial", f"inference.degree={1 if model in ('vae', 'ppca', 'hier_logistic') else 2}"]
+    return [f"inference.function={function}"]
+
+
+def empty_ini(folder):
+    """A file that sets nothing: everything comes from overrides."""
+    path = pathlib.Path(folder) / "empty.ini"
+    path.write_text("[run]\nseed = 1\n")
+    return path
+
+
+class Skip(Exception):
+    pass
+
+
+def main(*checks):
+    """Runs checks (functions of a scratch folder), says what each found, ends with the status of the test."""
+    chosen = [c for c in checks if not sys.argv[1:] or c.__name__ in sys.argv[1:]]
+    failed = 0
+    for check in chosen:
+        scratch, began = pathlib.Path(tempfile.mkdtemp(prefix="avi-fit-")), time.monotonic()
+        try:
+            print(f"ok      {check.__name__}: {check(scratch)}  ({time.monotonic() - began:.1f} s)", flush=True)
+        except Failure as failure:
+            failed += 1
+            print(f"FAILED  {check.__name__}: {failure}", flush=True)
+        except Skip as skip:
+            print(f"skipped {check.__name__}: {skip}", flush=True)
+            sys.exit(77)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    if not chosen:
+        raise SystemExit(f"no such check; there are {', '.join(c.__name__ for c in checks)}")
+    sys.exit(1 if failed else 0)
