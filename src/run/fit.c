@@ -14,6 +14,7 @@
 #include <string.h>
 
 enum { MAX_EVALUATIONS = 100, MAX_ROLLBACKS = 20 };
+_Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
 
 typedef struct fit {
     avi_session *s;
@@ -21,7 +22,9 @@ typedef struct fit {
     avi_folder *folder;
     avi_metrics *metrics;
     avi_job job;
-    double *shares;              /* (2 * ranks) */
+    double *shares;              /* (ranks, AVI_SHARES) */
+    double phase_before[AVI_PHASES];
+    int64_t step_before;         /* of the logged step before */
     int64_t eval_every;
     double start, last_save, save_seconds, paused; /* clocks, seconds; paused: evaluations and checkpoints, which the trace's seconds leave out */
     double seconds_before;       /* of stepping before this start, from the checkpoint */
@@ -42,12 +45,26 @@ static avi_status write_metrics(fit *f, const double *row)
     return avi_metrics_line(f->metrics, line);
 }
 
+/* Mean seconds a step by phase since the last logged step. */
+static void take_phases(fit *f, double *out)
+{
+    double *phase = avi_estimator_phases(f->s->train_elbo);
+    const double steps = f->st->step > f->step_before ? (double)(f->st->step - f->step_before) : 1;
+    phase[AVI_PHASE_OUTPUT] = f->paused;
+    for (int i = 0; i < AVI_PHASES; i++) {
+        out[i] = (phase[i] - f->phase_before[i]) / steps;
+        f->phase_before[i] = phase[i];
+    }
+    f->step_before = f->st->step;
+}
+
 static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds, double *elbo_per_row)
 {
     const avi_session *s = f->s;
     avi_state *st = f->st;
     const double rows = (double)s->partition.rows, scale = rows / r->sums[AVI_SUM_ROWS];
-    const double own[2] = {r->own[AVI_SUM_ELBO] * scale, step_seconds};
+    double own[AVI_SHARES] = {[AVI_SHARE_ELBO] = r->own[AVI_SUM_ELBO] * scale, [AVI_SHARE_SECONDS] = step_seconds};
+    take_phases(f, own + AVI_SHARE_PHASES);
     double row[AVI_TRACE_COLUMNS] = {
         [AVI_TRACE_STEP] = (double)st->step,
         [AVI_TRACE_EPOCH] = (double)st->step / (double)s->epoch_steps,
@@ -62,7 +79,7 @@ static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds
     };
     *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW] = row[AVI_TRACE_ELBO] / rows;
     AVI_TRY(avi_comm_allgather(s->comm, own, sizeof own, f->shares));
-    avi_status status = avi_trace_add(&st->trace, row, 2 * avi_comm_size(s->comm), f->shares);
+    avi_status status = avi_trace_add(&st->trace, row, AVI_SHARES * avi_comm_size(s->comm), f->shares);
     if (status == AVI_OK) status = write_metrics(f, row);
     return avi_agree(s->comm, status); /* rank 0 alone writes, and its disk may be full */
 }
@@ -262,7 +279,7 @@ static avi_status prepare(fit *f)
     avi_session *s = f->s;
     const char *output = avi_config_get_string(s->config, "run", "output");
     AVI_TRY(avi_agree(s->comm, avi_state_create(s, &f->st)));
-    f->shares = malloc((size_t)(2 * avi_comm_size(s->comm)) * sizeof *f->shares);
+    f->shares = malloc((size_t)(AVI_SHARES * avi_comm_size(s->comm)) * sizeof *f->shares);
     char *effective = avi_config_effective(s->config);
     avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
     if (status == AVI_OK) status = avi_folder_open(s->comm, output, &f->folder);

@@ -25,16 +25,17 @@ static avi_status add_table(avi_fields *l, const char *group, const avi_trace *t
     return AVI_OK;
 }
 
-/* Shares of the ranks: (rows, ranks). */
-static avi_status add_shares(avi_fields *l, const avi_trace *t, int which, const char *path, const char *description, const char *units)
+/* Shares of the ranks: (rows, ranks), or (rows, ranks, count) for several. */
+static avi_status add_shares(avi_fields *l, const avi_trace *t, int which, int count, const char *path, const char *description, const char *units)
 {
-    const int64_t ranks = t->extra / 2;
-    double *value = avi_fields_memory(l, (size_t)(t->rows * ranks + 1) * sizeof *value);
+    const int64_t ranks = t->extra / AVI_SHARES;
+    double *value = avi_fields_memory(l, (size_t)(t->rows * ranks * count + 1) * sizeof *value);
     AVI_TRY(need(value));
     for (int64_t r = 0; r < t->rows; r++)
-        for (int64_t k = 0; k < ranks; k++) value[r * ranks + k] = t->value[r * (t->columns + t->extra) + t->columns + 2 * k + which];
-    return avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = 2, .dims = {t->rows, ranks}, .data = value, .description = description,
-                                         .units = units, .axes = "logged step, rank"});
+        for (int64_t k = 0; k < ranks * count; k++)
+            value[r * ranks * count + k] = t->value[r * (t->columns + t->extra) + t->columns + k / count * AVI_SHARES + which + k % count];
+    return avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = count > 1 ? 3 : 2, .dims = {t->rows, ranks, count}, .data = value, .description = description,
+                                         .units = units, .axes = count > 1 ? "logged step, rank, phase" : "logged step, rank"});
 }
 
 /* Blocks of a flat vector as datasets of their own shape. first: index of the vector's first value in st->params. */
@@ -138,8 +139,11 @@ int avi_results_provenance(const avi_session *s, avi_fields *l, const char *stat
 static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields *l)
 {
     AVI_TRY(add_table(l, "/trace", &st->trace, st->trace.columns));
-    AVI_TRY(add_shares(l, &st->trace, 0, "/trace/elbo_rank", "each rank's share of the local part of the ELBO, scaled to the whole data set", "nats"));
-    AVI_TRY(add_shares(l, &st->trace, 1, "/trace/seconds_rank", "seconds of each rank in this step before the reduction", "seconds"));
+    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_ELBO, 1, "/trace/elbo_rank", "each rank's share of the local part of the ELBO, scaled to the whole data set", "nats"));
+    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_SECONDS, 1, "/trace/seconds_rank", "seconds of each rank in the logged step, waiting in the reduction included", "seconds"));
+    if (avi_config_get_bool(s->config, "log", "profile"))
+        AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_PHASES, AVI_PHASES, "/trace/profile",
+                           "mean seconds a step since the logged step before, by phase: input, draws, forward, backward, reduction (with waiting), optimizer, output", "seconds"));
     AVI_TRY(add_table(l, "/eval", &st->eval, st->eval.columns));
     AVI_TRY(add_parameters(s, st, l));
     return add_config(s, l);
