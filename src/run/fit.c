@@ -169,6 +169,17 @@ static avi_status roll_back(fit *f)
     return avi_metrics_open(f->folder, f->s->comm, metrics_header, f->st->step, &f->metrics);
 }
 
+/* The state before the first of the bad steps, so that they can be replayed on any number of ranks: checkpoint.from = <output>/dump.h5. */
+static avi_status dump(const fit *f, char *path, size_t size)
+{
+    avi_state before = *f->st;
+    before.step -= f->st->skipped_in_a_row;
+    before.skipped -= f->st->skipped_in_a_row;
+    before.skipped_in_a_row = 0;
+    snprintf(path, size, "%s/dump.h5", avi_folder_path(f->folder));
+    return avi_save_as(f->s, &before, path);
+}
+
 static avi_status handle_bad(fit *f, const avi_step_result *r)
 {
     char text[512];
@@ -189,9 +200,13 @@ static avi_status handle_bad(fit *f, const avi_step_result *r)
         if (avi_comm_rank(f->s->comm) == 0) avi_warn("back to step %" PRId64 ", learning rate times %g from here", f->st->step, f->st->rate_factor);
         return AVI_OK;
     }
+    char path[4096];
+    AVI_TRY(dump(f, path, sizeof path));
     end(f, AVI_ERR_DIVERGED, "diverged");
-    return avi_fail(AVI_ERR_DIVERGED, "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was. A lower optim.learning_rate, optim.clip_norm, or nan.policy = rollback would serve",
-                    text, f->st->skipped_in_a_row);
+    return avi_fail(AVI_ERR_DIVERGED,
+                    "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was, and checkpoint.from = %s replays the first of these steps. "
+                    "A lower optim.learning_rate, optim.clip_norm, or nan.policy = rollback would serve",
+                    text, f->st->skipped_in_a_row, path);
 }
 
 /* ---- the loop ---- */
@@ -258,7 +273,9 @@ static avi_status resume(fit *f)
 {
     avi_session *s = f->s;
     const char *mode = avi_config_get_string(s->config, "checkpoint", "resume");
+    const char *from = avi_config_get_string(s->config, "checkpoint", "from");
     char *path = NULL;
+    if (*from) return avi_restore(s, f->st, from);
     if (strcmp(mode, "no")) AVI_TRY(avi_checkpoint_find(f->folder, s->comm, &path));
     if (!path && !strcmp(mode, "yes"))
         return avi_config_fail(s->config, "checkpoint", "resume", "there is no checkpoint in %s; auto or no would serve", avi_folder_path(f->folder));

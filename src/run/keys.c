@@ -29,6 +29,7 @@ static const avi_key keys[] = {
     {"checkpoint", "keep", AVI_KEY_INT, "2", 1, 1000, NULL, "files", "checkpoints to keep"},
     {"checkpoint", "resume", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
      "auto: go on from the newest checkpoint of the output folder when it belongs to an unfinished run of this configuration; yes: it must exist; no: start afresh"},
+    {"checkpoint", "from", AVI_KEY_PATH, "", 0, 0, NULL, NULL, "go on from this file, a checkpoint or the dump.h5 of a run that diverged, whatever the output folder holds; empty = the newest of the folder"},
     {"output", "local", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL, "local factors in the result: auto = for factorized; yes = for amortized runs too"},
     {"nan", "policy", AVI_KEY_CHOICE, "skip", 0, 0, "skip | rollback | stop", NULL,
      "when an ELBO or gradient is not finite: skip the step; go back to the last good state with a lower learning rate; stop"},

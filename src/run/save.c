@@ -97,7 +97,8 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
     return n;
 }
 
-avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder)
+/* Into the folder's checkpoints, or to `path` when folder is NULL. */
+static avi_status save_state(const avi_session *s, const avi_state *st, avi_folder *folder, const char *path)
 {
     vector v[2 * MAX_VECTORS];
     void *slab[2 * MAX_VECTORS] = {0};
@@ -127,14 +128,20 @@ avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folde
         f[fields++] = table_field("/trace", &st->trace);
         f[fields++] = table_field("/eval", &st->eval);
         f[fields++] = (avi_field){.path = "/config", .text = effective, .description = "effective configuration", .units = "", .axes = ""};
-        status = avi_checkpoint_write(folder, s->comm, st->step, (int)avi_config_get_int(s->config, "checkpoint", "keep"), f, fields, a,
-                                      list_attributes(s, st, a));
+        const int attributes = list_attributes(s, st, a);
+        if (folder)
+            status = avi_checkpoint_write(folder, s->comm, st->step, (int)avi_config_get_int(s->config, "checkpoint", "keep"), f, fields, a, attributes);
+        else
+            status = avi_store_write(s->comm, path, f, fields, a, attributes);
     }
     for (int i = 0; i < n; i++) free(slab[i]);
     free(scale);
     free(effective);
     return status;
 }
+
+avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder) { return save_state(s, st, folder, NULL); }
+avi_status avi_save_as(const avi_session *s, const avi_state *st, const char *path) { return save_state(s, st, NULL, path); }
 
 /* Refuses a checkpoint of another run, naming what differs. */
 static avi_status check_identity(const avi_session *s, avi_store *store, const char *path)

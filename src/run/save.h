@@ -7,6 +7,8 @@
 
 /* Collective. Writes checkpoint/step_N.h5. Before it a hash of the replicated parameters is compared across ranks: drift is INTERNAL. */
 avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder);
+/* Collective. The same fields into any file: the dump of a run that diverged. */
+avi_status avi_save_as(const avi_session *s, const avi_state *st, const char *path);
 /* Collective. Reads `path` into st. Errors: DATA when it belongs to another model, data or optimizer: the difference is named. */
 avi_status avi_restore(const avi_session *s, avi_state *st, const char *path);
 
