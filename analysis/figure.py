@@ -46,4 +46,5 @@ def save(figure, path, runs):
     figure.savefig(temporary, format="png")
     plt.close(figure)
     os.replace(temporary, path)
-    print(path)
+    near = os.path.relpath(path)
+    print(path if near.startswith("..") else near)
