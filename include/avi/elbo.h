@@ -77,7 +77,7 @@ typedef struct avi_estimator avi_estimator;
 /* Where the time of passes goes; seconds of this rank since the estimator was made. Reading the clock a few times a block costs nothing that can be measured. */
 typedef enum avi_phase { AVI_PHASE_INPUT, AVI_PHASE_DRAWS, AVI_PHASE_FORWARD, AVI_PHASE_BACKWARD, AVI_PHASE_REDUCTION, AVI_PHASE_OPTIMIZER, AVI_PHASE_OUTPUT, AVI_PHASES } avi_phase;
 
-/* Not collective. Owner: caller. */
+/* Not collective. Owner: caller. A model with dense coupling has its K factored (O(N^3 / P), two (N, N) matrices over the ranks; with exact sums by rank 0 alone) at the first pass. */
 avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator);
 void avi_estimator_destroy(avi_estimator **estimator);
 size_t avi_estimator_bytes(const avi_estimator *e); /* tape, buffers */

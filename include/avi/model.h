@@ -10,7 +10,8 @@
 
 typedef enum avi_coupling {
     AVI_INDEPENDENT, /* z_n independent given theta */
-    AVI_CHAIN        /* z_n depends on z_{n-1} */
+    AVI_CHAIN,       /* z_n depends on z_{n-1} */
+    AVI_DENSE        /* every dimension of z is a draw from N(0, K) over all rows; K is given */
 } avi_coupling;
 
 /* Rows a model is asked about: B rows with S draws each (tape.h tells how they are laid out). */
@@ -41,6 +42,8 @@ typedef struct avi_model_ops {
     avi_node *(*log_transition)(const avi_model *m, avi_tape *t, avi_node *z_before, avi_node *z, avi_node **theta);
     /* Required for chains. log p(z_1 | theta): z (S, L) -> (S, 1). */
     avi_node *(*log_initial)(const avi_model *m, avi_tape *t, avi_node *z, avi_node **theta);
+    /* Required for dense models. Entry (i, j) of K, jitter included: given rows i, j (row_i, row_j: their D values). Symmetric; a function of its arguments alone. */
+    double (*covariance)(const avi_model *m, int64_t i, const double *row_i, int64_t j, const double *row_j);
     /* Optional. E[x | z, theta]: (B*S, D), for reconstructions. */
     avi_node *(*reconstruct)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
     /* Optional. Draws rows [first, first + count) of a data set of `rows` rows from the model, a pure function of (seed, row): x (count, D) into out. Rows come

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct avi_dense {
+typedef struct avi_dense {
     int64_t rows, latent, width; /* N, L, D */
     const avi_model *model;      /* borrowed */
     avi_comm *alone;             /* exact sums: rank 0 by itself, the other ranks together; NULL else */
@@ -13,7 +13,8 @@ struct avi_dense {
     double *slab;                /* (slab rows, L), or (N, L) where rank 0 works alone */
     double *mean, *c, *kappa;    /* own rows: (count, L), (count, L), (count) */
     double constant;             /* -1/2 log det(2 pi K) / N */
-};
+    avi_dense_term term;         /* of the block on the tape */
+} avi_dense;
 
 void avi_dense_destroy(avi_dense **dense)
 {
@@ -51,7 +52,7 @@ static avi_status allocate(avi_estimator *e)
     d->slab = malloc((size_t)(slab * l + 1) * sizeof *d->slab);
     d->mean = malloc((size_t)(own * l + 1) * sizeof *d->mean);
     d->c = malloc((size_t)(own * l + 1) * sizeof *d->c);
-    d->kappa = malloc((size_t)(own + 1) * sizeof *d->kappa);
+    d->kappa = calloc((size_t)(own + 1), sizeof *d->kappa);
     if (d->row && d->slab && d->mean && d->c && d->kappa) return AVI_OK;
     return avi_fail_memory((size_t)(n * width + slab * l) * sizeof(double), "the dense coupling");
 }
@@ -171,11 +172,10 @@ static avi_node *prior_terms(avi_estimator *e, int64_t first, int64_t rows, avi_
     static const avi_custom_op op = {.name = "dense_prior",
                                      .forward = {avi_forward_dense_prior_f32, avi_forward_dense_prior_f64},
                                      .backward = {avi_backward_dense_prior_f32, avi_backward_dense_prior_f64}};
-    const avi_dense *d = e->dense;
-    avi_dense_term *term = avi_tape_alloc(e->tape, (int64_t)(sizeof *term / sizeof(float)));
+    avi_dense *d = e->dense;
     const int64_t at = first - e->data->first;
-    *term = (avi_dense_term){.latent = d->latent, .c = d->c + at * d->latent, .kappa = d->kappa + at, .constant = (double)d->latent * d->constant};
-    return avi_custom(e->tape, &op, rows, 1, 1, &nu, term);
+    d->term = (avi_dense_term){.latent = d->latent, .c = d->c + at * d->latent, .kappa = d->kappa + at, .constant = (double)d->latent * d->constant};
+    return avi_custom(e->tape, &op, rows, 1, 1, &nu, &d->term);
 }
 
 void avi_graph_dense(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows, avi_graph *g)

@@ -11,13 +11,20 @@
 #include "avi/linalg.h"
 #include "elbo/internal.h"
 
-/* What the term of a block of rows needs; on the tape's arena. */
+/* What the terms of a block of rows need. */
 typedef struct avi_dense_term {
     int64_t latent;      /* L */
     const double *c;     /* (B, L) */
     const double *kappa; /* (B) */
     double constant;     /* of each row */
 } avi_dense_term;
+
+/* Collective. The factor of the matrix of these entries over all rows; one for a run's K is kept inside. With exact sums rank 0 works alone, and *spd is NULL elsewhere. */
+avi_status avi_dense_factor(avi_estimator *e, avi_linalg_entry entry, void *self, avi_linalg_spd **spd);
+/* Collective. out = A^-1 in, own rows in order of position: (count, k), 1 <= k <= L; in and out may be the same. */
+avi_status avi_dense_solve(avi_estimator *e, avi_linalg_spd *spd, int64_t k, const double *in, double *out);
+/* Entry (i, j) of K. Not collective. */
+double avi_dense_covariance(const avi_estimator *e, int64_t i, int64_t j);
 
 /* nu (B, 2L) = (means, log sds) -> the terms of the rows, (B, 1): k_dense.c. */
 void avi_forward_dense_prior_f32(avi_tape *t, avi_node *n);

@@ -52,6 +52,7 @@ void avi_estimator_destroy(avi_estimator **estimator)
 {
     avi_estimator *e = *estimator;
     if (!e) return;
+    avi_dense_destroy(&e->dense);
     avi_tape_destroy(&e->tape);
     avi_reducer_destroy(&e->reducer);
     free(e->theta);
@@ -191,6 +192,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     bool redo = true;
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step), false);
     AVI_TRY(avi_estimator_exchange_halo(e, table));
+    AVI_TRY(avi_dense_update(e, &pass));
     for (int attempt = 0; redo && attempt < MAX_REDO; attempt++) {
         avi_reducer_begin(e->reducer);
         avi_reducer_add_scalars(e->reducer, requests);

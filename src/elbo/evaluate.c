@@ -70,6 +70,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
     int64_t done = 0;
     AVI_TRY(avi_estimator_exchange_halo(e, table)); /* the steps have moved the neighbours' factors since they came */
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 1), false);
+    AVI_TRY(avi_dense_update(e, &pass));
     avi_reducer_begin(e->reducer);
     int64_t at = 0, first;
     for (int run = 0; run < job->count;) {

@@ -116,6 +116,13 @@ avi_node *avi_graph_nu_of_q(avi_estimator *e, avi_node *nu)
     return fixed;
 }
 
+avi_node *avi_graph_factors(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows)
+{
+    avi_tape_reset(e->tape);
+    make_leaves(e, pass, 0);
+    return avi_graph_nu(e, pass, 1, &first, &rows, avi_graph_fetch(e, 1, &first, &rows, 0));
+}
+
 /* Means over draws of what one group of draws contributes. */
 typedef struct draw_terms {
     avi_node *loglik, *prior_minus_q; /* (B, 1); the second NULL where the KL is in closed form */
@@ -188,5 +195,8 @@ void avi_graph_build(avi_estimator *e, const avi_pass *pass, int runs, const int
         return;
     }
     make_leaves(e, pass, 0);
-    avi_graph_chain(e, pass, first[0], rows[0], g);
+    if (e->p.model->ops->coupling == AVI_CHAIN)
+        avi_graph_chain(e, pass, first[0], rows[0], g);
+    else
+        avi_graph_dense(e, pass, first[0], rows[0], g);
 }

@@ -16,6 +16,7 @@ struct avi_estimator {
     avi_reducer *reducer;
     double phase[AVI_PHASES]; /* seconds */
     avi_node **theta, **theta_fixed, **phi; /* leaves of the current block */
+    struct avi_dense *dense; /* of models with dense coupling: dense.c; NULL until the first pass */
     void *held;          /* avi_estimator_hold: parameters of q of the job's rows, or NULL */
     int64_t held_at;     /* values taken by the blocks before */
     bool held_taken;
@@ -50,7 +51,14 @@ avi_node *avi_graph_nu(avi_estimator *e, const avi_pass *pass, int runs, const i
 avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, int first_draw, int draws);
 /* The parameters that log q(z; nu) sees: with sticking the landing fixed, so that no score term arises; held ones where avi_estimator_hold asks for it. */
 avi_node *avi_graph_nu_of_q(avi_estimator *e, avi_node *nu);
+/* Values of nu (rows, width) alone, on a tape that is reset. */
+avi_node *avi_graph_factors(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows);
 void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows, avi_graph *g);
+
+/* Collective. Dense coupling: c = K^-1 m for the means of all rows, before a pass over blocks. A no-op for other models. Errors: DATA (K is not positive definite), INTERNAL. */
+avi_status avi_dense_update(avi_estimator *e, const avi_pass *pass);
+void avi_dense_destroy(struct avi_dense **dense);
+void avi_graph_dense(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows, avi_graph *g);
 
 /* Collective. F-VI of a chain: the neighbours' factors into the table's halo rows at both ends. Nothing else needs it (a no-op). */
 avi_status avi_estimator_exchange_halo(avi_estimator *e, void *table);

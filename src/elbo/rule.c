@@ -91,7 +91,7 @@ static avi_status product(const avi_model *m, bool theta, int points, avi_rule *
 {
     const int64_t l = m->latent;
     double x[MAX_POINTS], w[MAX_POINTS];
-    if (l > 3 || m->ops->coupling != AVI_INDEPENDENT)
+    if (l > 3 || m->ops->coupling == AVI_CHAIN)
         return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0: model %s with %lld latent dimensions has no closed form and too many dimensions for quadrature; draws > 0 would serve",
                         m->ops->name, (long long)l);
     points = points > MAX_POINTS ? MAX_POINTS : points;

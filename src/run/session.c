@@ -29,6 +29,19 @@ static int64_t automatic_tile(int64_t rows, int64_t batch, int draws)
     return tile < 1 ? 1 : tile;
 }
 
+/* Dense coupling takes all rows at once, and factors that are a mean and an sd a dimension. */
+static avi_status check_dense(const avi_session *s)
+{
+    const avi_config *c = s->config;
+    if (s->model->ops->coupling != AVI_DENSE) return AVI_OK;
+    if (avi_config_get_int(c, "optim", "batch") != 0)
+        return avi_config_fail(c, "optim", "batch", "model %s couples every row with all others, so a step takes all rows; 0 would serve", s->model->ops->name);
+    if (s->family->width(s->model->latent) != 2 * s->model->latent)
+        return avi_config_fail(c, "inference", "family", "model %s takes its prior's expectation in closed form, which is there for independent dimensions; gaussian would serve",
+                               s->model->ops->name);
+    return AVI_OK;
+}
+
 static avi_status make_partition(avi_session *s)
 {
     const avi_config *c = s->config;
@@ -118,6 +131,7 @@ static avi_status build(avi_session *s)
 {
     AVI_TRY(open_sources(s)); /* collective: agrees inside */
     AVI_TRY(avi_agree(s->comm, make_problem(s)));
+    AVI_TRY(avi_agree(s->comm, check_dense(s)));
     AVI_TRY(avi_agree(s->comm, make_partition(s)));
     AVI_TRY(avi_agree(s->comm, avi_optim_create(s->config, &s->optim)));
     plan_steps(s);
