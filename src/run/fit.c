@@ -149,7 +149,8 @@ static avi_status describe_bad(const fit *f, const avi_step_result *r, char *tex
                                                  : avi_params_block_at(&s->model->theta, r->bad_value % (s->layout.theta > 0 ? s->layout.theta : 1));
         n += snprintf(text + n, size - (size_t)n, "the gradient of parameter block %s is not finite", b ? b->name : "?");
     } else {
-        n += snprintf(text + n, size - (size_t)n, "the gradient of a local factor is not finite");
+        n += snprintf(text + n, size - (size_t)n, "%s", s->infer->ops->local ? "the ELBO or the gradient of a local factor is not finite, or beyond 1e12 nats"
+                                                                          : "the ELBO or its gradient is beyond what can be summed (1e12 nats)");
     }
     snprintf(text + n, size - (size_t)n, "; learning rate %g", r->learning_rate);
     return AVI_OK;
