@@ -47,6 +47,7 @@ double AVI_R(avi_global_kl)(int64_t n, const void *mean, const void *log_sd, dou
     const real *m = mean, *ls = log_sd;
     const double constant = precision > 0 ? -0.5 * log(precision) : 0;
     double sum = 0;
+    if (!ls && !(precision > 0)) return 0;
     for (int64_t i = 0; i < n; i++) {
         const double square = (double)m[i] * (double)m[i];
         if (!ls) /* -log N(m; 0, 1 / precision) */

@@ -214,15 +214,20 @@ static avi_status handle_bad(fit *f, const avi_step_result *r)
 
 static bool due(int64_t step, int64_t every) { return every > 0 && step % every == 0; }
 
+static bool logs(const fit *f, int64_t step)
+{
+    return due(step, avi_config_get_int(f->s->config, "log", "every")) || step == 1 || step >= f->s->total_steps;
+}
+
 static avi_status after_step(fit *f, const avi_step_result *r, double step_seconds)
 {
     avi_session *s = f->s;
-    const int64_t step = f->st->step, log_every = avi_config_get_int(s->config, "log", "every");
+    const int64_t step = f->st->step;
     const bool last = step >= s->total_steps || r->converged;
     double elbo = NAN;
     f->st->skipped_in_a_row = 0;
     f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
-    if (due(step, log_every) || step == 1 || last) {
+    if (logs(f, step) || last) {
         AVI_TRY(log_step(f, r, step_seconds, &elbo));
         avi_screen_progress(s, f->st, elbo, last);
     }
@@ -239,7 +244,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
 static avi_status loop(fit *f)
 {
     while (!f->why) {
-        avi_step_result r = {.bad_value = -1};
+        avi_step_result r = {.bad_value = -1, .measure = logs(f, f->st->step + 1)};
         request(f, r.sums);
         const double from = avi_seconds();
         AVI_TRY(avi_step(f->s, f->st, &f->job, &r));

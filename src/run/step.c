@@ -41,9 +41,9 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_
     r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);
     r->bad_value = -1;
     r->finite = !(r->sums[AVI_SUM_BAD] > 0) && avi_vector_nonfinite(s->precision, st->gradient, s->layout.size, &r->bad_value) == 0;
-    r->grad_norm = r->finite ? gradient_norm(s, st, r) : NAN;
-    r->kl_global = avi_estimator_kl_global(s->train_elbo, st->params);
     const double from = avi_seconds();
+    r->grad_norm = r->finite && (r->measure || avi_config_get_real(s->config, "optim", "clip_norm") > 0) ? gradient_norm(s, st, r) : NAN;
+    r->kl_global = r->measure ? avi_estimator_kl_global(s->train_elbo, st->params) : NAN;
     if (r->finite) update(s, st, job, r);
     avi_estimator_phases(s->train_elbo)[AVI_PHASE_OPTIMIZER] += avi_seconds() - from;
     st->step++;

@@ -5,6 +5,7 @@
 #include "run/state.h"
 
 typedef struct avi_step_result {
+    bool measure;              /* in: fill kl_global and grad_norm (else NaN): passes over all parameters that only the trace needs */
     double sums[AVI_SUMS];     /* over ranks; in: AVI_SUM_STOP and AVI_SUM_SAVE of this rank */
     double own[AVI_SUMS];      /* this rank's share */
     double kl_global;          /* nats */
