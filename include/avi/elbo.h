@@ -115,7 +115,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
 
 /* Exact sums carry their scales from step to step: state for the checkpoint, (avi_estimator_scales) doubles. */
 int avi_estimator_scales(const avi_estimator *e, double *out); /* returns the count; out may be NULL */
-void avi_estimator_set_scales(avi_estimator *e, const double *in);
+void avi_estimator_set_scales(avi_estimator *e, const double *in); /* NULL: as at the start of a run */
 
 /* Mean images: x for given z (n, L) through the model: out (n, D). Not collective. DATA when the model cannot. */
 avi_status avi_estimator_decode(avi_estimator *e, const void *params, int64_t n, const double *z, double *out);

@@ -203,7 +203,13 @@ int avi_reducer_scales(const avi_reducer *r, double *out)
     return r->blocks;
 }
 
-void avi_reducer_set_scales(avi_reducer *r, const double *in) { memcpy(r->largest, in, (size_t)r->blocks * sizeof *in); }
+void avi_reducer_set_scales(avi_reducer *r, const double *in)
+{
+    if (in)
+        memcpy(r->largest, in, (size_t)r->blocks * sizeof *in);
+    else
+        memset(r->largest, 0, (size_t)r->blocks * sizeof *r->largest);
+}
 
 size_t avi_reducer_bytes(const avi_reducer *r)
 {

@@ -28,6 +28,7 @@ avi_status avi_reducer_finish(avi_reducer *r, avi_comm *comm, bool scalars_only,
 /* Sums so far of this rank alone. */
 void avi_reducer_own(const avi_reducer *r, double sums[AVI_SUMS]);
 int avi_reducer_scales(const avi_reducer *r, double *out);
+/* NULL: as at the start, unknown. */
 void avi_reducer_set_scales(avi_reducer *r, const double *in);
 size_t avi_reducer_bytes(const avi_reducer *r);
 

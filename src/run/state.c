@@ -86,5 +86,6 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
     st->rate_factor = 1;
     st->seconds = 0;
     st->trace.rows = st->eval.rows = 0;
+    avi_estimator_set_scales(s->train_elbo, NULL);
     return initial_params(s, st->params);
 }

@@ -36,6 +36,11 @@ def command(np, arguments, mca=()):
     return ([*MPIRUN, *mca, "-np", str(np)] if np else []) + [program(), *map(str, arguments)]
 
 
+def tail(text, lines):
+    """The program's last words; without the back traces that the MPI library adds."""
+    return "".join([line + "\n" for line in text.splitlines() if not re.match(r"\[\S+:\d+\]|-{20}", line)][-lines:])
+
+
 def start(np, arguments, mca=(), expect=(0,), limit=120):
     """Runs to the end; its output. Another exit status than expected is a failure."""
     try:
@@ -43,7 +48,7 @@ def start(np, arguments, mca=(), expect=(0,), limit=120):
     except subprocess.TimeoutExpired as late:
         raise Failure(f"did not end within {limit} s: {' '.join(late.cmd)}") from None
     if done.returncode not in expect:
-        raise Failure(f"exit status {done.returncode}, expected {expect}\n$ {' '.join(done.args)}\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+        raise Failure(f"exit status {done.returncode}, expected {expect}\n$ {' '.join(done.args)}\n{tail(done.stdout, 4)}{tail(done.stderr, 12)}")
     return done.stdout + done.stderr
 
 

@@ -1,0 +1,15 @@
+# Whole runs through the program. A short round in every run of the tests; what takes minutes has the label long, what needs real digits the label mnist.
+set(AVI_FIT_DIR ${AVI_AREA_DIR})
+function(avi_add_fit name script)
+  cmake_parse_arguments(F "" "TIMEOUT" "ARGS;LABELS" ${ARGN})
+  if(NOT F_TIMEOUT)
+    set(F_TIMEOUT 240)
+  endif()
+  avi_add_script(fit_${name} COMMAND ${AVI_PYTHON} ${AVI_FIT_DIR}/${script}.py ${F_ARGS} LABELS fit ${F_LABELS} TIMEOUT ${F_TIMEOUT})
+endfunction()
+
+avi_add_fit(ranks ranks)
+avi_add_fit(bits bits)
+avi_add_fit(bits_long bits ARGS --long LABELS long TIMEOUT 3600)
+avi_add_fit(gradients gradients)
+avi_add_fit(gradients_long gradients ARGS --long LABELS long TIMEOUT 7200)
