@@ -4,25 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct avi_dense {
-    int64_t rows, latent, width; /* N, L, D */
-    const avi_model *model;      /* borrowed */
-    avi_comm *alone;             /* exact sums: rank 0 by itself, the other ranks together; NULL else */
-    avi_linalg_spd *prior;       /* K; of all ranks, or of rank 0 where it works alone */
-    double *row;                 /* (N, D): all rows of the data in given order, on every rank */
-    double *slab;                /* (slab rows, L), or (N, L) where rank 0 works alone */
-    double *mean, *c, *kappa;    /* own rows: (count, L), (count, L), (count) */
-    double constant;             /* -1/2 log det(2 pi K) / N */
-    avi_dense_term term;         /* of the block on the tape */
-} avi_dense;
-
 void avi_dense_destroy(avi_dense **dense)
 {
     avi_dense *d = *dense;
     if (!d) return;
     avi_linalg_spd_destroy(&d->prior);
+    avi_linalg_spd_destroy(&d->newton);
     if (d->alone) avi_comm_destroy(&d->alone);
     free(d->row);
+    free(d->inverse_weight);
     free(d->slab);
     free(d->mean);
     free(d->c);
@@ -33,7 +23,7 @@ void avi_dense_destroy(avi_dense **dense)
 
 /* ---- the factor of K ---- */
 
-static double covariance(void *self, int64_t i, int64_t j)
+double avi_dense_covariance(void *self, int64_t i, int64_t j)
 {
     const avi_dense *d = self;
     return d->model->ops->covariance(d->model, i, d->row + i * d->width, j, d->row + j * d->width);
@@ -57,8 +47,8 @@ static avi_status allocate(avi_estimator *e)
     return avi_fail_memory((size_t)(n * width + slab * l) * sizeof(double), "the dense coupling");
 }
 
-/* Own values in order of position -> every rank's at their place of (N, k), on all ranks: sums with zeros, hence exact. */
-static avi_status gather(avi_estimator *e, int64_t k, const double *own, double *all)
+/* Sums with zeros, hence exact. */
+avi_status avi_dense_gather(avi_estimator *e, int64_t k, const double *own, double *all)
 {
     memset(all, 0, (size_t)(e->dense->rows * k) * sizeof *all);
     memcpy(all + e->data->first * k, own, (size_t)(e->data->count * k) * sizeof *all);
@@ -77,7 +67,7 @@ static avi_status through_slabs(avi_estimator *e, avi_linalg_spd *spd, slab_work
         AVI_TRY(work(spd, k, d->slab));
         return avi_partition_to_owner(&e->data->partition, e->comm, row_bytes, d->slab, out);
     }
-    AVI_TRY(gather(e, k, in, d->slab));
+    AVI_TRY(avi_dense_gather(e, k, in, d->slab));
     AVI_TRY(avi_agree(e->comm, avi_comm_rank(e->comm) == 0 ? work(spd, k, d->slab) : AVI_OK));
     AVI_TRY(avi_comm_bcast(e->comm, d->slab, (size_t)d->rows * row_bytes, 0));
     memcpy(out, d->slab + e->data->first * k, (size_t)e->data->count * row_bytes);
@@ -103,8 +93,6 @@ avi_status avi_dense_solve(avi_estimator *e, avi_linalg_spd *spd, int64_t k, con
     return through_slabs(e, spd, avi_linalg_spd_solve, k, in, out);
 }
 
-double avi_dense_covariance(const avi_estimator *e, int64_t i, int64_t j) { return covariance(e->dense, i, j); }
-
 static avi_status fetch_rows(avi_estimator *e)
 {
     avi_dense *d = e->dense;
@@ -120,7 +108,7 @@ static avi_status prepare(avi_estimator *e)
     avi_dense *d = e->dense;
     if (e->p.exact) AVI_TRY(avi_comm_split(e->comm, avi_comm_rank(e->comm) == 0 ? 0 : 1, &d->alone));
     AVI_TRY(fetch_rows(e));
-    AVI_TRY(avi_dense_factor(e, covariance, d, &d->prior));
+    AVI_TRY(avi_dense_factor(e, avi_dense_covariance, d, &d->prior));
     double log_det = d->prior ? avi_linalg_spd_log_det(d->prior) : 0;
     AVI_TRY(avi_comm_bcast(e->comm, &log_det, sizeof log_det, 0));
     d->constant = -0.5 * (log(2 * acos(-1)) + log_det / (double)d->rows);
@@ -129,14 +117,19 @@ static avi_status prepare(avi_estimator *e)
 
 /* ---- c = K^-1 m ---- */
 
-/* Means of all own rows. The unit of work is that of a step (with exact sums the tile), so that bits do not depend on the ranks. */
+int64_t avi_dense_piece(const avi_estimator *e, int64_t first)
+{
+    const int64_t tile = e->data->partition.tile, rest = e->data->first + e->data->count - first;
+    const int64_t piece = e->p.exact || e->p.block_rows < tile ? tile : e->p.block_rows / tile * tile;
+    return rest < piece ? rest : piece;
+}
+
+/* Means of all own rows. */
 static avi_status own_means(avi_estimator *e, const avi_pass *pass)
 {
-    const int64_t l = e->dense->latent, tile = e->data->partition.tile, end = e->data->first + e->data->count;
-    const int64_t piece = e->p.exact || e->p.block_rows < tile ? tile : e->p.block_rows / tile * tile;
+    const int64_t l = e->dense->latent;
     const avi_pass values = {.params = pass->params, .table = pass->table, .stream = pass->stream};
-    for (int64_t first = e->data->first, n; first < end; first += n) {
-        n = end - first < piece ? end - first : piece;
+    for (int64_t first = e->data->first, n; (n = avi_dense_piece(e, first)) > 0; first += n) {
         const avi_node *nu = avi_graph_factors(e, &values, first, n);
         for (int64_t r = 0; r < n; r++)
             for (int64_t k = 0; k < l; k++) e->dense->mean[(first - e->data->first + r) * l + k] = avi_vector_get(e->p.precision, nu->value, r * nu->cols + k);

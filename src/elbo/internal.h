@@ -60,6 +60,9 @@ avi_status avi_dense_update(avi_estimator *e, const avi_pass *pass);
 void avi_dense_destroy(struct avi_dense **dense);
 void avi_graph_dense(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows, avi_graph *g);
 
+/* avi_estimator_newton for dense coupling: newton_dense.c. */
+avi_status avi_dense_newton(avi_estimator *e, const avi_pass *pass, int iterations, double tolerance);
+
 /* Collective. F-VI of a chain: the neighbours' factors into the table's halo rows at both ends. Nothing else needs it (a no-op). */
 avi_status avi_estimator_exchange_halo(avi_estimator *e, void *table);
 

@@ -233,6 +233,7 @@ avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *tabl
 {
     const avi_pass pass = {.params = params, .table = table, .table_grad = table_grad, .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, 0)};
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, 0), false);
+    if (e->p.model->ops->coupling == AVI_DENSE) return avi_dense_newton(e, &pass, iterations, tolerance);
     if (e->p.model->ops->coupling == AVI_CHAIN) return solve_chain(e, &pass, job, iterations);
     avi_status status = AVI_OK;
     for (int i = 0; i < job->count && status == AVI_OK; i++) status = solve_block(e, &pass, job->first[i], job->rows[i], iterations, tolerance);
