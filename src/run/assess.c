@@ -1,6 +1,8 @@
 #include "run/assess.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 /* ELBO per row (its local part over the rows used, and the global part over all training rows) and mean squared error. */
 static avi_status assess_one(const avi_session *s, avi_state *st, avi_estimator *e, const avi_data *data, void *table, int64_t limit, double *elbo, double *mse)
@@ -26,4 +28,11 @@ avi_status avi_assess(const avi_session *s, avi_state *st, int64_t limit, double
     AVI_TRY(assess_one(s, st, s->train_elbo, s->train, st->table, limit, &row[AVI_EVAL_ELBO_TRAIN], &row[AVI_EVAL_MSE_TRAIN]));
     if (!s->test_elbo || s->infer->ops->local) return AVI_OK; /* a table has no factors for rows that were never seen */
     return assess_one(s, st, s->test_elbo, s->test, NULL, limit, &row[AVI_EVAL_ELBO_TEST], &row[AVI_EVAL_MSE_TEST]);
+}
+
+void avi_assess_print(const avi_session *s, const avi_state *st, const double row[AVI_EVAL_COLUMNS])
+{
+    if (avi_comm_rank(s->comm)) return;
+    printf("step %" PRId64 "\nelbo_train %.10g nats per row\nelbo_test  %.10g nats per row\nmse_train  %.10g\nmse_test   %.10g\n", st->step, row[AVI_EVAL_ELBO_TRAIN],
+           row[AVI_EVAL_ELBO_TEST], row[AVI_EVAL_MSE_TRAIN], row[AVI_EVAL_MSE_TEST]);
 }

@@ -1,5 +1,6 @@
 #include "run/command.h"
 #include "base/blas.h"
+#include "run/after.h"
 #include "run/keys.h"
 #include "run/stop.h"
 #include "run/sweep.h"
@@ -163,21 +164,23 @@ static void print_information(const command *c, const avi_config *config)
     fflush(stdout);
 }
 
+static avi_status perform(avi_session *s, const char *task)
+{
+    if (!strcmp(task, "fit")) AVI_TRY(avi_agree(s->comm, avi_after_check(s))); /* before the fit, not after it */
+    if (s->options->dry_run) return avi_task_plan(s);
+    if (s->options->check_gradient) return avi_task_check_gradient(s);
+    if (!strcmp(task, "evaluate")) return avi_task_evaluate(s);
+    if (!strcmp(task, "exact")) return avi_task_exact(s);
+    return avi_task_fit(s);
+}
+
 static avi_status run_task(avi_comm *comm, const avi_config *config, const avi_options *options)
 {
     const char *task = avi_config_get_string(config, "run", "task");
     avi_session *s = NULL;
     if (!strcmp(task, "simulate") && !options->dry_run && !options->check_gradient) return avi_task_simulate(comm, config, options);
     AVI_TRY(avi_session_open(comm, config, options, &s));
-    avi_status status;
-    if (options->dry_run)
-        status = avi_task_plan(s);
-    else if (options->check_gradient)
-        status = avi_task_check_gradient(s);
-    else if (!strcmp(task, "evaluate"))
-        status = avi_task_evaluate(s);
-    else
-        status = avi_task_fit(s);
+    const avi_status status = perform(s, task);
     avi_session_close(&s);
     return status;
 }

@@ -3,8 +3,6 @@
 #include "run/save.h"
 #include "run/tasks.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static avi_status load(avi_session *s, avi_state *st, avi_folder *folder)
@@ -26,9 +24,7 @@ avi_status avi_task_evaluate(avi_session *s)
     if (status == AVI_OK) status = avi_folder_open(s->comm, avi_config_get_string(s->config, "run", "output"), &folder);
     if (status == AVI_OK) status = load(s, st, folder);
     if (status == AVI_OK) status = avi_assess(s, st, 0, row);
-    if (status == AVI_OK && avi_comm_rank(s->comm) == 0)
-        printf("step %" PRId64 "\nelbo_train %.10g nats per row\nelbo_test  %.10g nats per row\nmse_train  %.10g\nmse_test   %.10g\n", st->step, row[AVI_EVAL_ELBO_TRAIN],
-               row[AVI_EVAL_ELBO_TEST], row[AVI_EVAL_MSE_TRAIN], row[AVI_EVAL_MSE_TEST]);
+    if (status == AVI_OK) avi_assess_print(s, st, row);
     avi_folder_close(&folder);
     avi_state_destroy(&st);
     return status;

@@ -1,4 +1,5 @@
 /* The step loop: steps, trace, evaluations, checkpoints, and the reasons to stop. */
+#include "run/after.h"
 #include "run/assess.h"
 #include "run/results.h"
 #include "run/save.h"
@@ -31,6 +32,8 @@ typedef struct fit {
     int rollbacks;
     const char *why;             /* set when the loop is to end */
     avi_status outcome;
+    avi_answer *answer;          /* of run.after = exact; NULL else */
+    avi_answer_fit held;         /* the fit held against it */
 } fit;
 
 static const char metrics_header[] = "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
@@ -324,12 +327,24 @@ static void set_clocks(fit *f)
     if (every == 0 && s->total_steps / s->epoch_steps > MAX_EVALUATIONS) f->eval_every = s->total_steps / MAX_EVALUATIONS;
 }
 
+/* The last evaluation. */
+static const double *evaluation(const fit *f)
+{
+    const avi_trace *t = &f->st->eval;
+    return t->value + (t->rows - 1) * (t->columns + t->extra);
+}
+
 static avi_status finish(fit *f)
 {
     avi_session *s = f->s;
-    if (f->outcome == AVI_OK) AVI_TRY(evaluate(f, 0));
+    const bool done = f->outcome == AVI_OK;
+    if (done) AVI_TRY(evaluate(f, 0));
     AVI_TRY(avi_save(s, f->st, f->folder));
-    return avi_results_write(s, f->st, f->folder, f->outcome == AVI_OK ? "done" : "stopped", f->why, f->outcome == AVI_OK, NULL);
+    /* A fit whose run.after fails has its results all the same. */
+    const avi_status after = done ? avi_after(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
+    const avi_fields *extra = after == AVI_OK && f->answer ? &f->answer->fields : NULL;
+    AVI_TRY(avi_results_write(s, f->st, f->folder, done ? "done" : "stopped", f->why, done, extra));
+    return after;
 }
 
 avi_status avi_task_fit(avi_session *s)
@@ -345,10 +360,12 @@ avi_status avi_task_fit(avi_session *s)
         if (status == AVI_OK) status = finish(&f);
         if (status == AVI_ERR_DIVERGED) avi_results_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
         if (status == AVI_OK) avi_screen_summary(s, f.st, avi_folder_path(f.folder), f.outcome == AVI_OK && strcmp(f.why, "converged") ? "Done" : f.why);
+        if (status == AVI_OK && f.outcome == AVI_OK) avi_after_print(s, f.st, evaluation(&f), f.answer, &f.held);
     }
     avi_screen_break();
     avi_metrics_close(&f.metrics);
     avi_folder_close(&f.folder);
+    avi_answer_destroy(&f.answer);
     avi_state_destroy(&f.st);
     avi_job_free(&f.job);
     free(f.shares);

@@ -14,6 +14,7 @@ static const avi_key keys[] = {
     {"run", "reproducible", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: exact sums, the same bits on any number of ranks (costs a little)"},
     {"run", "time_limit", AVI_KEY_REAL, "0", 0, 1e9, NULL, "minutes", "stop cleanly with a checkpoint before it (exit status 75); 0 = none"},
     {"run", "after", AVI_KEY_STRING, "", 0, 0, NULL, NULL, "tasks to do when the fit is done: exact, evaluate"},
+    {"run", "exact_degree", AVI_KEY_INT, "2", 0, 16, NULL, NULL, "exact: degree of the polynomials of inference.domain whose smallest possible gap is computed"},
     {"objective", "draws", AVI_KEY_INT, "1", 0, 65536, NULL, "draws", "Monte Carlo draws of z (and theta) per step and datapoint; 0 = exact expectations: closed form or quadrature"},
     {"objective", "estimator", AVI_KEY_CHOICE, "pathwise", 0, 0, "pathwise | stl", NULL, "of the gradient; stl: sticking the landing, no score term"},
     {"objective", "kl", AVI_KEY_CHOICE, "analytic", 0, 0, "analytic | sampled", NULL, "KL of q(z_n): closed form where there is one, or by the draws"},
@@ -64,5 +65,5 @@ avi_status avi_keys_config(avi_config **config)
     return avi_config_create(all, n, config);
 }
 
-const char *const avi_keys_free[] = {"run.output", "run.time_limit", "run.task", "run.after", "optim.epochs", "optim.steps", "log.*", "checkpoint.*",
+const char *const avi_keys_free[] = {"run.output", "run.time_limit", "run.task", "run.after", "run.exact_degree", "optim.epochs", "optim.steps", "log.*", "checkpoint.*",
                                      "output.*", "nan.*", "data.path", "data.test_path", NULL};
