@@ -1,5 +1,8 @@
 """The number of ranks does not show: to rounding in the fast mode, not at all with run.reproducible = yes."""
-from runs import VAE, Failure, expect_same_bits, fit, relative, status
+import h5py
+import numpy
+
+from runs import VAE, Failure, empty_ini, expect_same_bits, fit, main, read, relative, status
 
 SMALL = ["data.rows=1500", "data.test_rows=150", "optim.batch=256", "log.every=1", "model.hidden=64", "inference.hidden=64", "log.images=4"]
 
@@ -46,7 +49,27 @@ def algorithms(scratch):
     return "6 allreduce algorithms and a repetition, all bits equal"
 
 
-if __name__ == "__main__":
-    from runs import main
+def overflow(scratch):
+    """A row a thousand times as large as the others: at its step the gradient leaves the range that the step before has set, and the step is done again."""
+    values = numpy.random.default_rng(1).normal(size=60)
+    values[31] = 1e4
+    with h5py.File(scratch / "x.h5", "w") as file:
+        file["x"] = values
+    arguments = ["model.name=linear", "data.source=hdf5", f"data.path={scratch / 'x.h5'}", "inference.function=polynomial", "optim.batch=20", "optim.tile=2",
+                 "optim.steps=9", "optim.learning_rate=1e-4", "log.every=1", "run.reproducible=yes"]
+    told = []
+    for precision in ("single", "double"):
+        first = fit(scratch / precision, *arguments, f"run.precision={precision}", ini=empty_ini(scratch))
+        norms = read(first, "/trace/grad_norm")
+        jump = float(numpy.max(norms[1:] / norms[:-1]))
+        if jump < 2**16 or len(norms) != 9 or read(first, "/trace/skipped")[-1]:
+            raise Failure(f"the gradient jumps by {jump:.1e} only, {len(norms)} steps: nothing is tested")
+        told.append(f"{precision}: the gradient jumps by {jump:.1e}")
+        for np in (2, 3, 5):
+            run = fit(scratch / f"{precision}{np}", *arguments, f"run.precision={precision}", np=np, ini=empty_ini(scratch))
+            expect_same_bits(run, first, f"{precision} with an overflow, {np} ranks")
+    return f"{', '.join(told)}; 1, 2, 3, 5 ranks: all bits equal"
 
-    main(single_precision, double_precision, sixty_four_ranks, algorithms)
+
+if __name__ == "__main__":
+    main(single_precision, double_precision, sixty_four_ranks, algorithms, overflow)
