@@ -64,11 +64,11 @@ avi_status avi_comm_barrier(avi_comm *comm);
 typedef struct avi_ticket avi_ticket;
 /* Collective. Owner: caller, avi_ticket_destroy. */
 avi_status avi_ticket_create(avi_comm *comm, avi_ticket **ticket);
-/* Adds n and returns what the counter was before: no two ranks get the same. Not collective; may wait for rank 0 to enter any avi_comm function. */
+/* Adds n and returns what the counter was before: no two ranks get the same. Not collective. Across nodes it waits until rank 0 is in one of these functions. */
 int64_t avi_ticket_take(avi_ticket *ticket, int64_t n);
-/* The counter as it was some calls ago (0 at first): asks again each time and never waits. Not collective. */
+/* The counter as it was now or, across nodes, some calls ago (0 at first); never waits. Rank 0 answers the others here: it should look often. Not collective. */
 int64_t avi_ticket_look(avi_ticket *ticket);
-/* Collective. */
+/* Collective: returns when all ranks are here. */
 void avi_ticket_destroy(avi_ticket **ticket);
 
 /* Seconds on this rank's clock. Not collective. */

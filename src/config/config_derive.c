@@ -4,14 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* True when two overrides name the same key; blanks around the name do not count. */
+/* True when two overrides name the same key; blanks in the name do not count. */
 static bool same_key(const char *a, const char *b)
 {
-    const char *blank = " \t";
-    a += strspn(a, blank);
-    b += strspn(b, blank);
-    const size_t n = strcspn(a, "= \t"), m = strcspn(b, "= \t");
-    return n == m && memcmp(a, b, n) == 0;
+    for (const char *blank = " \t\r\n";; ++a, ++b) {
+        a += strspn(a, blank);
+        b += strspn(b, blank);
+        if (*a != *b) return false;
+        if (*a == '=' || !*a) return true;
+    }
 }
 
 static bool is_replaced(const char *override, int count, const char *const *by)

@@ -44,7 +44,7 @@ static bool share_stop(void *self, bool here)
     if (here) end_job(w);
     if (w->ending || avi_comm_rank(w->group) != 0) return w->ending;
     const double now = avi_seconds();
-    if (now - w->looked < look_seconds) return false;
+    if (avi_comm_rank(w->world) != 0 && now - w->looked < look_seconds) return false; /* rank 0 of all answers the others when it looks */
     w->looked = now;
     w->ending = avi_ticket_look(w->ticket) >= END_OF_JOB;
     return w->ending;
