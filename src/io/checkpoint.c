@@ -131,7 +131,8 @@ avi_status avi_checkpoint_write(avi_folder *folder, avi_comm *comm, int64_t step
     char *inside = avi_file_join(avi_folder_path(folder), "checkpoint", "");
     char *path = inside ? avi_file_join(inside, name, "") : NULL,
          *latest = inside ? avi_file_join(inside, "latest", "") : NULL;
-    avi_status status = avi_agree(comm, path && latest ? AVI_OK : AVI_ERR_INTERNAL);
+    /* A folder made anew would have neither lock nor metrics, and a second run may be at work in it. */
+    avi_status status = avi_agree(comm, path && latest ? avi_folder_check(folder) : AVI_ERR_INTERNAL);
     if (status == AVI_OK)
         status = write_in(inside, comm, path, latest, step, keep, fields, count, attributes, attribute_count);
     free(inside);

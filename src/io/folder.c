@@ -52,6 +52,11 @@ void avi_folder_close(avi_folder **folder)
     *folder = NULL;
 }
 
+avi_status avi_folder_check(const avi_folder *folder)
+{
+    return folder->lock >= 0 ? avi_lock_check(folder->path, folder->lock_path, folder->lock) : AVI_OK;
+}
+
 const char *avi_folder_path(const avi_folder *folder) { return folder->path; }
 
 /* Names stay inside the folder, and off the lock: closing any descriptor of it would release the record lock. */

@@ -103,5 +103,11 @@ avi_status avi_store_create(avi_store_plan *plan);
 /* Errors: CANTCREATE (in use, not writable), IO (full disk). *fd stays open for the life of the lock. */
 avi_status avi_lock_take(const char *folder, const char *path, int *fd);
 void avi_lock_release(const char *path, int fd);
+/* CANTCREATE when the lock file is no longer the one that was taken: somebody removed the folder, or others use it. */
+avi_status avi_lock_check(const char *folder, const char *path, int fd);
+
+/* ---- folder.c ---- */
+/* Not collective. avi_lock_check on rank 0, AVI_OK elsewhere. */
+avi_status avi_folder_check(const avi_folder *folder);
 
 #endif

@@ -75,7 +75,7 @@ static void checksum_local(avi_store_plan *plan, avi_comm *comm)
 }
 
 /* Opens what rank 0 has made. A network file system may show it on other nodes a moment late. */
-static avi_status open_shared(const avi_store_plan *plan, int flags, int *fd)
+static avi_status open_shared(const avi_store_plan *plan, avi_comm *comm, int flags, int *fd)
 {
     struct stat info;
     const struct timespec pause = {0, 100 * 1000 * 1000};
@@ -86,6 +86,9 @@ static avi_status open_shared(const avi_store_plan *plan, int flags, int *fd)
         if (*fd >= 0) close(*fd);
         *fd = -1;
         if (error && error != ENOENT && error != ESTALE) return avi_file_fail(plan->temporary, "cannot open", error, 0);
+        if (error == ENOENT && avi_comm_rank(comm) == 0) /* who has made it sees it, unless somebody took it away */
+            return avi_fail(AVI_ERR_CANTCREATE, "%s was removed while it was written; run again to go on from what is left",
+                            plan->temporary);
         nanosleep(&pause, NULL);
     }
     return avi_fail(AVI_ERR_CANTCREATE,
@@ -97,7 +100,7 @@ static avi_status open_shared(const avi_store_plan *plan, int flags, int *fd)
 static avi_status write_slabs(const avi_store_plan *plan, avi_comm *comm)
 {
     int fd;
-    AVI_TRY(open_shared(plan, O_WRONLY, &fd));
+    AVI_TRY(open_shared(plan, comm, O_WRONLY, &fd));
     avi_status status = AVI_OK;
     for (int i = 0; i < plan->count && status == AVI_OK; i++) {
         const avi_field *field = &plan->fields[i];
@@ -119,7 +122,7 @@ static avi_status read_back(const avi_store_plan *plan, avi_comm *comm, uint64_t
 {
     const int size = avi_comm_size(comm), next = (avi_comm_rank(comm) + 1) % size;
     int fd;
-    AVI_TRY(open_shared(plan, O_RDONLY, &fd));
+    AVI_TRY(open_shared(plan, comm, O_RDONLY, &fd));
     avi_status status = AVI_OK;
     for (int i = 0; i < plan->count && status == AVI_OK; i++) {
         int64_t first, count;
