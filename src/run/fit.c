@@ -159,6 +159,16 @@ static avi_status describe_bad(const fit *f, const avi_step_result *r, char *tex
     return AVI_OK;
 }
 
+/* Written anew from the trace that the checkpoint holds: so a file that lost lines (removed, or with a node that went down) is whole again. */
+static avi_status open_metrics(fit *f)
+{
+    const avi_trace *t = &f->st->trace;
+    AVI_TRY(avi_metrics_open(f->folder, f->s->comm, metrics_header, -1, &f->metrics));
+    avi_status status = AVI_OK;
+    for (int64_t r = 0; r < t->rows && status == AVI_OK; r++) status = write_metrics(f, t->value + r * (t->columns + t->extra));
+    return avi_agree(f->s->comm, status);
+}
+
 static avi_status roll_back(fit *f)
 {
     char *path = NULL;
@@ -170,7 +180,7 @@ static avi_status roll_back(fit *f)
     f->st->rate_factor = factor;
     f->rollbacks++;
     avi_metrics_close(&f->metrics);
-    return avi_metrics_open(f->folder, f->s->comm, metrics_header, f->st->step, &f->metrics);
+    return open_metrics(f);
 }
 
 /* The state before the first of the bad steps, so that they can be replayed on any number of ranks: checkpoint.from = <output>/dump.h5. */
@@ -313,7 +323,7 @@ static avi_status prepare(fit *f)
     if (status == AVI_OK) status = avi_folder_write_text(f->folder, s->comm, "config.ini", effective);
     free(effective);
     AVI_TRY(status);
-    return avi_metrics_open(f->folder, s->comm, metrics_header, f->st->step > 0 ? f->st->step : -1, &f->metrics);
+    return open_metrics(f);
 }
 
 static void set_clocks(fit *f)
