@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""The command: options, overrides, keys, mistakes, exit statuses."""
+import difflib
+import os
+import pathlib
+import re
+import sys
+import tempfile
+
+import h5py
+
+from bad_input import INI
+from cli import SOURCE, run
+
+
+def case_help(folder):
+    for option in ("--help", "-h"):
+        run(1, option).good("usage: mpirun", "--dry-run", "--resume", "75 stopped")
+    assert run(3, "--help").good().out.count("usage:") == 1, "one rank speaks"
+
+
+def case_version(folder):
+    run(1, "--version").good(r"^avi_mpi \d+\.\d+\.\d+\n", r"revision +\S", r"compiler +\S", r"MPI +\S", r"HDF5 +\d", r"BLAS +\S", r"ScaLAPACK +\d")
+
+
+def case_list(folder):
+    """Everything that is registered, with a line on what it is."""
+    out = run(1, "--list").good().out
+    for name in re.findall(r"^AVI_\w+\((\w+)\)", (SOURCE / "include/avi/registry.def").read_text(), re.M):
+        assert re.search(rf"^  {name} +\S.{{10}}", out, re.M), f"{name} is not in --list:\n{out}"
+
+
+def case_help_keys(folder):
+    out = run(1, "--help-keys").good(r"^\[run\]", "learning_rate", r"\[checkpoint\]").out
+    one = run(1, "--help-keys=optim").good(r"^\[optim\]", r"batch = \d+", "integer, 0 ..", "rows").out
+    assert one.strip() in out and "[run]" not in one
+    documented = re.findall(r"^  (\w+) = ", one, re.M)
+    assert len(documented) > 10 and len(re.findall(r"^      \S", one, re.M)) == len(documented), "a line of meaning for each key"
+    unknown = run(1, "--help-keys=optm")
+    unknown.must("did you mean optim?" in unknown.out + unknown.err, "the closest section is named")
+
+
+def case_reference(folder):
+    """inputs/reference.ini is what the program's tables say, and is accepted as it is."""
+    written = (SOURCE / "inputs/reference.ini").read_text()
+    out = run(1, "--reference").good().out
+    change = "".join(difflib.unified_diff(written.splitlines(True), out.splitlines(True), "inputs/reference.ini", "avi_mpi --reference", n=0))
+    assert not change, f"inputs/reference.ini is out of date; avi_mpi --reference > inputs/reference.ini brings it up to date\n{change[:2000]}"
+    run(1, "--dry-run", SOURCE / "inputs/reference.ini", "data.rows=2048", f"run.output={folder / 'none'}").good("Nothing was written")
+
+
+def case_shipped(folder):
+    """Every file of inputs/ is accepted, at one rank and at two; one that wants MNIST says so where MNIST is not."""
+    digits = pathlib.Path(os.environ.get("AVI_MNIST_DIR", SOURCE.parent / "shared/data/mnist"))
+    environment = {"AVI_MNIST_DIR": str(digits)} if digits.is_dir() else {}
+    for turn, path in enumerate(sorted((SOURCE / "inputs").rglob("*.ini"))):
+        text, ranks = path.read_text(), 1 + turn % 2
+        small = ["data.rows=2048"] if re.search("^source = strokes", text, re.M) else []
+        done = run(ranks, "--dry-run", path, *small, f"run.output={folder / 'none'}", environment=environment)
+        if re.search(r"^path = .*\$\{AVI_MNIST_DIR\}", text, re.M) and not environment:
+            done.refused(78, "AVI_MNIST_DIR is not set")
+        else:
+            done.good("Nothing was written")
+
+
+def case_usage(folder):
+    ini = folder / "good.ini"
+    for ranks in (1, 3):
+        run(ranks).refused(64, "no configuration file", "--help")
+        run(ranks, "--dry-rum", ini).refused(64, r"--dry-rum: unknown option; did you mean --dry-run\?")
+        run(ranks, "-z", ini).refused(64, "-z: unknown option")
+        run(ranks, ini, ini).refused(64, "second configuration file")
+
+
+def case_mistakes(folder):
+    """All mistakes of the file and of the command line at once, with their lines and what would serve."""
+    bad = folder / "bad.ini"
+    bad.write_text("[run]\nprecision = singel\nseed = -3\n\n[optim]\nlerning_rate = 1e-3\nbatch = many\n[modle]\nname = vae\n[data]\nsource = strokes\n[optim]\nbatch = 4\n")
+    for ranks in (1, 3):
+        found = run(ranks, bad, "log.evry=3", "optim.epochs=1.5").refused(78).message()
+        for words in (r"bad\.ini:2: \[run\] precision.*singel.*single \| double", r"bad\.ini:3: \[run\] seed", r"bad\.ini:6: \[optim\] lerning_rate: unknown key; did you mean learning_rate\?",
+                      r"bad\.ini:7: \[optim\] batch.*many.*integer", r"bad\.ini:8: \[modle\].*did you mean model\?", r"command line: \[log\] evry: unknown key; did you mean every\?",
+                      r"command line: \[optim\] epochs.*1\.5"):
+            assert re.search(words, found), f"/{words}/ expected\n{found}"
+
+
+def case_dry_run(folder):
+    """The plan, and nothing written."""
+    before = sorted(folder.rglob("*"))
+    for ranks in (1, 3):
+        run(ranks, "--dry-run", folder / "good.ini").good(r"8 lanes", r"tiles of 8 rows", r"rank", r"checkpoint takes \d", r"time +[\d.]+ m?s a step", r"theta +\d+ values", "Nothing was written")
+    assert sorted(folder.rglob("*")) == before, "a dry run wrote something"
+    run(2, "--dry-run", folder / "good.ini", "optim.batch=100000").refused(78, "batch")
+
+
+def case_check_gradient(folder):
+    before = sorted(folder.rglob("*"))
+    for function in ("mlp", "factorized"):
+        run(2, "--check-gradient", folder / "good.ini", "run.precision=double", f"inference.function={function}").good("largest relative error")
+    assert sorted(folder.rglob("*")) == before, "a gradient check wrote something"
+
+
+def metrics(output):
+    return (output / "metrics.csv").read_text().splitlines()
+
+
+def case_run(folder):
+    """Overrides win; quiet is quiet; the effective configuration says where values came from and runs again as the same run."""
+    ini, a, b = folder / "good.ini", folder / "a", folder / "b"
+    quiet = run(2, "-q", ini, f"run.output={a}", "optim.steps=5", "log.every=1", "run.reproducible=yes").good()
+    quiet.must(not quiet.out, "-q prints nothing")
+    assert len(metrics(a)) == 6, "five steps and a header"
+    text = (a / "config.ini").read_text()
+    assert re.search(r"^steps = 5 +; command line", text, re.M) and re.search(r"^latent = 2 +; .*good\.ini:\d+", text, re.M), text
+    with h5py.File(a / "run.h5", "r") as file:
+        names = {"format", "format_version", "status", "why_stopped"}
+        assert names <= set(file.attrs), f"{names - set(file.attrs)} missing"
+        assert {"version", "git_revision", "compiler", "ranks", "started_at", "argv", "seed"} <= set(file["provenance"].attrs), sorted(file["provenance"].attrs)
+    # At another rank count, in a folder of its own, by its own config.ini.
+    loud = run(3, "-v", a / "config.ini", f"run.output={b}").good("results", "metrics.csv", "ELBO")
+    with h5py.File(a / "run.h5", "r") as x, h5py.File(b / "run.h5", "r") as y:
+        for name in ("trace/elbo", "trace/grad_norm"):
+            assert x[name][()].tobytes() == y[name][()].tobytes(), f"{name} differs\n{loud}"
+
+
+def case_resume(folder):
+    """--resume goes on, --fresh does not, a run that is done starts afresh."""
+    ini, out = folder / "good.ini", folder / "r"
+    run(2, ini, f"run.output={out}", "optim.steps=4", "log.every=1").good()
+    run(1, ini, f"run.output={out}", "optim.steps=6", "log.every=1", "--resume").good("resumed +at step 4")
+    assert [line.split(",")[0] for line in metrics(out)[1:]] == list("123456")
+    again = run(3, ini, f"run.output={out}", "optim.steps=2", "log.every=1", "--fresh").good()
+    again.must("resumed" not in again.out, "--fresh does not go on")
+    assert [line.split(",")[0] for line in metrics(out)[1:]] == list("12")
+
+
+def case_paths(folder):
+    """Paths of a file are relative to it, run.output to where the command runs; ${NAME} is an environment variable."""
+    place, where = folder / "place", folder / "where"
+    place.mkdir()
+    where.mkdir()
+    with h5py.File(place / "rows.h5", "w") as file:
+        file["x"] = [[float(i), 1.0] for i in range(64)]
+    (place / "own.ini").write_text(INI.format(output="here/${AVI_TEST_NAME}").replace("source = strokes\nrows = 256", "source = hdf5\npath = rows.h5")
+                                   .replace("name = vae", "name = vae\nlikelihood = gaussian"))
+    run(2, place / "own.ini", cwd=where, environment={"AVI_TEST_NAME": "named"}).good()
+    assert (where / "here" / "named" / "run.h5").exists()
+    run(2, place / "own.ini", cwd=where).refused(78, r"own\.ini:\d+", "AVI_TEST_NAME")
+
+
+def main():
+    wanted, failed = sys.argv[1:], 0
+    for name, case in sorted((n[5:], f) for n, f in globals().items() if n.startswith("case_")):
+        if wanted and name not in wanted:
+            continue
+        with tempfile.TemporaryDirectory(prefix="avi_cli_") as folder:
+            folder = pathlib.Path(folder)
+            (folder / "good.ini").write_text(INI.format(output=folder / "out"))
+            try:
+                case(folder)
+                print("good  ", name, flush=True)
+            except Exception as problem:
+                failed += 1
+                print("FAILED", name, type(problem).__name__, problem, flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
