@@ -1,6 +1,7 @@
 #include "run/sweep_plan.h"
 #include "run/keys.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +119,57 @@ static void tell_unused(const avi_sweep_plan *p, const int64_t *unused)
         if (unused[k]) avi_warn("--sweep: %s is not used in %" PRId64 " of the %" PRId64 " runs: those differ in name alone", p->spec.key[k].name, unused[k], p->spec.runs);
 }
 
+/* ---- folders of an earlier sweep ---- */
+
+/* A folder is known by what stands behind its number, so that a sweep with more values finds the runs that it has already. name: (runs), as the runs would be
+ * called; known: (runs), the number found, -1 for none. One entry of the folder. */
+static void match_entry(const avi_sweep_plan *p, const char *entry, char (*name)[AVI_SWEEP_NAME], int64_t *known)
+{
+    char *rest;
+    int64_t match = -1, matches = 0;
+    const long long number = strtoll(entry, &rest, 10);
+    if (rest == entry || *rest != '_' || number < 0) return;
+    for (int64_t run = 0; run < p->spec.runs; run++)
+        if (!strcmp(rest, strchr(name[run], '_'))) {
+            match = run;
+            matches++;
+        }
+    if (matches != 1) return; /* long names are cut and may become equal: then the numbers decide */
+    if (number == match || (known[match] != match && (known[match] < 0 || number < known[match]))) known[match] = number;
+}
+
+static avi_status find_folders(avi_sweep_plan *p, int64_t *known)
+{
+    const size_t runs = (size_t)p->spec.runs;
+    char(*name)[AVI_SWEEP_NAME] = malloc(runs * sizeof *name);
+    if (!name) return avi_fail_memory(runs * sizeof *name, "the folders of a sweep");
+    for (size_t i = 0; i < runs; i++) {
+        avi_sweep_spec_name(&p->spec, (int64_t)i, name[i]);
+        known[i] = -1;
+    }
+    DIR *folder = opendir(p->output);
+    for (const struct dirent *entry; folder && (entry = readdir(folder));) match_entry(p, entry->d_name, name, known);
+    if (folder) closedir(folder);
+    for (size_t i = 0; i < runs; i++)
+        if (known[i] < 0) known[i] = (int64_t)i;
+    free(name);
+    return AVI_OK;
+}
+
+static avi_status adopt_folders(avi_comm *comm, avi_sweep_plan *p)
+{
+    int64_t *number = calloc((size_t)p->spec.runs, sizeof *number);
+    avi_status status = number ? AVI_OK : avi_fail_memory((size_t)p->spec.runs * sizeof *number, "the folders of a sweep");
+    if (status == AVI_OK && avi_comm_rank(comm) == 0) status = find_folders(p, number);
+    status = avi_agree(comm, status);
+    if (status == AVI_OK) status = avi_comm_bcast(comm, number, (size_t)p->spec.runs * sizeof *number, 0);
+    if (status == AVI_OK)
+        p->spec.number = number;
+    else
+        free(number);
+    return status;
+}
+
 avi_status avi_sweep_plan_make(avi_comm *comm, const char *spec, const avi_options *options, avi_sweep_plan *p)
 {
     *p = (avi_sweep_plan){0};
@@ -131,5 +183,5 @@ avi_status avi_sweep_plan_make(avi_comm *comm, const char *spec, const avi_optio
     const avi_status checked = avi_agree(comm, check_runs(p, unused));
     if (checked == AVI_OK && avi_comm_rank(comm) == 0) tell_unused(p, unused);
     free(unused);
-    return checked;
+    return checked == AVI_OK ? adopt_folders(comm, p) : checked;
 }

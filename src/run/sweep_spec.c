@@ -190,6 +190,7 @@ void avi_sweep_spec_free(avi_sweep_spec *spec)
         free(spec->key[i].name);
     }
     free(spec->key);
+    free(spec->number);
     *spec = (avi_sweep_spec){0};
 }
 
@@ -211,7 +212,7 @@ void avi_sweep_spec_label(const avi_sweep_spec *spec, int64_t run, char *text, s
 
 void avi_sweep_spec_name(const avi_sweep_spec *spec, int64_t run, char name[AVI_SWEEP_NAME])
 {
-    size_t used = (size_t)snprintf(name, AVI_SWEEP_NAME, "%03" PRId64 "_", run);
+    size_t used = (size_t)snprintf(name, AVI_SWEEP_NAME, "%03" PRId64 "_", spec->number ? spec->number[run] : run);
     for (int i = 0; i < spec->keys; i++) {
         const char *part[] = {i ? "," : "", spec->key[i].name, "=", avi_sweep_spec_value(spec, run, i)};
         for (int p = 0; p < 4; p++)

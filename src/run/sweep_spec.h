@@ -18,6 +18,7 @@ typedef struct avi_sweep_spec {
     avi_sweep_key *key; /* (keys), as given */
     int keys;
     int64_t runs;       /* the product; the last key turns fastest */
+    int64_t *number;    /* (runs) of folders, where an earlier sweep of other extent gave them; NULL: the runs' own */
 } avi_sweep_spec;
 
 /* Not collective. All mistakes in one message. overrides: those of the command line, which may not name a key that is swept. Owner: caller, avi_sweep_spec_free.
@@ -29,7 +30,7 @@ void avi_sweep_spec_free(avi_sweep_spec *spec);
 const char *avi_sweep_spec_value(const avi_sweep_spec *spec, int64_t run, int key);
 /* "inference.hidden=4 run.seed=2" into text. */
 void avi_sweep_spec_label(const avi_sweep_spec *spec, int64_t run, char *text, size_t size);
-/* The name of the run's folder: "007_inference.hidden=4,run.seed=2", of letters, digits and . _ = , + - alone. */
+/* The name of the run's folder, at first by its own number: "007_inference.hidden=4,run.seed=2", of letters, digits and . _ = , + - alone. */
 void avi_sweep_spec_name(const avi_sweep_spec *spec, int64_t run, char name[AVI_SWEEP_NAME]);
 
 #endif

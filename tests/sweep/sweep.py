@@ -121,6 +121,19 @@ def same_at_any_groups(b):
     assert "was done before" not in text, text
 
 
+def grows(b):
+    """More values in a sweep: what was done is found, whatever its number is now."""
+    b.run(3, "--sweep", "inference.degree=1|2; run.seed=1|2", "tiny.ini", "run.output=growing")
+    old = {(r["inference.degree"], r["run.seed"]): (r["folder"], r["elbo_train"]) for r in b.table("growing")}
+    text = b.run(3, "--sweep", "inference.degree=1..3; run.seed=1..3", "tiny.ini", "run.output=growing")
+    rows = b.table("growing")
+    assert text.count("was done before") == 4 and [r["status"] for r in rows] == ["done"] * 9, text
+    new = {(r["inference.degree"], r["run.seed"]): (r["folder"], r["elbo_train"]) for r in rows}
+    assert all(new[key] == old[key] for key in old) and len({folder for folder, _ in new.values()}) == 9, new
+    text = b.run(2, "--sweep", "inference.degree=1|2; run.seed=1|2", "tiny.ini", "run.output=growing")
+    assert text.count("was done before") == 4, text
+
+
 def check_hdf5(b, output, table):
     """sweep.h5 against sweep.csv, and the table against the runs' own files."""
     with h5py.File(b.folder / output / "sweep.h5") as f:
@@ -231,7 +244,7 @@ def stops_everywhere(b):
 
 
 def main():
-    for check in (same_at_any_groups, loss_of_the_paper, mistakes_before_anything_runs, failures_stay_their_own, goes_on_after_kill, stops_everywhere):
+    for check in (same_at_any_groups, grows, loss_of_the_paper, mistakes_before_anything_runs, failures_stay_their_own, goes_on_after_kill, stops_everywhere):
         if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]:
             continue
         with tempfile.TemporaryDirectory() as folder:
