@@ -9,6 +9,7 @@ import argparse
 import datetime
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -45,28 +46,31 @@ def two_signals(bench, rng, index):
     return processes.ask(bench, rng, numbers, signal_target(index), signal_phase(index + index // 2))
 
 
+MODELS = [name for name, v in place.VARIANTS.items() if v.get("source") == "model"]
+
 # (name, words for the table, times in --short, times in --long, what to do)
 FAULTS = [
-    ("kill_rank", "kill -9 of a random rank", 3, 70, lambda b, r, i: processes.kill(b, r, "rank", kill_phase(i))),
+    ("kill_rank", "kill -9 of a random rank", 2, 70, lambda b, r, i: processes.kill(b, r, "rank", kill_phase(i))),
     ("kill_mpirun", "kill -9 of mpirun", 1, 30, lambda b, r, i: processes.kill(b, r, "mpirun", kill_phase(i))),
     ("stop_rank", "SIGSTOP of a rank, SIGCONT 0.5 to 2 s later", 1, 20, lambda b, r, i: processes.pause(b, r, "rank")),
     ("stop_mpirun", "SIGSTOP of mpirun, SIGCONT later", 0, 5, lambda b, r, i: processes.pause(b, r, "mpirun")),
-    ("usr1", "SIGUSR1 to mpirun or one rank", 2, 20, signals(USR1)),
+    ("usr1", "SIGUSR1 to mpirun or one rank", 1, 20, signals(USR1)),
     ("usr2", "SIGUSR2 to mpirun or one rank", 1, 20, signals(USR2)),
-    ("term", "SIGTERM to mpirun or one rank", 2, 20, signals(TERM)),
+    ("term", "SIGTERM to mpirun or one rank", 1, 20, signals(TERM)),
     ("int", "SIGINT to mpirun or one rank", 1, 20, signals(INT)),
-    ("twice", "two signals within 0.2 s", 2, 20, two_signals),
+    ("twice", "two signals within 0.2 s", 1, 20, two_signals),
     ("disk_full", "disk full from the start", 1, 10, lambda b, r, i: files.full_from_start(b, r)),
-    ("disk_fills", "disk fills at a random checkpoint", 2, 20, lambda b, r, i: files.fills_at_checkpoint(b, r)),
+    ("disk_fills", "disk fills at a random checkpoint", 1, 20, lambda b, r, i: files.fills_at_checkpoint(b, r)),
     ("disk_between", "disk fills between checkpoints", 1, 10, lambda b, r, i: files.fills_between(b, r)),
     ("read_only", "read-only output folder", 1, 6, lambda b, r, i: files.read_only(b, r)),
     ("deleted", "output folder deleted under the run", 1, 10, lambda b, r, i: files.deleted(b, r)),
     ("second_job", "second job on the same output folder", 1, 10, lambda b, r, i: files.second_job(b, r)),
-    ("damaged", "newest checkpoint damaged", 2, 40, lambda b, r, i: files.damaged(b, r, "newest")),
-    ("latest", "checkpoint/latest damaged", 1, 8, lambda b, r, i: files.damaged(b, r, "latest")),
+    ("damaged", "newest checkpoint damaged", 1, 40, lambda b, r, i: files.damaged(b, r, "newest")),
+    ("latest", "checkpoint/latest damaged", 0, 8, lambda b, r, i: files.damaged(b, r, "latest")),
     ("link_cut", "link between two hosts cut", 0, 3, lambda b, r, i: network.cut(b, r)),
-    ("elastic", "stop and resume at other rank counts, other allreduce algorithms", 2, 24,
+    ("elastic", "stop and resume at other rank counts, other allreduce algorithms", 1, 24,
      lambda b, r, i: elastic.elastic(b, r, turn(("mlp", "factorized", "bayes"))(i), 8)),
+    ("elastic_models", "the same, every other model", 0, 3 * len(MODELS), lambda b, r, i: elastic.elastic(b, r, turn(MODELS)(i), 8)),
 ]
 
 
@@ -120,8 +124,8 @@ def table(tallies, seed, seconds, revision):
 
 def revision():
     done = subprocess.run([program(), "--version"], capture_output=True, text=True, timeout=60)
-    words = done.stdout.split("\n")[0]
-    return words.strip() or "unknown"
+    found = re.search(r"^revision +(\S+)", done.stdout, re.M)
+    return found.group(1) if found else "unknown"
 
 
 def arguments():

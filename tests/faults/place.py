@@ -26,15 +26,13 @@ every = 1
 minutes = 0
 """
 
-IMAGES = """
+RUN = """
 [data]
-source = strokes
+source = {source}
 rows = 512
 test_rows = {test_rows}
 [model]
-name = vae
-latent = 4
-hidden = 16
+name = {name}
 {model}
 [inference]
 {inference}
@@ -46,18 +44,28 @@ learning_rate = 3e-3
 {optim}
 """
 
+VAE = "latent = 4\nhidden = 16"
+
 # Name -> the differences that matter to faults: where the state lives, how large it is, where the time goes.
 VARIANTS = {
-    "mlp": dict(inference="function = mlp\nhidden = 16"),
+    "mlp": dict(),
     "factorized": dict(inference="function = factorized"),
-    "bayes": dict(model="global = gaussian\nlikelihood = gaussian", inference="function = constant", optim="method = sgd\nlearning_rate = 1e-5"),
-    "evaluation": dict(inference="function = mlp\nhidden = 16", test_rows=8192, log="eval_every = 2\neval_rows = 0"),
+    "bayes": dict(model=VAE + "\nglobal = gaussian\nlikelihood = gaussian", inference="function = constant", optim="method = sgd\nlearning_rate = 1e-5"),
+    "evaluation": dict(test_rows=8192, log="eval_every = 2\neval_rows = 0"),
+    # The other models, with data drawn from themselves, for elastic.py.
+    "linear": dict(name="linear", source="model", model="", inference="function = factorized"),
+    "nonlinear": dict(name="nonlinear", source="model", model="", inference="function = polynomial\ndegree = 3"),
+    "saw": dict(name="saw", source="model", model="", inference="function = mlp\nhidden = 4\ndomain = next"),
+    "saw_factorized": dict(name="saw", source="model", model="global = gaussian", inference="function = factorized"),
+    "hmm": dict(name="hmm", source="model", model="", inference="function = mlp\nhidden = 4\ndomain = window:1"),
+    "ppca": dict(name="ppca", source="model", model="", inference="function = mlp\nhidden = 8\nfamily = gaussian_full"),
+    "hier_logistic": dict(name="hier_logistic", source="model", model="global = gaussian", inference="function = factorized", optim="schedule = step\nschedule_every = 9"),
 }
 
 
 def ini(name):
-    v = dict(model="", optim="", test_rows=64, log="", **{}) | VARIANTS[name]
-    text = IMAGES.format(steps=STEPS, **{k: v[k] for k in ("model", "inference", "optim", "test_rows")}) + COMMON
+    v = dict(name="vae", source="strokes", model=VAE, inference="function = mlp\nhidden = 16", optim="", test_rows=64, log="") | VARIANTS[name]
+    text = RUN.format(steps=STEPS, **v) + COMMON
     for line in v["log"].splitlines():  # a key stands once
         key = line.split("=")[0].strip()
         text = "\n".join(x for x in text.splitlines() if x.split("=")[0].strip() != key).replace("[log]", "[log]\n" + line)
