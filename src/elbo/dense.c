@@ -128,13 +128,15 @@ int64_t avi_dense_piece(const avi_estimator *e, int64_t first)
 static avi_status own_means(avi_estimator *e, const avi_pass *pass)
 {
     const int64_t l = e->dense->latent;
+    avi_status status = AVI_OK;
     const avi_pass values = {.params = pass->params, .table = pass->table, .stream = pass->stream};
     for (int64_t first = e->data->first, n; (n = avi_dense_piece(e, first)) > 0; first += n) {
         const avi_node *nu = avi_graph_factors(e, &values, first, n);
+        if (status == AVI_OK) status = avi_tape_status(e->tape);
         for (int64_t r = 0; r < n; r++)
             for (int64_t k = 0; k < l; k++) e->dense->mean[(first - e->data->first + r) * l + k] = avi_vector_get(e->p.precision, nu->value, r * nu->cols + k);
     }
-    return avi_tape_status(e->tape);
+    return status;
 }
 
 static bool finite_means(const avi_estimator *e)
@@ -185,7 +187,7 @@ void avi_graph_dense(avi_estimator *e, const avi_pass *pass, int64_t first, int6
     const avi_batch b = {.rows = rows, .draws = draws, .x = g->x};
     g->loglik = avi_draw_mean(t, m->ops->log_likelihood(m, t, &b, z, e->theta), draws, weight);
     if (pass->reconstruct && m->ops->reconstruct) g->mean_x = avi_draw_mean(t, m->ops->reconstruct(m, t, &b, z, e->theta), draws, weight);
-    avi_node *minus_q = e->p.stl || e->p.kl_sampled ? avi_scale(t, avi_draw_mean(t, family->logq(t, e->p.stl ? avi_detach(t, g->nu) : g->nu, z), draws, weight), -1, 0)
+    avi_node *minus_q = e->p.stl || e->p.kl_sampled ? avi_scale(t, avi_draw_mean(t, family->logq(t, avi_graph_nu_of_q(e, g->nu), z), draws, weight), -1, 0)
                                                     : family->entropy(t, g->nu);
     g->elbo = avi_add(t, avi_add(t, g->loglik, prior_terms(e, first, rows, g->nu)), minus_q);
 }

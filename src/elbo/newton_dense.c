@@ -22,6 +22,7 @@ typedef struct newton {
     double *inverse_weight;    /* (n): W^-1 */
     double *rhs, *step;        /* (n), (n, 2) */
     double *all;               /* (N) */
+    avi_status status;         /* of passes on this rank */
 } newton;
 
 static void free_newton(newton *w)
@@ -65,6 +66,7 @@ static void pass_rows(newton *w, double *g)
         if (values[AVI_SUM_BAD] > 0) values[AVI_SUM_ELBO] = 0;
         avi_reducer_add_scalars(e->reducer, values);
         if (g) avi_tape_backward(e->tape, graph.elbo, -1);
+        if (w->status == AVI_OK) w->status = avi_tape_status(e->tape);
     }
     if (g) avi_vector_to_double(p, own_rows(w, w->pass->table_grad), 2 * w->n, g);
 }
@@ -81,7 +83,7 @@ static avi_status value(newton *w, const double *nu, double *f, double *g)
     pass_rows(w, g);
     AVI_TRY(avi_reducer_finish(e->reducer, e->comm, true, sums, &redo));
     *f = sums[AVI_SUM_BAD] > 0 ? INFINITY : sums[AVI_SUM_ELBO];
-    return avi_agree(e->comm, avi_tape_status(e->tape));
+    return avi_agree(e->comm, w->status);
 }
 
 /* Second derivatives of every f_n by central differences of the gradient, all rows at once: c is held, so that rows do not touch each other. */
