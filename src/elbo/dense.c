@@ -21,6 +21,15 @@ void avi_dense_destroy(avi_dense **dense)
     *dense = NULL;
 }
 
+size_t avi_dense_bytes(const avi_estimator *e)
+{
+    const avi_dense *d = e->dense;
+    if (!d) return 0;
+    const size_t n = (size_t)d->rows, ranks = d->alone ? 1 : (size_t)avi_comm_size(e->comm);
+    const size_t matrices = d->alone && avi_comm_rank(e->comm) > 0 ? 0 : d->newton ? 3 : 2; /* K's factor, its inverse, a Newton step's factor */
+    return matrices * n * n * sizeof(double) / ranks + n * (size_t)(d->width + d->latent) * sizeof(double);
+}
+
 /* ---- the factor of K ---- */
 
 double avi_dense_covariance(void *self, int64_t i, int64_t j)

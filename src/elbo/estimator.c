@@ -68,7 +68,7 @@ void avi_estimator_destroy(avi_estimator **estimator)
 size_t avi_estimator_bytes(const avi_estimator *e)
 {
     const size_t draws = e->p.global_gaussian ? 2 * (size_t)(e->layout.theta_draws * e->layout.theta) : 0;
-    return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision);
+    return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision) + avi_dense_bytes(e);
 }
 
 double *avi_estimator_phases(avi_estimator *e) { return e->phase; }

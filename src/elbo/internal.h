@@ -58,6 +58,8 @@ void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int6
 /* Collective. Dense coupling: c = K^-1 m for the means of all rows, before a pass over blocks. A no-op for other models. Errors: DATA (K is not positive definite), INTERNAL. */
 avi_status avi_dense_update(avi_estimator *e, const avi_pass *pass);
 void avi_dense_destroy(struct avi_dense **dense);
+/* Of this rank, its share of the (N, N) matrices included; 0 for other models. Not collective. */
+size_t avi_dense_bytes(const avi_estimator *e);
 void avi_graph_dense(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows, avi_graph *g);
 
 /* avi_estimator_newton for dense coupling: newton_dense.c. */

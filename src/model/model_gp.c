@@ -96,7 +96,8 @@ static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int6
     const int64_t end = first + count, width = g->column ? 2 : 1;
     const double a2 = g->amplitude * g->amplitude;
     if (rows > MAX_SIMULATED)
-        return avi_fail(AVI_ERR_CONFIG, "model gp draws at most %d rows, %lld are asked for; fewer data.rows would serve",
+        return avi_fail(AVI_ERR_CONFIG,
+                        "model gp draws at most %d rows, %lld are asked for; fewer data.rows would serve",
                         MAX_SIMULATED, (long long)rows);
     double *memory = malloc((size_t)(4 * end + 4) * sizeof *memory);
     if (!memory) return avi_fail_memory((size_t)(4 * end + 4) * sizeof *memory, "simulated data");

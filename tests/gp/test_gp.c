@@ -25,10 +25,11 @@ static avi_model *make_model(const char *kernel, const char *times, const char *
     avi_model *m = NULL;
     const bool column = !strcmp(times, "column");
     const avi_shape shape = {.rows = N, .width = column ? 2 : 1, .type = AVI_F64, .scale = 1};
-    snprintf(text, sizeof text,
-             "[model]\nname = gp\nkernel = %s\ntimes = %s\njitter = %s\nlengthscale = 2\namplitude = 1.5\nspacing = 0.7\n"
-             "noise_sd = 0.3\n",
-             kernel, times, jitter);
+    snprintf(
+        text, sizeof text,
+        "[model]\nname = gp\nkernel = %s\ntimes = %s\njitter = %s\nlengthscale = 2\namplitude = 1.5\nspacing = 0.7\n"
+        "noise_sd = 0.3\n",
+        kernel, times, jitter);
     assert_int_equal(avi_config_create(tables, count, &config), AVI_OK);
     assert_int_equal(avi_config_parse(config, "test", text, 0, NULL), AVI_OK);
     assert_int_equal(avi_model_create(config, &shape, &m), AVI_OK);
@@ -63,7 +64,8 @@ static void check_draws(const char *kernel, const char *times, double jitter, co
         for (int j = 0; j < N; j++) {
             k[i][j] = 2.25 * (kernel_of(kernel, 0.7 * abs(i - j) / 2) + (i == j ? jitter : 0));
             const double got = m->ops->covariance(m, i, x + i * width, j, x + j * width);
-            if (!(fabs(got - k[i][j]) < 1e-13)) fail_msg("%s: entry (%d, %d) is %.17g, not %.17g", kernel, i, j, got, k[i][j]);
+            if (!(fabs(got - k[i][j]) < 1e-13))
+                fail_msg("%s: entry (%d, %d) is %.17g, not %.17g", kernel, i, j, got, k[i][j]);
         }
     cholesky(k);
     for (int i = 0; i < N; i++) {
