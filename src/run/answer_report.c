@@ -89,15 +89,16 @@ avi_status avi_answer_fields(avi_answer *a, const avi_answer_fit *fit)
 
 /* ---- the table ---- */
 
-static void print_line(const avi_answer *a, const char *name, double elbo, double gap, const char *gap_is)
+/* gap NAN: not an ELBO. */
+static void print_line(const avi_answer *a, const char *name, double elbo, double gap, const char *note)
 {
     printf("  %-34s %18.6f %14.6f", name, elbo, elbo / (double)a->s->partition.rows);
     if (isnan(gap))
         printf(" %14s", "");
     else
         printf(fabs(gap) < 5e-7 || fabs(gap) >= 1e-3 ? " %14.6f" : " %14.3e", gap);
-    if (has_loss(a)) printf(" %14.4f", loss_of(a, elbo));
-    printf("%s%s\n", *gap_is ? "  " : "", gap_is);
+    if (has_loss(a) && !isnan(gap)) printf(" %14.4f", loss_of(a, elbo));
+    printf("%s%s\n", *note ? "  " : "", note);
 }
 
 static void print_classes(const avi_answer *a)
@@ -123,7 +124,7 @@ void avi_answer_print(const avi_answer *a, const avi_answer_fit *fit)
     printf("\nExact answers: model %s, %" PRId64 " rows, domain %s\n", s->model->ops->name, s->partition.rows,
            avi_config_get_string(s->config, "inference", "domain"));
     printf("  %-34s %18s %14s %14s%s\n", "", "nats", "nats a row", "gap to F-VI", has_loss(a) ? "   paper's loss" : "");
-    print_line(a, "log p(x)", a->log_evidence, a->elbo - a->log_evidence, "");
+    print_line(a, "log p(x)", a->log_evidence, NAN, "");
     print_line(a, "F-VI optimum, ELBO", a->elbo, 0, "");
     print_classes(a);
     if (fit) print_line(a, "this fit, ELBO", fit->elbo, fit->gap, fit->estimated ? "estimated" : "");
@@ -131,6 +132,6 @@ void avi_answer_print(const avi_answer *a, const avi_answer_fit *fit)
         printf("  theta: mean %.8g, sd %.6g\n", a->theta_mean, 1 / sqrt(a->theta_precision));
     else if (a->thetas)
         printf("  theta: %.8g\n", a->theta_mean);
-    printf("  log p(x): %s\n", a->evidence);
+    printf("  log p(x): %s; %.6g nats above the F-VI optimum (approximation gap)\n", a->evidence, a->log_evidence - a->elbo);
     fflush(stdout);
 }

@@ -50,7 +50,7 @@ static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_ans
 static avi_status write(const avi_session *s, avi_folder *folder, avi_answer *a, double from)
 {
     char *checkpoint = NULL;
-    AVI_TRY(avi_checkpoint_find(folder, s->comm, &checkpoint));
+    if (strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no")) AVI_TRY(avi_checkpoint_find(folder, s->comm, &checkpoint));
     if (checkpoint) {
         avi_status status = write_beside(s, folder, a, checkpoint);
         free(checkpoint);

@@ -1,0 +1,2 @@
+avi_add_script(exact_answers COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/exact.py LABELS exact TIMEOUT 400)
+avi_add_script(exact_fits COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/fits.py LABELS exact TIMEOUT 400)
