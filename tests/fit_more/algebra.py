@@ -1,0 +1,198 @@
+"""Steps of the program against the same steps in numpy: full batches and epochs, both kinds of parameters, 1 and 3 ranks, fast and exact sums.
+
+The rows do not fill the last tile, nor the tiles the ranks, so that whatever is dropped, counted twice or divided by another number shows."""
+import numpy
+
+from small import MODEL, SIGMA, TAU, data, elbo, gradient, kl_global, likelihood, linear, parameters, write  # first: it says where runs is
+from runs import Failure, empty_ini, fit, main, read, refusal, relative, start
+
+SGD = ["optim.method=sgd", "optim.momentum=0"]
+FULL = ["optim.batch=0", "optim.tile=4", "objective.draws=0"]
+WAYS = [(None, "no"), (3, "no"), (3, "yes")]
+
+
+def near(what, found, wanted, bound=1e-9):
+    found, wanted = numpy.asarray(found, dtype=float), numpy.asarray(wanted, dtype=float)
+    if found.shape != wanted.shape:
+        raise Failure(f"{what}: shape {found.shape}, {wanted.shape} expected")
+    worst = float(numpy.max(numpy.abs(found - wanted) / (1e-3 + numpy.abs(wanted))))
+    if not worst <= bound:
+        raise Failure(f"{what}: {found.ravel()[:4]}, expected {wanted.ravel()[:4]}: relative error {worst:.1e}")
+
+
+def compare_trace(what, folder, wanted):
+    for name, values in wanted.items():
+        near(f"{what}: /trace/{name}", read(folder, f"/trace/{name}"), values)
+
+
+def constant(scratch):
+    """One factor for all rows, q(theta) Gaussian and point: trace, parameters, evaluation."""
+    x, test, rate, steps = data(59), data(10, 2), 0.1, 4
+    for gaussian in (True, False):
+        t, k, nu, wanted = 0.0, -1.0 if gaussian else None, numpy.zeros(2), {"elbo": [], "kl_global": [], "log_likelihood": [], "grad_norm": []}
+        for _ in range(steps):
+            of_t, of_k, rows = gradient(x, t, k, nu)
+            wanted["elbo"].append(elbo(x, t, k, nu))
+            wanted["kl_global"].append(kl_global(t, k))
+            wanted["log_likelihood"].append(float(numpy.sum(likelihood(x, t, k, nu))))
+            wanted["grad_norm"].append(numpy.linalg.norm([of_t, of_k or 0, *rows.sum(0)]) / len(x))
+            t, k, nu = t + rate * of_t / len(x), k + rate * of_k / len(x) if gaussian else None, nu + rate * rows.sum(0) / len(x)
+        for np, exact in WAYS:
+            what = f"{np or 1} ranks, reproducible = {exact}, global {'gaussian' if gaussian else 'point'}"
+            run = linear(scratch, "run", x, *FULL, *SGD, "inference.function=constant", f"optim.learning_rate={rate}", f"optim.steps={steps}", "model.global_log_sd=-1",
+                         f"model.global={'gaussian' if gaussian else 'point'}", f"run.reproducible={exact}", "--fresh", np=np, test=test)
+            compare_trace(what, run, wanted)
+            found = parameters(run)
+            near(f"{what}: theta", found[0], t)
+            near(f"{what}: nu", found[2], nu)
+            near(f"{what}: elbo_train", read(run, "/eval/elbo_train")[-1], elbo(x, t, k, nu) / len(x))
+            near(f"{what}: elbo_test", read(run, "/eval/elbo_test")[-1], (elbo(test, t, k, nu) + kl_global(t, k)) / len(test) - kl_global(t, k) / len(x))
+    return f"{steps} steps of gradient descent, {len(x)} rows in tiles of 4"
+
+
+def local(scratch):
+    """Every row its own factor, in the order of the data as given, and its own step."""
+    x, rate, steps = data(59), 0.1, 4
+    t, nu, wanted = 0.0, numpy.zeros((len(x), 2)), {"elbo": [], "grad_norm": []}
+    for _ in range(steps):
+        of_t, _, rows = gradient(x, t, None, nu)
+        wanted["elbo"].append(elbo(x, t, None, nu))
+        wanted["grad_norm"].append(numpy.sqrt(of_t**2 + numpy.sum(rows**2)) / len(x))
+        t, nu = t + rate * of_t / len(x), nu + rate * rows
+    for np, exact in WAYS:
+        what = f"{np or 1} ranks, reproducible = {exact}"
+        run = linear(scratch, "run", x, *FULL, *SGD, "inference.function=factorized", f"optim.learning_rate={rate}", f"optim.steps={steps}", f"run.reproducible={exact}", "--fresh",
+                     np=np)
+        compare_trace(what, run, wanted)
+        near(f"{what}: theta", parameters(run)[0], t)
+        near(f"{what}: /local", parameters(run)[2], nu)
+        near(f"{what}: elbo_train", read(run, "/eval/elbo_train")[-1], elbo(x, t, None, nu) / len(x))
+    return f"{steps} steps, {len(x)} rows"
+
+
+def clipping(scratch):
+    """The norm of the whole gradient, local rows of all ranks included, is cut to clip_norm, for global and local parameters alike."""
+    x, rate, clip = data(59), 0.1, 0.05
+    of_t, _, rows = gradient(x, 0.0, None, numpy.zeros((len(x), 2)))
+    factor = clip / (numpy.sqrt(of_t**2 + numpy.sum(rows**2)) / len(x))
+    for np, exact in WAYS:
+        run = linear(scratch, "run", x, *FULL, *SGD, "inference.function=factorized", f"optim.learning_rate={rate}", "optim.steps=1", f"optim.clip_norm={clip}",
+                     f"run.reproducible={exact}", "--fresh", np=np)
+        near(f"{np or 1} ranks: theta", parameters(run)[0], rate * factor * of_t / len(x))
+        near(f"{np or 1} ranks: /local", parameters(run)[2], rate * factor * rows)
+    return f"the gradient times {factor:.3f}"
+
+
+def epoch(scratch):
+    """With steps too small to matter, the batches of an epoch add up to the whole data set: every row once, N / B, KL(theta) at its weight."""
+    x, rate, steps = data(60), 1e-9, 3
+    t, k, nu = 0.0, -1.0, numpy.zeros(2)
+    of_t, of_k, rows = gradient(x, t, k, nu)
+    for np, exact in WAYS:
+        what = f"{np or 1} ranks, reproducible = {exact}"
+        run = linear(scratch, "run", x, *SGD, "objective.draws=0", "optim.batch=20", "optim.tile=4", f"optim.steps={steps}", f"optim.learning_rate={rate}",
+                     "inference.function=constant", "model.global=gaussian", "model.global_log_sd=-1", f"run.reproducible={exact}", "--fresh", np=np)
+        each = read(run, "/trace/elbo")
+        near(f"{what}: the mean of the steps' ELBO", each.mean(), elbo(x, t, k, nu), 1e-7)
+        if numpy.ptp(each) < 1e-3:
+            raise Failure(f"{what}: every step has the same rows")
+        found = parameters(run)
+        for name, moved, wanted in (("theta", found[0], of_t), ("log sd of theta", found[1] - k, of_k), ("nu", found[2], rows.sum(0))):
+            near(f"{what}: displacement of {name}", numpy.asarray(moved) / (rate * steps / len(x)), wanted, 1e-5)
+    return "3 batches of 20 rows are the 60 rows"
+
+
+def adam(scratch):
+    """Adam's steps in numpy; of a local row, whose visits count; the schedule."""
+    x, rate, steps = data(59), 0.05, 3
+    value, m, v = numpy.zeros(3), numpy.zeros(3), numpy.zeros(3)
+    for step in range(1, steps + 1):
+        of_t, _, rows = gradient(x, value[0], None, value[1:])
+        g = -numpy.array([of_t, *rows.sum(0)]) / len(x)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        value = value - rate * 0.5 * (1 + numpy.cos(numpy.pi * (step - 1) / steps)) * (m / (1 - 0.9**step)) / (numpy.sqrt(v / (1 - 0.999**step)) + 1e-8)
+    for np in (None, 3):
+        run = linear(scratch, "run", x, *FULL, "inference.function=constant", f"optim.learning_rate={rate}", "optim.schedule=cosine", f"optim.steps={steps}", "--fresh", np=np)
+        found = parameters(run)
+        near(f"{np or 1} ranks: parameters", [found[0], *found[2]], value, 1e-8)
+        # One epoch of batches: the first visit of every row moves each of its values by the learning rate.
+        run = linear(scratch, "local", x, "objective.draws=0", "optim.batch=20", "optim.tile=4", "optim.steps=3", f"optim.learning_rate={rate}", "inference.function=factorized",
+                     "--fresh", np=np)
+        near(f"{np or 1} ranks: first step of each row", numpy.abs(parameters(run)[2]), numpy.full((len(x), 2), rate), 1e-3)
+    return f"{steps} steps with a cosine, and the first visit of {len(x)} rows"
+
+
+def draws(scratch):
+    """Estimates of standing parameters differ from step to step, and their mean is the ELBO."""
+    x, steps = data(59), 400
+    want = elbo(x, 0.0, -1.0, numpy.zeros(2))
+    arguments = ["optim.batch=0", "optim.tile=4", "optim.learning_rate=1e-13", f"optim.steps={steps}", "inference.function=constant", "model.global=gaussian",
+                 "model.global_log_sd=-1", *SGD, "--fresh"]
+    told = []
+    for number, extra in (("1", []), ("3", ["objective.kl=sampled"]), ("2", ["objective.estimator=stl"])):
+        each = read(linear(scratch, "run", x, *arguments, f"objective.draws={number}", *extra), "/trace/elbo")
+        error, of_one = abs(each.mean() - want), each.std() / numpy.sqrt(steps)
+        if len(numpy.unique(each)) != steps:
+            raise Failure(f"draws = {number} {extra}: {len(numpy.unique(each))} values in {steps} steps")
+        if error > 5 * of_one:
+            raise Failure(f"draws = {number} {extra}: mean {each.mean():.3f}, ELBO {want:.3f}, standard error {of_one:.3f}")
+        told.append(f"{error / of_one:.1f}")
+    return f"means of {steps} steps within {', '.join(told)} standard errors of the ELBO"
+
+
+def stl(scratch):
+    """Sticking the landing: the estimate is that of the sampled KL, the gradient another, and that without noise where q is the posterior."""
+    x, arguments = data(59), ["optim.batch=0", "optim.tile=4", "inference.function=factorized", "objective.draws=1", "objective.kl=sampled", "--fresh"]
+    both = [linear(scratch, name, x, *arguments, *SGD, f"objective.estimator={name}", "optim.steps=1") for name in ("pathwise", "stl")]
+    near("the first estimate", *[read(run, "/trace/elbo") for run in both])
+    if numpy.allclose(parameters(both[0])[2], parameters(both[1])[2], rtol=1e-3):
+        raise Failure("the gradient with sticking the landing is the pathwise one")
+    run = linear(scratch, "long", x, *arguments, "objective.estimator=stl", "optim.steps=1500", "optim.learning_rate=0.02", "optim.schedule=cosine")
+    t, _, nu = parameters(run)
+    near("log sd at the optimum", nu[:, 1], numpy.full(len(x), -0.5 * numpy.log(1 + (TAU / SIGMA)**2)), 1e-2)
+    return "the gradient of the path alone; its optimum is the posterior"
+
+
+def tiles(scratch):
+    """Chains: tiles are a matter of work alone. Every factor of a row reaches its gradient whatever the tile's edges are."""
+    x = write(scratch / "x.h5", numpy.cumsum(data(40)))
+    told = 0.0
+    for function in (["factorized"], ["mlp", "inference.hidden=4", "inference.domain=window:1"]):
+        first = None
+        for np, tile in ((None, 40), (None, 3), (3, 7)):
+            run = fit(scratch / "-".join(["run", function[0], str(tile)]), "model.name=hmm", "data.source=hdf5", f"data.path={x}", "data.dataset=x", "run.precision=double",
+                      f"inference.function={function[0]}", *function[1:], "objective.draws=0", "optim.batch=0", f"optim.tile={tile}", "optim.steps=12", "optim.learning_rate=0.1",
+                      "log.every=1", np=np, ini=empty_ini(scratch))
+            first = first or run
+            told = max(told, relative(run, first, ("elbo", "grad_norm")))
+            if told > 1e-10:
+                raise Failure(f"{function}, tile {tile}, {np or 1} ranks: trace differs by {told:.1e} from one tile")
+    return f"traces within {told:.1e}"
+
+
+def skip(scratch):
+    """A row whose density is beyond single precision: its steps are skipped on all ranks, nothing else is touched; a run of nothing else has diverged."""
+    x = data(60)
+    x[41] = 1e30
+    arguments = [*MODEL[:-1], "run.precision=single", f"data.path={write(scratch / 'x.h5', x)}", "data.dataset=x", "inference.function=constant",
+                 "optim.tile=4", "log.eval_every=-1", "run.reproducible=yes"]
+    runs = {}
+    for np in (None, 3):
+        runs[np] = fit(scratch / f"run{np}", *arguments, "optim.batch=20", "optim.steps=10", "--fresh", np=np, ini=empty_ini(scratch))
+        skipped, steps = read(runs[np], "/trace/skipped"), read(runs[np], "/trace/step")
+        if skipped[-1] != 3 or not 6 <= len(steps) <= 7:
+            raise Failure(f"{np or 1} ranks: {skipped[-1]:.0f} steps skipped, {len(steps)} logged of 10; 3 and 7 expected")
+        t, _, nu = parameters(runs[np])
+        if not numpy.all(numpy.isfinite([t, *nu])) or t == 0:
+            raise Failure(f"{np or 1} ranks: parameters {t}, {nu}")
+    if parameters(runs[None])[0] != parameters(runs[3])[0]:
+        raise Failure("1 and 3 ranks differ")
+    for np in (None, 3):
+        text = start(np, [empty_ini(scratch), "-q", f"run.output={scratch / 'bad'}", *arguments, "optim.batch=0", "optim.steps=50", "nan.max_skips=3", "--fresh"], expect=(4,))
+        if "41" not in (refusal(text) or "") or text.count("avi_mpi: error") != 1:
+            raise Failure(f"row 41 is not named, or not once: {text}")
+    return "3 of 10 steps skipped; three in a row end the run with status 4"
+
+
+if __name__ == "__main__":
+    main(constant, local, clipping, epoch, adam, draws, stl, tiles, skip)

@@ -1,0 +1,75 @@
+"""Resuming in runs of a second each: what a checkpoint must hold, what is passed over, what is refused."""
+import h5py
+
+from small import data, write  # first: it says where runs is
+from runs import Failure, empty_ini, expect_same_bits, fit, main, metrics, read, refusal, start
+
+BAD_DATA = 65
+BASE = ["run.reproducible=yes", "run.precision=double", "log.every=1", "log.eval_every=5", "optim.learning_rate=0.05", "output.local=yes"]
+MINIBATCH = ["optim.batch=21", "optim.tile=3"]
+KINDS = {
+    "factorized": ["model.name=linear", "inference.function=factorized", *MINIBATCH],
+    "mlp": ["model.name=nonlinear", "model.global=gaussian", "inference.function=mlp", "inference.hidden=5", *MINIBATCH],
+    "sgd": ["model.name=linear", "inference.function=polynomial", "optim.method=sgd", *MINIBATCH],
+    "lbfgs": ["model.name=nonlinear", "objective.draws=0", "objective.points=8", "inference.function=polynomial", "inference.degree=3", "optim.method=lbfgs", "optim.batch=0",
+              "optim.tile=3"],
+}
+
+
+def given(scratch, x):
+    return ["data.source=hdf5", f"data.path={write(scratch / 'x.h5', x)}", "data.dataset=x"]
+
+
+def expect_steps(folder, steps):
+    """Every step once, in metrics.csv and in /trace."""
+    lines, trace = [int(line["step"]) for line in metrics(folder)], read(folder, "/trace/step").astype(int).tolist()
+    if lines != list(range(1, steps + 1)) or trace != lines:
+        raise Failure(f"{folder.name}: metrics.csv has steps {lines}, /trace {trace}; 1 to {steps} expected")
+
+
+def parts(scratch):
+    """5 steps on 3 ranks and 4 more on 2 are 9 steps: with every optimizer, with local factors."""
+    for name, kind in KINDS.items():
+        arguments, run = [*BASE, *kind, *given(scratch, data(58))], scratch / name
+        whole = fit(scratch / f"{name}-whole", *arguments, "optim.steps=9", ini=empty_ini(scratch))
+        fit(run, *arguments, "optim.steps=5", np=3, ini=empty_ini(scratch))
+        fit(run, *arguments, "optim.steps=9", "--resume", np=2, ini=empty_ini(scratch))
+        expect_steps(run, 9)
+        expect_same_bits(run, whole, f"{name}: 5 + 4 steps")
+    return f"5 + 4 = 9 steps: {', '.join(KINDS)}"
+
+
+def damaged(scratch):
+    """A changed byte in the newest checkpoint: it is named and passed over, the one before serves, and the lines after it are written once."""
+    arguments, run = [*BASE, *KINDS["factorized"], *given(scratch, data(58)), "checkpoint.keep=5"], scratch / "run"
+    whole = fit(scratch / "whole", *arguments, "checkpoint.every=3", "optim.steps=12", ini=empty_ini(scratch))
+    fit(run, *arguments, "checkpoint.every=3", "optim.steps=10", ini=empty_ini(scratch))
+    newest = run / "checkpoint" / "step_000000010.h5"
+    content = bytearray(newest.read_bytes())
+    with h5py.File(newest, "r") as file:
+        at = content.find(file["/state/local/second_moment"][()].tobytes())  # not what the file format has around it: the checksum of a dataset must say so
+    if at < 0:
+        raise Failure("the state is not found in the checkpoint")
+    content[at + 3] ^= 0x40
+    newest.write_bytes(content)
+    text = start(None, [empty_ini(scratch), "-q", f"run.output={run}", *arguments, "checkpoint.every=3", "optim.steps=12", "--resume"])
+    if "passed over" not in text or newest.name not in text:
+        raise Failure(f"the damaged checkpoint is not named: {text}")
+    expect_steps(run, 12)
+    expect_same_bits(run, whole, "resumed from the checkpoint before the damaged one")
+    return "step 10 damaged, resumed at 9 of 12"
+
+
+def refused(scratch):
+    """A checkpoint of another seed, or of other data under the same name."""
+    arguments, run = [*BASE, *KINDS["factorized"]], scratch / "run"
+    fit(run, *arguments, *given(scratch, data(58)), "optim.steps=4", ini=empty_ini(scratch))
+    for words, more in (("seed", [*given(scratch, data(58)), "run.seed=2"]), ("other data", given(scratch, data(58, seed=2)))):
+        text = start(None, [empty_ini(scratch), "-q", f"run.output={run}", *arguments, *more, "optim.steps=9", "--resume"], expect=(BAD_DATA,))
+        if words not in text or not refusal(text):
+            raise Failure(f"{words} is not in: {text}")
+    return "another seed, other data"
+
+
+if __name__ == "__main__":
+    main(parts, damaged, refused)

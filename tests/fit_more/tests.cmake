@@ -1,0 +1,17 @@
+# Whole runs of a second or two against numpy and against each other; each check is a test of its own, so that a defect names what it breaks.
+function(avi_add_checks script)
+  foreach(check ${ARGN})
+    avi_add_script(more_${check} COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/${script}.py ${AVI_CHECK_ARGS} ${check} LABELS fit TIMEOUT 120)
+  endforeach()
+endfunction()
+
+add_library(drift SHARED ${AVI_AREA_DIR}/drift.c)
+target_link_libraries(drift PRIVATE MPI::MPI_C)
+set_target_properties(drift PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+
+avi_add_checks(algebra constant local clipping epoch adam draws stl tiles skip)
+avi_add_checks(same_bits network global_draws clipped_rows chain window)
+avi_add_checks(going_on parts damaged refused)
+set(AVI_CHECK_ARGS $<TARGET_FILE:drift>)
+avi_add_checks(ranks_agree drift one_signal)
+unset(AVI_CHECK_ARGS)
