@@ -58,6 +58,8 @@ avi_status avi_comm_exchange(avi_comm *comm, const void *send, const int64_t *se
 /* Collective. Point to point in a ring without ends: sends `bytes` to `to` and receives as many from `from`
  * (-1: nobody, nothing is written). */
 avi_status avi_comm_shift(avi_comm *comm, const void *send, int to, void *recv, int from, size_t bytes);
+/* Not collective. The last resort of a rank that cannot even take part in agreeing: prints the recorded message and ends the whole job with `status`. */
+void avi_comm_abort(avi_status status);
 avi_status avi_comm_barrier(avi_comm *comm);
 
 /* A counter shared by all ranks of a communicator, starting at 0: how groups of ranks take the next piece of work. */

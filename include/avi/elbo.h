@@ -62,6 +62,7 @@ typedef enum avi_sum {
     AVI_SUM_LOCAL_SQ,  /* squared norm of the local rows' gradients */
     AVI_SUM_STOP,      /* requests by any rank: stop */
     AVI_SUM_SAVE,      /* checkpoint */
+    AVI_SUM_FAIL,      /* blocks that this rank could not compute: memory ran out */
     AVI_SUM_OVERFLOW,  /* exact sums: values out of range, the step is to be redone */
     AVI_SUMS
 } avi_sum;

@@ -39,6 +39,16 @@ static void end_job(int code, const char *what)
     abort();
 }
 
+void avi_comm_abort(avi_status status)
+{
+    int started = 0, rank = 0;
+    (void)MPI_Initialized(&started);
+    if (started) (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    (void)fprintf(stderr, "avi_mpi: error: %s [rank %d, host %s]\n", avi_error_text(), rank, avi_comm_host());
+    if (started) (void)MPI_Abort(MPI_COMM_WORLD, (int)status);
+    exit((int)status);
+}
+
 static void on_mpi_error(MPI_Comm *comm, int *code, ...)
 {
     (void)comm;

@@ -172,6 +172,9 @@ static void run_block(avi_estimator *e, const avi_pass *pass, const avi_job *job
     if (bad >= 0 && *bad_position < 0) *bad_position = position_of_row(first, rows, bad);
     if (g.edge) avi_tape_seed(e->tape, g.edge, -1);
     avi_tape_backward(e->tape, g.elbo, -1);
+    const avi_status status = avi_tape_status(e->tape);
+    if (status != AVI_OK) e->failed = status;
+    values[AVI_SUM_FAIL] = status != AVI_OK;
     if (pass->table_grad) {
         const double norm = table_norm(e, pass->table_grad, runs, first, rows);
         if (isfinite(norm))
@@ -211,5 +214,6 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     sums[AVI_SUM_LOCAL_SQ] *= (double)e->data->partition.rows;
     if (redo) sums[AVI_SUM_BAD]++; /* no scale holds it: the gradient is not finite */
     if (!(sums[AVI_SUM_BAD] > 0)) avi_global_gradient(e, params, pass.gradient, sums[AVI_SUM_ROWS], gradient);
-    return avi_tape_status(e->tape);
+    /* A rank whose memory ran out took part in the reduction all the same; now all leave together. */
+    return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }

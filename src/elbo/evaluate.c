@@ -79,6 +79,9 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
         double values[AVI_SUMS];
         avi_graph_build(e, &pass, 1, &first, &n, &g);
         sum_values(e, &g, values);
+        const avi_status status = avi_tape_status(e->tape);
+        if (status != AVI_OK) e->failed = status;
+        values[AVI_SUM_FAIL] = status != AVI_OK;
         if (g.mean_x)
             values[AVI_SUM_SQERR] = squared_error(e, &g, rows && rows->reconstruction ? rows->reconstruction + done * g.x->cols : NULL);
         take_rows(e, &g, done, rows);
@@ -86,7 +89,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
         done += n;
     }
     AVI_TRY(avi_reducer_finish(e->reducer, e->comm, true, sums, &redo));
-    return avi_tape_status(e->tape);
+    return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }
 
 avi_status avi_estimator_decode(avi_estimator *e, const void *params, int64_t n, const double *z, double *out)

@@ -15,6 +15,7 @@ struct avi_estimator {
     void *theta_eps;     /* the standard normals behind them */
     avi_reducer *reducer;
     double phase[AVI_PHASES]; /* seconds */
+    avi_status failed;        /* of a block on this rank */
     avi_node **theta, **theta_fixed, **phi; /* leaves of the current block */
     struct avi_dense *dense; /* of models with dense coupling: dense.c; NULL until the first pass */
     void *held;          /* avi_estimator_hold: parameters of q of the job's rows, or NULL */

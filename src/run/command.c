@@ -214,6 +214,7 @@ int avi_command(int argc, char **argv)
     if (status == AVI_OK) {
         avi_stop_install(); /* the library may have put handlers of its own in place */
         status = avi_agree(comm, read_arguments(&c, argc, argv));
+        if (status == AVI_OK) status = avi_agree(comm, avi_blas_reserve());
         if (status == AVI_OK) status = configure_and_run(comm, &c);
         if (status != AVI_OK && avi_comm_rank(comm) == 0) fprintf(stderr, status == AVI_ERR_STOPPED ? "avi_mpi: %s\n" : "avi_mpi: error: %s\n", avi_error_text());
         avi_comm_finish(&comm);

@@ -320,6 +320,7 @@ static avi_status prepare(fit *f)
     avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
     if (status == AVI_OK) status = avi_folder_open(s->comm, output, &f->folder);
     if (status == AVI_OK) status = resume(f);
+    if (status == AVI_OK) status = avi_agree(s->comm, avi_job_step(s, f->st->step, &f->job)); /* allocates once: no step can fail alone for it */
     if (status == AVI_OK) status = avi_folder_write_text(f->folder, s->comm, "config.ini", effective);
     free(effective);
     AVI_TRY(status);

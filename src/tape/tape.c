@@ -1,4 +1,5 @@
 #include "tape/internal.h"
+#include "avi/comm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,10 +79,7 @@ static void *spare_block(avi_tape *t, size_t bytes)
     t->out_of_memory = true;
     if (!t->spare || bytes > t->spare->bytes) {
         spare *s = malloc(sizeof *s + bytes);
-        if (!s) {
-            fprintf(stderr, "avi_mpi: internal error: out of memory (%zu bytes for the tape)\n", bytes);
-            abort();
-        }
+        if (!s) avi_comm_abort(avi_fail_memory(bytes, "the tape of a tile; a smaller optim.tile would serve"));
         *s = (spare){.older = t->spare, .bytes = bytes};
         t->spare = s;
     }
@@ -102,10 +100,7 @@ void *avi_tape_alloc(avi_tape *t, int64_t values)
 static avi_node *append(avi_tape *t, int64_t rows, int64_t cols)
 {
     avi_node *n = avi_arena_alloc(t->arena, sizeof *n);
-    if (!n) {
-        fprintf(stderr, "avi_mpi: internal error: out of memory for a node of the tape\n");
-        abort();
-    }
+    if (!n) avi_comm_abort(avi_fail_memory(sizeof *n, "a node of the tape"));
     memset(n, 0, sizeof *n);
     n->rows = rows;
     n->cols = cols;
