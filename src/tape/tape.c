@@ -69,7 +69,7 @@ size_t avi_tape_peak(const avi_tape *t) { return avi_arena_peak(t->arena); }
 
 avi_status avi_tape_status(const avi_tape *t)
 {
-    return t->out_of_memory ? avi_fail_memory(avi_arena_peak(t->arena), "the tape of a tile; a smaller optim.tile would serve")
+    return t->out_of_memory ? avi_fail_memory(avi_arena_peak(t->arena), "the tape of a tile")
                             : AVI_OK;
 }
 
@@ -79,7 +79,7 @@ static void *spare_block(avi_tape *t, size_t bytes)
     t->out_of_memory = true;
     if (!t->spare || bytes > t->spare->bytes) {
         spare *s = malloc(sizeof *s + bytes);
-        if (!s) avi_comm_abort(avi_fail_memory(bytes, "the tape of a tile; a smaller optim.tile would serve"));
+        if (!s) avi_comm_abort(avi_fail_memory(bytes, "the tape of a tile"));
         *s = (spare){.older = t->spare, .bytes = bytes};
         t->spare = s;
     }
