@@ -70,6 +70,27 @@ def local(scratch):
     return f"{steps} steps, {len(x)} rows"
 
 
+def saw(scratch):
+    """A model whose prior depends on the data, and which looks at the next row: z_n ~ N(x_n, 1), x_{n+1} ~ N(a (z_n + theta), 1), theta ~ N(0, p^2), one factor for all rows."""
+    x, rate, steps, a, p = numpy.cumsum(data(59, 3)) / 3, 0.05, 4, 0.75, 2.0
+    here, after = x[:-1], x[1:]
+    t, m, l, wanted = 0.0, 0.0, 0.0, {"elbo": [], "grad_norm": []}
+    for _ in range(steps):
+        rest, s2, n = after - a * m - a * t, numpy.exp(2 * l), len(here)
+        of_rows = numpy.sum((here - m) ** 2 + s2 + rest**2 + a**2 * s2)
+        wanted["elbo"].append(-0.5 * of_rows - 0.5 * n * numpy.log(2 * numpy.pi) + n * (0.5 + l) - 0.5 * (t / p) ** 2 - numpy.log(p) - 0.5 * numpy.log(2 * numpy.pi))
+        g = numpy.array([a * rest.sum() - t / p**2, numpy.sum(here - m + a * rest), n * (1 - s2 * (1 + a**2))]) / n
+        wanted["grad_norm"].append(numpy.linalg.norm(g))
+        t, m, l = numpy.array([t, m, l]) + rate * g
+    given = ["model.name=saw", f"model.a={a}", f"model.prior_sd={p}", "data.source=hdf5", "data.dataset=x", f"data.path={write(scratch / 'saw.h5', x)}", "run.precision=double"]
+    for np, exact in WAYS:
+        run = fit(scratch / "run", *given, "log.every=1", *FULL, *SGD, "inference.function=constant", f"optim.learning_rate={rate}", f"optim.steps={steps}",
+                  f"run.reproducible={exact}", "--fresh", np=np, ini=empty_ini(scratch))
+        compare_trace(f"{np or 1} ranks, reproducible = {exact}", run, wanted)
+        near("theta and nu", [parameters(run)[0], *parameters(run)[2]], [t, m, l])
+    return f"{steps} steps, {len(here)} rows and the one after"
+
+
 def clipping(scratch):
     """The norm of the whole gradient, local rows of all ranks included, is cut to clip_norm, for global and local parameters alike."""
     x, rate, clip = data(59), 0.1, 0.05
@@ -195,4 +216,4 @@ def skip(scratch):
 
 
 if __name__ == "__main__":
-    main(constant, local, clipping, epoch, adam, draws, stl, tiles, skip)
+    main(constant, local, saw, clipping, epoch, adam, draws, stl, tiles, skip)
