@@ -5,6 +5,9 @@ import re
 import shlex
 import subprocess
 
+# So that a finding can be replayed by hand as it was found.
+for _name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_mpi_yield_when_idle", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 MPIRUN = shlex.split(os.environ.get("AVI_MPIRUN", "mpirun --oversubscribe --bind-to none"))
 PROGRAM = os.environ.get("AVI_MPI", "avi_mpi")
 SOURCE = pathlib.Path(os.environ.get("AVI_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))

@@ -7,6 +7,9 @@ import signal
 import subprocess
 import time
 
+# So that a finding can be replayed by hand as it was found.
+for _name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_mpi_yield_when_idle", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 MPIRUN = shlex.split(os.environ.get("AVI_MPIRUN", "mpirun --oversubscribe --bind-to none"))
 # What no end of a run may show: traces of crashes and the HDF5 library's own error stack.
 NOISE = re.compile(r"Traceback|HDF5-DIAG|Segmentation fault|Signal code:|AddressSanitizer|runtime error|double free|corrupted|Assertion", re.I)
