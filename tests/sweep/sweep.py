@@ -41,6 +41,7 @@ class Bench:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         (self.folder / "tiny.ini").write_text(INI)
+        self.jobs = []
 
     def command(self, ranks, *arguments):
         return [*(MPIRUN + ["-np", str(ranks)] if ranks > 1 else []), PROGRAM, *arguments]
@@ -52,7 +53,16 @@ class Bench:
         return done.stdout
 
     def start(self, ranks, *arguments):
-        return subprocess.Popen(self.command(ranks, *arguments), cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.jobs.append(subprocess.Popen(self.command(ranks, *arguments), cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+        return self.jobs[-1]
+
+    def end(self):
+        """Nothing of ours runs on after a failure."""
+        for job in self.jobs:
+            left = ranks_of(job) if job.poll() is None else []
+            for pid in [*left, job.pid] if job.poll() is None else []:
+                os.kill(pid, signal.SIGKILL)
+            job.wait()
 
     def table(self, output):
         with open(self.folder / output / "sweep.csv", newline="") as f:
@@ -249,7 +259,11 @@ def main():
             continue
         with tempfile.TemporaryDirectory() as folder:
             from_ = time.monotonic()
-            check(Bench(folder))
+            bench = Bench(folder)
+            try:
+                check(bench)
+            finally:
+                bench.end()
             print(f"{check.__name__}: {time.monotonic() - from_:.1f} s", flush=True)
 
 
