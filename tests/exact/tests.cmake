@@ -1,2 +1,3 @@
 avi_add_script(exact_answers COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/exact.py LABELS exact TIMEOUT 400)
+avi_add_script(exact_answers_long COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/exact.py --long linear LABELS "exact;paper" TIMEOUT 400)
 avi_add_script(exact_fits COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/fits.py LABELS exact TIMEOUT 400)
