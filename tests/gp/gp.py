@@ -96,13 +96,13 @@ def gradients(scratch):
 
 
 def kernels(scratch):
-    """F-VI by Newton's method at 1 and 3 ranks, for each kernel."""
+    """F-VI by Newton's method at 1 and 3 ranks, for each kernel; tiles that do not end where slabs do."""
     said = []
     for kernel, jitter in (("rbf", 1e-3), ("matern32", 1e-6), ("exponential", 0)):
         x, data = simulate(scratch / kernel, 150, f"model.kernel={kernel}", f"model.jitter={jitter}", "model.amplitude=1.5", "model.lengthscale=4", "model.spacing=0.5")
         reference = Reference(0.5 * np.arange(150), x.ravel(), kernel, 4, 1.5, jitter)
         for ranks in (None, 3):
-            said.append(against(newton(scratch / f"{kernel}-{ranks}", *data, np=ranks), reference, f"{kernel}, {ranks or 1} ranks", 1e-9))
+            said.append(against(newton(scratch / f"{kernel}-{ranks}", *data, "optim.tile=13", np=ranks), reference, f"{kernel}, {ranks or 1} ranks", 1e-9))
     return "; ".join(said)
 
 
@@ -137,11 +137,11 @@ def ranks(scratch):
     settings = ["data.rows=90", "optim.steps=30", "log.every=1", "log.eval_every=10", "optim.tile=5", "output.local=yes", "--fresh"]
     worst = 0
     for function in ("factorized", "polynomial"):
-        runs = [fit(scratch / f"{function}-{n}", f"inference.function={function}", *settings, ini=INI, np=n) for n in (1, 2, 3, 5)]
+        runs = [fit(scratch / f"{function}-{n}", f"inference.function={function}", *settings, ini=INI, np=n) for n in (1, 3, 5)]
         worst = max(worst, *(relative(run, runs[0]) for run in runs[1:]))
         for precision, method in (("double", "adam"), ("single", "adam"), ("double", "lbfgs")):
             same = [fit(scratch / f"same-{n}", f"inference.function={function}", "run.reproducible=yes", f"run.precision={precision}", f"optim.method={method}", *settings, ini=INI, np=n)
-                    for n in (1, 2, 5)]
+                    for n in (1, 3)]
             for run in same[1:]:
                 expect_same_bits(run, same[0], f"{function} {precision} {method}")
     if not worst <= 1e-9:
@@ -181,11 +181,11 @@ def refusals(scratch):
     with h5py.File(scratch / "two.h5", "w") as file:
         file["x"] = np.ones((20, 2))
     for code, words, settings in cases:
-        for n in (None, 2):
+        for n in (None, 2)[:1 if code == 78 else 2]:
             text = start(n, [INI, "-q", "--fresh", f"run.output={scratch / 'out'}", *settings], expect=(code,))
             if words not in text:
                 raise Failure(f"{settings}: does not say '{words}': {text[-400:]}")
-    return f"{len(cases)} refused, each at 1 and 2 ranks"
+    return f"{len(cases)} refused"
 
 
 if __name__ == "__main__":
