@@ -23,7 +23,7 @@ from defects import DEFECTS
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 README = SOURCE / "tests" / "README.md"
 BEGIN, END = "<!-- mutations: begin -->", "<!-- mutations: end -->"
-LIMIT = 60  # seconds of a test: a defect may make it hang
+LIMIT = 90  # seconds of a test: a defect may make it hang
 
 
 @dataclasses.dataclass
@@ -133,6 +133,7 @@ def round_of(copy, chosen):
     red = problem or copy.test(tests)
     if red:
         raise SystemExit(f"without a defect: {red}")
+    print(f"revision {copy.revision}, all green without a defect", flush=True)
     results = []
     for defect in chosen:
         r = attempt(copy, defect)
