@@ -2,7 +2,7 @@
 import h5py
 import numpy
 
-from runs import VAE, Failure, empty_ini, expect_same_bits, fit, main, read, relative, status
+from runs import VAE, Failure, empty_ini, expect_same_bits, fit, main, read, relative, status, with_algorithm
 
 SMALL = ["data.rows=1500", "data.test_rows=150", "optim.batch=256", "log.every=1", "model.hidden=64", "inference.hidden=64", "log.images=4"]
 
@@ -44,8 +44,7 @@ def algorithms(scratch):
     first = fit(scratch / "first", *small, np=3)
     expect_same_bits(fit(scratch / "again", *small, np=3), first, "the same command again")
     for number in range(1, 7):
-        mca = ["--mca", "coll_tuned_use_dynamic_rules", "1", "--mca", "coll_tuned_allreduce_algorithm", number]
-        expect_same_bits(fit(scratch / str(number), *small, np=3, mca=list(map(str, mca))), first, f"allreduce algorithm {number}")
+        expect_same_bits(fit(scratch / str(number), *small, np=3, mca=with_algorithm(number)), first, f"allreduce algorithm {number}")
     return "6 allreduce algorithms and a repetition, all bits equal"
 
 

@@ -52,6 +52,11 @@ def start(np, arguments, mca=(), expect=(0,), limit=120):
     return done.stdout + done.stderr
 
 
+def with_algorithm(number):
+    """Options of mpirun that make the MPI library add up in its way `number` (1 to 6); 0: as it likes."""
+    return ["--mca", "coll_tuned_use_dynamic_rules", "1", "--mca", "coll_tuned_allreduce_algorithm", str(number)] if number else []
+
+
 def refusal(text):
     """The program's own words for what it does not do, None when there are none."""
     found = re.findall(r"^avi_mpi: error: (.*)", text, re.M)
