@@ -33,6 +33,7 @@ typedef struct avi_answer_class {
     int64_t features;       /* coefficients of each output; 0: not counted */
     double gap, gap_means;  /* nats; gap_means: the part that the means leave, the rest is the variances' */
     const char *left_out;   /* why there is no number; NULL else */
+    double *coefficient;    /* (features, L): of the means, of the first `features` monomials; NULL when not computed */
 } avi_answer_class;
 
 enum { AVI_ANSWER_CLASSES = 17 };
@@ -47,6 +48,9 @@ struct avi_answer {
     double *x;              /* (rows, D) */
     double *x_next;         /* (rows, D), of models with lookahead; NULL else */
     double *domain;         /* (1 + rows, width), each value less its mean, divided by its sd: the same polynomials, better conditioned */
+    double *domain_mean, *domain_sd; /* (width); sd 1 where a value never changes */
+    int64_t *monomial;      /* (monomials, width): exponents of the features of the classes; NULL when there are none, or they are too many to keep */
+    int64_t monomials;
     /* solve: */
     double *mean;           /* (1 + rows, L): F-VI optimum; row 0 is filled in afterwards */
     double *log_sd;         /* (rows, L) */

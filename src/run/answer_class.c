@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Features and a design larger than this are left out, and the answer says so. */
-enum { MAX_FEATURES = 2000, MAX_DEGREE = AVI_ANSWER_CLASSES - 1, MAX_NEWTON = 60 };
+enum { MAX_FEATURES = 2000, MAX_EXPONENTS = 1000000, MAX_DEGREE = AVI_ANSWER_CLASSES - 1, MAX_NEWTON = 60 };
 
 /* A feature whose part that the features before it do not explain is shorter than 1e-6 of it is dropped: what it could add is below rounding. */
 static const double DEPENDENT = 1e-12;
@@ -40,8 +40,8 @@ static int64_t polynomial_count(int64_t inputs, int degree)
     return w > MAX_FEATURES ? 0 : w + 1;
 }
 
-/* Each monomial is one of a lower degree times a variable not before its last one. */
-static void fill_monomials(const avi_answer *a, const basis *b, double *value, int64_t count)
+/* Each monomial is one of a lower degree times a variable not before its last one. exponent (count, width) may be NULL. */
+static void fill_monomials(const avi_answer *a, const basis *b, double *value, int64_t *exponent, int64_t count)
 {
     int64_t parent[MAX_FEATURES + 1], last[MAX_FEATURES + 1], begin = 0, end = 1;
     parent[0] = last[0] = 0;
@@ -54,6 +54,10 @@ static void fill_monomials(const avi_answer *a, const basis *b, double *value, i
             }
         begin = end;
         end = at;
+    }
+    for (int64_t k = 1; exponent && k < count; k++) {
+        memcpy(exponent + k * a->width, exponent + parent[k] * a->width, (size_t)a->width * sizeof *exponent);
+        exponent[k * a->width + last[k]]++;
     }
     for (int64_t n = 0; n <= a->rows; n++) {
         double *f = value + n * count;
@@ -97,6 +101,8 @@ static void compress(const avi_answer *a, basis *b, double *value, int64_t count
     for (int64_t n = 0; n <= a->rows; n++)
         for (int64_t k = 0, at = 0; k < count; k++)
             if (keep[k]) value[n * b->count + at++] = value[n * count + k];
+    for (int64_t k = 0, at = 0; a->monomial && k < count; k++)
+        if (keep[k]) memmove(a->monomial + at++ * a->width, a->monomial + k * a->width, (size_t)a->width * sizeof *a->monomial);
     b->value = value;
 }
 
@@ -111,10 +117,13 @@ static avi_status make_basis(avi_answer *a, int degree, basis *b)
     avi_status status = AVI_OK;
     bool keep[MAX_FEATURES + 1];
     double *value = avi_answer_memory(a, (1 + a->rows) * count, &status);
+    if (count * a->width <= MAX_EXPONENTS) a->monomial = avi_fields_memory(&a->fields, (size_t)(count * a->width) * sizeof *a->monomial);
+    if (count * a->width <= MAX_EXPONENTS && !a->monomial) status = avi_fail_memory((size_t)(count * a->width) * sizeof *a->monomial, "features");
     AVI_TRY(avi_agree(a->s->comm, status));
-    fill_monomials(a, b, value, count);
+    fill_monomials(a, b, value, a->monomial, count);
     AVI_TRY(mark_independent(a, value, count, keep));
     compress(a, b, value, count, keep);
+    a->monomials = b->count;
     return AVI_OK;
 }
 
@@ -135,18 +144,22 @@ static void fill_unknowns(const avi_answer *a, const basis *b, int64_t cols, dou
     theta[cols - 1] = a->theta_mean;
 }
 
-static avi_status best_means(const avi_answer *a, int64_t features, int64_t cols, const double *residual, double *gap)
+static avi_status best_means(avi_answer *a, avi_answer_class *class, int64_t cols, const double *residual)
 {
+    const int64_t features = class->features;
     const int64_t k = a->thetas + features * a->latent, n = a->residuals;
     double *design = malloc((size_t)(n * k + 1) * sizeof *design), *target = malloc((size_t)(n + 1) * sizeof *target);
     double *w = malloc((size_t)k * sizeof *w), square = 0;
-    avi_status status = avi_agree(a->s->comm, design && target && w ? AVI_OK : avi_fail_memory((size_t)(n * k) * sizeof *design, "least squares"));
+    avi_status status = design && target && w ? AVI_OK : avi_fail_memory((size_t)(n * k) * sizeof *design, "least squares");
+    class->coefficient = avi_answer_memory(a, features * a->latent, &status);
+    status = avi_agree(a->s->comm, status);
     for (int64_t i = 0; status == AVI_OK && i < n; i++) {
         memcpy(design + i * k, residual + i * cols, (size_t)k * sizeof *design);
         target[i] = residual[i * cols + cols - 1];
     }
     if (status == AVI_OK) status = avi_linalg_least_squares(a->s->comm, n, k, design, 1, target, w, &square);
-    *gap = 0.5 * square;
+    if (status == AVI_OK) memcpy(class->coefficient, w + a->thetas, (size_t)(features * a->latent) * sizeof *w);
+    class->gap_means = 0.5 * square;
     free(design);
     free(target);
     free(w);
@@ -165,7 +178,7 @@ static avi_status fit_means(avi_answer *a, const basis *b)
         fill_unknowns(a, b, cols, z, theta);
         status = avi_agree(a->s->comm, a->ops->residuals(a, cols, z, theta, residual));
     }
-    for (int d = 0; status == AVI_OK && d <= b->degrees; d++) status = best_means(a, b->upto[d], cols, residual, &a->class[d].gap_means);
+    for (int d = 0; status == AVI_OK && d <= b->degrees; d++) status = best_means(a, &a->class[d], cols, residual);
     free(z);
     free(theta);
     free(residual);

@@ -39,6 +39,32 @@ static avi_status add_numbers(avi_answer *a, const char *name, double gap, const
     return avi_answer_scalar(a, path, loss_of(a, a->elbo - gap), LOSS_UNITS, text);
 }
 
+static avi_status add_coefficients(avi_answer *a, const avi_answer_class *c, const char *what)
+{
+    char *path = avi_fields_text(&a->fields, "/exact/coefficients_%s", c->name);
+    char *text = avi_fields_text(&a->fields, "means of %s: weights of the first rows of /exact/monomials", what);
+    if (!c->coefficient || !a->monomial) return AVI_OK;
+    if (!path || !text) return avi_fail_memory(512, "exact answers");
+    return avi_fields_add(&a->fields, (avi_field){.path = path, .type = AVI_F64, .rank = 2, .dims = {c->features, a->latent}, .data = c->coefficient,
+                                                  .description = text, .units = "", .axes = "monomial, dimension"});
+}
+
+/* What the coefficients multiply. */
+static avi_status add_monomials(avi_answer *a)
+{
+    if (!a->monomial) return AVI_OK;
+    AVI_TRY(avi_fields_add(&a->fields, (avi_field){.path = "/exact/monomials", .type = AVI_I64, .rank = 2, .dims = {a->monomials, a->width}, .data = a->monomial,
+                                                   .description = "exponents of each monomial in the values of the domain, each less domain_mean and divided by domain_sd",
+                                                   .units = "", .axes = "monomial, value of the domain"}));
+    avi_field f = {.path = "/exact/domain_mean", .type = AVI_F64, .rank = 1, .dims = {a->width}, .data = a->domain_mean,
+                   .description = "mean of each value of the domain over all rows", .units = "", .axes = "value of the domain"};
+    AVI_TRY(avi_fields_add(&a->fields, f));
+    f.path = "/exact/domain_sd";
+    f.data = a->domain_sd;
+    f.description = "standard deviation of each value of the domain over all rows; 1 where it never changes";
+    return avi_fields_add(&a->fields, f);
+}
+
 static avi_status add_class(avi_answer *a, const avi_answer_class *c)
 {
     char what[160], name[64];
@@ -49,6 +75,7 @@ static avi_status add_class(avi_answer *a, const avi_answer_class *c)
     else
         snprintf(what, sizeof what, "the best polynomial of %s in the domain %s (mean and log sd)", c->name, domain);
     AVI_TRY(add_numbers(a, c->name, c->gap, what));
+    AVI_TRY(add_coefficients(a, c, what));
     if (c->gap_means == c->gap) return AVI_OK;
     snprintf(name, sizeof name, "gap_means_%s", c->name);
     return avi_answer_scalar(a, name, c->gap_means, "nats", "the part of that gap that is left with the optimal variance in every row");
@@ -84,6 +111,7 @@ avi_status avi_answer_fields(avi_answer *a, const avi_answer_fit *fit)
     AVI_TRY(avi_answer_scalar(a, "approximation_gap", a->log_evidence - a->elbo, "nats", "log_evidence - elbo: what independent factors cost"));
     if (has_loss(a)) AVI_TRY(avi_answer_scalar(a, "loss", loss_of(a, a->elbo), LOSS_UNITS, "loss of the F-VI optimum in the unit of Margossian & Blei's code"));
     for (int c = 0; c < a->classes; c++) AVI_TRY(add_class(a, &a->class[c]));
+    AVI_TRY(add_monomials(a));
     return fit ? add_numbers(a, "fit", fit->gap, fit->estimated ? "the fit, by its last evaluation" : "the fit") : AVI_OK;
 }
 

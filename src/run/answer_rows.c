@@ -59,7 +59,7 @@ static avi_status standardise(avi_answer *a)
     const int64_t w = a->width;
     const double n = (double)a->s->partition.rows;
     avi_status status = AVI_OK;
-    double *mean = avi_answer_memory(a, w, &status), *square = avi_answer_memory(a, w, &status), *x = a->domain + w;
+    double *mean = a->domain_mean = avi_answer_memory(a, w, &status), *square = a->domain_sd = avi_answer_memory(a, w, &status), *x = a->domain + w;
     AVI_TRY(avi_agree(a->s->comm, status));
     for (int64_t i = 0; i < a->rows * w; i++) mean[i % w] += x[i] / n;
     AVI_TRY(avi_comm_sum_double(a->s->comm, mean, (size_t)w));
@@ -68,8 +68,8 @@ static avi_status standardise(avi_answer *a)
         square[i % w] += x[i] * x[i] / n;
     }
     AVI_TRY(avi_comm_sum_double(a->s->comm, square, (size_t)w));
-    for (int64_t i = 0; i < a->rows * w; i++)
-        if (square[i % w] > 0) x[i] /= sqrt(square[i % w]);
+    for (int64_t j = 0; j < w; j++) a->domain_sd[j] = square[j] > 0 ? sqrt(square[j]) : 1;
+    for (int64_t i = 0; i < a->rows * w; i++) x[i] /= a->domain_sd[i % w];
     return AVI_OK;
 }
 

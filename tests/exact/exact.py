@@ -165,6 +165,10 @@ def hmm_general(folder):
         if family == "gaussian":
             check("log sds", got["log_sd"], -0.5 * np.log(np.diag(p)).reshape(n, 2), 1e-12)
             close(f"{domain}: gap of the means", got[f"gap_means_degree_{degree}"], gap, 1e-7 * (1 + gap))
+            inside = (window(got["x"], *w) - got["domain_mean"]) / got["domain_sd"]
+            f = np.stack([np.prod(inside ** e, 1) for e in got["monomials"]], 1) @ got[f"coefficients_degree_{degree}"]
+            apart = f.ravel() - mean
+            close(f"{domain}: gap of the function told", 0.5 * apart @ p @ apart, gap, 1e-7 * (1 + gap))
             gap += sum(variance_gap(features, np.diag(p)[d::2]) for d in range(2))
             told.append(close(f"{domain}: gap of degree {degree}", got[f"gap_degree_{degree}"], gap, 1e-7 * (1 + gap)))
         else:
