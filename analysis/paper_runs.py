@@ -1,0 +1,149 @@
+"""The runs that jobs/paper.sh left in a folder: what each method reached, how fast, and the paper's numbers. Used by plot_paper.py."""
+
+import csv
+import glob
+import json
+import math
+import os
+
+import h5py
+import numpy as np
+
+from avi_read import Run, RunError
+from paper_loss import model_of
+
+PAPER = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "paper_numbers.json")))
+SMOOTH = 11  # logged steps in a running mean: the ELBO of a step is an estimate
+
+
+class Result:
+    """One run: its method in words, its loss by steps, what it reached. Losses are in the unit of the paper's code where the model is the paper's, else -ELBO."""
+
+    def __init__(self, path, data):
+        with Run(path) as run:
+            setting = run.setting
+            self.path, self.status, self.model = run.folder, run.status, setting("model", "name")
+            self.task, self.seed = setting("run", "task", "fit"), setting("run", "seed", "1")
+            self.rate, self.domain = setting("optim", "learning_rate", ""), setting("inference", "domain", "self")
+            self.without_noise, self.rows = setting("objective", "draws", "1") == "0", int(run.attributes.get("rows", 0))
+            self.function, self.method = setting("inference", "function"), method(setting)
+            self.provenance, self.origin = run.provenance, run.origin
+            self.offset = float(run.attributes.get("loss_offset", math.nan))
+            self.exact = scalars(run.group("/exact"))
+            self.exact_mean = run.group("/exact")["mean"].ravel() if "mean" in run.group("/exact") else None
+            self.trace = {name: run.trace[name].ravel() for name in ("step", "elbo", "seconds") if name in run.trace}
+            self.eval = {name: run.eval[name].ravel() for name in ("step", "mse_train", "elbo_train") if name in run.eval}
+            self.epoch_steps = steps_of_epoch(run)
+            self.mean = run.local["mean"].ravel() if "mean" in run.local else None
+            self.elbo = self._reached(run, data)
+
+    def _reached(self, run, data):
+        """ELBO of what the run ended with: by closed form or quadrature where q and the data are at hand, else the program's last estimate."""
+        x = data.of(run.setting("data", "path"), run.setting("data", "dataset", "x")) if run.setting("data", "source") == "hdf5" else None
+        model = None if x is None or self.mean is None else model_of(self.model, x, run.setting)
+        if model is None:
+            return self.eval["elbo_train"][-1] * self.rows if len(self.eval.get("elbo_train", ())) else math.nan
+        theta = [float(run.global_["theta"][name]) for name in ("mean", "sd")] if "theta" in run.global_ else (None, None)
+        return float(model.elbo(self.mean, run.local["log_sd"].ravel(), *theta))
+
+    @property
+    def loss(self):
+        return -self.elbo + (self.offset if math.isfinite(self.offset) else 0)
+
+    def losses(self):
+        """Step and loss, a running mean over SMOOTH logged steps."""
+        step, loss = self.trace["step"], -self.trace["elbo"] + (self.offset if math.isfinite(self.offset) else 0)
+        if self.without_noise or len(loss) < SMOOTH:
+            return step, loss
+        return step[SMOOTH // 2:-(SMOOTH // 2)], np.convolve(loss, np.full(SMOOTH, 1 / SMOOTH), "valid")
+
+    def steps_to(self, target):
+        """Logged steps until the loss is below the target; infinite when never."""
+        step, loss = self.losses()
+        below = np.flatnonzero(loss <= target)
+        return float(step[below[0]]) if len(below) else math.inf
+
+    def epochs_to(self, mse):
+        below = np.flatnonzero(self.eval["mse_train"] <= mse)
+        return float(self.eval["step"][below[0]] / self.epoch_steps) if len(below) else math.inf
+
+
+class Data:
+    """Data sets, read once."""
+
+    def __init__(self):
+        self.read = {}
+
+    def of(self, path, dataset):
+        key = path, dataset
+        if key not in self.read:
+            try:
+                with h5py.File(path) as f:
+                    self.read[key] = f[dataset][:].astype(float)
+            except (OSError, KeyError):
+                self.read[key] = None
+        return self.read[key]
+
+
+def scalars(group):
+    return {name: float(group.dataset(name)[()]) for name in group if isinstance(group.dataset(name), h5py.Dataset) and group.dataset(name).shape == ()
+            and group.dataset(name).dtype.kind == "f"}
+
+
+def steps_of_epoch(run):
+    if not run.trace or "epoch" not in run.trace or not len(run.trace["epoch"]):
+        return 1.0
+    step, epoch = run.trace["step"].ravel()[-1], run.trace["epoch"].ravel()[-1]
+    return float(step / epoch) if epoch > 0 else 1.0
+
+
+def method(setting):
+    """The inference function in words, as paper_numbers.json names it."""
+    function, domain = setting("inference", "function"), setting("inference", "domain", "self")
+    if function in ("factorized", "constant"):
+        return {"factorized": "F-VI", "constant": "constant"}[function]
+    width = setting("inference", "hidden").split(",")[0].strip()
+    name = f"degree {setting('inference', 'degree', '1')}" if function == "polynomial" else f"k = {width}"
+    return name if setting("model", "name") in ("linear", "nonlinear", "vae") else f"{domain}, {name}"
+
+
+def load(folder):
+    """Every run below the folder that has a result; those that cannot be read are told and left out."""
+    results, data = [], Data()
+    for path in sorted(glob.glob(os.path.join(folder, "*", "*", "run.h5"))):
+        try:
+            results.append(Result(path, data))
+        except (RunError, OSError) as error:
+            print(f"left out: {error}")
+    if not results:
+        raise RunError(f"{folder}: no runs; jobs/paper.sh makes them", 66)
+    return results
+
+
+class Origin:
+    """What stands at the foot of a figure of many runs."""
+
+    def __init__(self, results, folder):
+        about = results[0].provenance
+        self.origin = f"avi_mpi {about.get('version', '?')}, revision {about.get('git_revision', 'unknown')}, {len(results)} runs of {os.path.basename(folder)}"
+
+
+def number(value, digits=2):
+    """For tables: '' where there is none, 'never' for infinity."""
+    if value is None or isinstance(value, float) and math.isnan(value):
+        return ""
+    if isinstance(value, str):
+        return value
+    return "never" if math.isinf(value) else f"{value:.{digits}f}"
+
+
+def write_table(folder, title, columns, rows, notes):
+    """table.md and table.csv: rows of texts and numbers; columns: name -> digits, None for texts."""
+    texts = [["" if v is None else v if d is None else number(v, d) for v, d in zip(row, columns.values())] for row in rows]
+    with open(os.path.join(folder, "table.csv"), "w", newline="") as f:
+        csv.writer(f).writerows([list(columns), *texts])
+    with open(os.path.join(folder, "table.md"), "w") as f:
+        f.write(f"# {title}\n\n| " + " | ".join(columns) + " |\n|" + "".join(" --- |" if d is None else " ---: |" for d in columns.values()) + "\n")
+        f.writelines("| " + " | ".join(row) + " |\n" for row in texts)
+        f.write("\n" + "\n".join(notes) + "\n")
+    print(os.path.join(folder, "table.md"))

@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# Reproduces Margossian & Blei (2024), "Amortized Variational Inference: When and Why?": fits its models by its methods over several seeds, and writes
+# tables and figures with the paper's numbers beside.
+#
+#   jobs/paper.sh [linear|nonlinear|saw|hmm|vae|all] [--quick] [section.key=value ...]       (all unless named)
+#
+#   --quick    shorter runs, fewer draws and seeds: the shape of the results in minutes, into runs/paper/NAME_quick
+#   SEEDS=5    seeds of every method          NP=4    ranks          PAPER_OUTPUT=runs/paper    where results go
+#   AVI_MNIST_DIR=...  folder with train-images-idx3-ubyte.gz, for vae (MNIST or FashionMNIST)
+#
+# Into runs/paper/NAME: table.md, table.csv, *.png, and a folder for each sweep. The same command goes on where the last one stopped: runs that are
+# done are kept. With 5 seeds on two cores linear, saw and hmm take minutes, nonlinear hours, vae a day.
+set -euo pipefail
+# shellcheck source=jobs/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+models=()
+settings=()
+quick=no
+usage() {
+    sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 64
+}
+for argument in "$@"; do
+    case $argument in
+        linear | nonlinear | saw | hmm | vae) models+=("$argument") ;;
+        all) models+=(linear saw hmm nonlinear vae) ;;
+        --quick) quick=yes ;;
+        *.*=*) settings+=("$argument") ;;
+        *) usage ;;
+    esac
+done
+if [ ${#models[@]} -eq 0 ]; then models=(linear saw hmm nonlinear vae); fi
+seeds=${SEEDS:-$([ "$quick" = yes ] && echo 2 || echo 5)}
+case $seeds in
+    '' | *[!0-9]* | 0) echo "paper.sh: SEEDS=$seeds is not a number of seeds" >&2; exit 64 ;;
+esac
+
+"$repository/jobs/setup.sh"
+if [ -z "${AVI_MPI:-}" ]; then "$repository/jobs/build.sh" avi_mpi; fi
+program=${AVI_MPI:-${AVI_BUILD_DIR:-$repository/build}/avi_mpi}
+prepare_open_mpi
+cores=$(cores_allowed)
+ranks=${NP:-$cores}
+oversubscribe=()
+if [ "$ranks" -gt "$cores" ]; then oversubscribe=(--oversubscribe); fi
+inputs=$repository/inputs/paper
+
+# launch RANKS ARGUMENT...: a run that diverged is a result and not a mistake; a stop by signal ends the script, and the same command goes on from there.
+launch() {
+    local number=$1 job status=0 asked=0
+    shift
+    setsid mpirun -q -np "$number" --bind-to none "${oversubscribe[@]}" "$program" -q "$@" "${settings[@]}" log.progress=none </dev/null &
+    job=$!
+    trap 'asked=$((asked + 1)); if [ $asked -eq 1 ]; then kill -USR1 $job; else kill -TERM $job; fi' INT TERM
+    while :; do
+        status=0
+        wait "$job" || status=$?
+        if ! kill -0 "$job" 2>/dev/null; then break; fi
+    done
+    trap - INT TERM
+    case $status in
+        0) ;;
+        4) echo "paper.sh: some runs diverged; the table tells which" >&2 ;;
+        *) echo "paper.sh: stopped with status $status; the same command goes on from here" >&2; exit "$status" ;;
+    esac
+}
+
+# sweep NAME KEYS ARGUMENT...: into $folder/NAME
+sweep() {
+    local name=$1 keys=$2
+    shift 2
+    echo "== $model: $name ($keys)"
+    launch "$ranks" --sweep "$keys" "$inputs/$model.ini" "$@" "run.output=$folder/$name"
+}
+
+# Data that every run reads, whatever its seed.
+draw_data() {
+    if [ ! -f "$folder/data/data.h5" ]; then
+        launch 1 "$inputs/$model.ini" run.task=simulate run.seed=1 "run.output=$folder/data"
+    fi
+    data=(data.source=hdf5 "data.path=$folder/data/data.h5" data.dataset=x)
+}
+
+# Expectations without noise, to convergence: what each method can reach at all.
+without_noise=(objective.draws=0 optim.method=lbfgs run.precision=double output.local=yes)
+
+run_linear() {
+    local short=() seed="run.seed=1..$seeds"
+    draw_data
+    if [ "$quick" = yes ]; then short=(objective.draws=10 optim.steps=2000); fi
+    sweep methods "inference.function=factorized|constant; optim.learning_rate=1e-3|1e-2; $seed" "${data[@]}" output.local=yes "${short[@]}"
+    sweep degrees "inference.degree=1|2; optim.learning_rate=1e-3|1e-2; $seed" "${data[@]}" output.local=yes "${short[@]}"
+    sweep optimum_methods "inference.function=factorized|constant" "${data[@]}" "${without_noise[@]}" optim.steps=3000
+    sweep optimum_degrees "inference.degree=1|2" "${data[@]}" "${without_noise[@]}" optim.steps=3000
+    sweep sizes "data.rows=10|100|1000|10000|100000|1000000" run.task=exact
+}
+
+run_saw() {
+    local short=() seed="run.seed=1..$seeds"
+    if [ "$quick" = yes ]; then short=(objective.draws=10 optim.steps=6000 optim.learning_rate=5e-3); fi
+    sweep methods "inference.function=factorized|constant; $seed" output.local=yes "${short[@]}"
+    sweep next "inference.hidden=2,2|4,4|6,6|10,10; $seed" inference.domain=next output.local=yes "${short[@]}"
+    sweep ahead "inference.hidden=4,4|6,6|10,10|20,20; $seed" inference.domain=ahead output.local=yes "${short[@]}"
+    sweep optimum_methods "inference.function=factorized|constant" "${without_noise[@]}" optim.steps=3000
+    sweep optimum_next "inference.hidden=2,2|4,4|6,6|10,10; $seed" inference.domain=next "${without_noise[@]}" optim.steps=3000
+    sweep optimum_ahead "inference.hidden=4,4|6,6|10,10|20,20; $seed" inference.domain=ahead "${without_noise[@]}" optim.steps=3000
+    sweep exact "inference.domain=self|ahead|next" run.task=exact
+}
+
+run_nonlinear() {
+    local short=() seed="run.seed=1..$seeds"
+    if [ "$quick" = yes ]; then short=(objective.draws=10 optim.steps=2000 optim.schedule=cosine); fi
+    sweep methods "inference.function=factorized|constant; $seed" output.local=yes "${short[@]}"
+    sweep widths "inference.hidden=1,1|2,2|4,4|8,8|16,16|24,24|32,32; $seed" output.local=yes "${short[@]}"
+    sweep optimum_methods "inference.function=factorized|constant" "${without_noise[@]}" optim.steps=3000
+}
+
+run_hmm() {
+    local steps=1500
+    draw_data
+    if [ "$quick" = yes ]; then steps=500; fi
+    sweep optimum_methods "inference.function=factorized|constant" "${data[@]}" "${without_noise[@]}" optim.steps=3000
+    sweep optimum_affine "inference.domain=self|next|window:1|window:2|window:4|window:8|window:16" inference.function=polynomial inference.degree=1 \
+        "${data[@]}" "${without_noise[@]}" optim.steps=3000
+    sweep optimum_networks "inference.domain=self|next|window:1|window:2|window:4|window:8; run.seed=1..$seeds" inference.function=mlp inference.hidden=16,16 \
+        inference.activation=tanh "${data[@]}" "${without_noise[@]}" "optim.steps=$steps"
+    sweep exact "inference.domain=self|next|window:1|window:2|window:4|window:8|window:16" run.task=exact "${data[@]}"
+}
+
+run_vae() {
+    local short=() widths="1,1|64,64|128,128|256,256" seed="run.seed=1..$seeds"
+    if [ ! -f "${AVI_MNIST_DIR:-}/train-images-idx3-ubyte.gz" ]; then
+        echo "paper.sh: vae: set AVI_MNIST_DIR to the folder with train-images-idx3-ubyte.gz (MNIST or FashionMNIST)" >&2
+        return 66
+    fi
+    if [ "$quick" = yes ]; then
+        short=(data.rows=1000 optim.batch=200 optim.epochs=1200 log.eval_every=50)
+        widths="1,1|64,64|128,128"
+    fi
+    sweep methods "inference.function=factorized|constant; $seed" "${short[@]}"
+    sweep widths "inference.hidden=$widths; $seed" "${short[@]}"
+}
+
+status=0
+for model in "${models[@]}"; do
+    folder=${PAPER_OUTPUT:-runs/paper}/$model
+    if [ "$quick" = yes ]; then folder+=_quick; fi
+    mkdir -p "$folder"
+    folder=$(cd "$folder" && pwd)
+    case $model in
+        linear) run_linear ;;
+        saw) run_saw ;;
+        nonlinear) run_nonlinear ;;
+        hmm) run_hmm ;;
+        vae) run_vae || { status=66; continue; } ;;
+    esac
+    avi_python "$repository/analysis/plot_paper.py" "$model" "$folder"
+done
+exit "$status"
