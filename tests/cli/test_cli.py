@@ -1,7 +1,5 @@
 #!/usr/bin/env python3
-"""The command: options, overrides, keys, mistakes, exit statuses."""
-import difflib
-import os
+"""The command: options, overrides, keys, mistakes, exit statuses. (The files of inputs/ are held against it in tests/inputs.)"""
 import pathlib
 import re
 import sys
@@ -38,29 +36,6 @@ def case_help_keys(folder):
     assert len(documented) > 10 and len(re.findall(r"^      \S", one, re.M)) == len(documented), "a line of meaning for each key"
     unknown = run(1, "--help-keys=optm")
     unknown.must("did you mean optim?" in unknown.out + unknown.err, "the closest section is named")
-
-
-def case_reference(folder):
-    """inputs/reference.ini is what the program's tables say, and is accepted as it is."""
-    written = (SOURCE / "inputs/reference.ini").read_text()
-    out = run(1, "--reference").good().out
-    change = "".join(difflib.unified_diff(written.splitlines(True), out.splitlines(True), "inputs/reference.ini", "avi_mpi --reference", n=0))
-    assert not change, f"inputs/reference.ini is out of date; avi_mpi --reference > inputs/reference.ini brings it up to date\n{change[:2000]}"
-    run(1, "--dry-run", SOURCE / "inputs/reference.ini", "data.rows=2048", f"run.output={folder / 'none'}").good("Nothing was written")
-
-
-def case_shipped(folder):
-    """Every file of inputs/ is accepted, at one rank and at two; one that wants MNIST says so where MNIST is not."""
-    digits = pathlib.Path(os.environ.get("AVI_MNIST_DIR", SOURCE.parent / "shared/data/mnist"))
-    environment = {"AVI_MNIST_DIR": str(digits)} if digits.is_dir() else {}
-    for turn, path in enumerate(sorted((SOURCE / "inputs").rglob("*.ini"))):
-        text, ranks = path.read_text(), 1 + turn % 2
-        small = ["data.rows=2048"] if re.search("^source = strokes", text, re.M) else []
-        done = run(ranks, "--dry-run", path, *small, f"run.output={folder / 'none'}", environment=environment)
-        if re.search(r"^path = .*\$\{AVI_MNIST_DIR\}", text, re.M) and not environment:
-            done.refused(78, "AVI_MNIST_DIR is not set")
-        else:
-            done.good("Nothing was written")
 
 
 def case_usage(folder):
