@@ -38,7 +38,7 @@ def twenty_epochs(scratch):
     text = ", ".join(f"{elbo:.2f} (squared error {error:.4f})" for elbo, error in found)
     if min(elbo for elbo, _ in found) < LONG_BOUND:
         raise Failure(f"test ELBO at seeds 1, 2, 3: {text}; at least {LONG_BOUND} expected")
-    if max(error for _, error in found) > 0.012:
+    if max(error for _, error in found) > 0.02:  # the mean image alone: 0.067
         raise Failure(f"reconstructions do not look like the digits: {text}")
     return f"test ELBO at seeds 1, 2, 3: {text}"
 
