@@ -46,11 +46,24 @@ oversubscribe=()
 if [ "$ranks" -gt "$cores" ]; then oversubscribe=(--oversubscribe); fi
 inputs=$repository/inputs/paper
 
+# The arguments without those that the command line sets: its settings win.
+without_settings() {
+    local argument setting
+    arguments=()
+    for argument in "$@"; do
+        for setting in "${settings[@]}"; do
+            if [ "${argument%%=*}" = "${setting%%=*}" ]; then continue 2; fi
+        done
+        arguments+=("$argument")
+    done
+}
+
 # launch RANKS ARGUMENT...: a run that diverged is a result and not a mistake; a stop by signal ends the script, and the same command goes on from there.
 launch() {
-    local number=$1 job status=0 asked=0
+    local number=$1 job status=0 asked=0 arguments
     shift
-    setsid mpirun -q -np "$number" --bind-to none "${oversubscribe[@]}" "$program" -q "$@" "${settings[@]}" log.progress=none </dev/null &
+    without_settings "$@"
+    setsid mpirun -q -np "$number" --bind-to none "${oversubscribe[@]}" "$program" -q "${arguments[@]}" "${settings[@]}" log.progress=none </dev/null &
     job=$!
     trap 'asked=$((asked + 1)); if [ $asked -eq 1 ]; then kill -USR1 $job; else kill -TERM $job; fi' INT TERM
     while :; do
