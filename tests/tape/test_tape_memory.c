@@ -104,7 +104,7 @@ static void memory_that_runs_out_is_a_status(void **state)
     refuse_from = (size_t)ROWS * WIDTH * sizeof(float);
     round_of(t);
     assert_int_equal(avi_tape_status(t), AVI_ERR_INTERNAL);
-    assert_non_null(strstr(avi_error_text(), "smaller optim.tile"));
+    assert_non_null(strstr(avi_error_text(), "smaller tile"));
     refuse_from = 0;
     avi_error_clear();
     round_of(t);
