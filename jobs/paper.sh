@@ -148,7 +148,7 @@ run_vae() {
         return 66
     fi
     if [ "$quick" = yes ]; then
-        short=(data.rows=1000 optim.batch=200 optim.epochs=1200 log.eval_every=50)
+        short=(data.rows=2000 optim.batch=200 optim.epochs=200 log.eval_every=50)
         widths="1,1|64,64|128,128"
     fi
     sweep methods "inference.function=factorized|constant; $seed" "${short[@]}"
