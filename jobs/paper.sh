@@ -96,14 +96,14 @@ draw_data() {
 }
 
 # Expectations without noise, to convergence: what each method can reach at all.
-without_noise=(objective.draws=0 optim.method=lbfgs run.precision=double output.local=yes)
+without_noise=(objective.draws=0 optim.method=lbfgs run.precision=double)
 
 run_linear() {
     local short=() seed="run.seed=1..$seeds"
     draw_data
     if [ "$quick" = yes ]; then short=(objective.draws=10 optim.steps=2000); fi
-    sweep methods "inference.function=factorized|constant; optim.learning_rate=1e-3|1e-2; $seed" "${data[@]}" output.local=yes "${short[@]}"
-    sweep degrees "inference.degree=1|2; optim.learning_rate=1e-3|1e-2; $seed" "${data[@]}" output.local=yes "${short[@]}"
+    sweep methods "inference.function=factorized|constant; optim.learning_rate=1e-3|1e-2; $seed" "${data[@]}" "${short[@]}"
+    sweep degrees "inference.degree=1|2; optim.learning_rate=1e-3|1e-2; $seed" "${data[@]}" "${short[@]}"
     sweep optimum_methods "inference.function=factorized|constant" "${data[@]}" "${without_noise[@]}" optim.steps=3000
     sweep optimum_degrees "inference.degree=1|2" "${data[@]}" "${without_noise[@]}" optim.steps=3000
     sweep sizes "data.rows=10|100|1000|10000|100000|1000000" run.task=exact
@@ -112,9 +112,9 @@ run_linear() {
 run_saw() {
     local short=() seed="run.seed=1..$seeds"
     if [ "$quick" = yes ]; then short=(objective.draws=10 optim.steps=6000 optim.learning_rate=5e-3); fi
-    sweep methods "inference.function=factorized|constant; $seed" output.local=yes "${short[@]}"
-    sweep next "inference.hidden=2,2|4,4|6,6|10,10; $seed" inference.domain=next output.local=yes "${short[@]}"
-    sweep ahead "inference.hidden=4,4|6,6|10,10|20,20; $seed" inference.domain=ahead output.local=yes "${short[@]}"
+    sweep methods "inference.function=factorized|constant; $seed" "${short[@]}"
+    sweep next "inference.hidden=2,2|4,4|6,6|10,10; $seed" inference.domain=next "${short[@]}"
+    sweep ahead "inference.hidden=4,4|6,6|10,10|20,20; $seed" inference.domain=ahead "${short[@]}"
     sweep optimum_methods "inference.function=factorized|constant" "${without_noise[@]}" optim.steps=3000
     sweep optimum_next "inference.hidden=2,2|4,4|6,6|10,10; $seed" inference.domain=next "${without_noise[@]}" optim.steps=3000
     sweep optimum_ahead "inference.hidden=4,4|6,6|10,10|20,20; $seed" inference.domain=ahead "${without_noise[@]}" optim.steps=3000
@@ -124,8 +124,8 @@ run_saw() {
 run_nonlinear() {
     local short=() seed="run.seed=1..$seeds"
     if [ "$quick" = yes ]; then short=(objective.draws=10 optim.steps=2000 optim.schedule=cosine); fi
-    sweep methods "inference.function=factorized|constant; $seed" output.local=yes "${short[@]}"
-    sweep widths "inference.hidden=1,1|2,2|4,4|8,8|16,16|24,24|32,32; $seed" output.local=yes "${short[@]}"
+    sweep methods "inference.function=factorized|constant; $seed" "${short[@]}"
+    sweep widths "inference.hidden=1,1|2,2|4,4|8,8|16,16|24,24|32,32; $seed" "${short[@]}"
     sweep optimum_methods "inference.function=factorized|constant" "${without_noise[@]}" optim.steps=3000
 }
 

@@ -16,9 +16,11 @@ def saw(scratch):
     """30000 steps of Adam with 100 draws, and L-BFGS from more starts."""
     model = Saw(data(INPUTS / "saw.h5"))
     best, found = model.offset - model.optimum(), []
-    for name, settings in (("F-VI", ["inference.function=factorized"]), ("constant", ["inference.function=constant"])):
+    for name, settings, want, tolerance in (("F-VI, the paper's settings", ["inference.function=factorized"], 553.077, 0.03),
+                                            ("F-VI, a rate that falls", ["inference.function=factorized", "optim.schedule=cosine", "optim.learning_rate=3e-3"], best, 0.02),
+                                            ("constant", ["inference.function=constant"], model.offset - model.constant(), 0.05)):
         f = fit("saw.ini", scratch / name, *settings)
-        found.append(near(f"{name}, Adam", loss(model, f), best if name == "F-VI" else model.offset - model.constant(), 0.05))
+        found.append(near(f"{name}, Adam", loss(model, f), want, tolerance))
     for name, settings, low, high in (("f(x_n, x_n+1), k = 4", ["inference.hidden=4,4"], best - 1e-6, best + 0.1),
                                       ("f(x_n+1), k = 10", ["inference.hidden=10,10", "inference.domain=ahead"], 880, 887)):
         losses = [loss(model, f) for f in sweep("run.seed=1..5", "saw.ini", scratch / f"adam_{settings[0][-2:]}", *settings)]
