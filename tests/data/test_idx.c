@@ -53,6 +53,7 @@ static void loads_as_written(const char *name, bool shuffled, int64_t rows)
     assert_int_equal(d->shape.height, HEIGHT);
     assert_int_equal(d->shape.columns, COLUMNS);
     assert_int_equal(d->shape.type, AVI_U8);
+    assert_true(d->shape.scale == 1.0 / 255); /* 255 is ink, 1 */
     const unsigned char *values = d->values;
     for (int64_t i = 0; i < d->count; i++)
         for (int64_t c = 0; c < WIDTH; c++)

@@ -27,6 +27,7 @@ static void numbers_of_rows(void **state)
         assert_int_equal(s->shape.rows, cases[i].rows);
         assert_int_equal(s->shape.width, 784);
         assert_int_equal(s->shape.height, 28);
+        assert_true(s->shape.scale == 1.0 / 255);
         assert_true(s->ops->any_rank && s->ops->exchangeable);
         avi_source_close(&s);
     }

@@ -4,7 +4,7 @@ The rows do not fill the last tile, nor the tiles the ranks, so that whatever is
 import numpy
 
 from small import MODEL, SIGMA, TAU, data, elbo, gradient, kl_global, likelihood, linear, parameters, write  # first: it says where runs is
-from runs import Failure, empty_ini, fit, main, read, refusal, relative, start
+from runs import Failure, empty_ini, fit, main, metrics, read, refusal, relative, start
 
 SGD = ["optim.method=sgd", "optim.momentum=0"]
 FULL = ["optim.batch=0", "optim.tile=4", "objective.draws=0"]
@@ -105,8 +105,8 @@ def clipping(scratch):
 
 
 def epoch(scratch):
-    """With steps too small to matter, the batches of an epoch add up to the whole data set: every row once, N / B, KL(theta) at its weight."""
-    x, rate, steps = data(60), 1e-9, 3
+    """With steps too small to matter, the batches of two epochs add up to twice the whole data set: every row once an epoch, N / B, KL(theta) at its weight."""
+    x, rate, steps = data(60), 1e-9, 6
     t, k, nu = 0.0, -1.0, numpy.zeros(2)
     of_t, of_k, rows = gradient(x, t, k, nu)
     for np, exact in WAYS:
@@ -120,7 +120,7 @@ def epoch(scratch):
         found = parameters(run)
         for name, moved, wanted in (("theta", found[0], of_t), ("log sd of theta", found[1] - k, of_k), ("nu", found[2], rows.sum(0))):
             near(f"{what}: displacement of {name}", numpy.asarray(moved) / (rate * steps / len(x)), wanted, 1e-5)
-    return "3 batches of 20 rows are the 60 rows"
+    return "3 batches of 20 rows are the 60 rows, twice"
 
 
 def adam(scratch):
@@ -208,6 +208,14 @@ def skip(scratch):
             raise Failure(f"{np or 1} ranks: parameters {t}, {nu}")
     if parameters(runs[None])[0] != parameters(runs[3])[0]:
         raise Failure("1 and 3 ranks differ")
+    for np in (None, 3):  # in the first epoch, Adam moves each row of two batches by the learning rate, and those of the bad batch not at all
+        run = fit(scratch / "rows", *[a for a in arguments if not a.startswith("inference")], "inference.function=factorized", "objective.draws=0", "optim.batch=20", "optim.steps=3",
+                  "optim.learning_rate=0.05", "--fresh", np=np, ini=empty_ini(scratch))
+        moved = numpy.abs(parameters(run)[2])
+        still = numpy.all(moved == 0, axis=1)
+        if still.sum() != 20 or not still[41]:
+            raise Failure(f"{np or 1} ranks: {still.sum()} rows stay where they were, {'with' if still[41] else 'without'} row 41; its batch of 20 expected")
+        near(f"{np or 1} ranks: the other rows", moved[~still], numpy.full((40, 2), 0.05), 1e-3)
     for np in (None, 3):
         text = start(np, [empty_ini(scratch), "-q", f"run.output={scratch / 'bad'}", *arguments, "optim.batch=0", "optim.steps=50", "nan.max_skips=3", "--fresh"], expect=(4,))
         if "41" not in (refusal(text) or "") or text.count("avi_mpi: error") != 1:
@@ -215,5 +223,22 @@ def skip(scratch):
     return "3 of 10 steps skipped; three in a row end the run with status 4"
 
 
+def rollback(scratch):
+    """A learning rate far too large, with nan.policy = rollback: back to the last checkpoint with half of it until it serves; every step stands once in trace and metrics.csv."""
+    x, steps = data(60), 240
+    arguments = [*MODEL[:-1], "run.precision=single", f"data.path={write(scratch / 'x.h5', x)}", "data.dataset=x", "inference.function=constant", "objective.draws=0", "optim.batch=0",
+                 "optim.tile=4", "log.eval_every=-1", *SGD, "optim.learning_rate=3", "nan.policy=rollback", "nan.max_skips=1", "checkpoint.every=10", f"optim.steps={steps}"]
+    for np in (None, 3):
+        run = fit(scratch / f"run{np}", *arguments, np=np, ini=empty_ini(scratch))
+        lines, trace, rates = [int(line["step"]) for line in metrics(run)], read(run, "/trace/step").tolist(), read(run, "/trace/learning_rate")
+        if trace != lines or sorted(set(trace)) != trace or trace[-1] != steps:
+            raise Failure(f"{np or 1} ranks: /trace has steps {trace[:30]}..., metrics.csv {lines[:30]}...")
+        cuts = numpy.log2(3 / rates)
+        if len(set(cuts)) < 2 or not numpy.allclose(cuts, numpy.round(cuts)) or numpy.any(numpy.diff(cuts) < 0):
+            raise Failure(f"{np or 1} ranks: learning rates {sorted(set(rates.tolist()))}")
+        near(f"{np or 1} ranks: log sd", parameters(run)[2][1], -0.5 * numpy.log(1 + (TAU / SIGMA) ** 2), 1e-3)
+    return f"learning rate halved {cuts[-1]:.0f} times, {len(trace)} steps in the trace"
+
+
 if __name__ == "__main__":
-    main(constant, local, saw, clipping, epoch, adam, draws, stl, tiles, skip)
+    main(constant, local, saw, clipping, epoch, adam, draws, stl, tiles, skip, rollback)
