@@ -1,6 +1,6 @@
 # Numbers of Margossian & Blei (2024): short forms, and long ones (label paper) with the paper's settings.
 foreach(model saw linear nonlinear hmm)
-  avi_add_script(paper_${model} COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/short.py ${model} TIMEOUT 120)
+  avi_add_script(paper_${model} COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/short.py ${model} TIMEOUT 300)
 endforeach()
 foreach(model saw linear sizes nonlinear hier_logistic)
   avi_add_script(paper_long_${model} COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/long.py ${model} LABELS paper TIMEOUT 3600)
