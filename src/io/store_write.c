@@ -92,8 +92,8 @@ static avi_status open_shared(const avi_store_plan *plan, avi_comm *comm, int fl
         nanosleep(&pause, NULL);
     }
     return avi_fail(AVI_ERR_CANTCREATE,
-                    "%s: host %s does not see the file that rank 0 has made; run.output must be on a file system that "
-                    "all hosts share",
+                    "%s: host %s does not see the file that rank 0 has made: it was removed, or run.output is not on a "
+                    "file system that all hosts share",
                     plan->temporary, avi_comm_host());
 }
 
