@@ -2,13 +2,13 @@
 
 The images are random bytes in an IDX file of MNIST's shape, so that the test needs no digits."""
 import re
-import resource
 import struct
 import subprocess
+import sys
 
 import numpy
 
-from runs import Failure, command, main
+from runs import VAE, Failure, command, main
 
 ROWS, LIMIT_MB = 60000, 300
 
@@ -27,7 +27,7 @@ def peaks(np, arguments):
              'print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)\nsys.exit(status)\n'
     words = command(np, arguments)
     at = len(words) - len(arguments) - 1
-    done = subprocess.run([*words[:at], "/usr/bin/env", "python3", "-c", script, *words[at:]], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200)
+    done = subprocess.run([*words[:at], sys.executable, "-c", script, *words[at:]], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200)
     if done.returncode:
         raise Failure(f"exit status {done.returncode}\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
     return [int(kb) / 1024 for kb in re.findall(r"peak (\d+)", done.stderr)]
@@ -37,7 +37,6 @@ def mnist_size(scratch):
     write_images(scratch / "images-idx3-ubyte")
     images = ["data.source=idx", f"data.path={scratch / 'images-idx3-ubyte'}", "data.rows=0", "data.test_rows=0"]
     short = ["optim.steps=6", "log.eval_every=-1", "output.local=no"]
-    from runs import VAE
     told = []
     for name, extra in (("mlp", []), ("factorized", ["inference.function=factorized", "output.local=yes"])):
         arguments = [VAE, "--fresh", f"run.output={scratch / name}", *images, *[s for s in short if not extra or not s.startswith("output")], *extra]

@@ -67,7 +67,7 @@ def to_rounding(scratch):
 def to_the_bit(scratch):
     told = []
     for function, before, after in (("mlp", 1, 3), ("factorized", 3, 2)):
-        arguments = settings(f"inference.function={function}", "run.reproducible=yes", "optim.schedule=step", "optim.schedule_every=40")
+        arguments = settings(f"inference.function={function}", "inference.hidden=48", "run.reproducible=yes", "optim.schedule=step", "optim.schedule_every=40")
         whole, parts = fit(scratch / function, *arguments), scratch / f"{function}-parts"
         at = stop_and_resume(parts, before, after, arguments)
         expect_whole(parts, whole, 0)
