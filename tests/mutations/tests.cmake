@@ -1,2 +1,2 @@
-# Defects put in on purpose into a copy of the last commit (about 25 minutes); mutate.py --readme writes the table of tests/README.md.
+# Defects put in on purpose into a copy of the last commit (15 minutes and more); mutate.py --readme writes the table of tests/README.md.
 avi_add_script(mutations COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/mutate.py LABELS long TIMEOUT 7200)
