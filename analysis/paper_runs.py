@@ -13,7 +13,7 @@ from avi_read import Run, RunError
 from paper_loss import model_of
 
 PAPER = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "paper_numbers.json")))
-SMOOTH = 11  # logged steps in a running mean: the ELBO of a step is an estimate
+SMOOTH = 110  # steps that a running mean spans: the ELBO of a step is an estimate
 
 
 class Result:
@@ -51,11 +51,13 @@ class Result:
         return -self.elbo + (self.offset if math.isfinite(self.offset) else 0)
 
     def losses(self):
-        """Step and loss, a running mean over SMOOTH logged steps."""
+        """Step and loss, a running mean over SMOOTH steps."""
         step, loss = self.trace["step"], -self.trace["elbo"] + (self.offset if math.isfinite(self.offset) else 0)
-        if self.without_noise or len(loss) < SMOOTH:
+        logged = len(step) // 2 and int(SMOOTH / max(1, step[len(step) // 2] - step[len(step) // 2 - 1]))
+        width = logged - 1 + logged % 2  # odd
+        if self.without_noise or width < 3 or len(loss) < width:
             return step, loss
-        return step[SMOOTH // 2:-(SMOOTH // 2)], np.convolve(loss, np.full(SMOOTH, 1 / SMOOTH), "valid")
+        return step[width // 2:-(width // 2)], np.convolve(loss, np.full(width, 1 / width), "valid")
 
     def steps_to(self, target):
         """Logged steps until the loss is below the target; infinite when never."""
