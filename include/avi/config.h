@@ -82,7 +82,7 @@ uint64_t avi_config_hash(const avi_config *config, const char *const *except);
 char *avi_config_difference(const avi_config *config, const char *other_effective, const char *const *except);
 
 /* --help-keys[=section] (NULL: all), and inputs/reference.ini. Not collective. */
-void avi_config_help(const avi_config *config, const char *section, FILE *out);
+avi_status avi_config_help(const avi_config *config, const char *section, FILE *out); /* USAGE: no such section; `out` then names those there are */
 void avi_config_reference(const avi_config *config, FILE *out);
 
 /* The nearest of `names` (count, or ends with NULL when count < 0) by edit distance, NULL when nothing is near. For "did you mean". */

@@ -51,7 +51,7 @@ static void print_help(const avi_slot *slot, const char *kind, FILE *out)
     free(text);
 }
 
-void avi_config_help(const avi_config *config, const char *section, FILE *out)
+avi_status avi_config_help(const avi_config *config, const char *section, FILE *out)
 {
     if (section && !avi_config_has_section(config, section)) {
         const char *near = avi_closest(section, config->sections, config->section_count);
@@ -60,7 +60,7 @@ void avi_config_help(const avi_config *config, const char *section, FILE *out)
         fprintf(out, "\nsections:");
         for (int i = 0; i < config->section_count; ++i) fprintf(out, " %s", config->sections[i]);
         fprintf(out, "\n");
-        return;
+        return avi_fail(AVI_ERR_USAGE, "--help-keys=%s: unknown section%s%s%s", section, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     bool first = true;
     for (int i = 0; i < config->section_count; ++i) {
@@ -69,6 +69,7 @@ void avi_config_help(const avi_config *config, const char *section, FILE *out)
         first = false;
         print_section(config, config->sections[i], "  ", print_help, out);
     }
+    return AVI_OK;
 }
 
 /* A key whose table is not in force by default is a comment: the file as it stands is the default run. */

@@ -151,17 +151,19 @@ static void print_list(void)
     for (const avi_source_ops *const *d = avi_source_all(); *d; d++) printf("  %-16s %s\n", (*d)->name, (*d)->doc);
 }
 
-static void print_information(const command *c, const avi_config *config)
+static avi_status print_information(const command *c, const avi_config *config)
 {
+    avi_status status = AVI_OK;
     switch (c->action) {
     case HELP: fputs(usage, stdout); break;
     case VERSION: print_version(); break;
     case LIST: print_list(); break;
-    case KEYS: avi_config_help(config, c->section, stdout); break;
+    case KEYS: status = avi_config_help(config, c->section, stdout); break;
     case REFERENCE: avi_config_reference(config, stdout); break;
     case RUN: break;
     }
     fflush(stdout);
+    return status;
 }
 
 static avi_status perform(avi_session *s, const char *task)
@@ -192,7 +194,8 @@ static avi_status configure_and_run(avi_comm *comm, const command *c)
     AVI_TRY(avi_agree(comm, avi_keys_config(&config)));
     avi_status status = AVI_OK;
     if (c->action != RUN) {
-        if (avi_comm_rank(comm) == 0) print_information(c, config);
+        if (avi_comm_rank(comm) == 0) status = print_information(c, config);
+        status = avi_agree(comm, status);
     } else {
         status = avi_config_read(config, comm, c->options.file, c->options.overrides, c->options.override);
         char *unused = status == AVI_OK ? avi_config_unused(config) : NULL;

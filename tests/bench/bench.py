@@ -151,7 +151,7 @@ def run_avi(args, w, ranks, steps):
     import numpy as np
     every = max(1, steps // 20)
     with tempfile.TemporaryDirectory(dir=args.out) as folder:
-        overrides = w.overrides + [f"optim.steps={steps}", f"log.every={every}", "log.eval_every=1000000000", "log.progress=no",
+        overrides = w.overrides + [f"optim.steps={steps}", f"log.every={every}", "log.eval_every=1000000000", "log.progress=none",
                                    "checkpoint.minutes=1000000", f"run.output={folder}/run"] + shlex.split(args.set or "")
         if w.decoder:
             overrides = image_overrides(args.rows or w.rows) + overrides
