@@ -1,0 +1,51 @@
+/* What the program links and a step of the simulated models never reaches: HDF5's source, and ScaLAPACK behind dense
+ * coupling. */
+#include "avi/data.h"
+#include "avi/linalg.h"
+
+static avi_status refuse(void)
+{
+    return avi_fail(AVI_ERR_CONFIG, "the simulated program has neither HDF5 nor ScaLAPACK");
+}
+
+static avi_status hdf5_open(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split)
+{
+    (void)s, (void)config, (void)comm, (void)split;
+    return refuse();
+}
+
+static avi_status hdf5_read(avi_source *s, int64_t first, int64_t count, void *out)
+{
+    (void)s, (void)first, (void)count, (void)out;
+    return refuse();
+}
+
+const avi_source_ops avi_source_hdf5 = {.name = "hdf5", .doc = "absent", .open = hdf5_open, .read = hdf5_read};
+
+avi_status avi_linalg_spd_create(avi_comm *comm, int64_t n, avi_linalg_entry entry, void *self, double jitter,
+                                 avi_linalg_spd **spd)
+{
+    (void)comm, (void)n, (void)entry, (void)self, (void)jitter;
+    *spd = NULL;
+    return refuse();
+}
+
+void avi_linalg_spd_destroy(avi_linalg_spd **spd) { *spd = NULL; }
+
+double avi_linalg_spd_log_det(const avi_linalg_spd *spd)
+{
+    (void)spd;
+    return 0;
+}
+
+avi_status avi_linalg_spd_solve(avi_linalg_spd *spd, int64_t k, double *b)
+{
+    (void)spd, (void)k, (void)b;
+    return refuse();
+}
+
+avi_status avi_linalg_spd_inverse_diagonal(avi_linalg_spd *spd, double *diagonal)
+{
+    (void)spd, (void)diagonal;
+    return refuse();
+}
