@@ -1,7 +1,7 @@
 # Whole runs of a second or two against numpy and against each other; each check is a test of its own, so that a defect names what it breaks.
 function(avi_add_checks script)
   foreach(check ${ARGN})
-    avi_add_script(more_${check} COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/${script}.py ${AVI_CHECK_ARGS} ${check} LABELS fit TIMEOUT 120)
+    avi_add_script(more_${check} COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/${script}.py ${AVI_CHECK_ARGS} ${check} LABELS fit TIMEOUT 300)
   endforeach()
 endfunction()
 
