@@ -218,7 +218,7 @@ TITLE = {"vae": "`inputs/vae.ini`", "fvi": "F-VI (linear, S = 100, N = 1e9)"}
 
 
 def seconds(t):
-    return f"{t * 1e3:.3g} ms" if t >= 1e-3 else f"{t * 1e6:.3g} us"
+    return f"{t:.3g} s" if t >= 1 else f"{t * 1e3:.3g} ms" if t >= 1e-3 else f"{t * 1e6:.3g} us"
 
 
 def percent(x):
@@ -235,7 +235,9 @@ def rows_of(results, table, key, name):
 
 
 def weak_table(results, ranks):
-    lines = ["| workload | rows a rank and step | one rank | " + " | ".join(f"{p} ranks" for p in ranks) + " |", "|---|---|---|" + "---|" * len(ranks)]
+    last = ranks[-1]
+    lines = ["| workload | rows a rank and step | one rank | " + " | ".join(f"{p} ranks" for p in ranks) + f" | {last} against {ranks[0]} |",
+             "|---|---|---|" + "---|" * (len(ranks) + 1)]
     for name in TITLE:
         for rows in rows_of(results, "weak", "rows", name):
             one = pick(results, table="weak", workload=name, rows=rows, ranks=1)
@@ -243,7 +245,8 @@ def weak_table(results, ranks):
             for p in ranks:
                 r = pick(results, table="weak", workload=name, rows=rows, ranks=p)
                 cells.append(f"{seconds(r['step'])}, {percent(one['step'] / r['step'])}, {percent(r['message'] / r['step'])}")
-            lines.append(f"| {TITLE[name]} | {rows} | {seconds(one['step'])} | " + " | ".join(cells) + " |")
+            first, end = (pick(results, table="weak", workload=name, rows=rows, ranks=p)["step"] for p in (ranks[0], last))
+            lines.append(f"| {TITLE[name]} | {rows} | {seconds(one['step'])} | " + " | ".join(cells) + f" | {percent(first / end)} |")
     return lines
 
 
@@ -300,10 +303,10 @@ def table(path, readme):
         data = json.load(f)
     results = data["results"]
     ranks = sorted({r["ranks"] for r in results} - {1})
-    text = ["### Weak scaling", "Seconds a step, efficiency against one rank without messages, share of the reduction.", "", *weak_table(results, ranks), "",
+    text = ["### Weak scaling", "Seconds a step, efficiency against one rank without messages, share of the reduction; last column: efficiency against the fewest ranks.", "", *weak_table(results, ranks), "",
             "### Strong scaling", "Seconds a step, speed-up and efficiency against one rank, share of the reduction.", "", *strong_table(results, ranks), "",
             "### Plans", "Seconds a step; of them, in messages.", "", *plan_table(results, ranks), "",
-            f"### Ranks that are not alike ({percent(JITTER)} exponential jitter on all work)", "Seconds a step, efficiency, of them in messages and waiting.", "",
+            f"### Ranks that are not alike ({percent(JITTER)} exponential jitter on all work)", "Seconds a step, efficiency against one rank without jitter, of them in messages and waiting.", "",
             *other_table(results, ranks, "jitter"), "",
             "### One rank a node", "Seconds a step, efficiency, in messages.", "", *other_table(results, ranks, "single"), "",
             "### Costs", *cost_lines(data["costs"])]
