@@ -148,8 +148,14 @@ static void read_all(int64_t file_bytes)
     if (avi_store_open(world, path, &store) != AVI_OK) return;
     if (avi_store_shape(store, "/x", &type, &rank, dims) == AVI_OK) {
         int64_t bytes_wanted = (int64_t)avi_dtype_size(type);
-        for (int d = 0; d < rank; d++) bytes_wanted *= dims[d];
-        must(bytes_wanted >= 0 && bytes_wanted <= file_bytes, "a shape larger than the file");
+        for (int d = 0; d < rank; d++) { /* stops before it overflows; a zero anywhere makes an empty dataset */
+            must(dims[d] >= 0, "a negative size");
+            if (dims[d] > 0 && bytes_wanted > INT64_MAX / dims[d]) bytes_wanted = INT64_MAX / 2;
+            else bytes_wanted *= dims[d];
+        }
+        for (int d = 0; d < rank; d++)
+            if (dims[d] == 0) bytes_wanted = 0;
+        must(bytes_wanted <= file_bytes, "a shape larger than the file");
         void *out = malloc((size_t)bytes_wanted + 1);
         must(out != NULL, "memory");
         (void)avi_store_read(store, "/x", type, rank, dims, rank > 0, out);
