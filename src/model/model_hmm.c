@@ -2,6 +2,7 @@
  * R), Q and R diagonal. With its defaults (all 1) it is the counterexample of Margossian & Blei 2024, section 3.3: the
  * F-VI optimum of z_n depends on the place in the chain, so no function of x_n, nor of any fixed window, closes the
  * amortization gap. */
+#include "model/hmm.h"
 #include "model/matrix_text.h"
 #include "model/scalar.h"
 
@@ -9,10 +10,7 @@
 #include <stdlib.h>
 
 typedef struct hmm {
-    int64_t latent, width;       /* L, D */
-    double *a, *c;               /* (L, L), (D, L) */
-    double *log_sd_q, *log_sd_r; /* (L), (D) */
-    double initial_sd;
+    avi_hmm given;
     bool scalar; /* L = D = 1: fused densities */
     avi_scalar_normal transition, emission, initial;
 } hmm;
@@ -27,27 +25,17 @@ static const avi_key keys[] = {
     {"model", "initial_sd", AVI_KEY_REAL, "1", 1e-6, 1e6, NULL, NULL, "standard deviation of every dimension of z_1"},
 };
 
-static avi_status read_all(avi_model *m, hmm *h, const avi_config *config)
-{
-    h->latent = m->latent = avi_config_get_int(config, "model", "latent");
-    h->width = m->shape.width;
-    h->initial_sd = avi_config_get_real(config, "model", "initial_sd");
-    AVI_TRY(avi_matrix_read_sized(config, "A", h->latent, h->latent, &h->a));
-    AVI_TRY(avi_matrix_read_sized(config, "C", h->width, h->latent, &h->c));
-    AVI_TRY(avi_variances_read(config, "Q", h->latent, &h->log_sd_q));
-    return avi_variances_read(config, "R", h->width, &h->log_sd_r);
-}
-
 /* On a failure avi_model_create destroys the model. */
 static avi_status create(avi_model *m, const avi_config *config, const avi_shape *shape)
 {
     (void)shape;
     hmm *h = m->self = calloc(1, sizeof *h);
     if (!h) return avi_fail_memory(sizeof *h, "the model");
-    AVI_TRY(read_all(m, h, config));
-    h->scalar = h->latent == 1 && h->width == 1;
-    h->transition = (avi_scalar_normal){.a = h->a[0], .sd = exp(h->log_sd_q[0])};
-    h->emission = (avi_scalar_normal){.a = h->c[0], .sd = exp(h->log_sd_r[0])};
+    m->latent = avi_config_get_int(config, "model", "latent");
+    AVI_TRY(avi_hmm_read(config, m->latent, m->shape.width, &h->given));
+    h->scalar = h->given.latent == 1 && h->given.width == 1;
+    h->transition = (avi_scalar_normal){.a = h->given.a[0], .sd = exp(h->given.log_sd_q[0])};
+    h->emission = (avi_scalar_normal){.a = h->given.c[0], .sd = exp(h->given.log_sd_r[0])};
     return AVI_OK;
 }
 
@@ -55,10 +43,7 @@ static void destroy(avi_model *m)
 {
     hmm *h = m->self;
     if (!h) return;
-    free(h->a);
-    free(h->c);
-    free(h->log_sd_q);
-    free(h->log_sd_r);
+    avi_hmm_free(&h->given);
     free(h);
 }
 
@@ -73,7 +58,7 @@ static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch
     (void)theta;
     const hmm *h = m->self;
     if (h->scalar) return avi_scalar_normal_lpdf(t, &h->emission, b->x, z, NULL);
-    return avi_normal_lpdf(t, b->x, multiply(t, z, h->width, h->c), avi_model_constant(t, 1, h->width, h->log_sd_r));
+    return avi_normal_lpdf(t, b->x, multiply(t, z, h->given.width, h->given.c), avi_model_constant(t, 1, h->given.width, h->given.log_sd_r));
 }
 
 static avi_node *log_transition(const avi_model *m, avi_tape *t, avi_node *z_before, avi_node *z, avi_node **theta)
@@ -81,8 +66,8 @@ static avi_node *log_transition(const avi_model *m, avi_tape *t, avi_node *z_bef
     (void)theta;
     const hmm *h = m->self;
     if (h->scalar) return avi_scalar_normal_lpdf(t, &h->transition, z, z_before, NULL);
-    return avi_normal_lpdf(t, z, multiply(t, z_before, h->latent, h->a),
-                           avi_model_constant(t, 1, h->latent, h->log_sd_q));
+    return avi_normal_lpdf(t, z, multiply(t, z_before, h->given.latent, h->given.a),
+                           avi_model_constant(t, 1, h->given.latent, h->given.log_sd_q));
 }
 
 static avi_node *log_initial(const avi_model *m, avi_tape *t, avi_node *z, avi_node **theta)
@@ -90,7 +75,7 @@ static avi_node *log_initial(const avi_model *m, avi_tape *t, avi_node *z, avi_n
     (void)theta;
     const hmm *h = m->self;
     const double zero = 0;
-    return avi_normal_lpdf_sd(t, z, avi_model_constant(t, 1, 1, &zero), h->initial_sd);
+    return avi_normal_lpdf_sd(t, z, avi_model_constant(t, 1, 1, &zero), h->given.initial_sd);
 }
 
 static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
@@ -98,7 +83,7 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
     (void)b;
     (void)theta;
     const hmm *h = m->self;
-    return multiply(t, z, h->width, h->c);
+    return multiply(t, z, h->given.width, h->given.c);
 }
 
 /* to = matrix (n, l) from + sd * draw. */
@@ -116,17 +101,17 @@ static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int6
 {
     (void)rows;
     const hmm *h = m->self;
-    const int64_t l = h->latent, d = h->width;
+    const int64_t l = h->given.latent, d = h->given.width;
     double *z = malloc((size_t)(3 * l + d) * sizeof *z), *before = z + l, *draw = z + 2 * l;
     if (!z) return avi_fail_memory((size_t)(3 * l + d) * sizeof *z, "simulated data");
     for (int64_t n = 0; n < first + count; n++) {
         avi_simulate_normals(seed, n, 0, l + d, draw);
         for (int64_t i = 0; i < l; i++) {
             before[i] = z[i];
-            z[i] = h->initial_sd * draw[i];
+            z[i] = h->given.initial_sd * draw[i];
         }
-        if (n > 0) step(l, l, h->a, before, h->log_sd_q, draw, z);
-        if (n >= first) step(d, l, h->c, z, h->log_sd_r, draw + l, out + (n - first) * d);
+        if (n > 0) step(l, l, h->given.a, before, h->given.log_sd_q, draw, z);
+        if (n >= first) step(d, l, h->given.c, z, h->given.log_sd_r, draw + l, out + (n - first) * d);
     }
     free(z);
     return AVI_OK;

@@ -2,20 +2,13 @@
  * pdpttrf, distributed; of L dimensions by block Cholesky on every rank, N L^2 values of memory each. */
 #include "run/answer.h"
 #include "avi/linalg.h"
-#include "model/matrix_text.h"
+#include "model/hmm.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const double LOG_2PI = 1.8378770664093454836;
-
-typedef struct hmm {
-    int64_t l, d;                /* L, D */
-    double *a, *c;               /* (L, L), (D, L) */
-    double *log_sd_q, *log_sd_r; /* (L), (D) */
-    double log_sd_0;
-} hmm;
 
 static avi_status check(const avi_session *s)
 {
@@ -25,27 +18,18 @@ static avi_status check(const avi_session *s)
 
 static void destroy(avi_answer *a)
 {
-    hmm *h = a->self;
+    avi_hmm *h = a->self;
     if (!h) return;
-    free(h->a);
-    free(h->c);
-    free(h->log_sd_q);
-    free(h->log_sd_r);
+    avi_hmm_free(h);
     free(h);
 }
 
 static avi_status read_model(avi_answer *a)
 {
     const avi_config *config = a->s->config;
-    hmm *h = a->self = calloc(1, sizeof *h);
+    avi_hmm *h = a->self = calloc(1, sizeof *h);
     if (!h) return avi_fail_memory(sizeof *h, "exact answers");
-    h->l = a->latent;
-    h->d = a->s->shape.width;
-    h->log_sd_0 = log(avi_config_get_real(config, "model", "initial_sd"));
-    AVI_TRY(avi_matrix_read_sized(config, "A", h->l, h->l, &h->a));
-    AVI_TRY(avi_matrix_read_sized(config, "C", h->d, h->l, &h->c));
-    AVI_TRY(avi_variances_read(config, "Q", h->l, &h->log_sd_q));
-    return avi_variances_read(config, "R", h->d, &h->log_sd_r);
+    return avi_hmm_read(config, a->latent, a->s->shape.width, h);
 }
 
 /* ---- precision and right-hand side ---- */
@@ -59,27 +43,27 @@ static void add_square(int64_t n, int64_t l, const double *m, const double *log_
 }
 
 /* Diagonal block of datapoint n of N: its emission, its own transition, and the one to the next. */
-static void diagonal_block(const hmm *h, int64_t n, int64_t rows, double *block)
+static void diagonal_block(const avi_hmm *h, int64_t n, int64_t rows, double *block)
 {
-    const int64_t l = h->l;
+    const int64_t l = h->latent;
     memset(block, 0, (size_t)(l * l) * sizeof *block);
-    add_square(h->d, l, h->c, h->log_sd_r, block);
-    for (int64_t i = 0; i < l; i++) block[i * l + i] += exp(-2 * (n == 0 ? h->log_sd_0 : h->log_sd_q[i]));
+    add_square(h->width, l, h->c, h->log_sd_r, block);
+    for (int64_t i = 0; i < l; i++) block[i * l + i] += exp(-2 * (n == 0 ? log(h->initial_sd) : h->log_sd_q[i]));
     if (n < rows - 1) add_square(l, l, h->a, h->log_sd_q, block);
 }
 
 /* C' R^{-1} x of one row. */
-static void right_side(const hmm *h, const double *x, double *b)
+static void right_side(const avi_hmm *h, const double *x, double *b)
 {
-    for (int64_t i = 0; i < h->l; i++) b[i] = 0;
-    for (int64_t k = 0; k < h->d; k++)
-        for (int64_t i = 0; i < h->l; i++) b[i] += h->c[k * h->l + i] * exp(-2 * h->log_sd_r[k]) * x[k];
+    for (int64_t i = 0; i < h->latent; i++) b[i] = 0;
+    for (int64_t k = 0; k < h->width; k++)
+        for (int64_t i = 0; i < h->latent; i++) b[i] += h->c[k * h->latent + i] * exp(-2 * h->log_sd_r[k]) * x[k];
 }
 
 static void fill(avi_answer *a)
 {
-    const hmm *h = a->self;
-    const int64_t l = h->l, rows = a->s->partition.rows;
+    const avi_hmm *h = a->self;
+    const int64_t l = h->latent, rows = a->s->partition.rows;
     for (int64_t n = 0; n < a->rows; n++) {
         double *block = a->precision + n * l * l;
         const int64_t given = a->first + n;
@@ -87,7 +71,7 @@ static void fill(avi_answer *a)
             diagonal_block(h, given, rows, block);
         else /* all between the ends are alike */
             memcpy(block, block - l * l, (size_t)(l * l) * sizeof *block);
-        right_side(h, a->x + n * h->d, a->mean + (1 + n) * l);
+        right_side(h, a->x + n * h->width, a->mean + (1 + n) * l);
     }
 }
 
@@ -95,7 +79,7 @@ static void fill(avi_answer *a)
 
 static avi_status solve_scalar(avi_answer *a, double *log_det)
 {
-    const hmm *h = a->self;
+    const avi_hmm *h = a->self;
     avi_linalg_tridiagonal *tri = NULL;
     avi_status status = AVI_OK;
     double *off = avi_answer_memory(a, a->rows, &status);
@@ -111,8 +95,8 @@ static avi_status solve_scalar(avi_answer *a, double *log_det)
 /* whole: (N, L, L) blocks, (N - 1, L, L) blocks below them, (N, L) right-hand side. */
 static avi_status solve_whole(avi_answer *a, double *whole, double *log_det)
 {
-    const hmm *h = a->self;
-    const int64_t l = h->l, ll = l * l, rows = a->s->partition.rows;
+    const avi_hmm *h = a->self;
+    const int64_t l = h->latent, ll = l * l, rows = a->s->partition.rows;
     double *off = whole + rows * ll, *b = off + rows * ll;
     avi_linalg_blocks *blocks = NULL;
     memcpy(b + a->first * l, a->mean + l, (size_t)(a->rows * l) * sizeof *b);
@@ -154,8 +138,8 @@ static void add_scaled(int64_t n, int64_t l, const double *matrix, const double 
 static avi_status residuals(const avi_answer *a, int64_t cols, const double *z, const double *theta, double *out)
 {
     (void)theta;
-    const hmm *h = a->self;
-    const int64_t l = h->l, d = h->d;
+    const avi_hmm *h = a->self;
+    const int64_t l = h->latent, d = h->width;
     memset(out, 0, (size_t)(a->residuals * cols) * sizeof *out);
     for (int64_t n = 0; n < a->rows; n++) {
         const double *here = z + (1 + n) * l * cols, *before = here - l * cols;
@@ -163,7 +147,7 @@ static avi_status residuals(const avi_answer *a, int64_t cols, const double *z, 
         const bool start = a->first + n == 0;
         add_scaled(d, l, h->c, h->log_sd_r, 1, cols, here, o);
         for (int64_t i = 0; i < l; i++)
-            for (int64_t c = 0; c < cols; c++) t[i * cols + c] = here[i * cols + c] * exp(-(start ? h->log_sd_0 : h->log_sd_q[i]));
+            for (int64_t c = 0; c < cols; c++) t[i * cols + c] = here[i * cols + c] * exp(-(start ? log(h->initial_sd) : h->log_sd_q[i]));
         if (!start) add_scaled(l, l, h->a, h->log_sd_q, -1, cols, before, t);
     }
     return AVI_OK;
@@ -172,8 +156,8 @@ static avi_status residuals(const avi_answer *a, int64_t cols, const double *z, 
 /* log p(x, z) at the means: the residuals of z, with the data where they enter. */
 static avi_status log_joint(avi_answer *a)
 {
-    const hmm *h = a->self;
-    const int64_t l = h->l, d = h->d;
+    const avi_hmm *h = a->self;
+    const int64_t l = h->latent, d = h->width;
     const double rows = (double)a->s->partition.rows;
     avi_status status = AVI_OK;
     double *r = avi_answer_memory(a, a->residuals, &status), squares = 0, logs = 0;
@@ -186,7 +170,7 @@ static avi_status log_joint(avi_answer *a)
         squares += e * e;
     }
     AVI_TRY(avi_comm_sum_double(a->s->comm, &squares, 1));
-    for (int64_t i = 0; i < l; i++) logs += h->log_sd_0 + (rows - 1) * h->log_sd_q[i];
+    for (int64_t i = 0; i < l; i++) logs += log(h->initial_sd) + (rows - 1) * h->log_sd_q[i];
     for (int64_t i = 0; i < d; i++) logs += rows * h->log_sd_r[i];
     a->log_joint = -0.5 * squares - logs - 0.5 * rows * (double)(l + d) * LOG_2PI;
     return AVI_OK;
