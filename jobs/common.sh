@@ -40,3 +40,24 @@ prepare_open_mpi() {
     fi
     export OPENBLAS_NUM_THREADS=1
 }
+
+# wait_for_job COMMAND...    sets `status`
+# The command gets a session of its own and its end is waited for here, so that Ctrl-C asks the program to write a checkpoint and stop (USR1)
+# instead of killing the ranks; a second Ctrl-C ends them at once.
+wait_for_job() {
+    local job asked=0
+    setsid "$@" </dev/null &
+    job=$!
+    trap 'asked=$((asked + 1)); if [ $asked -eq 1 ]; then kill -USR1 $job; else kill -TERM $job; fi' INT TERM
+    while :; do
+        status=0
+        wait "$job" || status=$?
+        if ! kill -0 "$job" 2>/dev/null; then break; fi
+    done
+    # When a signal ended the last wait and the job ended right after it, only another wait has the job's own status.
+    if [ "$status" -gt 128 ]; then
+        status=0
+        wait "$job" || status=$?
+    fi
+    trap - INT TERM
+}

@@ -36,27 +36,12 @@ fi
 program=${AVI_BUILD_DIR:-$repository/build}/avi_mpi
 prepare_open_mpi
 
-# run RANKS ARGUMENT...    sets `status`
-# mpirun gets a session of its own and its end is waited for here, so that Ctrl-C asks the program to write a checkpoint and stop (USR1)
-# instead of killing the ranks; a second Ctrl-C ends them at once. -q: the program's own message says what went wrong.
+# run RANKS ARGUMENT...    sets `status`. -q of mpirun: the program's own message says what went wrong.
 run() {
-    local ranks=$1 oversubscribe=() job asked=0
+    local ranks=$1 oversubscribe=()
     shift
     if [ "$ranks" -gt "$cores" ]; then oversubscribe=(--oversubscribe); fi
-    setsid mpirun -q -np "$ranks" --bind-to none "${oversubscribe[@]}" "$program" "$@" </dev/null &
-    job=$!
-    trap 'asked=$((asked + 1)); if [ $asked -eq 1 ]; then kill -USR1 $job; else kill -TERM $job; fi' INT TERM
-    while :; do
-        status=0
-        wait "$job" || status=$?
-        if ! kill -0 "$job" 2>/dev/null; then break; fi
-    done
-    # When a signal ended the last wait and the job ended right after it, only another wait has the job's own status.
-    if [ "$status" -gt 128 ]; then
-        status=0
-        wait "$job" || status=$?
-    fi
-    trap - INT TERM
+    wait_for_job mpirun -q -np "$ranks" --bind-to none "${oversubscribe[@]}" "$program" "$@"
     if [ "$status" -gt 128 ]; then
         echo "local.sh: a rank was ended by signal $((status - 128)) (9: often the kernel, when memory is short)" >&2
     fi

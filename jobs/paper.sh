@@ -60,18 +60,10 @@ without_settings() {
 
 # launch RANKS ARGUMENT...: a run that diverged is a result and not a mistake; a stop by signal ends the script, and the same command goes on from there.
 launch() {
-    local number=$1 job status=0 asked=0 arguments
+    local number=$1 arguments
     shift
     without_settings "$@"
-    setsid mpirun -q -np "$number" --bind-to none "${oversubscribe[@]}" "$program" -q "${arguments[@]}" "${settings[@]}" log.progress=none </dev/null &
-    job=$!
-    trap 'asked=$((asked + 1)); if [ $asked -eq 1 ]; then kill -USR1 $job; else kill -TERM $job; fi' INT TERM
-    while :; do
-        status=0
-        wait "$job" || status=$?
-        if ! kill -0 "$job" 2>/dev/null; then break; fi
-    done
-    trap - INT TERM
+    wait_for_job mpirun -q -np "$number" --bind-to none "${oversubscribe[@]}" "$program" -q "${arguments[@]}" "${settings[@]}" log.progress=none
     case $status in
         0) ;;
         4) echo "paper.sh: some runs diverged; the table tells which" >&2 ;;
