@@ -26,6 +26,7 @@ typedef struct avi_node {
     struct avi_node *in[4];
     int64_t size[4];    /* private to the operation */
     double number[2];   /* private to the operation */
+    const int64_t *runs; /* private to the operation, on the arena */
     const void *data;   /* private to the operation, borrowed */
     void *aux;          /* private to the operation, on the arena */
     struct avi_node *next_older;

@@ -102,6 +102,14 @@ static double tolerance(const avi_session *s)
     return s->precision == AVI_PRECISION_SINGLE && asked < 1e-5 ? 1e-5 : asked;
 }
 
+/* Back to where the iteration began: parameters, local factors, and what the trace says of them. */
+static avi_status put_back(solve *v, avi_step_result *r)
+{
+    double f;
+    if (v->st->table) memcpy(v->st->table, v->table0, (size_t)avi_state_table_values(v->s) * avi_real_size(v->s->precision));
+    return value(v, v->x0, &f, v->g0, r); /* sets the parameters */
+}
+
 static avi_status iterate(solve *v, avi_step_result *r)
 {
     const avi_session *s = v->s;
@@ -127,14 +135,10 @@ static avi_status iterate(solve *v, avi_step_result *r)
     AVI_TRY(line_search(v, f0, slope, &f1, r, &moved));
     if (!moved && st->lbfgs.pairs) {
         st->lbfgs.pairs = 0;
-        avi_vector_from_double(s->precision, v->x0, n, st->params);
-        if (st->table) memcpy(st->table, v->table0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
-        return value(v, v->x0, &f0, v->g0, r);
+        return put_back(v, r);
     }
     if (!moved) { /* not even steepest descent lowers the value: it is as low as this precision tells */
-        avi_vector_from_double(s->precision, v->x0, n, st->params);
-        if (st->table) memcpy(st->table, v->table0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
-        AVI_TRY(value(v, v->x0, &f0, v->g0, r));
+        AVI_TRY(put_back(v, r));
         r->converged = true;
         return AVI_OK;
     }

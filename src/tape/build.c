@@ -44,7 +44,7 @@ avi_node *avi_gather(avi_tape *t, int64_t cols, const void *table, void *table_g
     int64_t *runs = avi_tape_alloc(t, (int64_t)4 * segments); /* enough for 2 * segments int64 in either precision */
     memcpy(runs, first, (size_t)segments * sizeof *runs);
     memcpy(runs + segments, count, (size_t)segments * sizeof *runs);
-    n->in[3] = (avi_node *)(void *)runs;
+    n->runs = runs;
     return avi_tape_run(t, n);
 }
 

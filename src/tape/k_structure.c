@@ -6,7 +6,7 @@
 void AVI_R(avi_forward_gather)(avi_tape *t, avi_node *n)
 {
     (void)t;
-    const int64_t runs = n->size[0], *first = (const int64_t *)(const void *)n->in[3], *count = first + runs;
+    const int64_t runs = n->size[0], *first = n->runs, *count = first + runs;
     real *to = n->value;
     for (int64_t i = 0; i < runs; i++) {
         const int64_t values = count[i] * n->cols;
@@ -18,7 +18,7 @@ void AVI_R(avi_forward_gather)(avi_tape *t, avi_node *n)
 void AVI_R(avi_backward_gather)(avi_tape *t, avi_node *n)
 {
     (void)t;
-    const int64_t runs = n->size[0], *first = (const int64_t *)(const void *)n->in[3], *count = first + runs;
+    const int64_t runs = n->size[0], *first = n->runs, *count = first + runs;
     const real *g = n->grad;
     for (int64_t i = 0; i < runs; i++) {
         const int64_t values = count[i] * n->cols;
