@@ -132,8 +132,9 @@ void avi_screen_progress(const avi_session *s, const avi_state *st, double elbo_
         printf("\r  [%s] ", text);
     else
         printf("  ");
-    printf("step %" PRId64 "/%" PRId64 "  ELBO %.4f nats a row  %.3g steps/s  %s left%s", st->step, s->total_steps, elbo_per_row, rate,
-           avi_screen_time(to_go, left), bar ? "   " : "\n");
+    printf("step %" PRId64 "/%" PRId64 "  ELBO %.4f nats a row", st->step, s->total_steps, elbo_per_row);
+    if (rate > 0) printf("  %.3g steps/s  %s left", rate, avi_screen_time(to_go, left));
+    printf("%s", bar ? "   " : "\n");
     display.open = bar;
     if (bar && last) avi_screen_break();
     fflush(stdout);
