@@ -13,9 +13,9 @@
  * *largest is raised to max |v[i]| over finite values (NaN ignored). shift in [-900, 900]. */
 int64_t avi_exact_add_f32(int64_t *sum, const float *v, int64_t n, int shift, double *largest);
 int64_t avi_exact_add_f64(int64_t *sum, const double *v, int64_t n, int shift, double *largest);
-/* v[i] = sum[i] * 2^-shift, rounded once to the type. */
-void avi_exact_read_f32(float *v, const int64_t *sum, int64_t n, int shift);
-void avi_exact_read_f64(double *v, const int64_t *sum, int64_t n, int shift);
+/* v[i] = sum[i] * 2^-shift, rounded once to the type. Returns the largest |v[i]|. */
+double avi_exact_read_f32(float *v, const int64_t *sum, int64_t n, int shift);
+double avi_exact_read_f64(double *v, const int64_t *sum, int64_t n, int shift);
 /* The shift for which values up to `largest` stay below 2^(51 - headroom_bits); clamped to [-900, 900]; 0 for largest = 0 or non-finite. */
 int avi_exact_shift(double largest, int headroom_bits);
 

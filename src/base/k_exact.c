@@ -45,16 +45,35 @@ int64_t AVI_R(avi_exact_add)(int64_t *restrict sum, const real *restrict v, int6
     return bad;
 }
 
-void AVI_R(avi_exact_read)(real *restrict v, const int64_t *restrict sum, int64_t n, int shift)
+/* The double nearest to s: halves of 32 bits are or-ed into the mantissas of 2^52 and 2^84 + 2^63, where they are exact, and added with one rounding. Every vector unit can do
+ * that; few can convert. */
+static inline double to_double(int64_t s)
+{
+    const uint64_t low = ((uint64_t)s & 0xffffffffu) | UINT64_C(0x4330000000000000), high = ((uint64_t)s >> 32) ^ UINT64_C(0x4530000080000000);
+    double l, h;
+    memcpy(&l, &low, sizeof l);
+    memcpy(&h, &high, sizeof h);
+    return (h - (0x1p84 + 0x1p63 + 0x1p52)) + l;
+}
+
+double AVI_R(avi_exact_read)(real *restrict v, const int64_t *restrict sum, int64_t n, int shift)
 {
     const double scale = ldexp(1.0, -shift);
+    bits top = 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t s = sum[i];
+        bits b;
 #if AVI_SINGLE
         /* To double by rounding to odd, which the rounding to float that follows cannot tell from the exact value. */
-        int64_t odd = (s & ~INT64_C(0x3ff)) | ((s & 0x3ff) ? 0x400 : 0);
+        const int64_t odd = (s & ~INT64_C(0x3ff)) | ((s & 0x3ff) ? 0x400 : 0);
         s = s >= (INT64_C(1) << 53) || s <= -(INT64_C(1) << 53) ? odd : s;
 #endif
-        v[i] = (real)((double)s * scale);
+        v[i] = (real)(to_double(s) * scale);
+        memcpy(&b, &v[i], sizeof b);
+        b &= MAGNITUDE;
+        top = b > top ? b : top;
     }
+    real m;
+    memcpy(&m, &top, sizeof m);
+    return (double)m;
 }

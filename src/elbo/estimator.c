@@ -44,7 +44,10 @@ avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_
         return avi_fail_memory(2 * draws, "draws of the global parameters");
     }
     avi_status status = create_reducer(e);
-    if (status != AVI_OK) avi_estimator_destroy(estimator);
+    if (status != AVI_OK)
+        avi_estimator_destroy(estimator);
+    else
+        avi_apart_prepare(e);
     return status;
 }
 
@@ -90,23 +93,23 @@ avi_status avi_estimator_hold(avi_estimator *e, const avi_job *job)
     return e->held ? AVI_OK : avi_fail_memory(bytes, "the parameters of q(z)");
 }
 
-/* The number of runs from `at` that make one block. Exact sums need the tile as the unit; a chain needs consecutive rows, so it joins none. */
+/* The number of runs from `at` that make one block. A chain needs consecutive rows, so it joins none. */
 static int runs_of_block(const avi_estimator *e, const avi_job *job, int at)
 {
-    if (e->p.exact || e->p.model->ops->coupling != AVI_INDEPENDENT) return 1;
+    if (e->p.exact) return avi_apart_joined(e, job, at);
+    if (e->p.model->ops->coupling != AVI_INDEPENDENT) return 1;
     int64_t rows = job->rows[at];
     int n = 1;
     while (at + n < job->count && n < MAX_RUNS && rows + job->rows[at + n] <= e->p.block_rows) rows += job->rows[at + n++];
     return n;
 }
 
-/* What a block adds to the sums; *bad: its first row that is not finite, -1. */
-static void sum_rows(const avi_estimator *e, const avi_graph *g, double values[AVI_SUMS], int64_t *bad)
+/* What rows [first, end) of a block add to the sums; *bad: the first one that is not finite, unless there is one already. */
+static void sum_rows(const avi_estimator *e, const avi_graph *g, int64_t first, int64_t end, double values[AVI_SUMS], int64_t *bad)
 {
     const avi_precision p = e->p.precision;
-    *bad = -1;
     memset(values, 0, AVI_SUMS * sizeof *values);
-    for (int64_t r = 0; r < g->rows; r++) {
+    for (int64_t r = first; r < end; r++) {
         const double elbo = avi_vector_get(p, g->elbo->value, r), loglik = avi_vector_get(p, g->loglik->value, r);
         values[AVI_SUM_ROWS]++;
         if (isfinite(elbo) && isfinite(loglik)) {
@@ -157,41 +160,64 @@ avi_status avi_estimator_exchange_halo(avi_estimator *e, void *table)
     return avi_comm_shift(e->comm, rows + bytes, before, rows + (size_t)(count + 1) * bytes, after, bytes);
 }
 
-static void run_block(avi_estimator *e, const avi_pass *pass, const avi_job *job, int at, int runs, int64_t *bad_position)
+/* Sums over rows and squares of the local gradient: of the whole block, or with exact sums of each tile by itself. */
+static void add_scalars(const avi_estimator *e, const avi_pass *pass, const avi_graph *g, int runs, const int64_t *first, const int64_t *rows, int64_t *bad)
 {
-    const int64_t *first = job->first + at, *rows = job->rows + at;
-    avi_graph g;
-    double values[AVI_SUMS];
-    int64_t bad;
-    if (pass->table_grad) zero_table_rows(e, pass->table_grad, runs, first, rows);
-    const double from = avi_seconds(), apart = e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS];
-    avi_graph_build(e, pass, runs, first, rows, &g);
-    sum_rows(e, &g, values, &bad);
-    const double built = avi_seconds();
-    e->phase[AVI_PHASE_FORWARD] += built - from - (e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS] - apart);
-    if (bad >= 0 && *bad_position < 0) *bad_position = position_of_row(first, rows, bad);
-    if (g.edge) avi_tape_seed(e->tape, g.edge, -1);
-    avi_tape_backward(e->tape, g.elbo, -1);
-    const avi_status status = avi_tape_status(e->tape);
-    if (status != AVI_OK) e->failed = status;
-    values[AVI_SUM_FAIL] = status != AVI_OK;
-    if (pass->table_grad) {
-        const double norm = table_norm(e, pass->table_grad, runs, first, rows);
+    const int unit = e->p.exact ? 1 : runs;
+    for (int i = 0, at = 0; i < runs; i += unit) {
+        double values[AVI_SUMS];
+        int64_t n = 0;
+        for (int k = i; k < i + unit; k++) n += rows[k];
+        sum_rows(e, g, at, at + n, values, bad);
+        const double norm = pass->table_grad ? table_norm(e, pass->table_grad, unit, first + i, rows + i) : 0;
         if (isfinite(norm))
             values[AVI_SUM_LOCAL_SQ] = fmin(norm / (double)e->data->partition.rows, 1e9); /* per row of the data: within what the reduction carries */
         else
             values[AVI_SUM_BAD]++;
+        avi_reducer_add_scalars(e->reducer, values);
+        at += (int)n;
     }
-    avi_reducer_add(e->reducer, values);
+}
+
+static void run_block(avi_estimator *e, const avi_pass *pass, const avi_job *job, int at, int runs, int64_t *bad_position)
+{
+    const int64_t *first = job->first + at, *rows = job->rows + at;
+    avi_graph g;
+    int64_t bad = -1;
+    if (pass->table_grad) zero_table_rows(e, pass->table_grad, runs, first, rows);
+    const double from = avi_seconds(), apart = e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS];
+    avi_apart_begin(e, runs, rows);
+    avi_graph_build(e, pass, runs, first, rows, &g);
+    const double built = avi_seconds();
+    e->phase[AVI_PHASE_FORWARD] += built - from - (e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS] - apart);
+    if (g.edge) avi_tape_seed(e->tape, g.edge, -1);
+    avi_tape_backward(e->tape, g.elbo, -1);
+    avi_status status = avi_tape_status(e->tape);
+    if (status == AVI_OK && pass->apart) status = avi_apart_take(e);
+    if (status != AVI_OK) e->failed = status;
+    add_scalars(e, pass, &g, runs, first, rows, &bad);
+    if (bad >= 0 && *bad_position < 0) *bad_position = position_of_row(first, rows, bad);
     e->phase[AVI_PHASE_BACKWARD] += avi_seconds() - built;
+}
+
+static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_job *job, int64_t *bad_position)
+{
+    for (int at = 0, n; at < job->count; at += n) {
+        n = runs_of_block(e, job, at);
+        pass->apart = e->p.exact || at == 0;
+        run_block(e, pass, job, at, n, bad_position);
+    }
+    avi_tape_set_outlet(e->tape, NULL);
+    if (job->count == 0 && !e->p.exact) avi_reducer_zero(e->reducer);
+    if (e->failed != AVI_OK) avi_reducer_add_scalars(e->reducer, (double[AVI_SUMS]){[AVI_SUM_FAIL] = 1});
 }
 
 avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
                               double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], int64_t *bad_position)
 {
     const double requests[AVI_SUMS] = {[AVI_SUM_STOP] = sums[AVI_SUM_STOP], [AVI_SUM_SAVE] = sums[AVI_SUM_SAVE]};
-    const avi_pass pass = {.params = params, .table = table, .table_grad = table_grad, .gradient = avi_reducer_gradient(e->reducer),
-                           .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)};
+    avi_pass pass = {.params = params, .table = table, .table_grad = table_grad, .gradient = avi_reducer_gradient(e->reducer),
+                     .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)};
     bool redo = true;
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step), false);
     AVI_TRY(avi_estimator_exchange_halo(e, table));
@@ -201,10 +227,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
         avi_reducer_add_scalars(e->reducer, requests);
         *bad_position = -1;
         e->held_at = 0;
-        for (int at = 0, n; at < job->count; at += n) {
-            n = runs_of_block(e, job, at);
-            run_block(e, &pass, job, at, n, bad_position);
-        }
+        run_blocks(e, &pass, job, bad_position);
         if (own) avi_reducer_own(e->reducer, own);
         const double from = avi_seconds();
         AVI_TRY(avi_reducer_finish(e->reducer, e->comm, false, sums, &redo));

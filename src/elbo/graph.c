@@ -79,6 +79,13 @@ avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const 
     return eps;
 }
 
+static avi_node *leaf(const avi_estimator *e, const avi_pass *pass, int64_t rows, int64_t cols, const void *value, int64_t place)
+{
+    if (!pass->gradient) return avi_constant(e->tape, rows, cols, value);
+    void *grad = avi_vector_at(e->p.precision, pass->gradient, place);
+    return pass->apart ? avi_parameter_apart(e->tape, rows, cols, value, grad, place) : avi_parameter(e->tape, rows, cols, value, grad);
+}
+
 /* Leaves for the parameters; theta of draw s (all draws of a scalar theta at once). */
 static void make_leaves(avi_estimator *e, const avi_pass *pass, int s)
 {
@@ -90,15 +97,14 @@ static void make_leaves(avi_estimator *e, const avi_pass *pass, int s)
         const avi_block *b = &theta->block[k];
         const int64_t i = scalar ? b->offset * draws : s * e->layout.theta + b->offset;
         const int64_t rows = scalar ? draws : b->rows, cols = scalar ? 1 : b->cols;
-        void *grad = pass->gradient ? avi_vector_at(p, pass->gradient, i) : NULL, *value = avi_vector_at(p, e->theta_draws, i);
-        e->theta[k] = avi_parameter(e->tape, rows, cols, value, grad);
+        const void *value = avi_vector_at(p, e->theta_draws, i);
+        e->theta[k] = leaf(e, pass, rows, cols, value, i);
         e->theta_fixed[k] = avi_constant(e->tape, rows, cols, value);
     }
     const char *phi_value = (const char *)pass->params + (size_t)avi_layout_phi(&e->p, &e->layout) * avi_real_size(p);
     for (int k = 0; k < phi->count && s == 0; k++) {
         const avi_block *b = &phi->block[k];
-        void *grad = pass->gradient ? avi_vector_at(p, pass->gradient, draws * e->layout.theta + b->offset) : NULL;
-        e->phi[k] = avi_parameter(e->tape, b->rows, b->cols, phi_value + (size_t)b->offset * avi_real_size(p), grad);
+        e->phi[k] = leaf(e, pass, b->rows, b->cols, phi_value + (size_t)b->offset * avi_real_size(p), draws * e->layout.theta + b->offset);
     }
 }
 

@@ -21,6 +21,8 @@ struct avi_estimator {
     void *held;          /* avi_estimator_hold: parameters of q of the job's rows, or NULL */
     int64_t held_at;     /* values taken by the blocks before */
     bool held_taken;
+    avi_outlet outlet;   /* exact sums: apart.c */
+    bool joins, joins_known; /* exact sums: tiles may be joined to blocks */
 };
 
 /* How a block is to be evaluated. */
@@ -28,6 +30,7 @@ typedef struct avi_pass {
     const void *params;
     void *table, *table_grad; /* with halo row; may be NULL */
     void *gradient;           /* (layout.gradient), added to; NULL: values only */
+    bool apart;               /* the gradient is not initialised: leaves of avi_parameter_apart */
     avi_stream stream;        /* of the draws of z */
     bool reconstruct;
 } avi_pass;
@@ -55,6 +58,15 @@ avi_node *avi_graph_nu_of_q(avi_estimator *e, avi_node *nu);
 /* Values of nu (rows, width) alone, on a tape that is reset. */
 avi_node *avi_graph_factors(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows);
 void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int64_t rows, avi_graph *g);
+
+/* apart.c: gradients that are not added to what is there. Once. */
+void avi_apart_prepare(avi_estimator *e);
+enum { AVI_JOINED = 64 }; /* most tiles of a block with exact sums */
+/* Exact sums: how many tiles from `at` make one block. */
+int avi_apart_joined(const avi_estimator *e, const avi_job *job, int at);
+/* Before a block of a pass with gradients is built, and after its backward pass, where the pass was `apart`. Errors: INTERNAL. */
+void avi_apart_begin(avi_estimator *e, int tiles, const int64_t *rows);
+avi_status avi_apart_take(avi_estimator *e);
 
 /* Collective. Dense coupling: c = K^-1 m for the means of all rows, before a pass over blocks. A no-op for other models. Errors: DATA (K is not positive definite), INTERNAL. */
 avi_status avi_dense_update(avi_estimator *e, const avi_pass *pass);

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tile gradients may exceed the summed gradient of the step before, which gives the scale, by this many bits before a step must be redone. */
-enum { HEADROOM_BITS = 10 };
+/* Tile gradients may exceed the summed gradient of the step before, which gives the scale, by this many bits before a step must be redone: 10, and the 4 by which a
+ * product must stay below other values. */
+enum { HEADROOM_BITS = 10 + 51 - AVI_PRODUCT_BITS };
 
 struct avi_reducer {
     avi_precision precision;
@@ -21,6 +22,9 @@ struct avi_reducer {
     int64_t *fixed;    /* exact: (size + AVI_SUMS * AVI_WIDE_LIMBS) */
     double scalar[AVI_SUMS];
     int64_t overflow;
+    bool *written;     /* exact (blocks): `fixed` holds sums of this step; else it is not initialised */
+    void *scratch;     /* of products */
+    size_t scratch_bytes;
 };
 
 static size_t scalar_values(const avi_reducer *r)
@@ -43,9 +47,11 @@ avi_status avi_reducer_create(avi_precision precision, bool exact, int blocks, c
     r->largest = calloc((size_t)blocks + 1, sizeof *r->largest);
     r->tile_max = calloc((size_t)blocks + 1, sizeof *r->tile_max);
     r->gradient = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (r->gradient) memset(r->gradient, 0, bytes); /* padding stays zero */
+    r->written = calloc((size_t)blocks + 1, sizeof *r->written);
     const size_t fixed_bytes = ((size_t)r->size + AVI_SUMS * AVI_WIDE_LIMBS) * sizeof(int64_t);
     r->fixed = malloc(exact ? fixed_bytes : AVI_SUMS * AVI_WIDE_LIMBS * sizeof(int64_t));
-    if (!r->offset || !r->largest || !r->tile_max || !r->gradient || !r->fixed) {
+    if (!r->offset || !r->largest || !r->tile_max || !r->gradient || !r->fixed || !r->written) {
         avi_reducer_destroy(reducer);
         return avi_fail_memory(bytes + fixed_bytes, "the gradient of a step");
     }
@@ -62,6 +68,8 @@ void avi_reducer_destroy(avi_reducer **reducer)
     free(r->tile_max);
     free(r->gradient);
     free(r->fixed);
+    free(r->written);
+    free(r->scratch);
     free(r);
     *reducer = NULL;
 }
@@ -70,8 +78,8 @@ static int64_t *limbs_of(const avi_reducer *r, int i) { return r->fixed + (r->ex
 
 void avi_reducer_begin(avi_reducer *r)
 {
-    memset(r->gradient, 0, (size_t)r->size * avi_real_size(r->precision));
-    memset(r->fixed, 0, ((size_t)(r->exact ? r->size : 0) + AVI_SUMS * AVI_WIDE_LIMBS) * sizeof *r->fixed);
+    memset(limbs_of(r, 0), 0, AVI_SUMS * AVI_WIDE_LIMBS * sizeof *r->fixed);
+    memset(r->written, 0, (size_t)r->blocks * sizeof *r->written);
     memset(r->scalar, 0, sizeof r->scalar);
     memset(r->tile_max, 0, (size_t)r->blocks * sizeof *r->tile_max);
     r->overflow = 0;
@@ -84,16 +92,62 @@ static int shift_of(const avi_reducer *r, int block)
     return avi_exact_shift(r->largest[block], HEADROOM_BITS + r->extra_bits);
 }
 
-static void add_exact_gradient(avi_reducer *r)
+void avi_reducer_zero(avi_reducer *r) { memset(r->gradient, 0, (size_t)r->size * avi_real_size(r->precision)); }
+
+static int block_at(const avi_reducer *r, int64_t place)
 {
-    for (int b = 0; b < r->blocks; b++) {
-        const int64_t at = r->offset[b], n = r->offset[b + 1] - at;
-        if (r->precision == AVI_PRECISION_SINGLE)
-            r->overflow += avi_exact_add_f32(r->fixed + at, (const float *)r->gradient + at, n, shift_of(r, b), &r->tile_max[b]);
-        else
-            r->overflow += avi_exact_add_f64(r->fixed + at, (const double *)r->gradient + at, n, shift_of(r, b), &r->tile_max[b]);
+    int low = 0, high = r->blocks;
+    while (high - low > 1) {
+        const int middle = (low + high) / 2;
+        *(r->offset[middle] <= place ? &low : &high) = middle;
     }
-    memset(r->gradient, 0, (size_t)r->size * avi_real_size(r->precision));
+    return low;
+}
+
+static void zero_unless_written(avi_reducer *r, int b)
+{
+    if (!r->written[b]) memset(r->fixed + r->offset[b], 0, (size_t)(r->offset[b + 1] - r->offset[b]) * sizeof *r->fixed);
+    r->written[b] = true;
+}
+
+void avi_reducer_add_values(avi_reducer *r, int64_t place, int64_t n, const void *values)
+{
+    const int b = block_at(r, place);
+    const int64_t at = r->offset[b];
+    zero_unless_written(r, b);
+    if (r->precision == AVI_PRECISION_SINGLE)
+        r->overflow += avi_exact_add_f32(r->fixed + at, values, n, shift_of(r, b), &r->tile_max[b]);
+    else
+        r->overflow += avi_exact_add_f64(r->fixed + at, values, n, shift_of(r, b), &r->tile_max[b]);
+}
+
+static avi_status reserve_scratch(avi_reducer *r, int64_t rows, int64_t in)
+{
+    const size_t need = r->precision == AVI_PRECISION_SINGLE ? avi_products_scratch_f32(rows, in) : avi_products_scratch_f64(rows, in);
+    const size_t bytes = (need + 63) / 64 * 64;
+    if (bytes <= r->scratch_bytes) return AVI_OK;
+    free(r->scratch);
+    r->scratch = aligned_alloc(64, bytes);
+    r->scratch_bytes = r->scratch ? bytes : 0;
+    return r->scratch ? AVI_OK : avi_fail_memory(bytes, "the products of a weight");
+}
+
+avi_status avi_reducer_add_products(avi_reducer *r, int64_t place, int count, const avi_product *p)
+{
+    const int b = block_at(r, place);
+    int64_t rows = 0;
+    for (int i = 0; i < count; i++) rows += p[i].rows;
+    AVI_TRY(reserve_scratch(r, rows, p->in));
+    int64_t *sum = r->fixed + r->offset[b];
+    const bool add = r->written[b];
+    const int64_t values = p->out * p->in;
+    if (!add) memset(sum + values, 0, (size_t)(r->offset[b + 1] - r->offset[b] - values) * sizeof *sum); /* padding */
+    r->written[b] = true;
+    if (r->precision == AVI_PRECISION_SINGLE)
+        r->overflow += avi_products_exact_f32(sum, add, count, p, shift_of(r, b), &r->tile_max[b], r->scratch);
+    else
+        r->overflow += avi_products_exact_f64(sum, add, count, p, shift_of(r, b), &r->tile_max[b], r->scratch);
+    return AVI_OK;
 }
 
 void avi_reducer_add_scalars(avi_reducer *r, const double values[AVI_SUMS])
@@ -103,12 +157,6 @@ void avi_reducer_add_scalars(avi_reducer *r, const double values[AVI_SUMS])
         /* A value that no fixed point holds makes the pass bad, as NaN does. */
         if (r->exact && avi_wide_add(limbs_of(r, i), values[i])) avi_wide_add(limbs_of(r, AVI_SUM_BAD), 1);
     }
-}
-
-void avi_reducer_add(avi_reducer *r, const double values[AVI_SUMS])
-{
-    avi_reducer_add_scalars(r, values);
-    if (r->exact) add_exact_gradient(r);
 }
 
 void avi_reducer_own(const avi_reducer *r, double sums[AVI_SUMS])
@@ -125,32 +173,20 @@ static avi_status rescale(avi_reducer *r, avi_comm *comm)
     return AVI_OK;
 }
 
-static double largest_of(const avi_reducer *r, int64_t at, int64_t n)
-{
-    double top = 0;
-    for (int64_t k = 0; k < n; k++) {
-        const double v = fabs((double)r->fixed[at + k]);
-        top = v > top ? v : top;
-    }
-    return top;
-}
-
 static void read_exact_gradient(avi_reducer *r)
 {
     for (int b = 0; b < r->blocks; b++) {
         const int64_t at = r->offset[b], n = r->offset[b + 1] - at;
         const int shift = shift_of(r, b);
-        if (r->precision == AVI_PRECISION_SINGLE)
-            avi_exact_read_f32((float *)r->gradient + at, r->fixed + at, n, shift);
-        else
-            avi_exact_read_f64((double *)r->gradient + at, r->fixed + at, n, shift);
-        const double top = ldexp(largest_of(r, at, n), -shift);
+        const double top = r->precision == AVI_PRECISION_SINGLE ? avi_exact_read_f32((float *)r->gradient + at, r->fixed + at, n, shift)
+                                                                : avi_exact_read_f64((double *)r->gradient + at, r->fixed + at, n, shift);
         if (top > 0) r->largest[b] = top; /* the scale of the next step */
     }
 }
 
 static avi_status finish_exact(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS], bool *redo)
 {
+    for (int b = 0; !scalars_only && b < r->blocks; b++) zero_unless_written(r, b);
     for (int b = 0; !scalars_only && b < r->blocks; b++) r->overflow += !(r->largest[b] > 0) && r->tile_max[b] > 0;
     avi_wide_add(limbs_of(r, AVI_SUM_OVERFLOW), (double)r->overflow);
     if (scalars_only)

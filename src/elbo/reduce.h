@@ -7,6 +7,7 @@
 
 #include "avi/comm.h"
 #include "avi/elbo.h"
+#include "tape/outlet.h"
 
 typedef struct avi_reducer avi_reducer;
 
@@ -14,13 +15,17 @@ typedef struct avi_reducer avi_reducer;
 avi_status avi_reducer_create(avi_precision precision, bool exact, int blocks, const int64_t *offset, int64_t tiles, avi_reducer **reducer);
 void avi_reducer_destroy(avi_reducer **reducer);
 
-/* Starts a step: zeroes. */
+/* Starts a step. The gradient is not zeroed: the first block writes it, or avi_reducer_zero does. */
 void avi_reducer_begin(avi_reducer *r);
-/* Where a tile adds its gradient: zeroed, or holding earlier tiles' sum (not exact). */
+/* Where a block writes its gradient. Exact sums: one tile's, to be taken before the next tile. Else: the sum of this rank's blocks. */
 void *avi_reducer_gradient(avi_reducer *r);
-/* Takes the tile's gradient and scalars (values added up). */
-void avi_reducer_add(avi_reducer *r, const double values[AVI_SUMS]);
-/* Scalars alone. */
+/* Of a rank without rows: a gradient of zeros. */
+void avi_reducer_zero(avi_reducer *r);
+/* Exact sums: takes what one tile owes to the block that starts at `place`, n values. */
+void avi_reducer_add_values(avi_reducer *r, int64_t place, int64_t n, const void *values);
+/* Exact sums: the same for up to AVI_PRODUCTS tiles and a weight. Errors: INTERNAL (memory). */
+avi_status avi_reducer_add_products(avi_reducer *r, int64_t place, int count, const avi_product *p);
+/* Adds to the scalars. */
 void avi_reducer_add_scalars(avi_reducer *r, const double values[AVI_SUMS]);
 /* Collective: sums over ranks. scalars_only: evaluation. After it the gradient is the total, in the run's precision. *redo is true when exact sums overflowed: scales are then
  * set anew, the same on all ranks, and the step is to be done again. */

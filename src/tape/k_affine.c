@@ -3,6 +3,7 @@
 #include "base/real.h"
 #include "base/vmath.h"
 #include "tape/internal.h"
+#include "tape/outlet.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -48,33 +49,130 @@ static void deactivate(avi_activation act, const real *restrict y, real *restric
     }
 }
 
+/* Y (rows, out) = X W' + beta Y, dX (rows, in) = G W + beta dX. */
+static void times_weight(const avi_node *w, bool forward, int64_t rows, const real *from, real beta, real *to)
+{
+    const blasint out = (blasint)w->rows, in = (blasint)w->cols;
+    if (forward)
+        GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, out, in, 1, from, in, w->value, in, beta, to, out);
+    else
+        GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)rows, in, out, 1, from, out, w->value, in, beta, to, in);
+}
+
+static int64_t rows_of_data(const avi_outlet *o)
+{
+    int64_t rows = 0;
+    for (int i = 0; i < o->tiles; i++) rows += o->rows[i];
+    return rows;
+}
+
+/* Weights with fewer values go through BLAS tile by tile: the strips and bands of k_product.c and k_rows.c would be mostly empty. */
+enum { SMALL = 4096 };
+
+static bool is_small(const avi_node *w) { return w->rows * w->cols < SMALL; }
+
+static void small_by_tile(const avi_outlet *o, const avi_node *w, bool forward, int64_t rows, const real *from, real beta, real *to)
+{
+    const int64_t draws = rows / rows_of_data(o);
+    for (int i = 0; i < o->tiles; i++) {
+        const int64_t n = o->rows[i] * draws;
+        times_weight(w, forward, n, from, beta, to);
+        from += n * (forward ? w->cols : w->rows);
+        to += n * (forward ? w->rows : w->cols);
+    }
+}
+
+static void *scratch_for(avi_tape *t, const avi_node *w)
+{
+    return avi_tape_alloc(t, (int64_t)(AVI_R(avi_rows_scratch)(w->rows, w->cols) / sizeof(real)));
+}
+
 void AVI_R(avi_forward_affine)(avi_tape *t, avi_node *n)
 {
-    (void)t;
     const avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    const avi_outlet *o = avi_tape_outlet(t);
     const int64_t out = n->cols;
     real *y = n->value;
-    if (b)
-        for (int64_t r = 0; r < n->rows; r++) memcpy(y + r * out, b->value, (size_t)out * sizeof *y);
-    GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n->rows, (blasint)out, (blasint)x->cols, 1, x->value,
-         (blasint)x->cols, w->value, (blasint)x->cols, b ? 1 : 0, y, (blasint)out);
+    if (o && !is_small(w))
+        AVI_R(avi_rows_forward)(n->rows, out, x->cols, w->value, b ? b->value : NULL, x->value, y, scratch_for(t, w));
+    else {
+        if (b)
+            for (int64_t r = 0; r < n->rows; r++) memcpy(y + r * out, b->value, (size_t)out * sizeof *y);
+        if (o)
+            small_by_tile(o, w, true, n->rows, x->value, b ? 1 : 0, y);
+        else
+            times_weight(w, true, n->rows, x->value, b ? 1 : 0, y);
+    }
     activate((avi_activation)n->size[0], y, n->rows * out);
+}
+
+static void add_columns(const real *restrict g, int64_t rows, int64_t cols, real *restrict sum)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++) sum[c] += g[r * cols + c];
+}
+
+/* dW = G' X + beta dW. */
+static void weight_gradient(const avi_product *p, real beta, real *dw)
+{
+    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)p->out, (blasint)p->in, (blasint)p->rows, 1, p->g, (blasint)p->out, p->x, (blasint)p->in, beta, dw, (blasint)p->in);
+}
+
+/* Gradients of weight and bias to the outlet, tile by tile. */
+static void hand_over(avi_tape *t, const avi_outlet *o, const avi_node *n)
+{
+    const avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    const int64_t draws = n->rows / rows_of_data(o), weights = w->rows * w->cols;
+    const bool small = is_small(w), weight = w->apart && w->needs_grad, bias = b && b->apart && b->needs_grad;
+    real *values = avi_tape_alloc(t, small && weights > n->cols ? weights : n->cols);
+    avi_product p[AVI_PRODUCTS];
+    int count = 0;
+    for (int64_t i = 0, at = 0; i < o->tiles; at += o->rows[i++] * draws) {
+        p[count] = (avi_product){.g = (real *)n->grad + at * n->cols, .x = (real *)x->value + at * x->cols, .rows = o->rows[i] * draws, .out = w->rows, .in = w->cols};
+        if (bias) {
+            memset(values, 0, (size_t)n->cols * sizeof *values);
+            add_columns(p[count].g, p[count].rows, n->cols, values);
+            o->values(o->context, b->size[0], n->cols, values);
+        }
+        if (weight && small) {
+            weight_gradient(&p[count], 0, values);
+            o->values(o->context, w->size[0], weights, values);
+        } else if (weight && ++count == AVI_PRODUCTS) {
+            o->products(o->context, w->size[0], count, p);
+            count = 0;
+        }
+    }
+    if (count) o->products(o->context, w->size[0], count, p);
+}
+
+/* Gradients of weight and bias that are added up where the leaf says. */
+static void add_up(avi_tape *t, avi_node *n, bool weight, bool bias)
+{
+    avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    const avi_product p = {.g = n->grad, .x = x->value, .rows = n->rows, .out = n->cols, .in = x->cols};
+    bool fresh;
+    real *dw = weight ? avi_tape_affine_grad(t, w, &fresh) : NULL;
+    if (dw) weight_gradient(&p, fresh ? 0 : 1, dw);
+    real *db = bias ? avi_tape_affine_grad(t, b, &fresh) : NULL;
+    if (db && fresh) memset(db, 0, (size_t)n->cols * sizeof *db);
+    if (db) add_columns(p.g, n->rows, n->cols, db);
 }
 
 void AVI_R(avi_backward_affine)(avi_tape *t, avi_node *n)
 {
     avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    const blasint rows = (blasint)n->rows, out = (blasint)n->cols, in = (blasint)x->cols;
+    const avi_outlet *o = avi_tape_outlet(t);
     real *g = n->grad; /* nobody reads it after this: it becomes the gradient of the pre-activation in place */
     deactivate((avi_activation)n->size[0], n->value, g, n->rows * n->cols);
+    if (o) hand_over(t, o, n);
+    add_up(t, n, !o || !w->apart, b && (!o || !b->apart));
     bool fresh;
-    real *dw = avi_tape_grad_fresh(t, w, &fresh);
-    if (dw) GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, rows, 1, g, out, x->value, in, fresh ? 0 : 1, dw, in);
-    if (b && b->needs_grad) {
-        real *restrict db = avi_tape_grad(t, b);
-        for (int64_t r = 0; r < n->rows; r++)
-            for (int64_t c = 0; c < n->cols; c++) db[c] += g[r * n->cols + c];
-    }
     real *dx = avi_tape_grad_fresh(t, x, &fresh);
-    if (dx) GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, in, out, 1, g, out, w->value, in, fresh ? 0 : 1, dx, in);
+    if (!dx) return;
+    if (o && !is_small(w))
+        AVI_R(avi_rows_backward)(n->rows, w->rows, w->cols, w->value, g, !fresh, dx, scratch_for(t, w));
+    else if (o)
+        small_by_tile(o, w, false, n->rows, g, fresh ? 0 : 1, dx);
+    else
+        times_weight(w, false, n->rows, g, fresh ? 0 : 1, dx);
 }

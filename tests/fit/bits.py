@@ -65,6 +65,20 @@ def registry(scratch):
     return "\n          ".join([f"{count - len(apart)} combinations of model, inference function and optimizer; refused: {len(apart)}", *apart])
 
 
+def wide(scratch):
+    """Weights that are large enough for products of their own (tape/outlet.h), in blocks of one tile and of several."""
+    ini, count = empty_ini(scratch), 0
+    for precision, draws, tile in (("single", 1, 3), ("double", 2, 3), ("single", 2, 7)):
+        arguments = [ini, "-q", "model.name=vae", "data.source=strokes", "model.latent=60", "model.hidden=96", "inference.function=mlp", "inference.hidden=72",
+                     *[a for a in SHAPE if not a.startswith("optim.tile")], "optim.batch=42", f"optim.tile={tile}", f"run.precision={precision}", f"objective.draws={draws}"]
+        start(None, [*arguments, f"run.output={scratch / 'one'}", "--fresh"])
+        for np in RANKS if LONG else (3, 5):
+            start(np, [*arguments, f"run.output={scratch / 'many'}", "--fresh"], mca=with_algorithm(np))
+            expect_same_bits(scratch / "many", scratch / "one", f"{np} ranks: {' '.join(command(np, arguments)[1:])}\n ")
+            count += 1
+    return f"wide networks: {count} runs on several ranks"
+
+
 if __name__ == "__main__":
     sys.argv = [a for a in sys.argv if a != "--long"]
-    main(registry)
+    main(registry, wide)

@@ -1,0 +1,62 @@
+/* Gradients that leave the tape tile by tile. In a run with exact sums every tile's gradient is rounded by itself, so
+ * that the sum does not depend on the ranks; still a rank wants its tiles in one block, for the sake of GEMM. With an
+ * outlet, avi_affine hands over what each tile of the block owes to a leaf of avi_parameter_apart: as values, or, for a
+ * weight, as the two factors of a product. A weight's gradient is as large as the weight however few rows there are;
+ * from factors it is multiplied, rounded and added up without being written down (avi_products_exact). */
+#ifndef AVI_TAPE_OUTLET_H
+#define AVI_TAPE_OUTLET_H
+
+#include "avi/tape.h"
+
+/* What one tile owes to a weight (out, in): g' x. */
+typedef struct avi_product {
+    const void *g, *x; /* (rows, out), (rows, in) */
+    int64_t rows, out, in;
+} avi_product;
+
+typedef struct avi_outlet {
+    int tiles;           /* of the block on the tape */
+    const int64_t *rows; /* (tiles): rows of data of each; on the tape a tile has that many times the draws */
+    /* place: as given to avi_parameter_apart. Nothing is kept. */
+    void (*values)(void *context, int64_t place, int64_t n, const void *gradient);
+    void (*products)(void *context, int64_t place, int count, const avi_product *p);
+    void *context;
+} avi_outlet;
+
+/* Borrowed until it is set anew; NULL, as at the start: none, gradients are added to the leaves'. */
+void avi_tape_set_outlet(avi_tape *t, const avi_outlet *o);
+const avi_outlet *avi_tape_outlet(const avi_tape *t);
+/* Whether, since the last call, an operation other than avi_affine gave a gradient to a leaf of avi_parameter_apart: it
+ * knows no tiles, so a block must be one tile. */
+bool avi_tape_mixed(avi_tape *t);
+/* avi_tape_grad_fresh for avi_affine, which knows tiles. */
+void *avi_tape_affine_grad(avi_tape *t, avi_node *n, bool *fresh);
+
+/* Y (rows, out) = X W' + b, b (out) or NULL; dX (rows, in) = G W, or added to dX; w (out, in). A row's bits do not
+ * depend on the rows beside it. scratch: avi_rows_scratch bytes, aligned to 64. */
+void avi_rows_forward_f32(int64_t rows, int64_t out, int64_t in, const void *w, const void *bias, const void *x,
+                          void *y, void *scratch);
+void avi_rows_forward_f64(int64_t rows, int64_t out, int64_t in, const void *w, const void *bias, const void *x,
+                          void *y, void *scratch);
+void avi_rows_backward_f32(int64_t rows, int64_t out, int64_t in, const void *w, const void *g, bool add, void *dx,
+                           void *scratch);
+void avi_rows_backward_f64(int64_t rows, int64_t out, int64_t in, const void *w, const void *g, bool add, void *dx,
+                           void *scratch);
+size_t avi_rows_scratch_f32(int64_t out, int64_t in);
+size_t avi_rows_scratch_f64(int64_t out, int64_t in);
+
+/* sum (out, in) = (add: +=) round(2^shift (1 + 2^-52) g' x), one rounding for each of count <= AVI_PRODUCTS products,
+ * all of the same weight: the factor makes ties impossible, so that the order of additions cannot decide them. Returns
+ * how many of the products may hold a value of 2^AVI_PRODUCT_BITS or more, or one that is not finite, after which `sum`
+ * is of no use; *largest is raised to a bound of the magnitude of the others. A product's bits, bound and verdict
+ * depend on it alone. scratch: avi_products_scratch bytes, aligned to 64. */
+enum { AVI_PRODUCTS = 16, AVI_PRODUCT_BITS = 47 };
+int64_t avi_products_exact_f32(int64_t *sum, bool add, int count, const avi_product *p, int shift, double *largest,
+                               void *scratch);
+int64_t avi_products_exact_f64(int64_t *sum, bool add, int count, const avi_product *p, int shift, double *largest,
+                               void *scratch);
+/* rows: of all products together. */
+size_t avi_products_scratch_f32(int64_t rows, int64_t in);
+size_t avi_products_scratch_f64(int64_t rows, int64_t in);
+
+#endif
