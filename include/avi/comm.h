@@ -73,6 +73,19 @@ int64_t avi_ticket_look(avi_ticket *ticket);
 /* Collective: returns when all ranks are here. */
 void avi_ticket_destroy(avi_ticket **ticket);
 
+/* Memory that all ranks of a communicator share, where they are on one node: a part of each rank, which the others may read, and one that is common. */
+typedef struct avi_shared avi_shared;
+/* Collective. `own` bytes for each rank and `total` common ones, all zero. *shared is NULL, with AVI_OK, where there is no such memory: one rank, several nodes, no room in
+ * /dev/shm. Errors: INTERNAL (memory). Owner: caller, avi_shared_destroy. */
+avi_status avi_shared_create(avi_comm *comm, size_t own, size_t total, avi_shared **shared);
+/* Not collective: the others' memory stays. */
+void avi_shared_destroy(avi_shared **shared);
+/* The parts, aligned to 4096. Not collective. */
+void *avi_shared_of(const avi_shared *shared, int rank);
+void *avi_shared_total(const avi_shared *shared);
+/* Collective. Returns when all ranks are here; what they wrote before can be read. */
+void avi_shared_meet(avi_shared *shared);
+
 /* Seconds on this rank's clock. Not collective. */
 double avi_seconds(void);
 

@@ -25,7 +25,8 @@ typedef struct avi_problem {
     bool stl;               /* sticking the landing (Roeder, Wu & Duvenaud 2017): no score term */
     bool kl_sampled;        /* KL of z by the same draws instead of in closed form */
     const struct avi_rule *rule; /* quadrature in place of draws (objective.draws = 0), or NULL */
-    int64_t block_rows;     /* tiles of a rank are merged into blocks of up to this many rows (exact: never) */
+    int64_t block_rows;     /* tiles of a rank are merged into blocks of up to this many rows */
+    bool shared;            /* the gradient is summed in shared memory where all ranks are on one node and there is room */
 } avi_problem;
 
 /* Quadrature points in place of standard normal draws: E f(eps) = sum_s weight[s] f(eps_s). */
@@ -78,10 +79,12 @@ typedef struct avi_estimator avi_estimator;
 /* Where the time of passes goes; seconds of this rank since the estimator was made. Reading the clock a few times a block costs nothing that can be measured. */
 typedef enum avi_phase { AVI_PHASE_INPUT, AVI_PHASE_DRAWS, AVI_PHASE_FORWARD, AVI_PHASE_BACKWARD, AVI_PHASE_REDUCTION, AVI_PHASE_OPTIMIZER, AVI_PHASE_OUTPUT, AVI_PHASES } avi_phase;
 
-/* Not collective. Owner: caller. A model with dense coupling has its K factored (O(N^3 / P), two (N, N) matrices over the ranks; with exact sums by rank 0 alone) at the first pass. */
+/* Not collective, unless p->shared. Owner: caller. A model with dense coupling has its K factored (O(N^3 / P), two (N, N) matrices over the ranks; with exact sums by rank 0 alone) at the first pass. */
 avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator);
 void avi_estimator_destroy(avi_estimator **estimator);
 size_t avi_estimator_bytes(const avi_estimator *e); /* tape, buffers */
+/* Whether the one reduction of a step goes through shared memory. */
+bool avi_estimator_is_shared(const avi_estimator *e);
 /* The first five are counted here; the caller adds the others. Owned by the estimator. */
 double *avi_estimator_phases(avi_estimator *e);
 

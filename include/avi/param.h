@@ -49,7 +49,8 @@ avi_status avi_params_initialise(const avi_params *p, uint64_t seed, avi_precisi
 void avi_vector_to_double(avi_precision p, const void *v, int64_t n, double *out);
 void avi_vector_from_double(avi_precision p, const double *v, int64_t n, void *out);
 double avi_vector_sumsq(avi_precision p, const void *v, int64_t n);
-void avi_vector_scale(avi_precision p, void *v, int64_t n, double factor);
+/* out = factor * v; out and v do not overlap. */
+void avi_vector_scaled(avi_precision p, const void *v, int64_t n, double factor, void *out);
 int64_t avi_vector_nonfinite(avi_precision p, const void *v, int64_t n, int64_t *first); /* count; *first: index of the first one */
 void *avi_vector_at(avi_precision p, void *v, int64_t i);
 double avi_vector_get(avi_precision p, const void *v, int64_t i);

@@ -12,42 +12,53 @@ static avi_status create_reducer(avi_estimator *e)
     const int draws = e->layout.theta_draws, groups = e->p.model->ops->scalar_theta ? 1 : draws;
     int64_t *offset = malloc((size_t)(groups * theta->count + phi->count + 1) * sizeof *offset);
     int n = 0;
-    if (!offset) return avi_fail_memory(sizeof *offset, "the blocks of the gradient");
+    avi_status status = offset ? AVI_OK : avi_fail_memory(sizeof *offset, "the blocks of the gradient");
+    if (e->p.shared) status = avi_agree(e->comm, status);
+    if (status != AVI_OK) {
+        free(offset);
+        return status;
+    }
     for (int s = 0; s < groups; s++)
         for (int k = 0; k < theta->count; k++)
             offset[n++] = s * e->layout.theta + theta->block[k].offset * (groups == 1 ? draws : 1);
     for (int k = 0; k < phi->count; k++) offset[n++] = draws * e->layout.theta + phi->block[k].offset;
     offset[n] = e->layout.gradient;
-    avi_status status = avi_reducer_create(e->p.precision, e->p.exact, n, offset, e->data->partition.tiles, &e->reducer);
+    status = avi_reducer_create(e->p.precision, e->p.exact, n, offset, e->data->partition.tiles, e->p.shared ? e->comm : NULL, &e->reducer);
     free(offset);
     return status;
+}
+
+/* Leaves and draws of the global parameters. */
+static avi_status allocate(avi_estimator *e)
+{
+    const size_t nodes = (size_t)(e->p.model->theta.count + e->p.infer->phi.count + 1);
+    const size_t draws = ((size_t)e->layout.theta_draws * (size_t)e->layout.theta + 16) * avi_real_size(e->p.precision);
+    e->tape = avi_tape_create(e->p.precision);
+    e->theta = calloc(nodes, sizeof *e->theta);
+    e->theta_fixed = calloc(nodes, sizeof *e->theta);
+    e->phi = calloc(nodes, sizeof *e->phi);
+    if (e->p.global_gaussian) {
+        e->theta_draws = calloc(1, draws);
+        e->theta_eps = calloc(1, draws);
+    }
+    if (!e->tape || !e->theta || !e->theta_fixed || !e->phi || (e->p.global_gaussian && (!e->theta_draws || !e->theta_eps)))
+        return avi_fail_memory(2 * draws, "draws of the global parameters");
+    return AVI_OK;
 }
 
 avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator)
 {
     avi_estimator *e = calloc(1, sizeof *e);
     *estimator = e;
-    if (!e) return avi_fail_memory(sizeof *e, "the estimator");
-    *e = (avi_estimator){.p = *p, .layout = avi_layout_of(p), .comm = comm, .data = data};
-    const size_t nodes = (size_t)(p->model->theta.count + p->infer->phi.count + 1);
-    const size_t draws = ((size_t)e->layout.theta_draws * (size_t)e->layout.theta + 16) * avi_real_size(p->precision);
-    e->tape = avi_tape_create(p->precision);
-    e->theta = calloc(nodes, sizeof *e->theta);
-    e->theta_fixed = calloc(nodes, sizeof *e->theta);
-    e->phi = calloc(nodes, sizeof *e->phi);
-    if (p->global_gaussian) {
-        e->theta_draws = calloc(1, draws);
-        e->theta_eps = calloc(1, draws);
-    }
-    if (!e->tape || !e->theta || !e->theta_fixed || !e->phi || (p->global_gaussian && (!e->theta_draws || !e->theta_eps))) {
-        avi_estimator_destroy(estimator);
-        return avi_fail_memory(2 * draws, "draws of the global parameters");
-    }
-    avi_status status = create_reducer(e);
-    if (status != AVI_OK)
-        avi_estimator_destroy(estimator);
-    else
+    avi_status status = e ? AVI_OK : avi_fail_memory(sizeof *e, "the estimator");
+    if (e) {
+        *e = (avi_estimator){.p = *p, .layout = avi_layout_of(p), .comm = comm, .data = data};
+        status = allocate(e);
         avi_apart_prepare(e);
+    }
+    if (p->shared) status = avi_agree(comm, status);
+    if (status == AVI_OK) status = create_reducer(e);
+    if (status != AVI_OK) avi_estimator_destroy(estimator);
     return status;
 }
 
@@ -73,6 +84,8 @@ size_t avi_estimator_bytes(const avi_estimator *e)
     const size_t draws = e->p.global_gaussian ? 2 * (size_t)(e->layout.theta_draws * e->layout.theta) : 0;
     return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision) + avi_dense_bytes(e);
 }
+
+bool avi_estimator_is_shared(const avi_estimator *e) { return avi_reducer_is_shared(e->reducer); }
 
 double *avi_estimator_phases(avi_estimator *e) { return e->phase; }
 
@@ -236,7 +249,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     e->held_taken = true;
     sums[AVI_SUM_LOCAL_SQ] *= (double)e->data->partition.rows;
     if (redo) sums[AVI_SUM_BAD]++; /* no scale holds it: the gradient is not finite */
-    if (!(sums[AVI_SUM_BAD] > 0)) avi_global_gradient(e, params, pass.gradient, sums[AVI_SUM_ROWS], gradient);
+    if (!(sums[AVI_SUM_BAD] > 0)) avi_global_gradient(e, params, avi_reducer_total(e->reducer), sums[AVI_SUM_ROWS], gradient);
     /* A rank whose memory ran out took part in the reduction all the same; now all leave together. */
     return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }

@@ -98,10 +98,7 @@ static void theta_gradient(const avi_estimator *e, const void *params, const voi
             const int64_t d = draw_index(e, s, b->offset);
             BY_PRECISION(e, avi_global_chain, n, log_sd, at(e, e->theta_eps, d), at(e, summed, d), draw_stride(e), 1 / rows, dm, dls);
         }
-        if (!gaussian) {
-            memcpy(dm, at(e, summed, b->offset), (size_t)n * avi_real_size(e->p.precision));
-            avi_vector_scale(e->p.precision, dm, n, 1 / rows);
-        }
+        if (!gaussian) avi_vector_scaled(e->p.precision, at(e, summed, b->offset), n, 1 / rows, dm);
         if (gaussian || prior_precision(e) > 0)
             BY_PRECISION(e, avi_global_kl_gradient, n, mean, log_sd, prior_precision(e), kl_weight, dm, dls);
     }
@@ -110,11 +107,10 @@ static void theta_gradient(const avi_estimator *e, const void *params, const voi
 void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, void *gradient)
 {
     const avi_precision p = e->p.precision;
-    memset(gradient, 0, (size_t)e->layout.size * avi_real_size(p));
+    if (e->p.global_gaussian) memset(gradient, 0, (size_t)(2 * e->layout.theta) * avi_real_size(p)); /* draws are added up */
     theta_gradient(e, params, summed, rows, gradient);
     void *phi = at_mutable(e, gradient, avi_layout_phi(&e->p, &e->layout));
-    memcpy(phi, at(e, summed, e->layout.theta_draws * e->layout.theta), (size_t)e->layout.phi * avi_real_size(p));
-    avi_vector_scale(p, phi, e->layout.phi, 1 / rows);
+    avi_vector_scaled(p, at(e, summed, e->layout.theta_draws * e->layout.theta), e->layout.phi, 1 / rows, phi);
 }
 
 double avi_estimator_kl_global(const avi_estimator *e, const void *params)

@@ -26,10 +26,11 @@ double AVI_R(avi_vector_sumsq)(const void *v, int64_t n)
     return sum;
 }
 
-void AVI_R(avi_vector_scale)(void *v, int64_t n, double factor)
+void AVI_R(avi_vector_scaled)(const void *v, int64_t n, double factor, void *out)
 {
-    const real f = (real)factor;
-    for (int64_t k = 0; k < n; k++) ((real *)v)[k] *= f;
+    const real f = (real)factor, *restrict from = v;
+    real *restrict to = out;
+    for (int64_t k = 0; k < n; k++) to[k] = f * from[k];
 }
 
 int64_t AVI_R(avi_vector_nonfinite)(const void *v, int64_t n, int64_t *first)

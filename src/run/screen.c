@@ -57,7 +57,7 @@ static void print_steps(const avi_session *s)
     const avi_partition *p = &s->partition;
     printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows, %s, learning rate %g\n", s->total_steps,
            (double)s->total_steps / (double)s->epoch_steps, s->epoch_steps, s->batch, s->optim.ops->name, s->schedule.learning_rate);
-    printf("  ranks        %d; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, p->lanes, p->tile,
+    printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, avi_estimator_is_shared(s->train_elbo) ? ", gradients added in shared memory" : "", p->lanes, p->tile,
            s->problem.exact ? "; exact sums: the same bits on any number of ranks" : "");
 }
 

@@ -97,7 +97,7 @@ static avi_status make_problem(avi_session *s)
     }
     AVI_TRY(avi_infer_create(c, s->shape.width * avi_domain_rows(&p->domain), s->family->width(s->model->latent), s->model->latent, &s->infer));
     p->infer = s->infer;
-    p->block_rows = p->draws > 1 ? 8192 / p->draws + 1 : 512;
+    p->block_rows = p->draws > 1 ? 32768 / p->draws + 1 : 512; /* with draws: what stays in the second-level cache */
     s->layout = avi_layout_of(p);
     return AVI_OK;
 }
@@ -109,7 +109,12 @@ static avi_status load_data(avi_session *s)
     const int chain = s->model->ops->coupling == AVI_CHAIN; /* the neighbours' factors need their domain too */
     const int halo = (int)(reach + chain), lookahead = s->model->ops->lookahead;
     AVI_TRY(avi_data_load(s->train_source, s->comm, &s->partition, lookahead, halo, &s->train));
-    AVI_TRY(avi_estimator_create(&s->problem, s->comm, s->train, &s->train_elbo));
+    avi_problem training = s->problem;
+    const char *reduction = avi_config_get_string(s->config, "run", "reduction");
+    training.shared = strcmp(reduction, "messages") != 0;
+    AVI_TRY(avi_estimator_create(&training, s->comm, s->train, &s->train_elbo));
+    if (!strcmp(reduction, "shared") && avi_comm_size(s->comm) > 1 && !avi_estimator_is_shared(s->train_elbo))
+        return avi_config_fail(s->config, "run", "reduction", "the ranks are on several nodes, or /dev/shm has no room for their gradients; auto or messages would serve");
     if (!s->test_source) return AVI_OK;
     const int64_t rows = s->test_source->shape.rows - lookahead, tile = s->partition.tile < rows ? s->partition.tile : rows;
     avi_partition test;

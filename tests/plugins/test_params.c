@@ -150,8 +150,9 @@ static void vectors_count_and_sum(void **state)
             square += (i - 50.5) * (i - 50.5);
         }
         assert_true(fabs(avi_vector_sumsq(precision, v, 101) / square - 1) < 1e-14);
-        avi_vector_scale(precision, v, 101, -2);
-        avi_vector_to_double(precision, v, 101, back);
+        static double scaled[101];
+        avi_vector_scaled(precision, v, 101, -2, scaled);
+        avi_vector_to_double(precision, scaled, 101, back);
         for (int i = 0; i < 101; i++) assert_true(back[i] == -2 * (i - 50.5));
         int64_t first = -1;
         assert_int_equal(avi_vector_nonfinite(precision, v, 101, &first), 0);

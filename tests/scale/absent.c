@@ -1,5 +1,6 @@
 /* What the program links and a step of the simulated models never reaches: HDF5's source, and ScaLAPACK behind dense
  * coupling. */
+#include "avi/comm.h"
 #include "avi/data.h"
 #include "avi/linalg.h"
 
@@ -49,3 +50,23 @@ avi_status avi_linalg_spd_inverse_diagonal(avi_linalg_spd *spd, double *diagonal
     (void)spd, (void)diagonal;
     return refuse();
 }
+
+/* Ranks of the simulation are threads of one process: messages are what is simulated. */
+avi_status avi_shared_create(avi_comm *comm, size_t own, size_t total, avi_shared **shared)
+{
+    (void)comm, (void)own, (void)total;
+    *shared = NULL;
+    return AVI_OK;
+}
+
+void avi_shared_destroy(avi_shared **shared) { *shared = NULL; }
+
+void *avi_shared_of(const avi_shared *shared, int rank)
+{
+    (void)shared, (void)rank;
+    return NULL;
+}
+
+void *avi_shared_total(const avi_shared *shared) { return avi_shared_of(shared, 0); }
+
+void avi_shared_meet(avi_shared *shared) { (void)shared; }
