@@ -27,7 +27,17 @@ static double dot(const double *a, const double *b, int64_t n)
 static double *point(const avi_lbfgs *l, int k) { return l->history + k * l->n; }
 static double *gradient(const avi_lbfgs *l, int k) { return l->history + (l->memory + k) * l->n; }
 
-avi_status avi_lbfgs_direction(const avi_lbfgs *l, const double *g, double *d)
+/* Of the newest pair: equation 7.20, in the metric. */
+static double scale_of(const avi_lbfgs *l, const double *metric)
+{
+    if (!l->pairs) return 1;
+    const double *s = point(l, l->pairs - 1), *y = gradient(l, l->pairs - 1);
+    double square = 0;
+    for (int64_t i = 0; i < l->n; i++) square += metric[i] * y[i] * y[i];
+    return dot(s, y, l->n) / square;
+}
+
+avi_status avi_lbfgs_direction(const avi_lbfgs *l, const double *g, const double *metric, double *d)
 {
     double *alpha = malloc((size_t)(l->memory + 1) * sizeof *alpha);
     if (!alpha) return avi_fail_memory((size_t)l->memory * sizeof *alpha, "L-BFGS");
@@ -37,11 +47,8 @@ avi_status avi_lbfgs_direction(const avi_lbfgs *l, const double *g, double *d)
         alpha[k] = dot(s, d, l->n) / dot(s, y, l->n);
         for (int64_t i = 0; i < l->n; i++) d[i] -= alpha[k] * y[i];
     }
-    if (l->pairs) { /* the scale of the newest pair: equation 7.20 */
-        const double *s = point(l, l->pairs - 1), *y = gradient(l, l->pairs - 1);
-        const double scale = dot(s, y, l->n) / dot(y, y, l->n);
-        for (int64_t i = 0; i < l->n; i++) d[i] *= scale;
-    }
+    const double scale = scale_of(l, metric);
+    for (int64_t i = 0; i < l->n; i++) d[i] *= scale * metric[i];
     for (int k = 0; k < l->pairs; k++) {
         const double *s = point(l, k), *y = gradient(l, k), beta = dot(y, d, l->n) / dot(s, y, l->n);
         for (int64_t i = 0; i < l->n; i++) d[i] += (alpha[k] - beta) * s[i];

@@ -17,8 +17,8 @@ typedef struct avi_lbfgs {
 /* Errors: INTERNAL (memory). Owner: caller, avi_lbfgs_free. */
 avi_status avi_lbfgs_create(int64_t n, int memory, avi_lbfgs *l);
 void avi_lbfgs_free(avi_lbfgs *l);
-/* direction = -H g, H the inverse Hessian that the pairs imply; without pairs -g. */
-avi_status avi_lbfgs_direction(const avi_lbfgs *l, const double *g, double *direction);
+/* direction = -H g, H the inverse Hessian that the pairs imply, beginning from a multiple of diag(metric): values of a very different scale need one. Without pairs -metric g. */
+avi_status avi_lbfgs_direction(const avi_lbfgs *l, const double *g, const double *metric, double *direction);
 /* Adds the pair (x1 - x0, g1 - g0) when it has positive curvature; otherwise forgets nothing and adds nothing. */
 void avi_lbfgs_add(avi_lbfgs *l, const double *x0, const double *x1, const double *g0, const double *g1);
 

@@ -23,28 +23,40 @@ COLUMNS = [
 TEXT = {"workload", "torch_setting"}
 
 
-def write_csv(path, rows, about):
+def write_csv(path, rows, about, columns=None):
+    """columns: of another table than the one of steps; a value that is a str is text, others are numbers."""
     with open(path, "w", newline="") as f:
         for key, value in about.items():
             f.write(f"# {key}: {value}\n")
-        writer = csv.DictWriter(f, [c[0] for c in COLUMNS])
+        writer = csv.DictWriter(f, [c[0] for c in columns or COLUMNS])
         writer.writeheader()
         for row in rows:
-            writer.writerow({k: v if k in TEXT else repr(float(v)) for k, v in row.items()})
+            writer.writerow({k: v if isinstance(v, str) else repr(float(v)) for k, v in row.items()})
 
 
-def write_hdf5(path, rows, about):
+def write_hdf5(path, rows, about, columns=None):
     import h5py
     with h5py.File(path, "w") as f:
         f.attrs["format"] = "avi_mpi benchmark"
         f.attrs["format_version"] = 1
         for key, value in about.items():
             f.attrs[key] = value
-        for name, unit, description in COLUMNS:
+        for name, unit, description in columns or COLUMNS:
             values = [row[name] for row in rows]
-            kind = h5py.string_dtype() if name in TEXT else "<f8"
+            kind = h5py.string_dtype() if isinstance(values[0], str) else "<f8"
             data = f.create_dataset(name, data=values, dtype=kind)
             data.attrs["description"], data.attrs["units"], data.attrs["axes"] = description, unit, "workload"
+
+
+def put_section(page, begin, text):
+    """Writes `text` into the file `page` between the line `begin` and the next line that ends a generated section."""
+    with open(page) as f:
+        head, found, rest = f.read().partition(begin + "\n")
+    _, end, tail = rest.partition("<!-- generated: end -->")
+    if not found or not end:
+        raise ValueError(f"{page} has no section {begin}")
+    with open(page, "w") as f:
+        f.write(head + found + text + end + tail)
 
 
 def number(value, digits=3):

@@ -4,6 +4,8 @@
     test_harness.py known     a program whose steps take a known time by its own trace: the table must say just that
     test_harness.py smoke     avi_mpi itself, 2 steps of the smallest workload
     test_harness.py torch     PyTorch's side, 2 steps of every workload on few rows (77 without PyTorch)
+    test_harness.py answer    time to the answer: its arithmetic, and avi_mpi on few rows
+    test_harness.py reduce    ways to reduce a gradient: all must agree on the step, and the table has them
 """
 import json
 import math
@@ -15,6 +17,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import answer  # noqa: E402
 import table  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
@@ -131,7 +134,61 @@ def torch(_folder):
             check(found["steps"] == 2 and found["seconds_per_step"] > 0.0 and math.isfinite(found["elbo_per_row"]), f"{w.name}: {found}")
 
 
+def arithmetic_of_answer():
+    """Times and ratios from numbers that are known."""
+    check(answer.first_below([1, 2, 3], [10, 20, 30], [9, 5, 4], 5) == (2.0, 20.0), "not the first value that is as low as asked")
+    check(math.isnan(answer.first_below([1], [10], [9], 5)[0]), "an answer that was never reached has a time")
+    case = next(c for c in answer.CASES if c.name == "saw_fvi")
+    ours = [dict(avi_one=0.5, avi_all=1.0, avi_command=2.0, steps_one=3, steps_all=4, loss_one=2.0, loss_all=1.0, loss_end=0.9, load=0.1)]
+    row = answer.tabulate([case], 2, {case.name: ours}, {case.name: {(1, 1): [0.003, 0.001, 0.002], (2, 1): [0.1]}})[0]
+    check(row["torch_ms"] == 2.0 and row["torch_setting"] == "1 thread x 1 process", "PyTorch's step is not the median of its best setting")
+    for name, steps, ours_seconds in (("one", 17595, 0.5), ("all", 30000, 1.0), ("command", 30000, 2.0)):
+        check(abs(row["ratio_" + name] - 0.002 * steps / ours_seconds) < 1e-9, f"ratio_{name} is {row['ratio_' + name]}")
+
+
+def read_answer(folder):
+    """Rows of the HDF5 file; the CSV must have the same columns and as many rows."""
+    import h5py
+    with h5py.File(f"{folder}/answer.h5", "r") as f:
+        columns = {name: f[name].asstr()[:] if f[name].dtype == object else f[name][:] for name, _, _ in answer.COLUMNS}
+    with open(f"{folder}/answer.csv") as f:
+        lines = [line for line in f if not line.startswith("# ")]
+    check(lines[0].rstrip().split(",") == [c[0] for c in answer.COLUMNS], "the columns of answer.csv")
+    check(len(lines) == 1 + len(columns["case"]), "answer.csv and answer.h5 differ in length")
+    return [{k: v[i] for k, v in columns.items()} for i in range(len(columns["case"]))]
+
+
+def of_answer(folder):
+    arithmetic_of_answer()
+    script = os.path.join(HERE, "answer.py")
+    common = [sys.executable, script, "--program", os.environ["AVI_MPI"], "--out", folder, "--rounds", "1", "--ranks", "2", "--no-torch", "--limits", "none"]
+    done = subprocess.run(common + ["--rows", "300", "--cases", "saw_fvi,linear_avi"], capture_output=True, text=True)
+    check(done.returncode == 0, f"answer.py: status {done.returncode}\n{done.stdout}{done.stderr}")
+    for row in read_answer(folder):
+        check(0.0 < row["avi_one"] <= row["avi_all"] < row["avi_command"], f"{row['case']}: times {row['avi_one']}, {row['avi_all']}, {row['avi_command']}")
+        check(row["loss_end"] <= row["loss_all"] < row["loss_one"], f"{row['case']}: losses {row['loss_end']}, {row['loss_all']}, {row['loss_one']}")
+        check(math.isnan(row["ratio_one"]), "a ratio without PyTorch")
+    done = subprocess.run(common + ["--rows", "300", "--cases", "nonlinear_avi", "--steps", "100"], capture_output=True, text=True)
+    check(done.returncode == 0, f"answer.py: status {done.returncode}\n{done.stdout}{done.stderr}")
+    row = read_answer(folder)[0]
+    check(math.isfinite(row["loss_end"]) and row["steps_one"] % 50 == 0, "a minibatch recipe is not judged by its evaluations")
+    check(subprocess.run(common + ["--cases", "nothing"], capture_output=True).returncode == 64, "an unknown case is taken")
+
+
+def of_reduce(folder):
+    command = [sys.executable, os.path.join(HERE, "reduce.py"), "--bench-reduce", os.path.join(BUILD, "tests", "bench_reduce"), "--limits", "none", "--out", folder,
+               "--ranks", "2", "--seconds", "0.01", "--updates", "352:40000", "--overlaps", "40000,8"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    check(done.returncode == 0, f"{' '.join(command)}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    with open(f"{folder}/reduce.json") as f:
+        found = json.load(f)
+    check([r["bytes"] for r in found[0]["update"]] == [352, 40000] and [r["bytes"] for r in found[0]["overlap"]] == [40000], "a size is missing")
+    for row in found[0]["update"] + found[0]["overlap"]:
+        check(all(v > 0 for v in row.values()), f"a time is not above 0: {row}")
+    check(done.stdout.count("| 40 kB") == 2, "the tables lack a row")
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        {"known": known, "smoke": smoke, "torch": torch}[sys.argv[1]](scratch)
+        {"known": known, "smoke": smoke, "torch": torch, "answer": of_answer, "reduce": of_reduce}[sys.argv[1]](scratch)
     print("ok")

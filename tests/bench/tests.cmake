@@ -1,8 +1,12 @@
-# The benchmark's harness: its form and arithmetic, never the clock. The benchmark itself is run.sh.
-add_executable(limits ${AVI_AREA_DIR}/limits.c)
-target_link_libraries(limits PRIVATE avi_flags)
-set_target_properties(limits PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+# The benchmark's harness: its form and arithmetic, never the clock. The benchmarks themselves are run.sh.
+foreach(program limits bench_reduce)
+  add_executable(${program} ${AVI_AREA_DIR}/${program}.c)
+  target_link_libraries(${program} PRIVATE avi_flags)
+  set_target_properties(${program} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endforeach()
 
 avi_add_script(bench_known COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/test_harness.py known LABELS bench TIMEOUT 120)
 avi_add_script(bench_smoke COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/test_harness.py smoke LABELS bench TIMEOUT 120)
 avi_add_script(bench_torch COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/test_harness.py torch LABELS bench TIMEOUT 120)
+avi_add_script(bench_answer COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/test_harness.py answer LABELS bench TIMEOUT 120)
+avi_add_script(bench_reduce COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/test_harness.py reduce LABELS bench TIMEOUT 120)
