@@ -66,4 +66,4 @@ avi_status avi_keys_config(avi_config **config)
 }
 
 const char *const avi_keys_free[] = {"run.output", "run.time_limit", "run.task", "run.after", "run.exact_degree", "optim.epochs", "optim.steps", "log.*", "checkpoint.*",
-                                     "output.*", "nan.*", "data.path", "data.test_path", NULL};
+                                     "output.*", "nan.*", "data.storage", "data.path", "data.test_path", NULL};

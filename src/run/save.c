@@ -80,7 +80,7 @@ static avi_status compare_replicas(const avi_session *s, const avi_state *st)
     return avi_fail(AVI_ERR_INTERNAL, "step %" PRId64 ": the ranks' copies of the global parameters differ; the checkpoint before it is kept", st->step);
 }
 
-static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[12])
+static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[16])
 {
     int n = 0;
     a[n++] = (avi_attribute){.group = "/", .name = "format", .text = "avi_mpi checkpoint"};
@@ -91,7 +91,8 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
     a[n++] = (avi_attribute){.group = "/", .name = "rate_factor", .is_real = true, .real = st->rate_factor};
     a[n++] = (avi_attribute){.group = "/", .name = "seconds", .is_real = true, .real = st->seconds};
     a[n++] = (avi_attribute){.group = "/", .name = "rows", .integer = s->partition.rows};
-    a[n++] = (avi_attribute){.group = "/", .name = "data_checksum", .integer = (int64_t)s->train->checksum};
+    a[n++] = (avi_attribute){.group = "/", .name = "data_checksum", .integer = (int64_t)s->train->checksum}; /* 0: they were streamed */
+    if (s->train->origin) a[n++] = (avi_attribute){.group = "/", .name = "data_origin", .integer = (int64_t)s->train->origin};
     a[n++] = (avi_attribute){.group = "/", .name = "lbfgs_pairs", .integer = st->lbfgs.pairs};
     a[n++] = (avi_attribute){.group = "/", .name = "trace_extra", .integer = st->trace.extra};
     return n;
@@ -103,7 +104,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     vector v[2 * MAX_VECTORS];
     void *slab[2 * MAX_VECTORS] = {0};
     avi_field f[MAX_FIELDS];
-    avi_attribute a[12];
+    avi_attribute a[16];
     int n = list_vectors(s, st, v), fields = 0;
     const int scales = avi_estimator_scales(s->train_elbo, NULL);
     double *scale = malloc((size_t)(scales + 1) * sizeof *scale);
@@ -143,10 +144,25 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
 avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder) { return save_state(s, st, folder, NULL); }
 avi_status avi_save_as(const avi_session *s, const avi_state *st, const char *path) { return save_state(s, st, NULL, path); }
 
+/* Refuses a checkpoint of other data: by the sum over all rows where both runs hold theirs, else by what the rows are made from. */
+static avi_status check_data(const avi_session *s, avi_store *store, const char *path)
+{
+    int64_t rows, sum, now = (int64_t)s->train->checksum;
+    AVI_TRY(avi_store_attribute_int(store, "/", "rows", &rows));
+    AVI_TRY(avi_store_attribute_int(store, "/", "data_checksum", &sum));
+    if (!sum || !now) {
+        AVI_TRY(avi_store_attribute_int(store, "/", "data_origin", &sum));
+        now = (int64_t)s->train->origin;
+    }
+    if (rows == s->partition.rows && sum == now) return AVI_OK;
+    return avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of other data (%" PRId64 " rows, checksum %016" PRIx64 "; now %" PRId64 " rows, %016" PRIx64 ")", path, rows,
+                    (uint64_t)sum, s->partition.rows, (uint64_t)now);
+}
+
 /* Refuses a checkpoint of another run, naming what differs. */
 static avi_status check_identity(const avi_session *s, avi_store *store, const char *path)
 {
-    int64_t version, rows, checksum;
+    int64_t version;
     char *format = NULL, *effective = NULL;
     AVI_TRY(avi_store_attribute_text(store, "/", "format", &format));
     const bool ours = !strcmp(format, "avi_mpi checkpoint");
@@ -164,12 +180,7 @@ static avi_status check_identity(const avi_session *s, avi_store *store, const c
                                           : AVI_OK;
     free(difference);
     AVI_TRY(status);
-    AVI_TRY(avi_store_attribute_int(store, "/", "rows", &rows));
-    AVI_TRY(avi_store_attribute_int(store, "/", "data_checksum", &checksum));
-    if (rows != s->partition.rows || checksum != (int64_t)s->train->checksum)
-        return avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of other data (%" PRId64 " rows, checksum %016" PRIx64 "; now %" PRId64 " rows, %016" PRIx64 ")", path, rows,
-                        (uint64_t)checksum, s->partition.rows, s->train->checksum);
-    return AVI_OK;
+    return check_data(s, store, path);
 }
 
 static avi_status restore_counters(avi_store *store, avi_state *st)

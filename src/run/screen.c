@@ -49,7 +49,7 @@ static void print_data(const avi_session *s)
     else
         printf(" of %" PRId64 " value%s", d->width, d->width == 1 ? "" : "s");
     if (s->test) printf(", %" PRId64 " test rows", s->test->partition.rows);
-    printf("%s\n", s->partition.shuffled ? ", shuffled" : "");
+    printf("%s%s\n", s->partition.shuffled ? ", shuffled" : "", s->train_source->streamed ? ", streamed" : "");
 }
 
 static void print_steps(const avi_session *s)
