@@ -49,7 +49,7 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
                            .row_bytes = r.row_bytes,
                            .from = readers,
                            .to = owners,
-                           .number = d->partition.shuffled ? avi_move_position : NULL,
+                           .numbers = d->partition.shuffled ? avi_move_positions : NULL,
                            .number_context = &d->partition,
                            .piece = read_piece,
                            .piece_context = &r};

@@ -45,6 +45,21 @@ static size_t row_bytes(const avi_session *s) { return (size_t)s->infer->outputs
 
 static void *slab_of(const avi_session *s) { return malloc((size_t)slab_rows(s) * row_bytes(s) + 64); }
 
+static avi_status pull_rows(void *self, int64_t first, int64_t count, void *const *out) { return avi_pull_rows(self, first, count, out); }
+
+/* Collective. The rows of all vectors of the table in the order of the data, as they are written; *pull: NULL when there are none. */
+static avi_status supply_rows(const avi_session *s, const vector *v, int n, avi_pull **pull, avi_supply *supply)
+{
+    const void *column[2 * MAX_VECTORS];
+    int columns = 0;
+    *pull = NULL;
+    for (int i = 0; i < n; i++)
+        if (v[i].rows) column[columns++] = v[i].values;
+    if (columns) AVI_TRY(avi_pull_create(&s->partition, s->comm, row_bytes(s), columns, column, avi_supply_piece(columns * (int64_t)row_bytes(s)), pull));
+    *supply = (avi_supply){.rows = pull_rows, .self = *pull};
+    return AVI_OK;
+}
+
 static avi_field vector_field(const avi_session *s, const vector *v, const void *data)
 {
     avi_field f = {.path = v->path, .type = dtype_of(s), .data = data, .distributed = v->rows, .description = "state of the fit", .units = "",
@@ -102,7 +117,8 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
 static avi_status save_state(const avi_session *s, const avi_state *st, avi_folder *folder, const char *path)
 {
     vector v[2 * MAX_VECTORS];
-    void *slab[2 * MAX_VECTORS] = {0};
+    avi_pull *pull = NULL;
+    avi_supply supply;
     avi_field f[MAX_FIELDS];
     avi_attribute a[16];
     int n = list_vectors(s, st, v), fields = 0;
@@ -110,13 +126,12 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     double *scale = malloc((size_t)(scales + 1) * sizeof *scale);
     char *effective = avi_config_effective(s->config);
     avi_status status = scale && effective ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "a checkpoint");
-    for (int i = 0; i < n; i++)
-        if (v[i].rows && !(slab[i] = slab_of(s))) status = avi_fail_memory((size_t)slab_rows(s) * row_bytes(s), "a checkpoint");
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) status = compare_replicas(s, st);
+    if (status == AVI_OK) status = supply_rows(s, v, n, &pull, &supply);
     for (int i = 0; status == AVI_OK && i < n; i++) {
-        if (v[i].rows) status = avi_partition_to_given(&s->partition, s->comm, row_bytes(s), v[i].values, slab[i]);
-        f[fields++] = vector_field(s, &v[i], v[i].rows ? slab[i] : v[i].values);
+        f[fields] = vector_field(s, &v[i], v[i].rows ? NULL : v[i].values);
+        f[fields++].supply = v[i].rows ? &supply : NULL;
     }
     if (status == AVI_OK) {
         avi_estimator_scales(s->train_elbo, scale);
@@ -135,7 +150,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
         else
             status = avi_store_write(s->comm, path, f, fields, a, attributes);
     }
-    for (int i = 0; i < n; i++) free(slab[i]);
+    avi_pull_destroy(&pull);
     free(scale);
     free(effective);
     return status;
