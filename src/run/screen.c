@@ -140,6 +140,14 @@ void avi_screen_progress(const avi_session *s, const avi_state *st, double elbo_
     fflush(stdout);
 }
 
+void avi_screen_written(const avi_session *s, const avi_state *st, const char *what, double seconds, double worked)
+{
+    if (silent(s) || s->options->verbosity < 2) return;
+    avi_screen_break();
+    printf("  step %" PRId64 "  %s written in %.4f s, %.4f s of it this rank's work\n", st->step, what, seconds, worked);
+    fflush(stdout);
+}
+
 void avi_screen_summary(const avi_session *s, const avi_state *st, const char *folder, const char *why)
 {
     char text[32];

@@ -4,7 +4,7 @@
 import sys
 
 from small import data, write  # first: it says where runs is
-from runs import Failure, empty_ini, expect_same_bits, fit, main, refusal, start
+from runs import Failure, empty_ini, expect_same_bits, fit, main, read, refusal, start
 
 BAD_DATA, BAD_CONFIG = 65, 78
 LIBRARY = sys.argv.pop(1)
@@ -77,5 +77,16 @@ def streamed_broken(scratch):
     return refusal(text)
 
 
+def last_rows(scratch):
+    """The evaluation at the end on as many rows as asked for: what one on the way finds on the same rows at the same step."""
+    run = [*BASE, *KINDS["linear"], "--fresh"]
+    short = fit(scratch / "short", *run, "optim.steps=5", "log.last_rows=10", ini=empty_ini(scratch))
+    longer = fit(scratch / "longer", *run, "optim.steps=10", "log.eval_rows=10", np=2, ini=empty_ini(scratch))
+    found, expected = read(short, "/eval/elbo_train")[-1], read(longer, "/eval/elbo_train")[0]
+    if found != expected or found == read(longer, "/eval/elbo_train")[-1]:
+        raise Failure(f"{found} on the last evaluation's 10 rows, {expected} on the way")
+    return "10 of 58 rows"
+
+
 if __name__ == "__main__":
-    main(streamed_bits, streamed_resumed, streamed_refused, streamed_large, streamed_broken)
+    main(streamed_bits, streamed_resumed, streamed_refused, streamed_large, streamed_broken, last_rows)
