@@ -46,10 +46,14 @@ typedef struct avi_model_ops {
     double (*covariance)(const avi_model *m, int64_t i, const double *row_i, int64_t j, const double *row_j);
     /* Optional. E[x | z, theta]: (B*S, D), for reconstructions. */
     avi_node *(*reconstruct)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
-    /* Optional. Draws rows [first, first + count) of a data set of `rows` rows from the model, a pure function of (seed, row): x (count, D) into out. Rows come
-     * with lookahead (one more than the model has z). theta as set by the model's keys. Errors: INTERNAL. */
+    /* Optional, one of the two (avi_model_simulate calls either). Draws rows of a data set of `rows` rows from the model, a pure function of (seed, row):
+     * x (count, D) into out. Rows come with lookahead (one more than the model has z). theta as set by the model's keys. Errors: INTERNAL.
+     * simulate: rows [first, first + count), for models that draw a row from those before it.
+     * simulate_rows: the rows that `row` lists, in any order, each at its own cost alone: such data can be streamed (data.h). It is first called with count = 0:
+     * what it allocates then, into m->self, serves all later calls, which come in the steps of a fit and have the same seed. */
     avi_status (*simulate)(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out);
-    /* Optional, with simulate: columns D of simulated data; NULL: 1. */
+    avi_status (*simulate_rows)(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out);
+    /* Optional, with these: columns D of simulated data; NULL: 1. */
     int64_t (*simulated_width)(const avi_config *config);
     /* Optional. Polynomial degree of log p(x, z, theta) in (z, theta) when it is 2 or less: expectations under Gaussian factors are then exact with 2 points a
      * dimension (objective.draws = 0). 0: not polynomial, Gauss-Hermite in z. */
@@ -75,5 +79,8 @@ const avi_key_table *avi_model_key_tables(int *count);
 /* Creates the model that [model] name selects. Owner: caller. */
 avi_status avi_model_create(const avi_config *config, const avi_shape *shape, avi_model **model);
 void avi_model_destroy(avi_model **model);
+/* Whether the model can draw data, and rows [first, first + count) of them. Errors: those of its simulate or simulate_rows. Not collective. */
+bool avi_model_simulates(const avi_model_ops *ops);
+avi_status avi_model_simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out);
 
 #endif

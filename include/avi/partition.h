@@ -52,4 +52,15 @@ int64_t avi_slab_first(int64_t rows, int ranks, int rank);
 avi_status avi_partition_to_owner(const avi_partition *p, avi_comm *comm, size_t row_bytes, const void *slab, void *owned);
 avi_status avi_partition_to_given(const avi_partition *p, avi_comm *comm, size_t row_bytes, const void *owned, void *slab);
 
+/* Rows in given order from their owners, a window of each rank at a time: for who writes them in that order and needs no slab of all. */
+typedef struct avi_pull avi_pull;
+enum { AVI_PULL_COLUMNS = 8 };
+/* Collective. columns: arrays of own rows in order of position, (own rows, row_bytes) each, and p: borrowed. most: rows of a window at most. Extra memory about
+ * most * (columns * row_bytes * 2 + 32) bytes. Owner: caller, avi_pull_destroy. Errors: INTERNAL. */
+avi_status avi_pull_create(const avi_partition *p, avi_comm *comm, size_t row_bytes, int columns, const void *const *owned, int64_t most, avi_pull **pull);
+void avi_pull_destroy(avi_pull **pull);
+/* Collective. Given rows [first, first + count), 0 <= count <= most, as this rank wants them (others want others): out[k] (count, row_bytes) of column k.
+ * Errors: INTERNAL (memory); the same on all ranks. */
+avi_status avi_pull_rows(avi_pull *pull, int64_t first, int64_t count, void *const *out);
+
 #endif

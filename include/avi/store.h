@@ -2,8 +2,10 @@
  *
  * Recipe (the default MPI-IO of Open MPI loses data silently on a full disk): rank 0 alone creates a temporary file beside the target with
  * all metadata and contiguous, early-allocated, unfilled datasets, reserves the space (posix_fallocate: a real error on a full disk),
- * writes the small fields and broadcasts the outcome; all ranks write their slabs; rank 0 verifies sizes and checksums by reading back, fsyncs, renames over the target,
- * fsyncs the folder. A kill at any moment leaves the old file whole. */
+ * writes the small fields and broadcasts the outcome; all ranks write their slabs; the ranks verify sizes and checksums by reading back, rank 0 fsyncs, renames over the target,
+ * fsyncs the folder. A kill at any moment leaves the old file whole.
+ *
+ * Large arrays need not lie in memory as they lie in the file: a supply makes them piece by piece while the pieces before go to the disk. */
 #ifndef AVI_STORE_H
 #define AVI_STORE_H
 
@@ -22,6 +24,17 @@ typedef struct avi_attribute {
     int64_t integer;
 } avi_attribute;
 
+/* Where rows of distributed fields come from that no rank holds as its slab. */
+typedef struct avi_supply {
+    /* Collective. Rows [first, first + count) of the datasets, a part of this rank's slab, into out[i] for the i-th field of this supply. 0 <= count <=
+     * avi_supply_piece() may differ between ranks. Every rank is asked as often. Errors: the same on all ranks. */
+    avi_status (*rows)(void *self, int64_t first, int64_t count, void *const *out);
+    void *self;
+} avi_supply;
+enum { AVI_SUPPLY_FIELDS = 8 /* with one supply */ };
+/* Rows that a supply is asked for at a time when a row of all its fields has row_bytes bytes: 8 MiB, or one row. Not collective. */
+int64_t avi_supply_piece(int64_t row_bytes);
+
 /* One dataset. */
 typedef struct avi_field {
     const char *path;        /* "/local/mean"; groups are made as needed */
@@ -30,6 +43,7 @@ typedef struct avi_field {
     int rank;                /* 0 (scalar) .. 4 */
     int64_t dims[4];         /* of the whole dataset */
     const void *data;        /* rank 0's copy, or this rank's slab when distributed */
+    const avi_supply *supply; /* of distributed fields, in place of data; fields of one supply stand next to each other and have equally many rows */
     bool distributed;        /* by slabs of dims[0]: rank r holds rows avi_slab_first(dims[0], P, r) .. */
     const char *description, *units, *axes; /* attributes; axes = "row, dimension"; NULL: "" */
 } avi_field;

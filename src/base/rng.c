@@ -61,42 +61,84 @@ avi_permutation avi_permutation_make(uint64_t seed, avi_purpose purpose, uint64_
     return p;
 }
 
-static uint64_t feistel_round(const avi_permutation *p, int r, uint64_t half)
+static inline uint64_t feistel_round(const avi_permutation *p, int r, uint64_t half)
 {
     return splitmix(half ^ ((uint64_t)p->round_key[r] << 32)) & ((UINT64_C(1) << p->half_bits) - 1);
 }
 
+static inline uint64_t network(const avi_permutation *p, uint64_t i)
+{
+    uint64_t left = i >> p->half_bits, right = i & ((UINT64_C(1) << p->half_bits) - 1);
+    for (int r = 0; r < 6; r++) {
+        const uint64_t next = left ^ feistel_round(p, r, right);
+        left = right;
+        right = next;
+    }
+    return left << p->half_bits | right;
+}
+
+static inline uint64_t network_back(const avi_permutation *p, uint64_t i)
+{
+    uint64_t left = i >> p->half_bits, right = i & ((UINT64_C(1) << p->half_bits) - 1);
+    for (int r = 5; r >= 0; r--) {
+        const uint64_t before = right ^ feistel_round(p, r, left);
+        right = left;
+        left = before;
+    }
+    return left << p->half_bits | right;
+}
+
 /* Cycle walking: the network permutes [0, 4^half_bits), fewer than 4n numbers (n > 1); a result outside [0, n) goes
- * through again until one falls inside, which ends because the cycle comes back to i at the latest. */
+ * through again until one falls inside, which ends because the cycle comes back to i at the latest. A number outside
+ * the domain is left alone, so that a caller's mistake cannot hang. */
 uint64_t avi_permute(const avi_permutation *p, uint64_t i)
 {
-    if (i >= p->n) /* outside the domain: left alone, so that a caller's mistake cannot hang */
-        return i;
-    const uint64_t mask = (UINT64_C(1) << p->half_bits) - 1;
-    do {
-        uint64_t left = i >> p->half_bits, right = i & mask;
-        for (int r = 0; r < 6; r++) {
-            uint64_t next = left ^ feistel_round(p, r, right);
-            left = right;
-            right = next;
-        }
-        i = left << p->half_bits | right;
-    } while (i >= p->n);
+    if (i >= p->n) return i;
+    do i = network(p, i);
+    while (i >= p->n);
     return i;
 }
 
 uint64_t avi_permute_inverse(const avi_permutation *p, uint64_t i)
 {
     if (i >= p->n) return i;
-    const uint64_t mask = (UINT64_C(1) << p->half_bits) - 1;
-    do {
-        uint64_t left = i >> p->half_bits, right = i & mask;
-        for (int r = 5; r >= 0; r--) {
-            uint64_t before = right ^ feistel_round(p, r, left);
-            right = left;
-            left = before;
-        }
-        i = left << p->half_bits | right;
-    } while (i >= p->n);
+    do i = network_back(p, i);
+    while (i >= p->n);
     return i;
+}
+
+enum { SIDE = 256 };
+
+/* Numbers go through the network side by side, so that their multiplications overlap; those that fall outside go again,
+ * closed up. */
+static void run_of(const avi_permutation *p, bool back, uint64_t first, int count, int64_t *out)
+{
+    uint64_t value[SIDE];
+    int place[SIDE], n = 0;
+    for (int k = 0; k < count; k++) {
+        out[k] = (int64_t)(first + (uint64_t)k);
+        value[n] = first + (uint64_t)k;
+        place[n] = k;
+        n += value[n] < p->n;
+    }
+    while (n > 0) {
+        if (back)
+            for (int k = 0; k < n; k++) value[k] = network_back(p, value[k]);
+        else
+            for (int k = 0; k < n; k++) value[k] = network(p, value[k]);
+        int left = 0;
+        for (int k = 0; k < n; k++) {
+            out[place[k]] = (int64_t)value[k];
+            value[left] = value[k];
+            place[left] = place[k];
+            left += value[k] >= p->n;
+        }
+        n = left;
+    }
+}
+
+void avi_permute_run(const avi_permutation *p, bool back, uint64_t first, int64_t count, int64_t *out)
+{
+    for (int64_t done = 0; done < count; done += SIDE)
+        run_of(p, back, first + (uint64_t)done, count - done < SIDE ? (int)(count - done) : SIDE, out + done);
 }

@@ -1,7 +1,7 @@
 #include "avi/data.h"
+#include "data/feed.h"
 #include "data/move.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,44 +14,13 @@ typedef struct reader {
     uint64_t checksum; /* of the rows read here */
 } reader;
 
-/* FNV-1a over 64-bit words (the last one padded with zeros), mixed with the row's number, so that rows may be summed in
- * any order. */
-static uint64_t row_checksum(const unsigned char *row, size_t bytes, uint64_t given)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
-        uint64_t word = 0;
-        memcpy(&word, row + at, bytes - at < sizeof word ? bytes - at : sizeof word);
-        hash = (hash ^ word) * UINT64_C(0x100000001b3);
-    }
-    return avi_mix64(hash, given);
-}
-
-/* The place of the first NaN or Inf among n values, -1 when all are finite. */
-static int64_t first_bad(avi_dtype type, const void *values, int64_t n)
-{
-    if (type == AVI_U8) return -1;
-    for (int64_t i = 0; i < n; i++)
-        if (type == AVI_F32 ? !isfinite(((const float *)values)[i]) : !isfinite(((const double *)values)[i])) return i;
-    return -1;
-}
-
 static avi_status read_piece(void *context, int64_t first, int64_t count, const void **rows)
 {
     reader *r = context;
-    const avi_shape *shape = &r->source->shape;
     AVI_TRY(r->source->ops->read(r->source, first, count, r->rows));
-    const int64_t bad = first_bad(shape->type, r->rows, count * shape->width);
-    if (bad >= 0) {
-        const double value =
-            shape->type == AVI_F32 ? (double)((const float *)r->rows)[bad] : ((const double *)r->rows)[bad];
-        return avi_fail(AVI_ERR_DATA, "%s: row %lld, column %lld (both from 0) is %s; every value must be finite",
-                        r->source->label, (long long)(first + bad / shape->width), (long long)(bad % shape->width),
-                        isnan(value) ? "NaN" : "infinite");
-    }
+    AVI_TRY(avi_rows_check(r->source, first, NULL, count, r->rows));
     for (int64_t i = 0; i < count; i++)
-        r->checksum += row_checksum((const unsigned char *)r->rows + (size_t)i * r->row_bytes, r->row_bytes,
-                                    (uint64_t)(first + i));
+        r->checksum += avi_row_hash((const unsigned char *)r->rows + (size_t)i * r->row_bytes, r->row_bytes, first + i);
     *rows = r->rows;
     return AVI_OK;
 }
@@ -80,7 +49,7 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
                            .row_bytes = r.row_bytes,
                            .from = readers,
                            .to = owners,
-                           .number = d->partition.shuffled ? avi_move_position : NULL,
+                           .numbers = d->partition.shuffled ? avi_move_positions : NULL,
                            .number_context = &d->partition,
                            .piece = read_piece,
                            .piece_context = &r};
@@ -176,6 +145,8 @@ static avi_status fill(avi_data *d, avi_source *source, avi_comm *comm, int halo
 {
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
     int64_t *arrays = NULL;
+    if (source->ops->read_rows && !source->sequential) AVI_TRY(avi_agree(comm, avi_rows_origin(source, &d->origin)));
+    if (source->streamed) return avi_agree(comm, avi_feed_create(source, &d->feed));
     avi_status status = avi_agree(comm, allocate(d, ranks, &arrays));
     if (status == AVI_OK) {
         int64_t *readers = arrays, *owners = arrays + ranks + 1, *counts = arrays + (ptrdiff_t)2 * (ranks + 1);
@@ -218,13 +189,17 @@ avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition
 void avi_data_destroy(avi_data **data)
 {
     if (!data || !*data) return;
+    avi_feed_destroy(&(*data)->feed);
     free((*data)->values);
     free(*data);
     *data = NULL;
 }
 
+avi_status avi_data_status(const avi_data *data) { return data->feed ? avi_feed_status(data->feed) : AVI_OK; }
+
 int64_t avi_data_bytes(const avi_data *data)
 {
+    if (data->feed) return avi_feed_bytes(data->feed);
     return (data->halo_left + data->count + data->halo_right) * data->shape.width *
            (int64_t)avi_dtype_size(data->shape.type);
 }

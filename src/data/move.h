@@ -9,8 +9,9 @@
 typedef struct avi_move {
     avi_comm *comm;
     size_t row_bytes;
-    const int64_t *from, *to;                            /* the two layouts, borrowed; the same on all ranks */
-    int64_t (*number)(const void *context, int64_t row); /* number in `from` -> number in `to`; NULL: the same */
+    const int64_t *from, *to; /* the two layouts, borrowed; the same on all ranks */
+    /* Numbers in `to` of the rows [first, first + count) of `from`; NULL: the same. */
+    void (*numbers)(const void *context, int64_t first, int64_t count, int64_t *out);
     const void *number_context;
     /* The rows [first, first + count) of `from`, which this rank holds, asked for once each in ascending order. The
      * rows must stay valid until the next call. Not collective. */
@@ -25,11 +26,13 @@ int64_t avi_move_piece_rows(const avi_move *move);
  * row). Errors: what piece() returns, INTERNAL (memory); the same on all ranks. */
 avi_status avi_move_rows(const avi_move *move, void *into);
 
-/* For `number` of a shuffled partition, the context: given row -> position. Not collective. */
-int64_t avi_move_position(const void *partition, int64_t given);
+/* For `numbers` of a shuffled partition, the context: given rows -> positions. Not collective. */
+void avi_move_positions(const void *partition, int64_t first, int64_t count, int64_t *out);
 
 /* The layouts of a partition; first has ranks + 1 numbers. Not collective. */
 void avi_layout_owners(const avi_partition *p, int64_t *first);
 void avi_layout_slabs(int64_t rows, int ranks, int64_t *first);
+/* The rank whose run holds `row`: the largest r with first[r] <= row. */
+int avi_layout_rank(const int64_t *first, int ranks, int64_t row);
 
 #endif

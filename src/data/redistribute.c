@@ -10,7 +10,8 @@ enum { PIECE_BYTES = 16 << 20 };
 typedef struct mover {
     const avi_move *move;
     int ranks, rank;
-    int64_t most; /* rows of a piece */
+    int64_t most;    /* rows of a piece */
+    int64_t *number; /* (most): in the target layout, of a piece's rows */
     int64_t *send_number, *recv_number;
     unsigned char *send_rows, *recv_rows;
     int64_t recv_most;                /* rows that the receive buffers hold */
@@ -31,8 +32,7 @@ void avi_layout_slabs(int64_t rows, int ranks, int64_t *first)
     for (int r = 0; r <= ranks; r++) first[r] = avi_slab_first(rows, ranks, r);
 }
 
-/* The rank whose run holds `row`: the largest r with first[r] <= row. */
-static int layout_rank(const int64_t *first, int ranks, int64_t row)
+int avi_layout_rank(const int64_t *first, int ranks, int64_t row)
 {
     int low = 0, high = ranks;
     while (high - low > 1) {
@@ -71,6 +71,7 @@ int64_t avi_move_piece_rows(const avi_move *move)
 
 static void mover_release(mover *m)
 {
+    free(m->number);
     free(m->send_number);
     free(m->recv_number);
     free(m->send_rows);
@@ -86,11 +87,12 @@ static avi_status mover_prepare(mover *m, const avi_move *move)
     const int64_t own = move->from[rank + 1] - move->from[rank];
     if (own < most) most = own > 0 ? own : 1;
     *m = (mover){.move = move, .ranks = ranks, .rank = rank, .most = most};
+    m->number = malloc((size_t)most * sizeof *m->number);
     m->send_number = malloc((size_t)most * sizeof *m->send_number);
     m->send_rows = malloc((size_t)most * move->row_bytes);
     m->destination = malloc((size_t)most * sizeof *m->destination);
     m->counts = calloc((size_t)ranks * 8, sizeof *m->counts);
-    if (!m->send_number || !m->send_rows || !m->destination || !m->counts)
+    if (!m->number || !m->send_number || !m->send_rows || !m->destination || !m->counts)
         return avi_fail_memory((size_t)most * (move->row_bytes + sizeof(int64_t)),
                                "a piece of rows on their way to their owners");
     int64_t **const arrays[8] = {&m->send_count, &m->recv_count,   &m->send_at,    &m->recv_at,
@@ -113,9 +115,12 @@ static avi_status mover_reserve(mover *m, int64_t rows)
                                           "rows that arrive at their owner");
 }
 
-static int64_t target_number(const avi_move *move, int64_t row)
+static void number_rows(mover *m, int64_t first, int64_t count)
 {
-    return move->number ? move->number(move->number_context, row) : row;
+    if (m->move->numbers)
+        m->move->numbers(m->move->number_context, first, count, m->number);
+    else
+        for (int64_t i = 0; i < count; i++) m->number[i] = first + i;
 }
 
 /* Puts the rows of a piece in order of the rank they go to. */
@@ -126,8 +131,9 @@ static avi_status mover_pack(mover *m, int64_t first, int64_t count)
     memset(m->send_count, 0, (size_t)m->ranks * sizeof *m->send_count);
     if (count == 0) return AVI_OK;
     AVI_TRY(move->piece(move->piece_context, first, count, &rows));
+    number_rows(m, first, count);
     for (int64_t i = 0; i < count; i++) {
-        m->destination[i] = layout_rank(move->to, m->ranks, target_number(move, first + i));
+        m->destination[i] = avi_layout_rank(move->to, m->ranks, m->number[i]);
         m->send_count[m->destination[i]]++;
     }
     int64_t at = 0;
@@ -137,7 +143,7 @@ static avi_status mover_pack(mover *m, int64_t first, int64_t count)
     }
     for (int64_t i = 0; i < count; i++) {
         const int64_t place = m->send_at[m->destination[i]]++;
-        m->send_number[place] = target_number(move, first + i);
+        m->send_number[place] = m->number[i];
         memcpy(m->send_rows + (size_t)place * move->row_bytes,
                (const unsigned char *)rows + (size_t)i * move->row_bytes, move->row_bytes);
     }
@@ -206,7 +212,7 @@ static avi_status move_in_place(const avi_move *move, unsigned char *into)
 avi_status avi_move_rows(const avi_move *move, void *into)
 {
     const int ranks = avi_comm_size(move->comm);
-    if (!move->number && memcmp(move->from, move->to, ((size_t)ranks + 1) * sizeof *move->from) == 0)
+    if (!move->numbers && memcmp(move->from, move->to, ((size_t)ranks + 1) * sizeof *move->from) == 0)
         return avi_agree(move->comm, move_in_place(move, into));
 
     mover m;
@@ -243,9 +249,17 @@ static avi_status memory_piece(void *context, int64_t first, int64_t count, cons
     return AVI_OK;
 }
 
-int64_t avi_move_position(const void *partition, int64_t given) { return avi_partition_position(partition, given); }
+void avi_move_positions(const void *partition, int64_t first, int64_t count, int64_t *out)
+{
+    const avi_partition *p = partition;
+    avi_permute_run(&p->permutation, true, (uint64_t)first, count, out);
+}
 
-static int64_t number_given(const void *p, int64_t position) { return avi_partition_given(p, position); }
+static void given_rows(const void *partition, int64_t first, int64_t count, int64_t *out)
+{
+    const avi_partition *p = partition;
+    avi_permute_run(&p->permutation, false, (uint64_t)first, count, out);
+}
 
 static avi_status partition_move(const avi_partition *p, avi_comm *comm, size_t row_bytes, bool to_owner,
                                  const void *from, void *into)
@@ -268,7 +282,7 @@ static avi_status partition_move(const avi_partition *p, avi_comm *comm, size_t 
                                .row_bytes = row_bytes,
                                .from = first,
                                .to = to_owner ? owners : slabs,
-                               .number = !p->shuffled ? NULL : (to_owner ? avi_move_position : number_given),
+                               .numbers = !p->shuffled ? NULL : (to_owner ? avi_move_positions : given_rows),
                                .number_context = p,
                                .piece = memory_piece,
                                .piece_context = &memory};

@@ -36,6 +36,10 @@ static const avi_key common_keys[] = {
      "training rows to use, from the first; 0 = all of a file (drawn sources: their own number)"},
     {"data", "test_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",
      "test rows to use, from the first; 0 = all of a file (drawn sources: their own number)"},
+    {"data", "storage", AVI_KEY_CHOICE, "auto", 0, 0, "auto | memory | stream", NULL,
+     "hold the rows in memory, or draw those of a tile anew at each step (strokes and most models; the same bits); "
+     "auto: memory up to 1 GiB of rows on all "
+     "ranks together, stream above where the source can"},
     {"data", "shuffle", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
      "shuffle the rows once by key; auto: yes unless the model couples neighbouring rows or the source is a sequence"},
 };
@@ -71,6 +75,19 @@ static avi_status check_shape(const avi_source *s)
                     s->ops->name, (long long)h->rows, (long long)h->width, (long long)h->height, (long long)h->columns);
 }
 
+/* Of the size of the data alone, so that a configuration behaves alike on any number of ranks. */
+static avi_status settle_storage(avi_source *s, const avi_config *config)
+{
+    const char *storage = avi_config_get_string(config, "data", "storage");
+    const bool can = s->ops->read_rows && !s->sequential, stream = strcmp(storage, "stream") == 0;
+    const double bytes = (double)s->shape.rows * (double)s->shape.width * (double)avi_dtype_size(s->shape.type);
+    s->streamed = can && (stream || (strcmp(storage, "auto") == 0 && bytes > (double)AVI_STREAM_ABOVE));
+    if (!stream || can || s->shape.rows == 0) return AVI_OK;
+    return avi_config_fail(
+        config, "data", "storage", "%s: %s, so they cannot be drawn anew at each step; memory or auto would serve",
+        s->label, s->ops->read_rows ? "its rows follow from the rows before them" : "its rows come from a file");
+}
+
 avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split split, avi_source **source)
 {
     *source = NULL;
@@ -84,6 +101,7 @@ avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split s
     s->shape.scale = 1;
     avi_status status = ops->open(s, config, comm, split);
     if (status == AVI_OK) status = avi_agree(comm, check_shape(s));
+    if (status == AVI_OK) status = avi_agree(comm, settle_storage(s, config));
     if (status == AVI_OK && split == AVI_TRAIN && s->shape.rows == 0)
         status = avi_fail(AVI_ERR_DATA, "data source %s: %s has no rows", s->ops->name, s->label);
     if (status != AVI_OK) {

@@ -23,11 +23,18 @@ static avi_status strokes_open(avi_source *s, const avi_config *config, avi_comm
     return AVI_OK;
 }
 
-static avi_status strokes_read(avi_source *s, int64_t first, int64_t count, void *out)
+static avi_status strokes_read_rows(avi_source *s, const int64_t *given, int64_t count, void *out)
 {
     const avi_stream stream = avi_stream_make(s->seed, AVI_DRAW_DATA, (uint64_t)(uintptr_t)s->self);
     unsigned char *images = out;
-    for (int64_t i = 0; i < count; i++) avi_glyph_draw(stream, (uint64_t)(first + i), images + i * AVI_GLYPH_PIXELS);
+    for (int64_t i = 0; i < count; i++) avi_glyph_draw(stream, (uint64_t)given[i], images + i * AVI_GLYPH_PIXELS);
+    return AVI_OK;
+}
+
+static avi_status strokes_read(avi_source *s, int64_t first, int64_t count, void *out)
+{
+    for (int64_t i = 0; i < count; i++, first++)
+        AVI_TRY(strokes_read_rows(s, &first, 1, (unsigned char *)out + i * AVI_GLYPH_PIXELS));
     return AVI_OK;
 }
 
@@ -38,4 +45,5 @@ const avi_source_ops avi_source_strokes = {
     .open = strokes_open,
     .read = strokes_read,
     .any_rank = true,
+    .read_rows = strokes_read_rows,
 };

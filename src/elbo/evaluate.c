@@ -89,6 +89,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
         done += n;
     }
     AVI_TRY(avi_reducer_finish(e->reducer, e->comm, true, sums, &redo));
+    if (sums[AVI_SUM_BAD] > 0) AVI_TRY(avi_agree(e->comm, avi_data_status(e->data))); /* a streamed row that could not be had? */
     return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }
 

@@ -160,6 +160,35 @@ static avi_status make_hdf5(const avi_store_plan *plan)
     return status;
 }
 
+static herr_t put_sum(hid_t file, const avi_field *field, uint64_t sum)
+{
+    char hex[17];
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)sum);
+    const hid_t dataset = H5Dopen2(file, field->path, H5P_DEFAULT); /* H5Aopen_by_name of HDF5 1.10 cannot write */
+    const hid_t attribute = dataset < 0 ? -1 : H5Aopen(dataset, "checksum", H5P_DEFAULT);
+    const hid_t type = attribute < 0 ? -1 : H5Aget_type(attribute);
+    if (type < 0 || H5Awrite(attribute, type, hex) < 0) return -1;
+    H5Tclose(type);
+    H5Aclose(attribute);
+    return H5Dclose(dataset);
+}
+
+/* The texts are as long as those they replace, so that the file stays as it is in size and space. */
+avi_status avi_store_put_sums(const avi_store_plan *plan)
+{
+    avi_status status = AVI_OK;
+    avi_h5_silence();
+    const hid_t access = avi_h5_access(), file = access < 0 ? -1 : H5Fopen(plan->temporary, H5F_ACC_RDWR, access);
+    if (file < 0) status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot open", "");
+    for (int i = 0; i < plan->count && status == AVI_OK; i++)
+        if (plan->fields[i].supply && put_sum(file, &plan->fields[i], plan->sums[i]) < 0)
+            status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot write the checksum of", plan->fields[i].path);
+    if (file >= 0 && H5Fclose(file) < 0 && status == AVI_OK)
+        status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot write the metadata", "");
+    if (access >= 0) H5Pclose(access);
+    return status;
+}
+
 /* The memory of a file that HDF5 keeps there, kept when it closes the file. (H5Fget_file_image gives the state before
  * closing, in HDF5 1.10 with a checksum that does not hold.) */
 typedef struct memory_file {

@@ -80,7 +80,7 @@ avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t 
 /* Not collective: the file descriptor, its size and the HDF5 handle. */
 avi_status avi_store_open_file(const char *path, int *fd, int64_t *file_bytes, hid_t *file);
 
-/* ---- store_create.c: rank 0 only ---- */
+/* ---- store_create.c and store_supply.c ---- */
 typedef struct avi_store_plan {
     const char *path;
     char *temporary; /* owned by the writer */
@@ -88,6 +88,7 @@ typedef struct avi_store_plan {
     int count;
     const avi_attribute *attributes;
     int attribute_count;
+    bool supplied;    /* some field is: its sum is known only when it is written */
     uint64_t *sums;   /* (count) */
     int64_t *offsets; /* (count) of the bytes in the file */
     int64_t file_bytes;
@@ -96,8 +97,13 @@ typedef struct avi_store_plan {
 /* Bytes and rows of a field as it lies in the file (a scalar and a text are one row). */
 int64_t avi_field_rows(const avi_field *field);
 int64_t avi_field_row_bytes(const avi_field *field);
-/* Makes plan->temporary whole but for the data, with its space reserved; fills offsets and file_bytes. */
+/* Makes plan->temporary whole but for the data, with its space reserved; fills offsets and file_bytes. Rank 0 only. */
 avi_status avi_store_create(avi_store_plan *plan);
+/* Writes the sums over those that the file was made with. Rank 0 only. */
+avi_status avi_store_put_sums(const avi_store_plan *plan);
+/* Collective. This rank's slab of the fields [at, at + n) of one supply, and its share of their sums. local: this rank's status so far; when it is not AVI_OK,
+ * rows are still asked for, because others wait for this rank's part in them. *status becomes this rank's. Returns what the supply returns. */
+avi_status avi_store_write_supplied(avi_store_plan *plan, avi_comm *comm, int fd, int at, int n, avi_status *status);
 
 /* ---- lock.c: rank 0 only ---- */
 /* Errors: CANTCREATE (in use, not writable), IO (full disk). *fd stays open for the life of the lock. */

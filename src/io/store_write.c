@@ -1,4 +1,5 @@
-/* Writing a store: rank 0 creates, all ranks write their slabs, all verify, rank 0 renames.
+/* Writing a store: rank 0 creates, all ranks write their slabs, all verify, rank 0 renames. (Sums that are known only
+ * after the slabs are put in before that.)
  *
  * Slabs are written with pwrite() at the dataset's offset in the file, which rank 0 asks HDF5 for: the datasets are
  * contiguous and little-endian, so the bytes in memory are the bytes in the file. Not with MPI-IO, because that of Open
@@ -34,6 +35,9 @@ static avi_status check_field(const avi_field *field, avi_comm *comm)
                         field->path ? field->path : "(null)");
     if (field->text && field->distributed)
         return avi_fail(AVI_ERR_INTERNAL, "dataset %s: a text cannot be distributed", field->path);
+    if (field->supply && (!field->distributed || field->data || avi_field_rows(field) < 1))
+        return avi_fail(AVI_ERR_INTERNAL, "dataset %s: a supply is for distributed rows, in place of data",
+                        field->path);
     if (!field->text) {
         if (field->rank < (field->distributed ? 1 : 0) || field->rank > 4)
             return avi_fail(AVI_ERR_INTERNAL, "dataset %s: %d dimensions, 0 to 4 can be stored", field->path,
@@ -47,7 +51,7 @@ static avi_status check_field(const avi_field *field, avi_comm *comm)
         }
     }
     rows_of(field, avi_comm_size(comm), avi_comm_rank(comm), &first, &count);
-    if (count > 0 && avi_field_row_bytes(field) > 0 && !field_data(field))
+    if (count > 0 && avi_field_row_bytes(field) > 0 && !field_data(field) && !field->supply)
         return avi_fail(AVI_ERR_INTERNAL, "dataset %s: no data on rank %d", field->path, avi_comm_rank(comm));
     return AVI_OK;
 }
@@ -68,6 +72,8 @@ static void checksum_local(avi_store_plan *plan, avi_comm *comm)
 {
     for (int i = 0; i < plan->count; i++) {
         int64_t first, count;
+        plan->supplied = plan->supplied || plan->fields[i].supply;
+        if (plan->fields[i].supply) continue;
         rows_of(&plan->fields[i], avi_comm_size(comm), avi_comm_rank(comm), &first, &count);
         plan->sums[i] =
             avi_checksum_rows(field_data(&plan->fields[i]), first, count, avi_field_row_bytes(&plan->fields[i]));
@@ -87,7 +93,8 @@ static avi_status open_shared(const avi_store_plan *plan, avi_comm *comm, int fl
         *fd = -1;
         if (error && error != ENOENT && error != ESTALE) return avi_file_fail(plan->temporary, "cannot open", error, 0);
         if (error == ENOENT && avi_comm_rank(comm) == 0) /* who has made it sees it, unless somebody took it away */
-            return avi_fail(AVI_ERR_CANTCREATE, "%s was removed while it was written; run again to go on from what is left",
+            return avi_fail(AVI_ERR_CANTCREATE,
+                            "%s was removed while it was written; run again to go on from what is left",
                             plan->temporary);
         nanosleep(&pause, NULL);
     }
@@ -97,19 +104,48 @@ static avi_status open_shared(const avi_store_plan *plan, avi_comm *comm, int fl
                     plan->temporary, avi_comm_host());
 }
 
-static avi_status write_slabs(const avi_store_plan *plan, avi_comm *comm)
+static avi_status write_slab(const avi_store_plan *plan, avi_comm *comm, int fd, int i)
 {
-    int fd;
-    AVI_TRY(open_shared(plan, comm, O_WRONLY, &fd));
+    const avi_field *field = &plan->fields[i];
+    const int64_t row_bytes = avi_field_row_bytes(field);
+    int64_t first, count;
+    rows_of(field, avi_comm_size(comm), avi_comm_rank(comm), &first, &count);
+    return avi_file_write_at(fd, plan->temporary, field_data(field), count * row_bytes,
+                             plan->offsets[i] + first * row_bytes);
+}
+
+/* Fields from `at` on that have one supply and equally many rows. */
+static int one_supply(const avi_store_plan *plan, int at)
+{
+    int n = 1;
+    const avi_field *field = plan->fields + at;
+    while (at + n < plan->count && n < AVI_SUPPLY_FIELDS && field[n].supply == field->supply &&
+           avi_field_rows(&field[n]) == avi_field_rows(field))
+        n++;
+    return n;
+}
+
+/* Collective where fields are supplied: a rank whose disk is full goes on taking part. */
+static avi_status write_fields(avi_store_plan *plan, avi_comm *comm, int fd)
+{
     avi_status status = AVI_OK;
-    for (int i = 0; i < plan->count && status == AVI_OK; i++) {
-        const avi_field *field = &plan->fields[i];
-        const int64_t row_bytes = avi_field_row_bytes(field);
-        int64_t first, count;
-        rows_of(field, avi_comm_size(comm), avi_comm_rank(comm), &first, &count);
-        status = avi_file_write_at(fd, plan->temporary, field_data(field), count * row_bytes,
-                                   plan->offsets[i] + first * row_bytes);
+    for (int i = 0, n = 1; i < plan->count; i += n) {
+        n = plan->fields[i].supply ? one_supply(plan, i) : 1;
+        if (plan->fields[i].supply)
+            AVI_TRY(avi_store_write_supplied(plan, comm, fd, i, n, &status));
+        else if (status == AVI_OK)
+            status = write_slab(plan, comm, fd, i);
     }
+    return status;
+}
+
+static avi_status write_slabs(avi_store_plan *plan, avi_comm *comm)
+{
+    int fd = -1;
+    avi_status status = open_shared(plan, comm, O_WRONLY, &fd);
+    if (plan->supplied) status = avi_agree(comm, status);
+    if (status == AVI_OK) status = write_fields(plan, comm, fd);
+    if (fd < 0) return status;
     if (status == AVI_OK && fdatasync(fd) != 0)
         status = avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
     if (close(fd) != 0 && status == AVI_OK)
@@ -191,6 +227,16 @@ static avi_status publish(const avi_store_plan *plan)
     return status;
 }
 
+/* Of supplied fields; the others' are known to all, and counted once. */
+static avi_status put_late_sums(avi_store_plan *plan, avi_comm *comm)
+{
+    const bool root = avi_comm_rank(comm) == 0;
+    for (int i = 0; i < plan->count; i++)
+        if (!root && !plan->fields[i].supply) plan->sums[i] = 0;
+    AVI_TRY(avi_checksum_allreduce(comm, plan->sums, (size_t)plan->count));
+    return avi_agree(comm, root ? avi_store_put_sums(plan) : AVI_OK);
+}
+
 static avi_status write_all(avi_store_plan *plan, avi_comm *comm)
 {
     const bool root = avi_comm_rank(comm) == 0;
@@ -200,6 +246,7 @@ static avi_status write_all(avi_store_plan *plan, avi_comm *comm)
     AVI_TRY(avi_comm_bcast(comm, plan->offsets, (size_t)plan->count * sizeof *plan->offsets, 0));
     AVI_TRY(avi_comm_bcast(comm, &plan->file_bytes, sizeof plan->file_bytes, 0));
     AVI_TRY(avi_agree(comm, write_slabs(plan, comm)));
+    if (plan->supplied) AVI_TRY(put_late_sums(plan, comm));
     AVI_TRY(verify(plan, comm));
     return avi_agree(comm, root ? publish(plan) : AVI_OK);
 }

@@ -72,3 +72,20 @@ void avi_model_destroy(avi_model **model)
     free(m);
     *model = NULL;
 }
+
+bool avi_model_simulates(const avi_model_ops *ops) { return ops->simulate || ops->simulate_rows; }
+
+avi_status avi_model_simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count,
+                              double *out)
+{
+    enum { BLOCK = 256 };
+    int64_t row[BLOCK];
+    if (!m->ops->simulate_rows) return m->ops->simulate(m, seed, rows, first, count, out);
+    AVI_TRY(m->ops->simulate_rows(m, seed, NULL, 0, NULL));
+    for (int64_t done = 0; done < count; done += BLOCK) {
+        const int64_t n = count - done < BLOCK ? count - done : BLOCK;
+        for (int64_t i = 0; i < n; i++) row[i] = first + done + i;
+        AVI_TRY(m->ops->simulate_rows(m, seed, row, n, out + done * m->shape.width));
+    }
+    return AVI_OK;
+}

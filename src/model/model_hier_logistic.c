@@ -8,13 +8,17 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ALPHA, LOG_TAU, BETA };
 
 typedef struct hier_logistic {
     avi_group_shape shape;
     double alpha, tau, beta; /* of simulated data */
+    double *draw;            /* (BLOCK, 1 + m p): draws of a block of them; owned, NULL before the first */
 } hier_logistic;
+
+enum { BLOCK = 64 };
 
 static const avi_key keys[] = {
     {"model", "trials", AVI_KEY_INT, "10", 1, 65536, NULL, NULL, "outcomes m of a group (0 or 1; below 0: no trial)"},
@@ -74,23 +78,39 @@ static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch
 }
 
 /* Draws of a row: z, then the covariates; the outcomes from uniforms of another stream. */
-static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
+static void simulate_row(const hier_logistic *h, uint64_t seed, int64_t row, const double *draw, double *y)
 {
-    (void)rows;
-    const hier_logistic *h = m->self;
     const int64_t trials = h->shape.trials, p = h->shape.covariates;
-    for (int64_t i = 0; i < count; i++) {
-        double z, *y = out + i * row_width(&h->shape), *x = y + trials;
-        avi_simulate_normals(seed, first + i, 0, 1, &z);
-        if (p) avi_simulate_normals(seed, first + i, 1, trials * p, x);
-        avi_uniform_f64(avi_stream_make(seed, AVI_DRAW_DATA, 1), (uint64_t)(first + i), 1, 0, trials, y);
-        for (int64_t j = 0; j < trials; j++) {
-            double logit = h->alpha + h->tau * z;
-            for (int64_t k = 0; k < p; k++) logit += (k & 1 ? -h->beta : h->beta) * x[j * p + k];
-            y[j] = y[j] < 1 / (1 + exp(-logit)) ? 1 : 0;
-        }
+    double *x = y + trials;
+    memcpy(x, draw + 1, (size_t)(trials * p) * sizeof *x);
+    avi_uniform_f64(avi_stream_make(seed, AVI_DRAW_DATA, 1), (uint64_t)row, 1, 0, trials, y);
+    for (int64_t j = 0; j < trials; j++) {
+        double logit = h->alpha + h->tau * draw[0];
+        for (int64_t k = 0; k < p; k++) logit += (k & 1 ? -h->beta : h->beta) * x[j * p + k];
+        y[j] = y[j] < 1 / (1 + exp(-logit)) ? 1 : 0;
+    }
+}
+
+static avi_status simulate_rows(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out)
+{
+    hier_logistic *h = m->self;
+    const int64_t cols = 1 + h->shape.trials * h->shape.covariates;
+    if (!h->draw) h->draw = malloc((size_t)(BLOCK * cols) * sizeof *h->draw);
+    if (!h->draw) return avi_fail_memory((size_t)(BLOCK * cols) * sizeof *h->draw, "simulated data");
+    for (int64_t done = 0; done < count; done += BLOCK) {
+        const int64_t n = count - done < BLOCK ? count - done : BLOCK;
+        avi_simulate_normals_rows(seed, row + done, n, 0, cols, h->draw);
+        for (int64_t i = 0; i < n; i++)
+            simulate_row(h, seed, row[done + i], h->draw + i * cols, out + (done + i) * row_width(&h->shape));
     }
     return AVI_OK;
+}
+
+static void destroy(avi_model *m)
+{
+    hier_logistic *h = m->self;
+    if (h) free(h->draw);
+    free(h);
 }
 
 static int64_t simulated_width(const avi_config *config)
@@ -106,7 +126,8 @@ const avi_model_ops avi_model_hier_logistic = {
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .coupling = AVI_INDEPENDENT,
     .create = create,
+    .destroy = destroy,
     .log_likelihood = log_likelihood,
-    .simulate = simulate,
+    .simulate_rows = simulate_rows,
     .simulated_width = simulated_width,
 };

@@ -42,14 +42,15 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
     return avi_add(t, avi_scale(t, z, l->density.a, 0), theta[0]);
 }
 
-static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
+static avi_status simulate_rows(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out)
 {
-    (void)rows;
     const linear *l = m->self;
-    for (int64_t i = 0; i < count; i++) {
-        double draw[2];
-        avi_simulate_normals(seed, first + i, 0, 2, draw);
-        out[i] = l->theta + l->density.a * draw[0] + l->density.sd * draw[1];
+    double draw[AVI_SIMULATE_BLOCK][2];
+    for (int64_t done = 0; done < count; done += AVI_SIMULATE_BLOCK) {
+        const int64_t n = count - done < AVI_SIMULATE_BLOCK ? count - done : AVI_SIMULATE_BLOCK;
+        avi_simulate_normals_rows(seed, row + done, n, 0, 2, draw[0]);
+        for (int64_t i = 0; i < n; i++)
+            out[done + i] = l->theta + l->density.a * draw[i][0] + l->density.sd * draw[i][1];
     }
     return AVI_OK;
 }
@@ -73,7 +74,7 @@ const avi_model_ops avi_model_linear = {
     .create = create,
     .log_likelihood = log_likelihood,
     .reconstruct = reconstruct,
-    .simulate = simulate,
+    .simulate_rows = simulate_rows,
     .quadratic = 2,
     .loss_offset = loss_offset,
 };

@@ -43,15 +43,17 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
     return avi_add(t, avi_add(t, avi_mul(t, z, avi_map(t, z, AVI_SIN)), z), theta[0]);
 }
 
-static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
+static avi_status simulate_rows(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out)
 {
-    (void)rows;
     const nonlinear *n = m->self;
-    for (int64_t i = 0; i < count; i++) {
-        double draw[2];
-        avi_simulate_normals(seed, first + i, 0, 2, draw);
-        const double z = n->z_sd * draw[0];
-        out[i] = n->theta + z * sin(z) + z + exp(cos(z)) * draw[1];
+    double draw[AVI_SIMULATE_BLOCK][2];
+    for (int64_t done = 0; done < count; done += AVI_SIMULATE_BLOCK) {
+        const int64_t rows = count - done < AVI_SIMULATE_BLOCK ? count - done : AVI_SIMULATE_BLOCK;
+        avi_simulate_normals_rows(seed, row + done, rows, 0, 2, draw[0]);
+        for (int64_t i = 0; i < rows; i++) {
+            const double z = n->z_sd * draw[i][0];
+            out[done + i] = n->theta + z * sin(z) + z + exp(cos(z)) * draw[i][1];
+        }
     }
     return AVI_OK;
 }
@@ -74,6 +76,6 @@ const avi_model_ops avi_model_nonlinear = {
     .create = create,
     .log_likelihood = log_likelihood,
     .reconstruct = reconstruct,
-    .simulate = simulate,
+    .simulate_rows = simulate_rows,
     .loss_offset = loss_offset,
 };

@@ -12,7 +12,11 @@ enum { WEIGHT, BIAS, LOG_NOISE_SD };
 
 typedef struct ppca {
     double noise_sd;
+    double *w;       /* W (D, L) of simulated data, then draws (BLOCK, L + D); owned, NULL before the first */
+    uint64_t w_seed; /* that W is drawn with */
 } ppca;
+
+enum { BLOCK = 64 };
 
 static const avi_key keys[] = {
     {"model", "latent", AVI_KEY_INT, "10", 1, 65536, NULL, "dimensions", "dimensions of z: principal components"},
@@ -62,26 +66,45 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
     return decode(t, z, theta);
 }
 
-/* Draws of a row: L for z, D for the noise. W (D, L): rows of another stream. */
-static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
+/* W (D, L): rows of another stream than the draws. */
+static avi_status prepare_simulation(const avi_model *m, uint64_t seed)
 {
-    (void)rows;
+    ppca *p = m->self;
+    const int64_t l = m->latent, d = m->shape.width;
+    const size_t bytes = (size_t)(d * l + BLOCK * (l + d)) * sizeof *p->w;
+    if (p->w && p->w_seed == seed) return AVI_OK;
+    if (!p->w) p->w = malloc(bytes);
+    if (!p->w) return avi_fail_memory(bytes, "simulated data");
+    avi_normal_f64(avi_stream_make(seed, AVI_DRAW_DATA, 1), 0, d, 0, l, p->w);
+    p->w_seed = seed;
+    return AVI_OK;
+}
+
+/* Draws of a row: L for z, D for the noise. */
+static avi_status simulate_rows(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out)
+{
+    AVI_TRY(prepare_simulation(m, seed));
     const ppca *p = m->self;
     const int64_t l = m->latent, d = m->shape.width;
-    const size_t values = (size_t)((d + 1) * l + d);
-    double *w = malloc(values * sizeof *w), *draw = w + d * l;
-    if (!w) return avi_fail_memory(values * sizeof *w, "simulated data");
-    avi_normal_f64(avi_stream_make(seed, AVI_DRAW_DATA, 1), 0, d, 0, l, w);
-    for (int64_t i = 0; i < count; i++) {
-        avi_simulate_normals(seed, first + i, 0, l + d, draw);
-        for (int64_t k = 0; k < d; k++) {
-            double x = p->noise_sd * draw[l + k];
-            for (int64_t j = 0; j < l; j++) x += w[k * l + j] * draw[j];
-            out[i * d + k] = x;
-        }
+    for (int64_t done = 0; done < count; done += BLOCK) {
+        const int64_t n = count - done < BLOCK ? count - done : BLOCK;
+        double *draw = p->w + d * l;
+        avi_simulate_normals_rows(seed, row + done, n, 0, l + d, draw);
+        for (int64_t i = 0; i < n; i++, draw += l + d)
+            for (int64_t k = 0; k < d; k++) {
+                double x = p->noise_sd * draw[l + k];
+                for (int64_t j = 0; j < l; j++) x += p->w[k * l + j] * draw[j];
+                out[(done + i) * d + k] = x;
+            }
     }
-    free(w);
     return AVI_OK;
+}
+
+static void destroy(avi_model *m)
+{
+    ppca *p = m->self;
+    if (p) free(p->w);
+    free(p);
 }
 
 static int64_t simulated_width(const avi_config *config)
@@ -97,9 +120,10 @@ const avi_model_ops avi_model_ppca = {
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .coupling = AVI_INDEPENDENT,
     .create = create,
+    .destroy = destroy,
     .log_likelihood = log_likelihood,
     .reconstruct = reconstruct,
-    .simulate = simulate,
+    .simulate_rows = simulate_rows,
     .simulated_width = simulated_width,
     .quadratic = 2,
 };

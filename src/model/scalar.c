@@ -22,6 +22,12 @@ void avi_simulate_normals(uint64_t seed, int64_t row, int64_t first, int64_t col
     avi_normal_f64(avi_stream_make(seed, AVI_DRAW_DATA, 0), (uint64_t)row, 1, first, cols, out);
 }
 
+void avi_simulate_normals_rows(uint64_t seed, const int64_t *row, int64_t count, int64_t first, int64_t cols,
+                               double *out)
+{
+    avi_normal_rows_f64(avi_stream_make(seed, AVI_DRAW_DATA, 0), row, count, first, cols, out);
+}
+
 avi_node *avi_model_constant(avi_tape *t, int64_t rows, int64_t cols, const double *values)
 {
     avi_node *n = avi_constant_new(t, rows, cols);

@@ -28,8 +28,12 @@ avi_status avi_scalar_create(avi_model *m, const avi_config *config);
 /* DATA, with a message that names model and data, unless the rows of the data hold `width` values, which the model has
  * because of `why`. */
 avi_status avi_model_need_width(const avi_model *m, int64_t width, const char *why);
-/* Standard normals that belong to row `row` of simulated data: columns [first, first + cols). */
+/* Standard normals that belong to row `row` of simulated data: columns [first, first + cols); of all the rows listed:
+ * (count, cols). */
 void avi_simulate_normals(uint64_t seed, int64_t row, int64_t first, int64_t cols, double *out);
+void avi_simulate_normals_rows(uint64_t seed, const int64_t *row, int64_t count, int64_t first, int64_t cols,
+                               double *out);
+enum { AVI_SIMULATE_BLOCK = 256 /* rows that models take at a time, so that their draws stay in cache */ };
 
 /* A new constant (rows, cols) with these values. */
 avi_node *avi_model_constant(avi_tape *t, int64_t rows, int64_t cols, const double *values);

@@ -45,8 +45,9 @@ static avi_status fetch(avi_answer *a)
     avi_status status = avi_agree(s->comm, owned && slab ? AVI_OK : avi_fail_memory((size_t)(s->train->count + a->rows) * row, "exact answers"));
     if (status == AVI_OK) {
         pack(a, owned);
-        status = avi_partition_to_given(&s->partition, s->comm, row, owned, slab);
+        status = avi_agree(s->comm, avi_data_status(s->train));
     }
+    if (status == AVI_OK) status = avi_partition_to_given(&s->partition, s->comm, row, owned, slab);
     if (status == AVI_OK) unpack(a, slab);
     free(owned);
     free(slab);

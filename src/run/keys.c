@@ -23,7 +23,8 @@ static const avi_key keys[] = {
     {"objective", "points", AVI_KEY_INT, "32", 2, 128, NULL, "points", "Gauss-Hermite points a dimension where draws = 0 needs quadrature"},
     {"log", "every", AVI_KEY_INT, "10", 1, 1e12, NULL, "steps", "between lines of the trace"},
     {"log", "eval_every", AVI_KEY_INT, "0", -1, 1e12, NULL, "steps", "between evaluations on train and test data; 0 = once an epoch (at most 100 in a run), -1 = only at the end"},
-    {"log", "eval_rows", AVI_KEY_INT, "2000", 0, 1e15, NULL, "rows", "rows of each data set used by evaluations during the fit; 0 = all (the last evaluation always uses all)"},
+    {"log", "eval_rows", AVI_KEY_INT, "2000", 0, 1e15, NULL, "rows", "rows of each data set used by evaluations during the fit; 0 = all"},
+    {"log", "last_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows", "rows of each data set used by the evaluation at the end of the fit; 0 = all"},
     {"log", "progress", AVI_KEY_CHOICE, "auto", 0, 0, "auto | bar | lines | none", NULL, "auto: a bar on a terminal, plain lines elsewhere"},
     {"log", "profile", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: seconds a step by part of the program, in /trace"},
     {"log", "images", AVI_KEY_INT, "10", 0, 10000, NULL, "images", "reconstructions and samples kept in the result, for models of images"},
@@ -68,4 +69,4 @@ avi_status avi_keys_config(avi_config **config)
 }
 
 const char *const avi_keys_free[] = {"run.output", "run.time_limit", "run.task", "run.after", "run.exact_degree", "optim.epochs", "optim.steps", "log.*", "checkpoint.*",
-                                     "output.*", "nan.*", "data.path", "data.test_path", NULL};
+                                     "output.*", "nan.*", "data.storage", "data.path", "data.test_path", NULL};

@@ -34,6 +34,27 @@ static double checkpoint_bytes(const avi_session *s)
     return (1 + s->optim.ops->slots) * values * (double)avi_real_size(s->precision);
 }
 
+/* What each datapoint adds to the memory of the rank that owns it. */
+static void print_datapoint(const avi_session *s)
+{
+    char a[32];
+    const double data = s->train->feed ? 0 : (double)(s->shape.width * (int64_t)avi_dtype_size(s->shape.type));
+    const double local = s->infer->ops->local ? (2 + s->optim.ops->slots) * (double)s->infer->outputs * (double)avi_real_size(s->precision) : 0;
+    printf("  a datapoint  takes %g bytes: %g of data%s", data + local, data, s->train->feed ? " (streamed)" : "");
+    if (local > 0) printf(", %g of its factor, with gradient and optimizer state", local);
+    printf("; all %" PRId64 " take %s\n", s->partition.rows, avi_screen_bytes((data + local) * (double)s->partition.rows, a));
+}
+
+/* A pass over all rows without gradients: told when it would surprise. */
+static void print_last_evaluation(const avi_session *s, double step_seconds)
+{
+    char a[32];
+    const int64_t asked = avi_config_get_int(s->config, "log", "last_rows"), rows = asked > 0 && asked < s->partition.rows ? asked : s->partition.rows;
+    const double seconds = step_seconds * (double)rows / (double)s->batch;
+    if (seconds > 10 && seconds > 0.1 * step_seconds * (double)s->total_steps)
+        printf("  at the end   an evaluation on %" PRId64 " rows, at most %s; log.last_rows makes it shorter\n", rows, avi_screen_time(seconds, a));
+}
+
 avi_status avi_task_plan(avi_session *s)
 {
     avi_state *st = NULL;
@@ -45,10 +66,12 @@ avi_status avi_task_plan(avi_session *s)
     if (status == AVI_OK && avi_comm_rank(s->comm) == 0) {
         const double work = (double)avi_estimator_bytes(s->train_elbo), total = work + (double)avi_data_bytes(s->train) + (double)avi_state_bytes(s);
         printf("  work space   %s; in all %s a rank; a checkpoint takes %s\n", avi_screen_bytes(work, a), avi_screen_bytes(total, b), avi_screen_bytes(checkpoint_bytes(s), c));
+        print_datapoint(s);
         if (s->problem.exact && s->partition.tile < 64)
             printf("  exact sums   take tiles one by one: tiles of %" PRId64 " rows lose time in GEMM; optim.tile of 64 or more is faster (%" PRId64 " lanes then)\n", s->partition.tile,
                    s->batch / 64 > 0 ? s->batch / 64 : 1);
         if (s->total_steps > 0) printf("  time         %.3g ms a step here, %s for the run without evaluations and checkpoints\n", 1e3 * seconds, avi_screen_time(seconds * (double)s->total_steps, a));
+        if (s->total_steps > 0) print_last_evaluation(s, seconds);
         printf("Nothing was written.\n");
     }
     avi_state_destroy(&st);

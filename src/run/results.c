@@ -75,15 +75,12 @@ static bool wants_local(const avi_session *s, bool whole)
     return s->infer->ops->local || (whole && !strcmp(local, "yes"));
 }
 
-static avi_status add_local(const avi_session *s, avi_state *st, avi_fields *l)
+static avi_status add_local(const avi_session *s, const avi_local *local, avi_fields *l)
 {
-    double *mean, *log_sd;
-    AVI_TRY(avi_results_local(s, st, l, &mean, &log_sd));
-    const avi_field f = {.path = "/local/mean", .type = AVI_F64, .rank = 2, .dims = {s->partition.rows, s->model->latent}, .data = mean, .distributed = true,
+    const avi_field f = {.path = "/local/mean", .type = AVI_F64, .rank = 2, .dims = {s->partition.rows, s->model->latent}, .supply = &local->supply, .distributed = true,
                          .description = "mean of q(z_n), rows in the order of the data as given", .units = "", .axes = "row, dimension"};
     avi_field g = f;
     g.path = "/local/log_sd";
-    g.data = log_sd;
     g.description = "log standard deviation of q(z_n), rows in the order of the data as given";
     AVI_TRY(avi_fields_add(l, f));
     return avi_fields_add(l, g);
@@ -155,8 +152,12 @@ avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *fo
 {
     avi_fields l = {0};
     avi_attribute a[32];
+    avi_local local = {0};
     avi_status result = avi_agree(s->comm, gather_fields(s, st, &l));
-    if (result == AVI_OK && wants_local(s, whole)) result = avi_agree(s->comm, add_local(s, st, &l));
+    if (result == AVI_OK && wants_local(s, whole)) {
+        result = avi_local_open(s, st, &local);
+        result = avi_agree(s->comm, result == AVI_OK ? add_local(s, &local, &l) : result);
+    }
     if (result == AVI_OK && whole && wants_images(s)) result = avi_agree(s->comm, avi_results_images(s, st, &l));
     for (int i = 0; extra && result == AVI_OK && i < extra->count; i++) result = avi_fields_add(&l, extra->field[i]);
     char *path = avi_fields_memory(&l, strlen(avi_folder_path(folder)) + 16);
@@ -170,6 +171,7 @@ avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *fo
         }
         result = avi_store_write(s->comm, path, l.field, l.count, a, n);
     }
+    avi_local_close(&local);
     avi_fields_free(&l);
     return result;
 }

@@ -25,7 +25,20 @@ void avi_fields_free(avi_fields *l);
  * runs). extra: fields of other tasks, may be NULL. */
 avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra);
 
-/* Collective. Local factors in given order: mean and log sd of own slab rows, (slab, L) double each, from the table or the inference function. */
+/* Local factors in given order, from the table or the inference function, as a supply of two fields, mean and log sd: (rows, L) double each. */
+typedef struct avi_local {
+    const avi_session *s;
+    avi_pull *pull;
+    bool wide;          /* parameters of factors come as double, not in the precision of the run */
+    double *own;        /* (own rows, width): of amortized functions; NULL else */
+    void *typed;        /* (piece, width) */
+    double *nu;         /* (piece, width) */
+    avi_supply supply;
+} avi_local;
+/* Collective. Owner: caller, avi_local_close, also when it fails; l stays where it is until then. */
+avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l);
+void avi_local_close(avi_local *l);
+/* Collective. The whole of own slab rows. */
 avi_status avi_results_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd);
 /* Collective. /images. */
 avi_status avi_results_images(const avi_session *s, avi_state *st, avi_fields *l);

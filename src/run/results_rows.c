@@ -5,47 +5,82 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* nu of the own rows in order of position: (own, width) double. */
-static avi_status own_nu(const avi_session *s, avi_state *st, avi_fields *l, double **nu)
+/* nu of the own rows in order of position, by the inference function. */
+static avi_status own_nu(const avi_session *s, avi_state *st, avi_local *l)
 {
-    const int64_t width = s->infer->outputs, own = s->train->count;
+    const size_t bytes = (size_t)(s->train->count * s->infer->outputs + 1) * sizeof *l->own;
     double sums[AVI_SUMS];
     avi_job job = {0};
-    *nu = avi_fields_memory(l, (size_t)(own * width + 1) * sizeof **nu);
-    avi_status status = *nu ? AVI_OK : avi_fail_memory((size_t)(own * width) * sizeof **nu, "local factors");
-    if (s->infer->ops->local) {
-        AVI_TRY(status);
-        avi_vector_to_double(s->precision, avi_vector_at(s->precision, st->table, width), own * width, *nu);
-        return AVI_OK;
-    }
-    if (status == AVI_OK) status = avi_job_rows(&s->train->partition, avi_comm_rank(s->comm), 0, &job);
+    l->own = malloc(bytes);
+    avi_status status = l->own ? avi_job_rows(&s->train->partition, avi_comm_rank(s->comm), 0, &job) : avi_fail_memory(bytes, "local factors");
     status = avi_agree(s->comm, status);
-    const avi_row_values rows = {.nu = *nu};
+    const avi_row_values rows = {.nu = l->own};
     if (status == AVI_OK) status = avi_estimator_evaluate(s->train_elbo, st->params, st->table, &job, false, sums, &rows);
     avi_job_free(&job);
     return status;
 }
 
+static int64_t piece_rows(const avi_session *s) { return avi_supply_piece(2 * s->model->latent * (int64_t)sizeof(double)); }
+
+/* From what the family keeps of a row to mean and log sd. */
+static avi_status local_rows(void *self, int64_t first, int64_t count, void *const *out)
+{
+    avi_local *l = self;
+    const avi_session *s = l->s;
+    const int64_t dims = s->model->latent, width = s->infer->outputs;
+    void *to = l->wide ? l->nu : l->typed;
+    double *mean = out[0], *log_sd = out[1];
+    AVI_TRY(avi_pull_rows(l->pull, first, count, &to));
+    if (!l->wide) avi_vector_to_double(s->precision, l->typed, count * width, l->nu);
+    for (int64_t r = 0; r < count; r++) s->family->moments(l->nu + r * width, dims, mean + r * dims, log_sd + r * dims);
+    return AVI_OK;
+}
+
+avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l)
+{
+    const int64_t width = s->infer->outputs, most = piece_rows(s);
+    const size_t bytes = (size_t)(most * width) * sizeof *l->nu;
+    *l = (avi_local){.s = s, .wide = !s->infer->ops->local, .nu = malloc(bytes), .typed = malloc(bytes), .supply = {.rows = local_rows, .self = l}};
+    AVI_TRY(avi_agree(s->comm, l->nu && l->typed ? AVI_OK : avi_fail_memory(2 * bytes, "local factors")));
+    if (l->wide) AVI_TRY(own_nu(s, st, l));
+    const void *owned = l->wide ? (void *)l->own : avi_vector_at(s->precision, st->table, width);
+    return avi_pull_create(&s->partition, s->comm, (size_t)width * (l->wide ? sizeof(double) : avi_real_size(s->precision)), 1, &owned, most, &l->pull);
+}
+
+void avi_local_close(avi_local *l)
+{
+    avi_pull_destroy(&l->pull);
+    free(l->own);
+    free(l->typed);
+    free(l->nu);
+    *l = (avi_local){0};
+}
+
+/* Pieces as the writing of a store takes them: every rank as many as the longest slab has. */
+static avi_status take_all(const avi_session *s, avi_local *l, int64_t slab, int64_t first, double *mean, double *log_sd)
+{
+    const int64_t most = piece_rows(s), ranks = avi_comm_size(s->comm), dims = s->model->latent, longest = (s->partition.rows + ranks - 1) / ranks;
+    for (int64_t done = 0; done < longest; done += most) {
+        const int64_t left = slab > done ? slab - done : 0, count = left < most ? left : most, at = count ? done * dims : 0;
+        void *const out[2] = {mean + at, log_sd + at};
+        AVI_TRY(local_rows(l, first + done, count, out));
+    }
+    return AVI_OK;
+}
+
 avi_status avi_results_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd)
 {
-    const int64_t dims = s->model->latent, width = s->infer->outputs, own = s->train->count;
     const int rank = avi_comm_rank(s->comm), ranks = avi_comm_size(s->comm);
-    const int64_t slab = avi_slab_first(s->partition.rows, ranks, rank + 1) - avi_slab_first(s->partition.rows, ranks, rank);
-    const size_t row_bytes = (size_t)dims * sizeof(double);
-    double *nu, *part[2], *out[2];
-    AVI_TRY(avi_agree(s->comm, own_nu(s, st, l, &nu)));
-    avi_status status = AVI_OK;
-    for (int k = 0; k < 2; k++) {
-        part[k] = avi_fields_memory(l, (size_t)(own + 1) * row_bytes);
-        out[k] = avi_fields_memory(l, (size_t)(slab + 1) * row_bytes);
-        if (!part[k] || !out[k]) status = avi_fail_memory((size_t)slab * row_bytes, "local factors");
-    }
-    AVI_TRY(avi_agree(s->comm, status));
-    for (int64_t r = 0; r < own; r++) s->family->moments(nu + r * width, dims, part[0] + r * dims, part[1] + r * dims);
-    for (int k = 0; k < 2; k++) AVI_TRY(avi_partition_to_given(&s->partition, s->comm, row_bytes, part[k], out[k]));
-    *mean = out[0];
-    *log_sd = out[1];
-    return AVI_OK;
+    const int64_t first = avi_slab_first(s->partition.rows, ranks, rank), slab = avi_slab_first(s->partition.rows, ranks, rank + 1) - first;
+    const size_t bytes = (size_t)(slab * s->model->latent) * sizeof **mean;
+    *mean = avi_fields_memory(l, bytes);
+    *log_sd = avi_fields_memory(l, bytes);
+    AVI_TRY(avi_agree(s->comm, *mean && *log_sd ? AVI_OK : avi_fail_memory(2 * bytes, "local factors")));
+    avi_local local;
+    avi_status status = avi_local_open(s, st, &local);
+    if (status == AVI_OK) status = take_all(s, &local, slab, first, *mean, *log_sd);
+    avi_local_close(&local);
+    return status;
 }
 
 /* Rows [0, n) by position of a data set and their reconstructions, on every rank: (n, D) each. */

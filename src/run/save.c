@@ -45,6 +45,21 @@ static size_t row_bytes(const avi_session *s) { return (size_t)s->infer->outputs
 
 static void *slab_of(const avi_session *s) { return malloc((size_t)slab_rows(s) * row_bytes(s) + 64); }
 
+static avi_status pull_rows(void *self, int64_t first, int64_t count, void *const *out) { return avi_pull_rows(self, first, count, out); }
+
+/* Collective. The rows of all vectors of the table in the order of the data, as they are written; *pull: NULL when there are none. */
+static avi_status supply_rows(const avi_session *s, const vector *v, int n, avi_pull **pull, avi_supply *supply)
+{
+    const void *column[2 * MAX_VECTORS];
+    int columns = 0;
+    *pull = NULL;
+    for (int i = 0; i < n; i++)
+        if (v[i].rows) column[columns++] = v[i].values;
+    if (columns) AVI_TRY(avi_pull_create(&s->partition, s->comm, row_bytes(s), columns, column, avi_supply_piece(columns * (int64_t)row_bytes(s)), pull));
+    *supply = (avi_supply){.rows = pull_rows, .self = *pull};
+    return AVI_OK;
+}
+
 static avi_field vector_field(const avi_session *s, const vector *v, const void *data)
 {
     avi_field f = {.path = v->path, .type = dtype_of(s), .data = data, .distributed = v->rows, .description = "state of the fit", .units = "",
@@ -80,7 +95,7 @@ static avi_status compare_replicas(const avi_session *s, const avi_state *st)
     return avi_fail(AVI_ERR_INTERNAL, "step %" PRId64 ": the ranks' copies of the global parameters differ; the checkpoint before it is kept", st->step);
 }
 
-static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[12])
+static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[16])
 {
     int n = 0;
     a[n++] = (avi_attribute){.group = "/", .name = "format", .text = "avi_mpi checkpoint"};
@@ -91,7 +106,8 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
     a[n++] = (avi_attribute){.group = "/", .name = "rate_factor", .is_real = true, .real = st->rate_factor};
     a[n++] = (avi_attribute){.group = "/", .name = "seconds", .is_real = true, .real = st->seconds};
     a[n++] = (avi_attribute){.group = "/", .name = "rows", .integer = s->partition.rows};
-    a[n++] = (avi_attribute){.group = "/", .name = "data_checksum", .integer = (int64_t)s->train->checksum};
+    a[n++] = (avi_attribute){.group = "/", .name = "data_checksum", .integer = (int64_t)s->train->checksum}; /* 0: they were streamed */
+    if (s->train->origin) a[n++] = (avi_attribute){.group = "/", .name = "data_origin", .integer = (int64_t)s->train->origin};
     a[n++] = (avi_attribute){.group = "/", .name = "lbfgs_pairs", .integer = st->lbfgs.pairs};
     a[n++] = (avi_attribute){.group = "/", .name = "trace_extra", .integer = st->trace.extra};
     return n;
@@ -101,21 +117,21 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
 static avi_status save_state(const avi_session *s, const avi_state *st, avi_folder *folder, const char *path)
 {
     vector v[2 * MAX_VECTORS];
-    void *slab[2 * MAX_VECTORS] = {0};
+    avi_pull *pull = NULL;
+    avi_supply supply;
     avi_field f[MAX_FIELDS];
-    avi_attribute a[12];
+    avi_attribute a[16];
     int n = list_vectors(s, st, v), fields = 0;
     const int scales = avi_estimator_scales(s->train_elbo, NULL);
     double *scale = malloc((size_t)(scales + 1) * sizeof *scale);
     char *effective = avi_config_effective(s->config);
     avi_status status = scale && effective ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "a checkpoint");
-    for (int i = 0; i < n; i++)
-        if (v[i].rows && !(slab[i] = slab_of(s))) status = avi_fail_memory((size_t)slab_rows(s) * row_bytes(s), "a checkpoint");
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) status = compare_replicas(s, st);
+    if (status == AVI_OK) status = supply_rows(s, v, n, &pull, &supply);
     for (int i = 0; status == AVI_OK && i < n; i++) {
-        if (v[i].rows) status = avi_partition_to_given(&s->partition, s->comm, row_bytes(s), v[i].values, slab[i]);
-        f[fields++] = vector_field(s, &v[i], v[i].rows ? slab[i] : v[i].values);
+        f[fields] = vector_field(s, &v[i], v[i].rows ? NULL : v[i].values);
+        f[fields++].supply = v[i].rows ? &supply : NULL;
     }
     if (status == AVI_OK) {
         avi_estimator_scales(s->train_elbo, scale);
@@ -134,7 +150,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
         else
             status = avi_store_write(s->comm, path, f, fields, a, attributes);
     }
-    for (int i = 0; i < n; i++) free(slab[i]);
+    avi_pull_destroy(&pull);
     free(scale);
     free(effective);
     return status;
@@ -143,10 +159,25 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
 avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder) { return save_state(s, st, folder, NULL); }
 avi_status avi_save_as(const avi_session *s, const avi_state *st, const char *path) { return save_state(s, st, NULL, path); }
 
+/* Refuses a checkpoint of other data: by the sum over all rows where both runs hold theirs, else by what the rows are made from. */
+static avi_status check_data(const avi_session *s, avi_store *store, const char *path)
+{
+    int64_t rows, sum, now = (int64_t)s->train->checksum;
+    AVI_TRY(avi_store_attribute_int(store, "/", "rows", &rows));
+    AVI_TRY(avi_store_attribute_int(store, "/", "data_checksum", &sum));
+    if (!sum || !now) {
+        AVI_TRY(avi_store_attribute_int(store, "/", "data_origin", &sum));
+        now = (int64_t)s->train->origin;
+    }
+    if (rows == s->partition.rows && sum == now) return AVI_OK;
+    return avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of other data (%" PRId64 " rows, checksum %016" PRIx64 "; now %" PRId64 " rows, %016" PRIx64 ")", path, rows,
+                    (uint64_t)sum, s->partition.rows, (uint64_t)now);
+}
+
 /* Refuses a checkpoint of another run, naming what differs. */
 static avi_status check_identity(const avi_session *s, avi_store *store, const char *path)
 {
-    int64_t version, rows, checksum;
+    int64_t version;
     char *format = NULL, *effective = NULL;
     AVI_TRY(avi_store_attribute_text(store, "/", "format", &format));
     const bool ours = !strcmp(format, "avi_mpi checkpoint");
@@ -164,12 +195,7 @@ static avi_status check_identity(const avi_session *s, avi_store *store, const c
                                           : AVI_OK;
     free(difference);
     AVI_TRY(status);
-    AVI_TRY(avi_store_attribute_int(store, "/", "rows", &rows));
-    AVI_TRY(avi_store_attribute_int(store, "/", "data_checksum", &checksum));
-    if (rows != s->partition.rows || checksum != (int64_t)s->train->checksum)
-        return avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of other data (%" PRId64 " rows, checksum %016" PRIx64 "; now %" PRId64 " rows, %016" PRIx64 ")", path, rows,
-                        (uint64_t)checksum, s->partition.rows, s->train->checksum);
-    return AVI_OK;
+    return check_data(s, store, path);
 }
 
 static avi_status restore_counters(avi_store *store, avi_state *st)

@@ -49,7 +49,7 @@ static void print_data(const avi_session *s)
     else
         printf(" of %" PRId64 " value%s", d->width, d->width == 1 ? "" : "s");
     if (s->test) printf(", %" PRId64 " test rows", s->test->partition.rows);
-    printf("%s\n", s->partition.shuffled ? ", shuffled" : "");
+    printf("%s%s\n", s->partition.shuffled ? ", shuffled" : "", s->train_source->streamed ? ", streamed" : "");
 }
 
 static void print_steps(const avi_session *s)
@@ -137,6 +137,14 @@ void avi_screen_progress(const avi_session *s, const avi_state *st, double elbo_
     printf("%s", bar ? "   " : "\n");
     display.open = bar;
     if (bar && last) avi_screen_break();
+    fflush(stdout);
+}
+
+void avi_screen_written(const avi_session *s, const avi_state *st, const char *what, double seconds, double worked)
+{
+    if (silent(s) || s->options->verbosity < 2) return;
+    avi_screen_break();
+    printf("  step %" PRId64 "  %s written in %.4f s, %.4f s of it this rank's work\n", st->step, what, seconds, worked);
     fflush(stdout);
 }
 

@@ -21,13 +21,14 @@ static avi_status create(avi_source *s, const avi_config *config, avi_split spli
     const avi_model_ops *ops = avi_model_find(name);
     drawn *d = s->self = calloc(1, sizeof *d);
     if (!d) return avi_fail_memory(sizeof *d, "data drawn from the model");
-    if (!ops->simulate) return avi_config_fail(config, "data", "source", "model %s cannot draw data; strokes, idx or hdf5 would serve", name);
+    if (!avi_model_simulates(ops)) return avi_config_fail(config, "data", "source", "model %s cannot draw data; strokes, idx or hdf5 would serve", name);
     const int64_t rows = avi_config_get_int(config, "data", split == AVI_TRAIN ? "rows" : "test_rows"), seed = avi_config_get_int(config, "data", "data_seed");
     d->split = split;
     if (seed) s->seed = (uint64_t)seed;
     s->shape = (avi_shape){.rows = rows || split == AVI_TEST ? rows : TRAIN_ROWS, .type = AVI_F64, .scale = 1, .height = 1};
     s->shape.width = s->shape.columns = ops->simulated_width ? ops->simulated_width(config) : 1;
     if (s->shape.rows && split == AVI_TRAIN) s->shape.rows += ops->lookahead; /* data.rows counts datapoints */
+    s->sequential = !ops->simulate_rows;
     snprintf(s->label, sizeof s->label, "drawn from model %s", name);
     return avi_model_create(config, &s->shape, &d->model);
 }
@@ -37,11 +38,18 @@ static avi_status open_source(avi_source *s, const avi_config *config, avi_comm 
     return avi_agree(comm, create(s, config, split));
 }
 
-static avi_status read_rows(avi_source *s, int64_t first, int64_t count, void *out)
+static uint64_t seed_of(const avi_source *s) { return ((const drawn *)s->self)->split == AVI_TRAIN ? s->seed : avi_mix64(s->seed, 1); }
+
+static avi_status read_range(avi_source *s, int64_t first, int64_t count, void *out)
 {
     const drawn *d = s->self;
-    const uint64_t seed = d->split == AVI_TRAIN ? s->seed : avi_mix64(s->seed, 1);
-    return d->model->ops->simulate(d->model, seed, s->shape.rows, first, count, out);
+    return avi_model_simulate(d->model, seed_of(s), s->shape.rows, first, count, out);
+}
+
+static avi_status read_rows(avi_source *s, const int64_t *given, int64_t count, void *out)
+{
+    const drawn *d = s->self;
+    return d->model->ops->simulate_rows(d->model, seed_of(s), given, count, out);
 }
 
 static void close_source(avi_source *s)
@@ -59,7 +67,8 @@ const avi_source_ops avi_source_model = {
     .key_count = 1,
     .exchangeable = true,
     .open = open_source,
-    .read = read_rows,
+    .read = read_range,
     .any_rank = true,
+    .read_rows = read_rows,
     .close = close_source,
 };

@@ -1,4 +1,5 @@
 #include "run/state.h"
+#include "base/pages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@ int64_t avi_state_bytes(const avi_session *s)
 
 static void *vector_of(int64_t n, avi_precision p)
 {
-    const size_t bytes = ((size_t)n * avi_real_size(p) + 127) / 64 * 64;
-    void *v = aligned_alloc(64, bytes);
+    const size_t bytes = (size_t)n * avi_real_size(p) + 64;
+    void *v = avi_pages_alloc(bytes);
     if (v) memset(v, 0, bytes);
     return v;
 }

@@ -38,6 +38,7 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_
     if (!s->optim.ops->update[s->precision]) return avi_solve_step(s, st, job, r);
     AVI_TRY(avi_job_step(s, st->step, job));
     AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums, st->gradient, r->own, &r->bad_position));
+    if (r->sums[AVI_SUM_BAD] > 0) AVI_TRY(avi_agree(s->comm, avi_data_status(s->train))); /* a streamed row that could not be had? */
     r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);
     r->bad_value = -1;
     r->finite = !(r->sums[AVI_SUM_BAD] > 0) && avi_vector_nonfinite(s->precision, st->gradient, s->layout.size, &r->bad_value) == 0;

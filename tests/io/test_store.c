@@ -142,6 +142,93 @@ static void many_datasets_and_attributes(void **state)
     avi_store_close(&store);
 }
 
+/* ---- supplies ---- */
+
+enum { WIDE = 1 << 17 /* doubles: 1 MiB a row */, SUPPLIED_ROWS = 41 };
+
+typedef struct supplier {
+    int64_t calls, fail_at; /* -1: never */
+} supplier;
+
+static double value_at(int field, int64_t row, int64_t column)
+{
+    return (double)(field * 1000 + row * 7 + column % 1000);
+}
+
+static avi_status supply_rows(void *self, int64_t first, int64_t count, void *const *out)
+{
+    supplier *s = self;
+    if (s->calls++ == s->fail_at) return avi_fail(AVI_ERR_DATA, "no more rows");
+    assert_true(count <= avi_supply_piece((WIDE + 1) * 8));
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t c = 0; c < WIDE; c++) ((double *)out[0])[i * WIDE + c] = value_at(0, first + i, c);
+        ((double *)out[1])[i] = value_at(1, first + i, 0);
+    }
+    return AVI_OK;
+}
+
+/* Two fields of many pieces, supplied or held, between others. */
+static avi_status write_rows(const char *path, supplier *s)
+{
+    const int64_t first = avi_slab_first(SUPPLIED_ROWS, avi_comm_size(world), avi_comm_rank(world));
+    const int64_t count = avi_slab_first(SUPPLIED_ROWS, avi_comm_size(world), avi_comm_rank(world) + 1) - first;
+    double *wide = malloc((size_t)(count + 1) * WIDE * 8), *narrow = malloc((size_t)(count + 1) * 8), one = 1.5;
+    assert_true(wide && narrow);
+    void *const out[2] = {wide, narrow};
+    supplier all = {.fail_at = -1};
+    const avi_supply supply = {.rows = supply_rows, .self = s};
+    for (int64_t i = 0; i < count; i++) {
+        void *const row[2] = {(char *)out[0] + i * WIDE * 8, (char *)out[1] + i * 8};
+        assert_int_equal(supply_rows(&all, first + i, 1, row), AVI_OK);
+    }
+    const avi_field fields[] = {
+        {.path = "/before", .type = AVI_F64, .rank = 1, .dims = {SUPPLIED_ROWS}, .distributed = true, .data = narrow},
+        {.path = "/a/wide",
+         .type = AVI_F64,
+         .rank = 2,
+         .dims = {SUPPLIED_ROWS, WIDE},
+         .distributed = true,
+         .data = s ? NULL : wide,
+         .supply = s ? &supply : NULL},
+        {.path = "/a/narrow",
+         .type = AVI_F64,
+         .rank = 1,
+         .dims = {SUPPLIED_ROWS},
+         .distributed = true,
+         .data = s ? NULL : narrow,
+         .supply = s ? &supply : NULL},
+        {.path = "/after", .type = AVI_F64, .data = &one}};
+    const avi_status status = avi_store_write(world, path, fields, 4, NULL, 0);
+    free(wide);
+    free(narrow);
+    return status;
+}
+
+/* What is supplied in pieces is, to the last byte of the file, what is held; a supply that fails leaves nothing. */
+static void supplied_is_held(void **state)
+{
+    (void)state;
+    supplier s = {.fail_at = -1};
+    char command[1200];
+    assert_int_equal(write_rows(in("held.h5"), NULL), AVI_OK);
+    assert_int_equal(write_rows(in("supplied.h5"), &s), AVI_OK);
+    const int64_t longest = (SUPPLIED_ROWS + avi_comm_size(world) - 1) / avi_comm_size(world),
+                  most = avi_supply_piece((WIDE + 1) * 8);
+    assert_int_equal(s.calls, (longest + most - 1) / most);
+    if (is_root()) {
+        snprintf(command, sizeof command, "cmp '%s' '%s'", in("held.h5"), in("supplied.h5"));
+        assert_int_equal(system(command), 0);
+        assert_int_equal(avi_store_verify(in("supplied.h5")), AVI_OK);
+    }
+    meet();
+    s = (supplier){.fail_at = 1};
+    avi_error_clear();
+    assert_int_equal(write_rows(in("failed.h5"), &s), AVI_ERR_DATA);
+    assert_non_null(strstr(avi_error_text(), "no more rows"));
+    assert_false(exists(in("failed.h5")) || exists(in("failed.h5.tmp")));
+    meet();
+}
+
 /* Each refusal with its code and its words. */
 static void refusals(void **state)
 {
@@ -188,6 +275,10 @@ static void refusals(void **state)
     REFUSED(avi_store_write(world, in("c.h5"), &bad, 1, NULL, 0), AVI_ERR_INTERNAL, "no data");
     assert_false(exists(in("c.h5")));
     double x = 1;
+    const avi_supply supply = {.rows = supply_rows};
+    const avi_field both = {
+        .path = "/x", .type = AVI_F64, .rank = 1, .dims = {4}, .distributed = true, .data = &x, .supply = &supply};
+    REFUSED(avi_store_write(world, in("c.h5"), &both, 1, NULL, 0), AVI_ERR_INTERNAL, "in place of data");
     const avi_field twice[2] = {{.path = "/x", .type = AVI_F64, .data = &x},
                                 {.path = "/x", .type = AVI_F64, .data = &x}};
     REFUSED(avi_store_write(world, in("b.h5"), twice, 2, NULL, 0), AVI_ERR_IO, "cannot make dataset /x");
@@ -397,6 +488,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(round_trip, clear_error),
         cmocka_unit_test_setup(rows_longer_than_a_piece, clear_error),
         cmocka_unit_test_setup(many_datasets_and_attributes, clear_error),
+        cmocka_unit_test_setup(supplied_is_held, clear_error),
         cmocka_unit_test_setup(refusals, clear_error),
         cmocka_unit_test_setup(damage_is_seen, clear_error),
         cmocka_unit_test_setup(folder_and_texts, clear_error),

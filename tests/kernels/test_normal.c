@@ -74,6 +74,35 @@ static void does_not_depend_on_the_range(void **state)
     avi_normal_f64(s, 0, 5, 0, 0, NULL);
 }
 
+/* Rows that are named one by one have the bits they have in a range, whatever their order and the columns. */
+static void listed_rows_are_those_of_a_range(void **state)
+{
+    (void)state;
+    enum { ROWS = 150, COLS = 23 };
+    static float f[ROWS * COLS], g[ROWS * COLS + 1];
+    static double d[ROWS * COLS], e[ROWS * COLS + 1];
+    int64_t row[ROWS];
+    avi_stream s = avi_stream_make(5, AVI_DRAW_DATA, 0);
+    const uint64_t first = UINT64_C(0xffffffff) - 70;
+    uint64_t mix = 1;
+    for (int c0 = 0; c0 < 9; c0++)
+        for (int cols = 1; cols <= 10; cols++)
+            for (int rows = 0; rows <= ROWS; rows += 50 + rows % 7) {
+                avi_normal_f32(s, first, ROWS, c0, cols, f);
+                avi_normal_f64(s, first, ROWS, c0, cols, d);
+                for (int i = 0; i < rows; i++) row[i] = (int64_t)(first + (mix = avi_mix64(mix, 0)) % ROWS);
+                g[rows * cols] = 12345.0f; /* guards */
+                e[rows * cols] = 12345.0;
+                avi_normal_rows_f32(s, row, rows, c0, cols, g);
+                avi_normal_rows_f64(s, row, rows, c0, cols, e);
+                for (int i = 0; i < rows * cols; i++) {
+                    const int64_t at = (row[i / cols] - (int64_t)first) * cols + i % cols;
+                    assert_true(g[i] == f[at] && e[i] == d[at]);
+                }
+                assert_true(g[rows * cols] == 12345.0f && e[rows * cols] == 12345.0);
+            }
+}
+
 /* Last column of the documented range. */
 static void far_columns(void **state)
 {
@@ -143,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_the_formula),
         cmocka_unit_test(does_not_depend_on_the_range),
+        cmocka_unit_test(listed_rows_are_those_of_a_range),
         cmocka_unit_test(far_columns),
         cmocka_unit_test(distribution),
     };

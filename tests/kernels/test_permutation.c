@@ -46,6 +46,27 @@ static void large_domains_invert(void **state)
     }
 }
 
+/* Many at once are what they are one by one, outside the domain too. */
+static void runs_of_numbers(void **state)
+{
+    (void)state;
+    static int64_t out[1001];
+    const uint64_t sizes[] = {1, 2, 17, 1000, 1025, 1000000007, UINT64_C(1) << 62};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        avi_permutation p = avi_permutation_make(3, AVI_DRAW_SHUFFLE, k, sizes[k]);
+        for (int64_t count = 0; count <= 1000; count += 125 + count % 2)
+            for (int back = 0; back < 2; back++) {
+                const uint64_t first = sizes[k] > 500 ? sizes[k] - 500 : 0;
+                out[count] = -1;
+                avi_permute_run(&p, back, first, count, out);
+                for (int64_t i = 0; i < count; i++)
+                    assert_true((uint64_t)out[i] ==
+                                (back ? avi_permute_inverse : avi_permute)(&p, first + (uint64_t)i));
+                assert_true(out[count] == -1);
+            }
+    }
+}
+
 /* Where neighbours go is unrelated: ranks of images have correlation below 4 / sqrt(n); few fixed points; keys give
  * other orders. */
 static void looks_shuffled(void **state)
@@ -80,9 +101,8 @@ static void outside_is_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_domains_whole),
-        cmocka_unit_test(large_domains_invert),
-        cmocka_unit_test(looks_shuffled),
+        cmocka_unit_test(small_domains_whole),   cmocka_unit_test(large_domains_invert),
+        cmocka_unit_test(runs_of_numbers),       cmocka_unit_test(looks_shuffled),
         cmocka_unit_test(outside_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -194,7 +194,7 @@ static void fill_point(const avi_model *m, int64_t theta_draws, point *at)
     const int64_t theta = m->ops->scalar_theta ? m->theta.count * theta_draws : avi_params_values(&m->theta);
     assert_true(values <= MOST && ROWS * DRAWS * m->latent <= MOST && theta <= MOST);
     avi_uniform_f64(s, 0, 1, 0, values, at->x);
-    if (m->ops->simulate) assert_int_equal(m->ops->simulate(m, 1, ROWS + 1, 0, ROWS + 1, at->x), AVI_OK);
+    if (avi_model_simulates(m->ops)) assert_int_equal(avi_model_simulate(m, 1, ROWS + 1, 0, ROWS + 1, at->x), AVI_OK);
     avi_normal_f64(s, 1, 1, 0, ROWS * DRAWS * m->latent, at->z);
     if (theta) avi_normal_f64(s, 2, 1, 0, theta, at->theta);
     for (int64_t k = 0; k < theta; k++) at->theta[k] *= 0.5;
@@ -235,7 +235,7 @@ static void gradients_are_differences(void **state)
 {
     (void)state;
     for (const avi_model_ops *const *ops = avi_model_all(); *ops; ops++) {
-        avi_model *m = make_model(small_text(*ops), (*ops)->simulate ? 0 : 6);
+        avi_model *m = make_model(small_text(*ops), avi_model_simulates(*ops) ? 0 : 6);
         check_gradients(m, 1);
         if ((*ops)->scalar_theta) check_gradients(m, DRAWS);
         avi_model_destroy(&m);
@@ -298,21 +298,45 @@ static void simulated_rows_do_not_depend_on_the_range(void **state)
     enum { N = 40 };
     static double all[MOST], part[MOST], other[MOST];
     for (const avi_model_ops *const *ops = avi_model_all(); *ops; ops++) {
-        if (!(*ops)->simulate) continue;
+        if (!avi_model_simulates(*ops)) continue;
         avi_model *m = make_model(small_text(*ops), 0);
         const int64_t d = m->shape.width;
         assert_true(N * d <= MOST);
-        assert_int_equal((*ops)->simulate(m, 7, N, 0, N, all), AVI_OK);
+        assert_int_equal(avi_model_simulate(m, 7, N, 0, N, all), AVI_OK);
         for (int64_t k = 0; k < N * d; k++) assert_true(isfinite(all[k]));
         for (int64_t first = 0; first < N; first += 7)
             for (int64_t count = 1; first + count <= N; count += 5) {
-                assert_int_equal((*ops)->simulate(m, 7, N, first, count, part), AVI_OK);
+                assert_int_equal(avi_model_simulate(m, 7, N, first, count, part), AVI_OK);
                 assert_memory_equal(part, all + first * d, (size_t)(count * d) * sizeof *part);
             }
-        assert_int_equal((*ops)->simulate(m, 8, N, 0, N, other), AVI_OK);
+        assert_int_equal(avi_model_simulate(m, 8, N, 0, N, other), AVI_OK);
         assert_memory_not_equal(other, all, sizeof *all * (size_t)(N * d));
         avi_model_destroy(&m);
     }
+}
+
+/* Row by row in any order, with another seed in between where a model keeps something of it. */
+static void simulated_rows_do_not_depend_on_their_order(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    static double all[N * 64], part[N * 64];
+    int models = 0;
+    for (const avi_model_ops *const *ops = avi_model_all(); *ops; ops++) {
+        if (!(*ops)->simulate_rows) continue;
+        avi_model *m = make_model(small_text(*ops), 0);
+        const int64_t d = m->shape.width;
+        int64_t row[N];
+        assert_true(d <= 64);
+        assert_int_equal(avi_model_simulate(m, 7, N, 0, N, all), AVI_OK);
+        assert_int_equal(avi_model_simulate(m, 8, N, 0, N, part), AVI_OK);
+        for (int64_t i = 0; i < N; i++) row[i] = i * 7 % N;
+        assert_int_equal((*ops)->simulate_rows(m, 7, row, N, part), AVI_OK);
+        for (int64_t i = 0; i < N; i++) assert_memory_equal(part + i * d, all + row[i] * d, (size_t)d * sizeof *part);
+        avi_model_destroy(&m);
+        models++;
+    }
+    assert_int_equal(models, 4); /* linear, nonlinear, ppca, hier_logistic */
 }
 
 /* Mean and variance of the marginal of simulated rows: known for each. */
@@ -322,7 +346,7 @@ static void moments_of(const char *text, int64_t rows, int64_t column, double *m
     const int64_t d = m->shape.width;
     double *x = malloc((size_t)(rows * d) * sizeof *x);
     assert_non_null(x);
-    assert_int_equal(m->ops->simulate(m, 11, rows, 0, rows, x), AVI_OK);
+    assert_int_equal(avi_model_simulate(m, 11, rows, 0, rows, x), AVI_OK);
     *mean = *variance = 0;
     for (int64_t n = 0; n < rows; n++) *mean += x[n * d + column] / (double)rows;
     for (int64_t n = 0; n < rows; n++)
@@ -428,6 +452,7 @@ int main(void)
         cmocka_unit_test(gradients_are_differences),
         cmocka_unit_test(fused_densities_are_the_plain_ones),
         cmocka_unit_test(simulated_rows_do_not_depend_on_the_range),
+        cmocka_unit_test(simulated_rows_do_not_depend_on_their_order),
         cmocka_unit_test(simulated_rows_have_the_models_moments),
         cmocka_unit_test(offsets_are_the_papers),
         cmocka_unit_test(mistakes_are_told),

@@ -1,0 +1,28 @@
+/* Rows as a source gives them: checks and hashes; and the feed, which asks for streamed rows. Private to the data
+ * floor. */
+#ifndef AVI_DATA_FEED_H
+#define AVI_DATA_FEED_H
+
+#include "avi/data.h"
+
+/* DATA, with a message that names row and column, unless all values are finite. The rows are first, first + 1, ..., or
+ * those that `given` lists. */
+avi_status avi_rows_check(const avi_source *source, int64_t first, const int64_t *given, int64_t count,
+                          const void *rows);
+/* FNV-1a over the row's 64-bit words (the last one padded with zeros), mixed with its number, so that rows may be
+ * summed in any order. */
+uint64_t avi_row_hash(const void *row, size_t bytes, int64_t given);
+
+/* data.origin of data.h. Not collective. Errors: those of the source, INTERNAL (memory). */
+avi_status avi_rows_origin(avi_source *source, uint64_t *origin);
+
+/* Not collective. Owner: caller. Errors: INTERNAL (memory). */
+avi_status avi_feed_create(avi_source *source, struct avi_feed **feed);
+void avi_feed_destroy(struct avi_feed **feed);
+int64_t avi_feed_bytes(const struct avi_feed *feed);
+/* Rows at positions [position, position + *count) of the partition, of which it takes as many as a piece holds: *count
+ * becomes their number. NULL: they cannot be had, and avi_feed_status says why. Valid until the next call. */
+const void *avi_feed_rows(struct avi_feed *feed, const avi_partition *partition, int64_t position, int64_t *count);
+avi_status avi_feed_status(const struct avi_feed *feed);
+
+#endif
