@@ -49,10 +49,10 @@ environment() {
 
 findings() { find "$work/findings" -type f -name "$1-*" 2>/dev/null | wc -l; }
 
-# Findings of before that the program now takes well become part of the corpus.
+# Findings that the program takes well become part of the corpus: what was mended since, and time-outs of a machine that was busy elsewhere.
 try_findings() {
     local file
-    for file in "$work/findings/$1"-*; do
+    for file in "$work/findings/$1$2"-*; do
         [ -e "$file" ] || continue
         # shellcheck disable=SC2046
         if "$build/tests/fuzz_$1" -timeout=10 $(limits "$1") "$file" >"$work/$1.again.log" 2>&1; then mv "$file" "$work/corpus/$1/"; fi
@@ -63,8 +63,9 @@ try_findings() {
 run_slice() {
     local log=$work/$1.log began=$SECONDS executed first last
     # shellcheck disable=SC2046
-    "$build/tests/fuzz_$1" -runs="$2" -max_len="$(longest "$1")" -timeout=10 -rss_limit_mb=2048 $(limits "$1") -print_final_stats=1 \
+    "$build/tests/fuzz_$1" -runs="$2" -max_len="$(longest "$1")" -timeout=10 -rss_limit_mb=2048 $(limits "$1") -print_final_stats=1 -report_slow_units=1000000 \
         -artifact_prefix="$work/findings/$1-" "$work/corpus/$1" "$repository/tests/fuzz/corpus/$1" >"$log" 2>&1 || cp "$log" "$work/$1.finding.log"
+    try_findings "$1" -timeout
     executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     first=$(sed -n 's/.*INITED cov: \([0-9]*\) .*/\1/p' "$log")
     last=$(sed -n 's/^#.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
@@ -84,7 +85,7 @@ run_targets() {
     for target in "$@"; do
         mkdir -p "$work/corpus/$target"
         left[$target]=$((executions * $(weight "$target") / total))
-        try_findings "$target"
+        try_findings "$target" ""
     done
     while [ $progress = 1 ]; do
         progress=0
