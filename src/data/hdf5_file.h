@@ -1,5 +1,6 @@
 /* A dataset of rows in an HDF5 file, opened for reading by one process: what the file claims is held against what it
- * has. None of these functions is collective. */
+ * has. For the source, and for the child that looks at a file before the source opens it (hdf5_probe.h). None of these
+ * functions is collective. */
 #ifndef AVI_DATA_HDF5_FILE_H
 #define AVI_DATA_HDF5_FILE_H
 

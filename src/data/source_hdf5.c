@@ -1,4 +1,5 @@
 #include "data/hdf5_file.h"
+#include "data/hdf5_probe.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -37,6 +38,18 @@ static avi_status open_here(avi_source *s, const avi_config *config, avi_split s
     return find_image(x, config, a, &s->shape);
 }
 
+/* Collective. A damaged file can crash HDF5 or keep it busy for ever: a child of rank 0 meets that first. Chunks are
+ * many and far apart, so there every rank has its share of them looked at. */
+static avi_status look_first(const avi_hdf5_asked *a, avi_comm *comm)
+{
+    const int rank = avi_comm_rank(comm), ranks = avi_comm_size(comm);
+    bool in_parts = false;
+    AVI_TRY(avi_agree(comm, rank == 0 ? avi_hdf5_probe(a, 0, ranks, &in_parts) : AVI_OK));
+    AVI_TRY(avi_comm_bcast(comm, &in_parts, sizeof in_parts, 0));
+    if (!in_parts || ranks == 1) return AVI_OK;
+    return avi_agree(comm, rank > 0 ? avi_hdf5_probe(a, rank, ranks, &in_parts) : AVI_OK);
+}
+
 static avi_status hdf5_open(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split)
 {
     const bool test = split == AVI_TEST;
@@ -54,6 +67,7 @@ static avi_status hdf5_open(avi_source *s, const avi_config *config, avi_comm *c
         return avi_config_fail(config, "data", "path", "is not set; data.source = hdf5 needs an HDF5 file");
     const avi_hdf5_asked a = {second ? "test_path" : "path", second ? other : path, key, dataset};
     snprintf(s->label, sizeof s->label, "dataset %s of %s", a.dataset, a.path);
+    AVI_TRY(look_first(&a, comm));
     return avi_agree(comm, open_here(s, config, split, &a));
 }
 
