@@ -171,14 +171,14 @@ static int ask(char **argv, answer *heard)
 
 static avi_status fail_died(const avi_hdf5_asked *a, int ended)
 {
-    static const char serves[] = "it is damaged: copy or make it again; h5check and h5dump tell more";
-    if (WIFSIGNALED(ended) && WTERMSIG(ended) == SIGXCPU)
-        return avi_fail(AVI_ERR_DATA, "[data] %s = %s: HDF5 finds no end in it; %s", a->path_key, a->path, serves);
-    if (WIFSIGNALED(ended))
-        return avi_fail(AVI_ERR_DATA, "[data] %s = %s: HDF5 crashes on it (%s); %s", a->path_key, a->path,
-                        strsignal(WTERMSIG(ended)), serves);
-    return avi_fail(AVI_ERR_DATA, "[data] %s = %s: HDF5 crashes on it (exit status %d); %s", a->path_key, a->path,
-                    WEXITSTATUS(ended), serves);
+    const bool killed = WIFSIGNALED(ended);
+    const int number = killed ? WTERMSIG(ended) : WEXITSTATUS(ended);
+    char what[64] = "HDF5 finds no end in it";
+    if (!killed || number != SIGXCPU)
+        snprintf(what, sizeof what, "HDF5 crashes on it (%s %d)", killed ? "signal" : "exit status", number);
+    return avi_fail(AVI_ERR_DATA,
+                    "[data] %s = %s: %s; it is damaged: copy or make it again; h5check and h5dump tell more",
+                    a->path_key, a->path, what);
 }
 
 avi_status avi_hdf5_probe(const avi_hdf5_asked *a, int part, int parts, bool *in_parts)

@@ -19,8 +19,8 @@ skip() {
     exit 77
 }
 
-# Of 100 executions; executions of a slice; longest input. HDF5 is slow: a file is made and read each time.
-weight() { case $1 in config) echo 40 ;; idx) echo 52 ;; *) echo 4 ;; esac; }
+# Of 1000 executions; executions of a slice; longest input. HDF5 is slow: a file is made and read each time.
+weight() { case $1 in config) echo 230 ;; idx) echo 700 ;; *) echo 35 ;; esac; }
 slice() { case $1 in config | idx) echo 200000 ;; *) echo 25000 ;; esac; }
 longest() { case $1 in hdf5) echo 512 ;; *) echo 4096 ;; esac; }
 
@@ -59,9 +59,9 @@ try_findings() {
     done
 }
 
-# One slice of $2 executions. A finding ends it early; what was done before counts.
+# One slice of $2 executions; sets `executed`. A finding ends it early; what was done before counts.
 run_slice() {
-    local log=$work/$1.log began=$SECONDS executed first last
+    local log=$work/$1.log began=$SECONDS first last
     # shellcheck disable=SC2046
     "$build/tests/fuzz_$1" -runs="$2" -max_len="$(longest "$1")" -timeout=10 -rss_limit_mb=2048 $(limits "$1") -print_final_stats=1 -report_slow_units=1000000 \
         -artifact_prefix="$work/findings/$1-" "$work/corpus/$1" "$repository/tests/fuzz/corpus/$1" >"$log" 2>&1 || cp "$log" "$work/$1.finding.log"
@@ -94,7 +94,7 @@ run_targets() {
             local size
             size=$(slice "$target")
             run_slice "$target" $((left[$target] < size ? left[$target] : size))
-            left[$target]=$((left[$target] - size))
+            left[$target]=$((left[$target] - executed))
             progress=1
         done
     done
@@ -147,5 +147,4 @@ main() {
     [ "$(findings '*')" -eq 0 ]
 }
 
-main "$@"
-exit
+main "$@"; exit # in one line: the script may be edited while it runs

@@ -21,3 +21,6 @@ endforeach()
 if(AVI_LIBFUZZER)
   add_custom_target(fuzzers DEPENDS ${AVI_FUZZERS})
 endif()
+
+# Files that HDF5 itself does not survive, given to the program.
+avi_add_script(damaged_hdf5 COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/damaged_hdf5.py LABELS fuzz TIMEOUT 240)
