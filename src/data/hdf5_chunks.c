@@ -12,6 +12,7 @@ typedef struct chunks {
     hid_t plan;
     hsize_t file_bytes, bytes; /* of the file; of a chunk as it was before filters */
     int filters;
+    bool edges_bare;       /* chunks that reach beyond the rows are stored without filters */
     unsigned char *stored; /* room for a chunk as it lies in the file, or as rows in memory */
     size_t room;
 } chunks;
@@ -24,10 +25,13 @@ typedef struct form {
 } form;
 
 /* Bit i of `left_out`: filter i was not applied. */
-static form find_form(const chunks *c, unsigned left_out)
+static form find_form(const chunks *c, const hsize_t *at, unsigned left_out)
 {
     form f = {.known = true, .inside = c->bytes};
-    for (int i = 0; i < c->filters && f.known; i++) {
+    bool bare = false;
+    for (int i = 0; i < c->x->dimensions; i++)
+        bare = bare || (c->edges_bare && c->x->dimension[i] - at[i] < c->x->chunk[i]);
+    for (int i = 0; i < c->filters && f.known && !bare; i++) {
         if (i < 32 && (left_out >> i & 1)) continue;
         unsigned flags;
         size_t values = 0;
@@ -72,52 +76,54 @@ static avi_status get_room(chunks *c, double bytes, avi_hdf5_limits *limits)
     return c->stored ? AVI_OK : avi_fail_memory(c->room, "a chunk");
 }
 
-/* As the run will do it. */
-static bool read_whole(const chunks *c, const hsize_t *at, const hsize_t *count)
-{
-    const avi_hdf5 *x = c->x;
-    const hid_t memory = H5Screate_simple(x->dimensions, count, NULL);
-    const bool good = memory >= 0 && H5Sselect_hyperslab(x->space, H5S_SELECT_SET, at, NULL, count, NULL) >= 0 &&
-                      H5Dread(x->dataset, x->type, memory, x->space, H5P_DEFAULT, c->stored) >= 0;
-    if (memory >= 0) H5Sclose(memory);
-    return good;
-}
-
 static avi_status fail_chunk(const chunks *c, const hsize_t *at, const char *what)
 {
     return avi_fail(AVI_ERR_DATA, "%s: the chunk from row %llu on %s: truncated or corrupt; copy or make it again",
                     c->x->path, (unsigned long long)at[0], what);
 }
 
+/* By HDF5, as the run will do it. */
+static avi_status read_chunk(chunks *c, const hsize_t *at, avi_hdf5_limits *limits)
+{
+    const avi_hdf5 *x = c->x;
+    hsize_t count[AVI_HDF5_DIMENSIONS];
+    double bytes = (double)avi_dtype_size(x->dtype);
+    for (int i = 0; i < x->dimensions; i++) {
+        count[i] = x->dimension[i] - at[i] < x->chunk[i] ? x->dimension[i] - at[i] : x->chunk[i];
+        bytes *= (double)x->chunk[i];
+    }
+    AVI_TRY(get_room(c, bytes, limits));
+    const hid_t memory = H5Screate_simple(x->dimensions, count, NULL);
+    const bool good = memory >= 0 && H5Sselect_hyperslab(x->space, H5S_SELECT_SET, at, NULL, count, NULL) >= 0 &&
+                      H5Dread(x->dataset, x->type, memory, x->space, H5P_DEFAULT, c->stored) >= 0;
+    if (memory >= 0) H5Sclose(memory);
+    return good ? AVI_OK : fail_chunk(c, at, "cannot be read, or this HDF5 lacks its filter");
+}
+
 /* The chunk whose first value is at `at`. */
 static avi_status check_chunk(chunks *c, const hsize_t *at, avi_hdf5_limits *limits)
 {
-    const avi_hdf5 *x = c->x;
+#if H5_VERSION_GE(1, 10, 5)
+    const hid_t set = c->x->dataset;
     unsigned left_out = 0;
+    uint32_t again = 0;
     haddr_t address = HADDR_UNDEF;
-    hsize_t size = 0, count[AVI_HDF5_DIMENSIONS];
-    uint32_t also_left_out = 0;
-    if (H5Dget_chunk_info_by_coord(x->dataset, at, &left_out, &address, &size) < 0)
+    hsize_t size = 0;
+    if (H5Dget_chunk_info_by_coord(set, at, &left_out, &address, &size) < 0)
         return fail_chunk(c, at, "is not to be found");
     if (address == HADDR_UNDEF) return AVI_OK; /* never written: HDF5 fills it */
     if (size == 0 || size > c->file_bytes || address > c->file_bytes - size || size > UINT_MAX)
         return fail_chunk(c, at, "lies beyond the end of the file");
-    const form f = find_form(c, left_out);
-    if (!f.known) {
-        double bytes = (double)avi_dtype_size(x->dtype);
-        for (int i = 0; i < x->dimensions; i++) {
-            count[i] = x->dimension[i] - at[i] < x->chunk[i] ? x->dimension[i] - at[i] : x->chunk[i];
-            bytes *= (double)x->chunk[i];
-        }
-        AVI_TRY(get_room(c, bytes, limits));
-        return read_whole(c, at, count) ? AVI_OK : fail_chunk(c, at, "cannot be read, or this HDF5 lacks its filter");
-    }
-    if (!f.deflated && size != f.inside + f.behind) return fail_chunk(c, at, "has another length than a chunk");
-    if (!f.deflated) return AVI_OK;
+    const form f = find_form(c, at, left_out);
+    if (!f.known) return read_chunk(c, at, limits);
+    if (!f.deflated) return size == f.inside ? AVI_OK : fail_chunk(c, at, "has another length than a chunk");
     AVI_TRY(get_room(c, (double)size, limits));
-    if (size < f.behind || H5Dread_chunk(x->dataset, H5P_DEFAULT, at, &also_left_out, c->stored) < 0)
+    if (size < f.behind || H5Dread_chunk(set, H5P_DEFAULT, at, &again, c->stored) < 0)
         return fail_chunk(c, at, "cannot be read");
     return inflates_to(c->stored, size - f.behind, f.inside) ? AVI_OK : fail_chunk(c, at, "cannot be decompressed");
+#else
+    return read_chunk(c, at, limits);
+#endif
 }
 
 static avi_status check_all(chunks *c, int part, int parts, avi_hdf5_limits *limits)
@@ -152,6 +158,9 @@ avi_status avi_hdf5_check_chunks(const avi_hdf5 *x, int part, int parts, avi_hdf
     H5E_BEGIN_TRY
     {
         const hid_t type = H5Dget_type(x->dataset), home = H5Iget_file_id(x->dataset);
+        unsigned options = 0;
+        c.edges_bare = c.plan >= 0 && H5Pget_chunk_opts(c.plan, &options) >= 0 &&
+                       (options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS) != 0;
         c.filters = c.plan >= 0 ? H5Pget_nfilters(c.plan) : -1;
         c.bytes = type >= 0 ? H5Tget_size(type) : 0;
         for (int i = 0; i < x->dimensions; i++) c.bytes *= x->chunk[i];

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 
 import h5py
 import numpy as np
@@ -60,6 +61,22 @@ def layouts(folder):
         dataset = h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple(values.shape), plan)
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
     yield path.stem, path.read_bytes()
+
+
+def written_chunks(folder):
+    """(what, bytes, exit status) of files whose chunks are written as they are: HDF5 reads past those that are too short."""
+    whole = np.arange(8 * WIDTH, dtype="f4").tobytes()
+    cases = [("whole", {"compression": 1}, 0, zlib.compress(whole), 0), ("filter_left_out", {"compression": 1}, 1, whole, 0),
+             ("short_stream", {"compression": 1}, 0, zlib.compress(whole[:-4]), 65), ("long_stream", {"compression": 1}, 0, zlib.compress(whole + b"1234"), 65),
+             ("cut_stream", {"compression": 1}, 0, zlib.compress(whole)[:-9], 65), ("no_stream", {"compression": 1}, 0, whole, 65),
+             ("short_left_out", {"compression": 1}, 1, whole[:-4], 65), ("short_plain", {}, 0, whole[:20], 65)]
+    for what, options, mask, chunk, code in cases:
+        path = folder / f"{what}.h5"
+        with h5py.File(path, "w") as file:
+            dataset = file.create_dataset("x", (16, WIDTH), "f4", chunks=(8, WIDTH), **options)
+            dataset[:] = 1
+            dataset.id.write_direct_chunk((8, 0), chunk, mask)
+        yield what, path.read_bytes(), {code}
 
 
 def damage(data, chance):
@@ -120,6 +137,7 @@ def main():
         sound = dict(layouts(folder))
         kinds = sorted(sound)
         tries = [(f"sound_{kind}", sound[kind], {0}) for kind in kinds]
+        tries += list(written_chunks(folder))
         tries += [(f"corpus_{file.name}", file.read_bytes(), {65}) for file in sorted(CORPUS.glob("*"))]
         tries += [(f"{kinds[i % len(kinds)]}_{i}", damage(sound[kinds[i % len(kinds)]], chance), {0, 65, 66}) for i in range(count)]
         for file in CORPUS.glob("*"): # on all ranks the same, with one message
