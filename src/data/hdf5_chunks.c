@@ -43,7 +43,7 @@ static form find_form(const chunks *c, const hsize_t *at, unsigned left_out)
         else if (filter == H5Z_FILTER_DEFLATE && !f.deflated)
             f.deflated = true;
         else
-            f.known = filter == H5Z_FILTER_SHUFFLE;
+            f.known = filter == H5Z_FILTER_SHUFFLE && !f.deflated;
     }
     return f;
 }

@@ -46,6 +46,7 @@ static void limit(int resource, double value)
 
 void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes)
 {
+    if (!l) return;
     const double seconds = (double)clock() / CLOCKS_PER_SEC;
     if (l->seconds > 0 && seconds < l->seconds + 1 && bytes <= l->bytes) return; /* that is still enough */
     const double in_use = bytes > l->bytes || l->seconds <= 0 ? bytes_in_use() : 0;

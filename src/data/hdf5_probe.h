@@ -16,12 +16,12 @@ typedef struct avi_hdf5_limits {
     double bytes;   /* of memory that were granted last */
     double seconds; /* of processor time at that moment */
 } avi_hdf5_limits;
-/* Grants time, and memory for `bytes` bytes on top of what is in use, for the next step. */
+/* Grants time, and memory for `bytes` bytes on top of what is in use, for the next step. NULL: no limits. */
 void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes);
 
 /* ---- hdf5_chunks.c ---- */
 /* Share `part` of `parts` of the chunks of a chunked dataset: each lies in the file and holds the bytes of a chunk.
- * Errors: DATA, INTERNAL (memory). */
+ * `limits` may be NULL. Errors: DATA, INTERNAL (memory). */
 avi_status avi_hdf5_check_chunks(const avi_hdf5 *x, int part, int parts, avi_hdf5_limits *limits);
 
 #endif

@@ -53,7 +53,7 @@ static inline avi_config *fuzz_config(const char *source, const char *lines)
 }
 
 /* Opens and loads what lies at fuzz_path, a file of at least `size` bytes. */
-static inline void fuzz_load(const avi_config *config, size_t size)
+static inline avi_status fuzz_load(const avi_config *config, size_t size)
 {
     avi_source *source = NULL;
     avi_data *data = NULL;
@@ -72,6 +72,7 @@ static inline void fuzz_load(const avi_config *config, size_t size)
     fuzz_must((status == AVI_OK) == !*avi_error_text(), "a message without a mistake, or the other way round");
     avi_data_destroy(&data);
     avi_source_close(&source);
+    return status;
 }
 
 #endif

@@ -20,7 +20,7 @@ skip() {
 }
 
 # Of 1000 executions; executions of a slice; longest input. HDF5 is slow: a file is made and read each time.
-weight() { case $1 in config) echo 230 ;; idx) echo 700 ;; *) echo 35 ;; esac; }
+weight() { case $1 in config) echo 118 ;; idx) echo 820 ;; *) echo 31 ;; esac; }
 slice() { case $1 in config | idx) echo 200000 ;; *) echo 25000 ;; esac; }
 longest() { case $1 in hdf5) echo 512 ;; *) echo 4096 ;; esac; }
 
