@@ -69,6 +69,7 @@ def written_chunks(folder):
     cases = [("whole", {"compression": 1}, 0, zlib.compress(whole), 0), ("filter_left_out", {"compression": 1}, 1, whole, 0),
              ("short_stream", {"compression": 1}, 0, zlib.compress(whole[:-4]), 65), ("long_stream", {"compression": 1}, 0, zlib.compress(whole + b"1234"), 65),
              ("cut_stream", {"compression": 1}, 0, zlib.compress(whole)[:-9], 65), ("no_stream", {"compression": 1}, 0, whole, 65),
+             ("short_checksum", {"fletcher32": True}, 0, b"ab", 65),
              ("short_left_out", {"compression": 1}, 1, whole[:-4], 65), ("short_plain", {}, 0, whole[:20], 65)]
     for what, options, mask, chunk, code in cases:
         path = folder / f"{what}.h5"

@@ -64,6 +64,9 @@ static void set_filters(hid_t plan, unsigned storage)
     if (storage & 64) (void)H5Pset_fletcher32(plan);
 }
 
+/* Whether the length of chunks is looked at. Where it is not, HDF5 reads them in the child, which may die of it. */
+static bool is_usual(unsigned storage) { return (storage & 128) != 0 || (storage & 6) != 6; }
+
 /* Whether a chunk is not HDF5's work. */
 static bool make_file(bytes *b)
 {
@@ -88,7 +91,7 @@ static bool make_file(bytes *b)
         space >= 0 ? H5Dcreate2(file, next(b) % 8 ? "x" : "y", type, space, H5P_DEFAULT, plan, H5P_DEFAULT) : -1;
     if (set >= 0) {
         write_some(b, set, values);
-        if (chunked && storage & 32 && values > 0 && values <= MOST) bare = write_bare(b, set);
+        if (chunked && storage & 32 && is_usual(storage) && values > 0 && values <= MOST) bare = write_bare(b, set);
         H5Dclose(set);
     }
     if (space >= 0) H5Sclose(space);
