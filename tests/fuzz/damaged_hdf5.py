@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Damaged HDF5 files as data of the real program: it ends with 0, 65 or 66, with one message, never by a signal, and in time.
 
-    damaged_hdf5.py [COUNT [SEED [KEEP]]]     default: 160 1; files that fail, or that only the child meets, are kept in the folder KEEP
+    damaged_hdf5.py [--count 160] [--seed 1] [--keep FOLDER] [--endless LIBRARY]
+--keep: files that fail, or that only the child meets, stay in FOLDER. --endless: a library that is preloaded once, whose H5Fopen never ends.
 
 Small files of every layout are damaged at random: bits, bytes, words, missing ends. corpus/damaged_hdf5 holds some on which HDF5 1.10.8
 crashes or loops. The damage hits what HDF5 keeps about the rows as often as the rows; neither has a checksum in the older format."""
+import argparse
 import collections
 import concurrent.futures
 import os
@@ -25,7 +27,7 @@ from cli import run
 
 PROGRAM = os.environ.get("AVI_MPI", "avi_mpi")
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus" / "damaged_hdf5"
-LIMIT = 60  # seconds: longer is a hang; the program gives HDF5 ten of processor time
+LIMIT = 100  # seconds: longer is a hang; the program gives HDF5 ten of processor time
 ENVIRONMENT = dict(os.environ, OPENBLAS_NUM_THREADS="1", OMPI_MCA_ess_singleton_isolated="1")  # without Open MPI's daemon: sooner
 INI = """
 [data]
@@ -99,12 +101,12 @@ def damage(data, chance):
     return bytes(data)
 
 
-def wrong(folder, path):
+def wrong(folder, path, **environment):
     """What is wrong with how the program ends, "" when all is well; its exit status; what it says."""
     command = [PROGRAM, "--dry-run", str(folder / "a.ini"), f"data.path={path}"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LIMIT,
-                              env=dict(ENVIRONMENT, TMPDIR=str(path.parent)))
+                              env=dict(ENVIRONMENT, TMPDIR=str(path.parent), **environment))
     except subprocess.TimeoutExpired:
         return "does not end", None, ""
     messages = len(re.findall(r"^avi_mpi: error: ", done.stderr, re.M))
@@ -116,7 +118,7 @@ def wrong(folder, path):
 
 
 def attempt(folder, number, what, data, expected):
-    own = folder / str(number) # also for Open MPI, which confuses two runs that start at once
+    own = folder / str(number)  # also for Open MPI, which confuses two runs that start at once
     own.mkdir()
     path = own / "a.h5"
     path.write_bytes(data)
@@ -128,28 +130,41 @@ def attempt(folder, number, what, data, expected):
     return what, data, problem, died.group(1) if died else code
 
 
+def endless(folder, library, data):
+    path = folder / "endless.h5"
+    path.write_bytes(data)
+    problem, code, said = wrong(folder, path, LD_PRELOAD=library)
+    return problem or ("" if code == 65 and "HDF5 finds no end in it" in said else f"exit status {code}\n{said}")
+
+
 def main():
-    count, seed = (int(a) for a in (sys.argv[1:3] + ["160", "1"][len(sys.argv) - 1:])[:2])
-    keep = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
-    chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as name:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=160)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=pathlib.Path)
+    parser.add_argument("--endless")
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as name, concurrent.futures.ThreadPoolExecutor(4) as pool:  # starting a rank is mostly waiting
         folder = pathlib.Path(name)
         (folder / "a.ini").write_text(INI)
         sound = dict(layouts(folder))
         kinds = sorted(sound)
+        never = pool.submit(endless, folder, options.endless, sound["compact"]) if options.endless else None
         tries = [(f"sound_{kind}", sound[kind], {0}) for kind in kinds]
         tries += list(written_chunks(folder))
         tries += [(f"corpus_{file.name}", file.read_bytes(), {65}) for file in sorted(CORPUS.glob("*"))]
-        tries += [(f"{kinds[i % len(kinds)]}_{i}", damage(sound[kinds[i % len(kinds)]], chance), {0, 65, 66}) for i in range(count)]
-        for file in CORPUS.glob("*"): # on all ranks the same, with one message
+        tries += [(f"{kinds[i % len(kinds)]}_{i}", damage(sound[kinds[i % len(kinds)]], chance), {0, 65, 66}) for i in range(options.count)]
+        for file in CORPUS.glob("*"):  # on all ranks the same, with one message
             run(3, "--dry-run", folder / "a.ini", f"data.path={file}").refused(65, re.escape(str(file)))
-        with concurrent.futures.ThreadPoolExecutor(4) as pool: # starting a rank is mostly waiting
-            done = list(pool.map(lambda t: attempt(folder, *t), [(n, *t) for n, t in enumerate(tries)]))
+        done = list(pool.map(lambda t: attempt(folder, *t), [(n, *t) for n, t in enumerate(tries)]))
+        if never:
+            done.append(("endless_open", sound["compact"], never.result(), "finds no end"))
     for what, data, problem, end in done:
         if problem:
-            print(f"{what} (seed {seed}): {problem}")
-        if keep and (problem or isinstance(end, str)):
-            (keep / f"{what}_{seed}.h5").write_bytes(data)
+            print(f"{what} (seed {options.seed}): {problem}")
+        if options.keep and (problem or isinstance(end, str)):
+            (options.keep / f"{what}_{options.seed}.h5").write_bytes(data)
     ends = collections.Counter(end for _, _, _, end in done)
     print(f"{len(done)} files: " + ", ".join(f"{n} {end}" for end, n in sorted(ends.items(), key=str)))
     return 1 if any(problem for _, _, problem, _ in done) else 0

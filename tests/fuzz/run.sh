@@ -28,7 +28,15 @@ longest() { case $1 in hdf5) echo 512 ;; *) echo 4096 ;; esac; }
 # targets refuse a program that asks for more. HDF5 leaks what it refuses.
 limits() { case $1 in config | idx) echo -malloc_limit_mb=32 ;; *) echo -malloc_limit_mb=32 -detect_leaks=0 ;; esac; }
 
+# The last change of what is fuzzed; there is no need to build again after others.
+find_revision() {
+    local what=(CMakeLists.txt include src tests/fuzz/fuzz_*)
+    revision=$(git -C "$repository" log -1 --abbrev=12 --format=%h -- "${what[@]}" 2>/dev/null) || revision=unknown
+    [ -z "$(git -C "$repository" status --porcelain -- "${what[@]}" 2>/dev/null)" ] || revision+=-dirty
+}
+
 build_targets() {
+    if [[ $revision =~ ^[0-9a-f]+$ ]] && [ "$(cat "$work/built" 2>/dev/null)" = "$revision" ]; then return; fi
     command -v clang >/dev/null || skip "no clang; apt-get install clang"
     echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n); int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return d && n > 9; }' |
         clang -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null || skip "clang has no libFuzzer; apt-get install libclang-rt-14-dev, or the package of your clang"
@@ -38,6 +46,7 @@ build_targets() {
         tail -n 30 "$work/build.log"
         exit 70
     fi
+    echo "$revision" >"$work/built"
 }
 
 environment() {
@@ -136,7 +145,8 @@ main() {
     [ $# -gt 0 ] || set -- "${all[@]}"
     mkdir -p "$work/findings"
     touch "$table"
-    revision=$(git -C "$repository" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+    cd "$repository" # for the pattern in find_revision
+    find_revision
     environment
     if [ "$executions" -gt 0 ]; then
         build_targets

@@ -23,4 +23,7 @@ if(AVI_LIBFUZZER)
 endif()
 
 # Files that HDF5 itself does not survive, given to the program.
-avi_add_script(damaged_hdf5 COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/damaged_hdf5.py LABELS fuzz TIMEOUT 240)
+add_library(endless_open SHARED ${AVI_AREA_DIR}/endless_open.c)
+target_link_libraries(endless_open PRIVATE avi_flags)
+set_target_properties(endless_open PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+avi_add_script(damaged_hdf5 COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/damaged_hdf5.py --endless $<TARGET_FILE:endless_open> LABELS fuzz TIMEOUT 240)
