@@ -79,6 +79,10 @@ avi_status avi_source_match(const avi_source *train, const avi_source *test);
  * ones. Errors: CONFIG when more are asked for than there are. */
 avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available);
 
+/* Not collective; first thing in main, before message passing starts. A source may start this program as a child that looks at a file
+ * before the run opens it (src/data/hdf5_probe.h): when this process is one, does that and ends it. Without the call no child is started. */
+void avi_data_child(int argc, char **argv);
+
 struct avi_feed; /* of streamed rows: private to the data floor (feed.h) */
 
 /* The rows this rank owns, in order of position, with halo rows of the neighbours at both ends (fewer at the ends of the data). */

@@ -209,6 +209,7 @@ static avi_status configure_and_run(avi_comm *comm, const command *c)
 
 int avi_command(int argc, char **argv)
 {
+    avi_data_child(argc, argv);
     avi_blas_choose_kernels(argv);
     avi_stop_install(); /* before message passing starts: a signal during the start is remembered, too */
     avi_comm *comm = NULL;

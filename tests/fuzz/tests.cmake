@@ -1,13 +1,29 @@
-# Each fuzz_NAME.c holds a libFuzzer target; its seeds are in corpus/NAME. In ctest the seeds and some changed ones are run, with any
-# compiler. To search longer: build-type Sanitize, then fuzz_NAME -random 1000000 SEED corpus/NAME (or clang -fsanitize=fuzzer).
+# Each fuzz_NAME.c holds a libFuzzer target; its seeds and past findings are in corpus/NAME. In ctest these and some changed ones are run,
+# with any compiler. To search longer: run.sh, which builds with AVI_LIBFUZZER.
+option(AVI_LIBFUZZER "Build the targets of tests/fuzz for clang's libFuzzer, which tests/fuzz/run.sh drives" OFF)
 file(GLOB AVI_FUZZ_TARGETS CONFIGURE_DEPENDS ${AVI_AREA_DIR}/fuzz_*.c)
 list(REMOVE_ITEM AVI_FUZZ_TARGETS ${AVI_AREA_DIR}/fuzz_main.c)
 foreach(target ${AVI_FUZZ_TARGETS})
   get_filename_component(fuzz ${target} NAME_WE)
   string(REPLACE "fuzz_" "" corpus ${fuzz})
-  add_executable(${fuzz} ${target} ${AVI_AREA_DIR}/fuzz_main.c)
+  add_executable(${fuzz} ${target})
   target_link_libraries(${fuzz} PRIVATE avi)
   set_target_properties(${fuzz} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  add_test(NAME ${fuzz} COMMAND ${fuzz} -random 3000 1 ${AVI_AREA_DIR}/corpus/${corpus})
-  set_tests_properties(${fuzz} PROPERTIES TIMEOUT 120 LABELS fuzz WORKING_DIRECTORY ${CMAKE_BINARY_DIR} ENVIRONMENT "${AVI_TEST_ENV}")
+  if(AVI_LIBFUZZER)
+    target_link_options(${fuzz} PRIVATE -fsanitize=fuzzer)
+    list(APPEND AVI_FUZZERS ${fuzz})
+  else()
+    target_sources(${fuzz} PRIVATE ${AVI_AREA_DIR}/fuzz_main.c)
+    add_test(NAME ${fuzz} COMMAND ${fuzz} -random 3000 1 ${AVI_AREA_DIR}/corpus/${corpus})
+    set_tests_properties(${fuzz} PROPERTIES TIMEOUT 120 LABELS fuzz WORKING_DIRECTORY ${CMAKE_BINARY_DIR} ENVIRONMENT "${AVI_TEST_ENV}")
+  endif()
 endforeach()
+if(AVI_LIBFUZZER)
+  add_custom_target(fuzzers DEPENDS ${AVI_FUZZERS})
+endif()
+
+# Files that HDF5 itself does not survive, given to the program.
+add_library(endless_open SHARED ${AVI_AREA_DIR}/endless_open.c)
+target_link_libraries(endless_open PRIVATE avi_flags)
+set_target_properties(endless_open PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+avi_add_script(damaged_hdf5 COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/damaged_hdf5.py --endless $<TARGET_FILE:endless_open> LABELS fuzz TIMEOUT 240)

@@ -1,0 +1,212 @@
+#include "data/hdf5_probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char child_word[] = "--look-at-hdf5";
+
+/* argv of the child, and its exit status when all is well; else that of the failure, its message on standard output. */
+enum { PATH_KEY = 2, PATH, DATASET_KEY, DATASET, PART, PARTS, WORDS };
+enum { WELL = 0, WELL_IN_PARTS = 10 };
+
+enum { STEP_SECONDS = 10, BYTES_A_SECOND = 20 << 20, STEP_BYTES = 256 << 20, MESSAGE_BYTES = 8192 };
+
+/* Set once, before message passing starts: whether this program answers the children that it starts. */
+static bool answers;
+
+/* ---- the child ---- */
+
+static double bytes_in_use(void)
+{
+    double pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file) return 0;
+    if (fscanf(file, "%lf", &pages) != 1) pages = 0;
+    fclose(file);
+    return pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void limit(int resource, double value)
+{
+    struct rlimit l;
+    if (getrlimit(resource, &l) != 0) return;
+    const double most = l.rlim_max == RLIM_INFINITY ? 9e18 : (double)l.rlim_max;
+    l.rlim_cur = (rlim_t)(value < most ? value : most);
+    (void)setrlimit(resource, &l);
+}
+
+void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes)
+{
+    if (!l) return;
+    const double seconds = (double)clock() / CLOCKS_PER_SEC;
+    if (l->seconds > 0 && seconds < l->seconds + 1 && bytes <= l->bytes) return; /* that is still enough */
+    const double in_use = bytes > l->bytes || l->seconds <= 0 ? bytes_in_use() : 0;
+    if (in_use > 0) {
+        limit(RLIMIT_AS, in_use + bytes + STEP_BYTES);
+        l->bytes = bytes;
+    }
+    l->seconds = seconds > 0 ? seconds : 1e-6;
+    limit(RLIMIT_CPU, seconds + STEP_SECONDS + l->bytes / BYTES_A_SECOND + 1);
+}
+
+static avi_status look(const avi_hdf5_asked *a, int part, int parts, bool *in_parts)
+{
+    avi_hdf5 x;
+    avi_hdf5_limits limits = {0, 0};
+    avi_hdf5_limits_grant(&limits, 0);
+    avi_status status = avi_hdf5_open(&x, a);
+    *in_parts = status == AVI_OK && x.chunk[0] > 0;
+    if (*in_parts) status = avi_hdf5_check_chunks(&x, part, parts, &limits);
+    avi_hdf5_close(&x);
+    H5E_BEGIN_TRY { (void)H5close(); }
+    H5E_END_TRY;
+    return status;
+}
+
+void avi_data_child(int argc, char **argv)
+{
+    answers = argc != WORDS || strcmp(argv[1], child_word) != 0;
+    if (answers) return;
+    const avi_hdf5_asked a = {argv[PATH_KEY], argv[PATH], argv[DATASET_KEY], argv[DATASET]};
+    bool in_parts = false;
+    limit(RLIMIT_CORE, 0); /* a crash is an answer here */
+    const avi_status status = look(&a, atoi(argv[PART]), atoi(argv[PARTS]), &in_parts);
+    fputs(avi_error_text(), stdout);
+    fflush(stdout);
+    _exit(status != AVI_OK ? (int)status : in_parts ? WELL_IN_PARTS : WELL);
+}
+
+/* ---- the parent ---- */
+
+typedef struct answer {
+    int ended; /* as of waitpid */
+    char message[MESSAGE_BYTES];
+} answer;
+
+/* One thread for the BLAS, which the child loads and does not use. Owner of the array: caller. */
+static char **child_environment(void)
+{
+    extern char **environ;
+    static char one_thread[] = "OPENBLAS_NUM_THREADS=1";
+    size_t n = 0, kept = 0;
+    while (environ[n]) n++;
+    char **words = malloc((n + 2) * sizeof *words);
+    if (!words) return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(environ[i], one_thread, sizeof "OPENBLAS_NUM_THREADS" - 1) != 0) words[kept++] = environ[i];
+    words[kept++] = one_thread;
+    words[kept] = NULL;
+    return words;
+}
+
+/* posix_spawn, not fork: some networks' pinned memory does not survive one. Signals for the run are not for the child.
+ * Returns an errno. */
+static int start(char **argv, int out, pid_t *child)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t how;
+    sigset_t blocked;
+    static const int signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP};
+    sigemptyset(&blocked);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) sigaddset(&blocked, signals[i]);
+    char **environment = child_environment();
+    if (!environment) return ENOMEM;
+    int error = posix_spawn_file_actions_init(&files);
+    if (!error) {
+        error = posix_spawnattr_init(&how);
+        if (!error) {
+            error = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+            if (!error) error = posix_spawn_file_actions_adddup2(&files, out, 1);
+            if (!error) error = posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+            if (!error) error = posix_spawnattr_setsigmask(&how, &blocked);
+            if (!error) error = posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK);
+            if (!error) error = posix_spawn(child, "/proc/self/exe", &files, &how, argv, environment);
+            posix_spawnattr_destroy(&how);
+        }
+        posix_spawn_file_actions_destroy(&files);
+    }
+    free(environment);
+    return error;
+}
+
+/* What the child says, to its end. Returns an errno. */
+static int hear(int in, pid_t child, answer *heard)
+{
+    size_t got = 0;
+    for (;;) {
+        char beyond[256];
+        const size_t room = sizeof heard->message - 1 - got;
+        const ssize_t n = read(in, room ? heard->message + got : beyond, room ? room : sizeof beyond);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        if (room) got += (size_t)n;
+    }
+    heard->message[got] = '\0';
+    while (waitpid(child, &heard->ended, 0) < 0)
+        if (errno != EINTR) return errno;
+    return 0;
+}
+
+static int ask(char **argv, answer *heard)
+{
+    int ends[2];
+    pid_t child = 0;
+    if (pipe(ends) != 0) return errno;
+    (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    const int error = start(argv, ends[1], &child);
+    close(ends[1]);
+    const int deaf = error ? error : hear(ends[0], child, heard);
+    close(ends[0]);
+    return deaf;
+}
+
+static avi_status fail_died(const avi_hdf5_asked *a, int ended)
+{
+    const bool killed = WIFSIGNALED(ended);
+    const int number = killed ? WTERMSIG(ended) : WEXITSTATUS(ended);
+    char what[64] = "HDF5 finds no end in it";
+    if (!killed || number != SIGXCPU)
+        snprintf(what, sizeof what, "HDF5 crashes on it (%s %d)", killed ? "signal" : "exit status", number);
+    return avi_fail(AVI_ERR_DATA,
+                    "[data] %s = %s: %s; it is damaged: copy or make it again; h5check and h5dump tell more",
+                    a->path_key, a->path, what);
+}
+
+avi_status avi_hdf5_probe(const avi_hdf5_asked *a, int part, int parts, bool *in_parts)
+{
+    *in_parts = false;
+    if (!answers) return AVI_OK;
+    char numbers[2][16];
+    snprintf(numbers[0], sizeof numbers[0], "%d", part);
+    snprintf(numbers[1], sizeof numbers[1], "%d", parts);
+    const char *argv[WORDS + 1] = {"avi_mpi",
+                                   child_word,
+                                   [PATH_KEY] = a->path_key,
+                                   [PATH] = a->path,
+                                   [DATASET_KEY] = a->dataset_key,
+                                   [DATASET] = a->dataset,
+                                   [PART] = numbers[0],
+                                   [PARTS] = numbers[1],
+                                   [WORDS] = NULL};
+    answer heard;
+    const int error = ask((char **)argv, &heard);
+    if (error) {
+        avi_warn("%s is opened without a look at it by a child process: %s", a->path, strerror(error));
+        return AVI_OK;
+    }
+    const int code = WIFEXITED(heard.ended) ? WEXITSTATUS(heard.ended) : -1;
+    *in_parts = code == WELL_IN_PARTS;
+    if (code == WELL || *in_parts) return AVI_OK;
+    if (!heard.message[0]) return fail_died(a, heard.ended);
+    return avi_fail(code == AVI_ERR_NOINPUT ? AVI_ERR_NOINPUT : AVI_ERR_DATA, "%s", heard.message);
+}

@@ -1,0 +1,27 @@
+/* A look at an HDF5 file by a child process before anybody opens it: HDF5 is known to crash on damaged files, to loop,
+ * and to read past chunks that are shorter than they should be. None of these functions is collective. */
+#ifndef AVI_DATA_HDF5_PROBE_H
+#define AVI_DATA_HDF5_PROBE_H
+
+#include "data/hdf5_file.h"
+
+/* Has a child open the file as avi_hdf5_open would, and look at share `part` of `parts` of its chunks. *in_parts: the
+ * file has chunks, so the other shares must be looked at, too. AVI_OK when the file serves, or when this program does
+ * not answer children (avi_data_child was not called). Errors: those of avi_hdf5_open; DATA when the child dies of the
+ * file, with what it died of. */
+avi_status avi_hdf5_probe(const avi_hdf5_asked *a, int part, int parts, bool *in_parts);
+
+/* What the child may take: as much as a look at a sound file needs, not what a damaged one asks for. */
+typedef struct avi_hdf5_limits {
+    double bytes;   /* of memory that were granted last */
+    double seconds; /* of processor time at that moment */
+} avi_hdf5_limits;
+/* Grants time, and memory for `bytes` bytes on top of what is in use, for the next step. NULL: no limits. */
+void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes);
+
+/* ---- hdf5_chunks.c ---- */
+/* Share `part` of `parts` of the chunks of a chunked dataset: each lies in the file and holds the bytes of a chunk.
+ * `limits` may be NULL. Errors: DATA, INTERNAL (memory). */
+avi_status avi_hdf5_check_chunks(const avi_hdf5 *x, int part, int parts, avi_hdf5_limits *limits);
+
+#endif
