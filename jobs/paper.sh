@@ -9,7 +9,8 @@
 #   AVI_MNIST_DIR=...  folder with train-images-idx3-ubyte.gz, for vae (MNIST or FashionMNIST)
 #
 # Into runs/paper/NAME: table.md, table.csv, *.png, and a folder for each sweep. The same command goes on where the last one stopped: runs that are
-# done are kept. With 5 seeds on two cores linear, saw and hmm take minutes, nonlinear hours, vae a day.
+# done are kept. With 5 seeds on two cores linear, saw and hmm take minutes, nonlinear and vae hours. vae ends a run where it has arrived,
+# and has seed 1 of every method first with SEEDS=1; SEEDS=5 then adds the others.
 set -euo pipefail
 # shellcheck source=jobs/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
