@@ -26,6 +26,8 @@ static const avi_key keys[] = {
     {"log", "every", AVI_KEY_INT, "10", 1, 1e12, NULL, "steps", "between lines of the trace"},
     {"log", "eval_every", AVI_KEY_INT, "0", -1, 1e12, NULL, "steps", "between evaluations on train and test data; 0 = once an epoch (at most 100 in a run), -1 = only at the end"},
     {"log", "eval_rows", AVI_KEY_INT, "2000", 0, 1e15, NULL, "rows", "rows of each data set used by evaluations during the fit; 0 = all (the last evaluation always uses all)"},
+    {"log", "mse_at", AVI_KEY_CHOICE, "draws", 0, 0, "draws | means", NULL,
+     "the mean squared error is that of E[x | z, theta] at draws of z and theta from q, as many as objective.draws, or at the means of q"},
     {"log", "progress", AVI_KEY_CHOICE, "auto", 0, 0, "auto | bar | lines | none", NULL, "auto: a bar on a terminal, plain lines elsewhere"},
     {"log", "profile", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: seconds a step by part of the program, in /trace"},
     {"log", "images", AVI_KEY_INT, "10", 0, 10000, NULL, "images", "reconstructions and samples kept in the result, for models of images"},

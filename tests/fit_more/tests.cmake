@@ -12,7 +12,7 @@ add_library(watch SHARED ${AVI_AREA_DIR}/watch.c)
 target_link_libraries(watch PRIVATE ${CMAKE_DL_LIBS})
 set_target_properties(drift watch PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 
-avi_add_checks(algebra constant local saw clipping epoch adam draws stl tiles skip rollback)
+avi_add_checks(algebra constant local saw clipping epoch adam draws stl tiles means skip rollback)
 avi_add_checks(same_bits network global_draws clipped_rows chain window)
 avi_add_checks(going_on parts damaged refused)
 avi_add_checks(stopping ends some_rows budget)
