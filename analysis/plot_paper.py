@@ -302,30 +302,35 @@ def spread(values):
     return min(values, default=math.nan), max(values, default=math.nan)
 
 
-def vae_row(name, runs, bound):
+def vae_row(name, runs, bounds):
     paper = PAPER["vae"].get(name, {}).get("epochs", math.nan)
-    told = "; ".join(f"{r.seed}: {arrival(r, bound)}" for r in runs)
-    return [name, told, *spread([r.epochs_to(bound) for r in runs]), *(paper if isinstance(paper, list) else [math.inf if paper is None else paper] * 2),
+    told = ["; ".join(f"{r.seed}: {arrival(r, bound)}" for r in runs) for bound in bounds]
+    return [name, *told, *spread([r.epochs_to(bounds[-1]) for r in runs]), *(paper if isinstance(paper, list) else [math.inf if paper is None else paper] * 2),
             min((r.eval["mse_train"].min() for r in runs), default=math.nan), max((r.eval["elbo_train"][-1] for r in runs), default=math.nan)]
 
 
-def vae_table(folder, results, names, bound):
-    rows = [vae_row(name, [r for r in results if r.method == name], bound) for name in names]
+def vae_table(folder, results, names, bounds):
+    rows = [vae_row(name, [r for r in results if r.method == name], bounds) for name in names]
     finest = max(np.diff(r.eval["step"]).max(initial=0) / r.epoch_steps for r in results)
-    write_table(folder, f"vae: epochs until the reconstruction's mean squared error is below {bound}",
-                {"method": None, "seed: epochs": None, "fewest": 0, "most": 0, "paper, fewest": 0, "paper, most": 0, "lowest error": 4, "last ELBO, nats a row": 1}, rows,
-                [f"Mean squared error of a pixel of E[x | z, theta], z_n and theta drawn from q, over all {results[0].rows} training images; looked at every {number(finest, 0)} epochs.",
-                 "The paper's numbers are for FashionMNIST, 10 seeds, at most 5000 epochs. never: not within the epochs that stand beside the seed.", made(results)])
+    columns = {"method": None, **{f"seed: epochs to {bound}": None for bound in bounds}, "fewest": 0, "most": 0, "paper, fewest": 0, "paper, most": 0, "lowest error": 4,
+               "last ELBO, nats a row": 1}
+    write_table(folder, f"vae: epochs until the reconstruction's mean squared error is below {bounds[-1]}, and below others on the way", columns, rows,
+                [f"Mean squared error of a pixel of E[x | z, theta] at the means of q(z_n) and q(theta), over all {results[0].rows} training images; looked at every "
+                 f"{number(finest, 0)} epochs. A constant can at best give the mean image: 0.0673 on the first 10000 of MNIST, 0.0868 on FashionMNIST.",
+                 "fewest, most: over seeds, to the last of these errors. never: not within the epochs that stand beside the seed.",
+                 "The paper's numbers are for FashionMNIST, 10 seeds, at most 5000 epochs.", made(results)])
 
 
-def vae_figure(folder, results, names, bound):
+def vae_figure(folder, results, names, bounds):
     colours = colour_of(names)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.9))
     for name in names:
         for k, r in enumerate(r for r in results if r.method == name):
             left.plot(r.eval["step"] / r.epoch_steps, r.eval["mse_train"], color=colours[name], linewidth=1, label=name if k == 0 else None)
     last = max(r.epochs for r in results)
-    left.axhline(bound, color="#666666", linewidth=0.8, linestyle=":")
+    for level in bounds:
+        left.axhline(level, color="#666666", linewidth=0.8, linestyle=":")
+    bound = bounds[-1]
     left.set(title="Reconstruction of the training images", xlabel="epoch", ylabel="mean squared error of a pixel", yscale="log")
     left.legend(fontsize=8)
     paper = {n: v["epochs"] for n, v in PAPER["vae"].items()}
@@ -336,14 +341,14 @@ def vae_figure(folder, results, names, bound):
     save(figure, os.path.join(folder, "vae.png"), [Origin(results, folder)])
 
 
-def vae(model, folder, results, bound=0.03):
+def vae(model, folder, results, bounds=(0.05, 0.04, 0.03)):
     """Runs may have been made in several sittings, and some may still have epochs to go."""
     results = sorted((r for r in results if len(r.eval.get("mse_train", ()))), key=lambda r: int(r.seed))
     if not results:
         raise RunError(f"{folder}: no evaluation yet; the first comes after ten epochs", 66)
     names = methods_of(results)
-    vae_figure(folder, results, names, bound)
-    vae_table(folder, results, names, bound)
+    vae_figure(folder, results, names, bounds)
+    vae_table(folder, results, names, bounds)
 
 
 MODELS = {"linear": paper_model, "nonlinear": paper_model, "saw": paper_model, "hmm": hmm, "vae": vae}
