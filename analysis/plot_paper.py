@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Tables and figures of the runs of jobs/paper.sh, with the numbers of Margossian & Blei (2024) beside.
 
-    analysis/plot_paper.py saw runs/paper/saw        -> table.md, table.csv and figures there
+    analysis/plot_paper.py saw runs/paper/saw        -> table.md, table.csv, runs.csv and figures there
+    ... --record analysis/paper_results              -> copies table.md to saw.md and runs.csv to saw.csv, for the repository
 
 Models: linear, nonlinear, saw, hmm, vae. Losses are what the fitted factors are worth by closed form or quadrature, not the noisy estimates of the runs.
 """
@@ -9,6 +10,7 @@ Models: linear, nonlinear, saw, hmm, vae. Losses are what the fitted factors are
 import argparse
 import math
 import os
+import shutil
 
 import numpy as np
 
@@ -358,10 +360,15 @@ def main():
     parser = argparse.ArgumentParser(description="Tables and figures of the runs of jobs/paper.sh.")
     parser.add_argument("model", choices=MODELS)
     parser.add_argument("folder", help="runs/paper/MODEL")
+    parser.add_argument("--record", metavar="FOLDER", help="where MODEL.md and MODEL.csv go, the table and its runs")
     arguments = parser.parse_args()
     results = load(arguments.folder)
     MODELS[arguments.model](arguments.model, arguments.folder, results)
     write_runs(arguments.folder, results, {"mse": lambda r: f"{r.eval['mse_train'][-1]:.6f}" if len(r.eval.get("mse_train", ())) else ""})
+    if arguments.record:
+        os.makedirs(arguments.record, exist_ok=True)
+        for name, ending in (("table.md", "md"), ("runs.csv", "csv")):
+            shutil.copyfile(os.path.join(arguments.folder, name), os.path.join(arguments.record, f"{arguments.model}.{ending}"))
 
 
 as_script(main)
