@@ -23,6 +23,7 @@ class Result:
         with Run(path) as run:
             setting = run.setting
             self.path, self.status, self.model = run.folder, run.status, setting("model", "name")
+            self.why, self.precision = run.attributes.get("why_stopped", ""), setting("run", "precision", "single")
             self.task, self.seed = setting("run", "task", "fit"), setting("run", "seed", "1")
             self.rate, self.domain = setting("optim", "learning_rate", ""), setting("inference", "domain", "self")
             self.without_noise, self.rows = setting("objective", "draws", "1") == "0", int(run.attributes.get("rows", 0))
@@ -65,9 +66,23 @@ class Result:
         below = np.flatnonzero(loss <= target)
         return float(step[below[0]]) if len(below) else math.inf
 
+    @property
+    def steps(self):
+        return int(max((trace["step"][-1] for trace in (self.trace, self.eval) if len(trace.get("step", ()))), default=0))
+
+    @property
+    def epochs(self):
+        return self.steps / self.epoch_steps
+
     def epochs_to(self, mse):
-        below = np.flatnonzero(self.eval["mse_train"] <= mse)
+        """Epochs until an evaluation is below it; infinite when none is so far."""
+        below = np.flatnonzero(self.eval["mse_train"] < mse)
         return float(self.eval["step"][below[0]] / self.epoch_steps) if len(below) else math.inf
+
+    @property
+    def started(self):
+        """The day, as of the last start of the run."""
+        return str(self.provenance.get("started_at", ""))[:10]
 
 
 class Data:
@@ -128,6 +143,25 @@ class Origin:
     def __init__(self, results, folder):
         about = results[0].provenance
         self.origin = f"avi_mpi {about.get('version', '?')}, revision {about.get('git_revision', 'unknown')}, {len(results)} runs of {os.path.basename(folder)}"
+
+
+def made(results):
+    """With what program the runs were made, and when: for the foot of a table."""
+    programs = sorted({f"avi_mpi {r.provenance.get('version', '?')}, revision {r.provenance.get('git_revision', 'unknown')}" for r in results})
+    days = sorted({r.started for r in results if r.started})
+    unfinished = sum(r.status != "done" for r in results)
+    return f"{len(results)} runs" + (f" ({unfinished} not at their end)" if unfinished else "") + f", {' and '.join(programs)}" + (f"; {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else "") + "."
+
+
+def write_runs(folder, results, more=None):
+    """runs.csv: a line for every run. more: name -> function of a result, for further columns."""
+    columns = {"method": lambda r: r.method, "seed": lambda r: r.seed, "task": lambda r: r.task, "learning_rate": lambda r: r.rate, "draws": lambda r: 0 if r.without_noise else "",
+               "precision": lambda r: r.precision, "status": lambda r: r.status, "why_stopped": lambda r: r.why, "steps": lambda r: r.steps, "epochs": lambda r: f"{r.epochs:g}",
+               "seconds": lambda r: f"{float(r.provenance.get('seconds', math.nan)):.1f}", "ranks": lambda r: r.provenance.get("ranks", ""),
+               "loss": lambda r: f"{r.loss:.4f}" if math.isfinite(r.loss) else "", **(more or {}), "started": lambda r: r.started,
+               "revision": lambda r: r.provenance.get("git_revision", ""), "folder": lambda r: os.path.relpath(r.path, folder)}
+    with open(os.path.join(folder, "runs.csv"), "w", newline="") as f:
+        csv.writer(f).writerows([list(columns), *([value(r) for value in columns.values()] for r in results)])
 
 
 def number(value, digits=2):

@@ -4,6 +4,7 @@
 #include "run/keys.h"
 #include "run/stop.h"
 #include "run/sweep.h"
+#include "run/target.h"
 #include "run/tasks.h"
 #include "run/version.h"
 
@@ -29,7 +30,7 @@ static const char usage[] =
     "  --reference          a configuration file with every key at its default\n"
     "  --version, --help\n"
     "\n"
-    "exit status: 0 done, 4 diverged, 64 usage, 65 bad data or checkpoint, 66 input not found, 70 internal error,\n"
+    "exit status: 0 done, 3 ended before the rule of [stop] was met, where required, 4 diverged, 64 usage, 65 bad data or checkpoint, 66 input not found, 70 internal error,\n"
     "73 cannot create output, 74 I/O error, 75 stopped with a checkpoint: run again, 78 bad configuration\n";
 
 typedef enum action { RUN, HELP, VERSION, LIST, KEYS, REFERENCE } action;
@@ -168,7 +169,10 @@ static avi_status print_information(const command *c, const avi_config *config)
 
 static avi_status perform(avi_session *s, const char *task)
 {
-    if (!strcmp(task, "fit")) AVI_TRY(avi_agree(s->comm, avi_after_check(s))); /* before the fit, not after it */
+    if (!strcmp(task, "fit")) { /* before the fit, not after it */
+        AVI_TRY(avi_agree(s->comm, avi_target_check(s)));
+        AVI_TRY(avi_agree(s->comm, avi_after_check(s)));
+    }
     if (s->options->dry_run) return avi_task_plan(s);
     if (s->options->check_gradient) return avi_task_check_gradient(s);
     if (!strcmp(task, "evaluate")) return avi_task_evaluate(s);
@@ -220,7 +224,7 @@ int avi_command(int argc, char **argv)
         status = avi_agree(comm, read_arguments(&c, argc, argv));
         if (status == AVI_OK) status = avi_agree(comm, avi_blas_reserve());
         if (status == AVI_OK) status = configure_and_run(comm, &c);
-        if (status != AVI_OK && avi_comm_rank(comm) == 0) fprintf(stderr, status == AVI_ERR_STOPPED ? "avi_mpi: %s\n" : "avi_mpi: error: %s\n", avi_error_text());
+        if (status != AVI_OK && avi_comm_rank(comm) == 0) fprintf(stderr, status == AVI_ERR_STOPPED || status == AVI_ERR_BUDGET ? "avi_mpi: %s\n" : "avi_mpi: error: %s\n", avi_error_text());
         avi_comm_finish(&comm);
     } else {
         fprintf(stderr, "avi_mpi: error: %s\n", avi_error_text());

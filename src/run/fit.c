@@ -6,6 +6,7 @@
 #include "run/screen.h"
 #include "run/step.h"
 #include "run/stop.h"
+#include "run/target.h"
 #include "run/tasks.h"
 
 #include <inttypes.h>
@@ -32,6 +33,7 @@ typedef struct fit {
     double seconds_before;       /* of stepping before this start, from the checkpoint */
     int rollbacks;
     const char *why;             /* set when the loop is to end */
+    char target[AVI_TARGET_TEXT]; /* [stop] in words, once a run that has a target has ended */
     avi_status outcome;
     avi_answer *answer;          /* of run.after = exact; NULL else */
     avi_answer_fit held;         /* the fit held against it */
@@ -100,6 +102,30 @@ static avi_status evaluate(fit *f, int64_t limit)
     return avi_agree(f->s->comm, avi_trace_add(t, row, 0, NULL));
 }
 
+/* The last evaluation, NULL when there is none. */
+static const double *evaluation(const fit *f)
+{
+    const avi_trace *t = &f->st->eval;
+    return t->rows ? t->value + (t->rows - 1) * (t->columns + t->extra) : NULL;
+}
+
+/* Whether the state is at an evaluation that meets [stop]. */
+static bool at_target(const fit *f)
+{
+    const double *row = evaluation(f);
+    return row && row[AVI_EVAL_STEP] >= (double)f->st->step && avi_target_met(f->s->config, row);
+}
+
+/* The rule speaks of all training rows: an evaluation on some of them only says when to look. */
+static avi_status look_at_target(fit *f, bool *met)
+{
+    *met = at_target(f);
+    if (!*met || avi_config_get_int(f->s->config, "log", "eval_rows") == 0) return AVI_OK;
+    AVI_TRY(evaluate(f, 0));
+    *met = at_target(f);
+    return AVI_OK;
+}
+
 /* ---- checkpoints ---- */
 
 static avi_status write_checkpoint(fit *f)
@@ -154,30 +180,6 @@ static void end(fit *f, avi_status outcome, const char *why)
 
 /* ---- values that are not finite ---- */
 
-/* Which step, rows and block, in one line on every rank. */
-static avi_status describe_bad(const fit *f, const avi_step_result *r, char *text, size_t size)
-{
-    const avi_session *s = f->s;
-    int64_t first[2] = {r->bad_position >= 0 ? s->partition.rows - r->bad_position : 0, 0};
-    AVI_TRY(avi_comm_max_int64(s->comm, first, 1));
-    int n = snprintf(text, size, "step %" PRId64 ": ", f->st->step);
-    if (first[0] > 0) {
-        const int64_t position = s->partition.rows - first[0];
-        n += snprintf(text + n, size - (size_t)n, "the ELBO of row %" PRId64 " (rank %d) is not finite, %.0f values in all", avi_partition_given(&s->partition, position),
-                      avi_partition_owner(&s->partition, position), r->sums[AVI_SUM_BAD]);
-    } else if (r->bad_value >= 0) {
-        const int64_t phi = avi_layout_phi(&s->problem, &s->layout);
-        const avi_block *b = r->bad_value >= phi ? avi_params_block_at(&s->infer->phi, r->bad_value - phi)
-                                                 : avi_params_block_at(&s->model->theta, r->bad_value % (s->layout.theta > 0 ? s->layout.theta : 1));
-        n += snprintf(text + n, size - (size_t)n, "the gradient of parameter block %s is not finite", b ? b->name : "?");
-    } else {
-        n += snprintf(text + n, size - (size_t)n, "%s", s->infer->ops->local ? "the ELBO or the gradient of a local factor is not finite, or beyond 1e12 nats"
-                                                                          : "the ELBO or its gradient is beyond what can be summed (1e12 nats)");
-    }
-    snprintf(text + n, size - (size_t)n, "; learning rate %g", r->learning_rate);
-    return AVI_OK;
-}
-
 /* Written anew from the trace that the checkpoint holds: so a file that lost lines (removed, or with a node that went down) is whole again. */
 static avi_status open_metrics(fit *f)
 {
@@ -202,24 +204,13 @@ static avi_status roll_back(fit *f)
     return open_metrics(f);
 }
 
-/* The state before the first of the bad steps, so that they can be replayed on any number of ranks: checkpoint.from = <output>/dump.h5. */
-static avi_status dump(const fit *f, char *path, size_t size)
-{
-    avi_state before = *f->st;
-    before.step -= f->st->skipped_in_a_row;
-    before.skipped -= f->st->skipped_in_a_row;
-    before.skipped_in_a_row = 0;
-    snprintf(path, size, "%s/dump.h5", avi_folder_path(f->folder));
-    return avi_save_as(f->s, &before, path);
-}
-
 static avi_status handle_bad(fit *f, const avi_step_result *r)
 {
     char text[512];
     const avi_config *c = f->s->config;
     const char *policy = avi_config_get_string(c, "nan", "policy");
     const int64_t max = avi_config_get_int(c, "nan", "max_skips");
-    AVI_TRY(describe_bad(f, r, text, sizeof text));
+    AVI_TRY(avi_step_describe_bad(f->s, f->st, r, text, sizeof text));
     f->st->skipped++;
     f->st->skipped_in_a_row++;
     const bool stop = !strcmp(policy, "stop"), enough = f->st->skipped_in_a_row >= max, back = !strcmp(policy, "rollback");
@@ -234,7 +225,7 @@ static avi_status handle_bad(fit *f, const avi_step_result *r)
         return AVI_OK;
     }
     char path[4096];
-    AVI_TRY(dump(f, path, sizeof path));
+    AVI_TRY(avi_save_dump(f->s, f->st, f->folder, path, sizeof path));
     end(f, AVI_ERR_DIVERGED, "diverged");
     return avi_fail(AVI_ERR_DIVERGED,
                     "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was, and checkpoint.from = %s replays the first of these steps. "
@@ -251,21 +242,28 @@ static bool logs(const fit *f, int64_t step)
     return due(step, avi_config_get_int(f->s->config, "log", "every")) || step == 1 || step >= f->s->total_steps;
 }
 
+/* A step after which [stop] may end the run: the last step has its line in the trace. */
+static bool may_end(const fit *f, int64_t step) { return due(step, f->eval_every) && avi_target_set(f->s->config); }
+
 static avi_status after_step(fit *f, const avi_step_result *r, double step_seconds)
 {
     avi_session *s = f->s;
     const int64_t step = f->st->step;
-    const bool last = step >= s->total_steps || r->converged;
+    bool last = step >= s->total_steps || r->converged, met = false;
     double elbo = NAN;
     f->st->skipped_in_a_row = 0;
     f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
+    if (due(step, f->eval_every) && !last) {
+        AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "eval_rows")));
+        AVI_TRY(look_at_target(f, &met));
+        last = met;
+    }
     if (logs(f, step) || last) {
         AVI_TRY(log_step(f, r, step_seconds, &elbo));
         avi_screen_progress(s, f->st, elbo, last);
     }
-    if (due(step, f->eval_every) && !last) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "eval_rows")));
     if (last)
-        end(f, AVI_OK, r->converged ? "converged" : "done");
+        end(f, AVI_OK, r->converged ? "converged" : met ? AVI_TARGET_MET : "done");
     else if (r->sums[AVI_SUM_STOP] > 0)
         end(f, AVI_ERR_STOPPED, r->sums[AVI_SUM_STOP] >= 1048576 ? "stopped at run.time_limit" : "stopped by a signal");
     else if (due(step, avi_config_get_int(s->config, "checkpoint", "every")) || r->sums[AVI_SUM_SAVE] > 0)
@@ -276,7 +274,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
 static avi_status loop(fit *f)
 {
     while (!f->why) {
-        avi_step_result r = {.bad_value = -1, .measure = logs(f, f->st->step + 1)};
+        avi_step_result r = {.bad_value = -1, .measure = logs(f, f->st->step + 1) || may_end(f, f->st->step + 1)};
         request(f, r.sums);
         const double from = avi_seconds();
         AVI_TRY(avi_step(f->s, f->st, &f->job, &r));
@@ -292,20 +290,6 @@ static avi_status loop(fit *f)
 
 /* ---- start and end ---- */
 
-/* Whether run.h5 holds the results of a run that came to its end. One that was killed between its last checkpoint and its results has not. */
-static bool has_results(const fit *f)
-{
-    avi_store *store = NULL;
-    char path[4096], *status = NULL;
-    bool done = false;
-    if (snprintf(path, sizeof path, "%s/run.h5", avi_folder_path(f->folder)) >= (int)sizeof path) return false;
-    if (avi_store_open(f->s->comm, path, &store) == AVI_OK && avi_store_attribute_text(store, "/", "status", &status) == AVI_OK) done = !strcmp(status, "done");
-    free(status);
-    if (store) avi_store_close(&store);
-    avi_error_clear(); /* that there are no results is no failure */
-    return done;
-}
-
 /* The checkpoint to go on from, if any. Of a finished run, auto starts afresh; a longer one goes on. */
 static avi_status resume(fit *f)
 {
@@ -320,9 +304,9 @@ static avi_status resume(fit *f)
     avi_status status = path ? avi_restore(s, f->st, path) : AVI_OK;
     free(path);
     AVI_TRY(status);
-    if (f->st->step >= s->total_steps && f->st->step > 0) {
+    if (f->st->step > 0 && (f->st->step >= s->total_steps || at_target(f))) {
         if (!strcmp(mode, "yes")) return AVI_OK;
-        if (has_results(f)) AVI_TRY(avi_state_reset(s, f->st));
+        if (avi_results_stand(s, f->folder)) AVI_TRY(avi_state_reset(s, f->st));
     }
     if (f->st->step == 0) return avi_checkpoint_clear(f->folder, s->comm);
     if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  resumed      at step %" PRId64 " of %s\n", f->st->step, avi_folder_path(f->folder));
@@ -357,24 +341,47 @@ static void set_clocks(fit *f)
     if (every == 0 && s->total_steps / s->epoch_steps > MAX_EVALUATIONS) f->eval_every = s->total_steps / MAX_EVALUATIONS;
 }
 
-/* The last evaluation. */
-static const double *evaluation(const fit *f)
-{
-    const avi_trace *t = &f->st->eval;
-    return t->value + (t->rows - 1) * (t->columns + t->extra);
-}
-
 static avi_status finish(fit *f)
 {
     avi_session *s = f->s;
     const bool done = f->outcome == AVI_OK;
     if (done) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
+    if (done && avi_target_set(s->config)) avi_target_describe(s->config, evaluation(f), f->target);
     AVI_TRY(write_checkpoint(f));
     /* A fit whose run.after fails has its results all the same. */
     const avi_status after = done ? avi_after(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
     const avi_fields *extra = after == AVI_OK && f->answer ? &f->answer->fields : NULL;
-    AVI_TRY(write_results(f, done ? "done" : "stopped", f->why, done, extra));
+    AVI_TRY(write_results(f, done ? "done" : "stopped", *f->target ? f->target : f->why, done, extra));
     return after;
+}
+
+/* Nothing is left to do of a run that a checkpoint holds to its end. */
+static avi_status begin(fit *f)
+{
+    bool met = false;
+    set_clocks(f);
+    if (f->st->step >= f->s->total_steps)
+        end(f, AVI_OK, "done");
+    else if (f->st->step > 0)
+        AVI_TRY(look_at_target(f, &met));
+    if (met) end(f, AVI_OK, AVI_TARGET_MET);
+    return AVI_OK;
+}
+
+/* For the screen: how it ended. */
+static const char *last_words(const fit *f)
+{
+    if (*f->target) return f->target;
+    return f->outcome == AVI_OK && strcmp(f->why, "converged") ? "Done" : f->why;
+}
+
+/* The status of a run whose results are written. */
+static avi_status judge(const fit *f)
+{
+    if (f->outcome == AVI_ERR_STOPPED) return avi_fail(AVI_ERR_STOPPED, "%s; the checkpoint is written: the same command goes on", f->why);
+    if (!*f->target || !avi_target_required(f->s->config) || !avi_target_missed(f->target)) return AVI_OK;
+    return avi_fail(AVI_ERR_BUDGET, "%s before the stop rule was met%s, after %" PRId64 " steps; the results are written, and more optim.epochs go on from here",
+                    strcmp(f->why, "converged") ? "budget spent" : "converged", f->target + strlen(AVI_TARGET_MISSED), f->st->step);
 }
 
 avi_status avi_task_fit(avi_session *s)
@@ -383,14 +390,14 @@ avi_status avi_task_fit(avi_session *s)
     avi_screen_header(s);
     avi_status status = avi_agree(s->comm, prepare(&f));
     if (status == AVI_OK) {
-        set_clocks(&f);
-        if (f.st->step >= s->total_steps) end(&f, AVI_OK, "done");
-        status = loop(&f);
+        status = begin(&f);
+        if (status == AVI_OK) status = loop(&f);
         /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here returns it on all ranks. */
         if (status == AVI_OK) status = finish(&f);
         if (status == AVI_ERR_DIVERGED) avi_results_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
-        if (status == AVI_OK) avi_screen_summary(s, f.st, avi_folder_path(f.folder), f.outcome == AVI_OK && strcmp(f.why, "converged") ? "Done" : f.why);
+        if (status == AVI_OK) avi_screen_summary(s, f.st, avi_folder_path(f.folder), last_words(&f));
         if (status == AVI_OK && f.outcome == AVI_OK) avi_after_print(s, f.st, evaluation(&f), f.answer, &f.held);
+        if (status == AVI_OK) status = judge(&f);
     }
     avi_screen_break();
     avi_metrics_close(&f.metrics);
@@ -399,7 +406,5 @@ avi_status avi_task_fit(avi_session *s)
     avi_state_destroy(&f.st);
     avi_job_free(&f.job);
     free(f.shares);
-    if (status == AVI_OK && f.outcome == AVI_ERR_STOPPED)
-        return avi_fail(AVI_ERR_STOPPED, "%s; the checkpoint is written: the same command goes on", f.why);
     return status;
 }

@@ -21,10 +21,16 @@ static const avi_key keys[] = {
     {"objective", "estimator", AVI_KEY_CHOICE, "pathwise", 0, 0, "pathwise | stl", NULL, "of the gradient; stl: sticking the landing, no score term"},
     {"objective", "kl", AVI_KEY_CHOICE, "analytic", 0, 0, "analytic | sampled", NULL, "KL of q(z_n): closed form where there is one, or by the draws"},
     {"objective", "points", AVI_KEY_INT, "32", 2, 128, NULL, "points", "Gauss-Hermite points a dimension where draws = 0 needs quadrature"},
+    {"stop", "mse", AVI_KEY_REAL, "0", 0, 1e300, NULL, "data units squared",
+     "end when an evaluation's mean squared reconstruction error of a value is below it, on all training rows; 0 = none"},
+    {"stop", "elbo_per_row", AVI_KEY_REAL, "1e300", -1e300, 1e300, NULL, "nats", "end when an evaluation's ELBO is at least this, on all training rows; 1e300 = none"},
+    {"stop", "required", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: a run that ends before one of [stop] was met has exit status 3"},
     {"log", "every", AVI_KEY_INT, "10", 1, 1e12, NULL, "steps", "between lines of the trace"},
     {"log", "eval_every", AVI_KEY_INT, "0", -1, 1e12, NULL, "steps", "between evaluations on train and test data; 0 = once an epoch (at most 100 in a run), -1 = only at the end"},
     {"log", "eval_rows", AVI_KEY_INT, "2000", 0, 1e15, NULL, "rows", "rows of each data set used by evaluations during the fit; 0 = all"},
     {"log", "last_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows", "rows of each data set used by the evaluation at the end of the fit; 0 = all"},
+    {"log", "mse_at", AVI_KEY_CHOICE, "draws", 0, 0, "draws | means", NULL,
+     "the mean squared error is that of E[x | z, theta] at draws of z and theta from q, as many as objective.draws, or at the means of q"},
     {"log", "progress", AVI_KEY_CHOICE, "auto", 0, 0, "auto | bar | lines | none", NULL, "auto: a bar on a terminal, plain lines elsewhere"},
     {"log", "profile", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: seconds a step by part of the program, in /trace"},
     {"log", "images", AVI_KEY_INT, "10", 0, 10000, NULL, "images", "reconstructions and samples kept in the result, for models of images"},
@@ -68,5 +74,5 @@ avi_status avi_keys_config(avi_config **config)
     return avi_config_create(all, n, config);
 }
 
-const char *const avi_keys_free[] = {"run.output", "run.time_limit", "run.task", "run.after", "run.exact_degree", "optim.epochs", "optim.steps", "log.*", "checkpoint.*",
+const char *const avi_keys_free[] = {"run.output", "run.time_limit", "run.task", "run.after", "run.exact_degree", "run.reduction", "optim.epochs", "optim.steps", "stop.*", "log.*", "checkpoint.*",
                                      "output.*", "nan.*", "data.storage", "data.path", "data.test_path", NULL};

@@ -25,6 +25,9 @@ void avi_fields_free(avi_fields *l);
  * runs). extra: fields of other tasks, may be NULL. */
 avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra);
 
+/* Collective. Whether folder/run.h5 holds the results of a run that came to its end. One that was killed between its last checkpoint and its results has not. */
+bool avi_results_stand(const avi_session *s, const avi_folder *folder);
+
 /* Local factors in given order, from the table or the inference function, as a supply of two fields, mean and log sd: (rows, L) double each. */
 typedef struct avi_local {
     const avi_session *s;

@@ -157,7 +157,16 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
 }
 
 avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder) { return save_state(s, st, folder, NULL); }
-avi_status avi_save_as(const avi_session *s, const avi_state *st, const char *path) { return save_state(s, st, NULL, path); }
+
+avi_status avi_save_dump(const avi_session *s, const avi_state *st, const avi_folder *folder, char *path, size_t size)
+{
+    avi_state before = *st;
+    before.step -= st->skipped_in_a_row;
+    before.skipped -= st->skipped_in_a_row;
+    before.skipped_in_a_row = 0;
+    snprintf(path, size, "%s/dump.h5", avi_folder_path(folder));
+    return save_state(s, &before, NULL, path);
+}
 
 /* Refuses a checkpoint of other data: by the sum over all rows where both runs hold theirs, else by what the rows are made from. */
 static avi_status check_data(const avi_session *s, avi_store *store, const char *path)

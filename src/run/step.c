@@ -1,7 +1,9 @@
 #include "run/step.h"
 #include "run/solve.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 static double gradient_norm(const avi_session *s, const avi_state *st, const avi_step_result *r)
 {
@@ -48,5 +50,27 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_
     if (r->finite) update(s, st, job, r);
     avi_estimator_phases(s->train_elbo)[AVI_PHASE_OPTIMIZER] += avi_seconds() - from;
     st->step++;
+    return AVI_OK;
+}
+
+avi_status avi_step_describe_bad(const avi_session *s, const avi_state *st, const avi_step_result *r, char *text, size_t size)
+{
+    int64_t first[2] = {r->bad_position >= 0 ? s->partition.rows - r->bad_position : 0, 0};
+    AVI_TRY(avi_comm_max_int64(s->comm, first, 1));
+    int n = snprintf(text, size, "step %" PRId64 ": ", st->step);
+    if (first[0] > 0) {
+        const int64_t position = s->partition.rows - first[0];
+        n += snprintf(text + n, size - (size_t)n, "the ELBO of row %" PRId64 " (rank %d) is not finite, %.0f values in all", avi_partition_given(&s->partition, position),
+                      avi_partition_owner(&s->partition, position), r->sums[AVI_SUM_BAD]);
+    } else if (r->bad_value >= 0) {
+        const int64_t phi = avi_layout_phi(&s->problem, &s->layout);
+        const avi_block *b = r->bad_value >= phi ? avi_params_block_at(&s->infer->phi, r->bad_value - phi)
+                                                 : avi_params_block_at(&s->model->theta, r->bad_value % (s->layout.theta > 0 ? s->layout.theta : 1));
+        n += snprintf(text + n, size - (size_t)n, "the gradient of parameter block %s is not finite", b ? b->name : "?");
+    } else {
+        n += snprintf(text + n, size - (size_t)n, "%s", s->infer->ops->local ? "the ELBO or the gradient of a local factor is not finite, or beyond 1e12 nats"
+                                                                          : "the ELBO or its gradient is beyond what can be summed (1e12 nats)");
+    }
+    snprintf(text + n, size - (size_t)n, "; learning rate %g", r->learning_rate);
     return AVI_OK;
 }

@@ -4,6 +4,7 @@
 #include "run/stop.h"
 #include "run/sweep_plan.h"
 #include "run/sweep_table.h"
+#include "run/target.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ typedef struct sweep {
 } sweep;
 
 /* Changes of these keys do not make a run another run. The length does: a sweep that asks for more steps is not done. */
-static const char *const harmless[] = {"run.output", "run.time_limit", "log.progress", "log.profile", "checkpoint.*", NULL};
+static const char *const harmless[] = {"run.output", "run.time_limit", "log.progress", "log.profile", "checkpoint.*", "stop.required", NULL};
 
 /* ---- stopping ---- */
 
@@ -86,6 +87,26 @@ static avi_status is_done(const sweep *w, avi_store *store, const avi_config *co
     return agreed;
 }
 
+static void keep_message(avi_sweep_record *r, const char *text)
+{
+    size_t n = 0;
+    for (; text[n] && n + 1 < sizeof r->message; n++) r->message[n] = (char)(text[n] == '\n' ? ' ' : text[n]);
+    r->message[n] = '\0';
+}
+
+/* The code of a run that is done: 3 when it ended without what stop.required asks for. Collective over the group. */
+static avi_status read_code(avi_store *store, const avi_config *config, avi_sweep_record *r)
+{
+    char *why = NULL;
+    AVI_TRY(avi_store_attribute_text(store, "/", "why_stopped", &why));
+    if (avi_target_required(config) && avi_target_missed(why)) {
+        r->code = AVI_ERR_BUDGET;
+        keep_message(r, why);
+    }
+    free(why);
+    return AVI_OK;
+}
+
 /* Takes over what an earlier sweep has done. A file that cannot be read is no reason to stop: the run is made again. */
 static bool take_done(sweep *w, const avi_config *config, avi_sweep_record *r)
 {
@@ -94,6 +115,7 @@ static bool take_done(sweep *w, const avi_config *config, avi_sweep_record *r)
     if (!store) return false;
     avi_status status = is_done(w, store, config, &done);
     if (status == AVI_OK && done) status = avi_sweep_record_read(w->group, store, r);
+    if (status == AVI_OK && done) status = read_code(store, config, r);
     avi_store_close(&store);
     avi_error_clear();
     if (status != AVI_OK || !done) {
@@ -105,17 +127,11 @@ static bool take_done(sweep *w, const avi_config *config, avi_sweep_record *r)
     return true;
 }
 
-static void keep_message(avi_sweep_record *r, const char *text)
-{
-    size_t n = 0;
-    for (; text[n] && n + 1 < sizeof r->message; n++) r->message[n] = (char)(text[n] == '\n' ? ' ' : text[n]);
-    r->message[n] = '\0';
-}
-
 static void record_outcome(sweep *w, const avi_config *config, avi_status status, avi_sweep_record *r)
 {
     r->code = (int64_t)status;
-    r->status = status == AVI_OK ? AVI_SWEEP_DONE : status == AVI_ERR_STOPPED ? AVI_SWEEP_STOPPED : status == AVI_ERR_DIVERGED ? AVI_SWEEP_DIVERGED : AVI_SWEEP_FAILED;
+    const bool done = status == AVI_OK || status == AVI_ERR_BUDGET; /* a fit without what it was to reach is a fit */
+    r->status = done ? AVI_SWEEP_DONE : status == AVI_ERR_STOPPED ? AVI_SWEEP_STOPPED : status == AVI_ERR_DIVERGED ? AVI_SWEEP_DIVERGED : AVI_SWEEP_FAILED;
     if (status != AVI_OK) keep_message(r, avi_error_text());
     avi_error_clear();
     if (r->status == AVI_SWEEP_FAILED) return; /* what lies there is of another run */
@@ -212,15 +228,18 @@ static avi_status join_records(sweep *w)
 /* What the job ends with, and a line that says why. */
 static avi_status judge(const sweep *w)
 {
-    int64_t count[AVI_SWEEP_FAILED + 1] = {0}, worst = 0;
+    int64_t count[AVI_SWEEP_FAILED + 1] = {0}, worst = 0, missed = 0;
     for (int64_t i = 0; i < w->plan.spec.runs; i++) {
         const avi_sweep_record *r = &w->table.record[i];
         count[r->status]++;
         if (r->status >= AVI_SWEEP_DIVERGED && r->code > worst) worst = r->code;
+        missed += r->code == AVI_ERR_BUDGET;
     }
     const int64_t left = count[AVI_SWEEP_WAITING] + count[AVI_SWEEP_STOPPED];
     if (left)
         return avi_fail(AVI_ERR_STOPPED, "the sweep was stopped; %" PRId64 " of %" PRId64 " runs are left to do or to finish: the same command goes on", left, w->plan.spec.runs);
+    if (!worst && missed)
+        return avi_fail(AVI_ERR_BUDGET, "%" PRId64 " of the %" PRId64 " runs ended before the stop rule was met; %s/sweep.csv says which", missed, w->plan.spec.runs, w->plan.output);
     if (!worst) return AVI_OK;
     return avi_fail((avi_status)worst, "%" PRId64 " of the %" PRId64 " runs diverged, %" PRId64 " failed; the others are done. %s/sweep.csv says which and why", count[AVI_SWEEP_DIVERGED],
                     w->plan.spec.runs, count[AVI_SWEEP_FAILED], w->plan.output);

@@ -191,6 +191,20 @@ def tiles(scratch):
     return f"traces within {told:.1e}"
 
 
+def means(scratch):
+    """The reconstruction error at the means of q, of local factors and of a function, on training and test rows."""
+    x, test = data(59), data(10, 2)
+    for function, np, exact in [(f, *way) for f in ("factorized", "constant") for way in WAYS]:
+        run = linear(scratch, "run", x, "optim.batch=21", "optim.tile=3", "optim.steps=9", "optim.learning_rate=0.05", f"inference.function={function}", "model.global=gaussian",
+                     f"run.reproducible={exact}", "log.mse_at=means", "--fresh", np=np, test=test)
+        t, _, nu = parameters(run)
+        what = f"{function}, {np or 1} ranks, reproducible = {exact}"
+        near(f"{what}: mse_train", read(run, "/eval/mse_train")[-1], numpy.mean((x - t - TAU * nu[..., 0]) ** 2))
+        if function == "constant":
+            near(f"{what}: mse_test", read(run, "/eval/mse_test")[-1], numpy.mean((test - t - TAU * nu[0]) ** 2))
+    return "error at the means of local factors and of a constant one"
+
+
 def skip(scratch):
     """A row whose density is beyond single precision: its steps are skipped on all ranks, nothing else is touched; a run of nothing else has diverged."""
     x = data(60)
@@ -241,4 +255,4 @@ def rollback(scratch):
 
 
 if __name__ == "__main__":
-    main(constant, local, saw, clipping, epoch, adam, draws, stl, tiles, skip, rollback)
+    main(constant, local, saw, clipping, epoch, adam, draws, stl, tiles, means, skip, rollback)

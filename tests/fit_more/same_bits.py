@@ -21,7 +21,7 @@ def numbers(scratch, x, *arguments):
 
 def network(scratch):
     """Initial values, shuffle, order of tiles, draws of z; the last tile is short and the lanes do not divide among the ranks."""
-    return compare(scratch, "vae", "model.name=vae", "data.source=strokes", "data.rows=116", "data.test_rows=20", "model.latent=3", "model.hidden=8", "inference.function=mlp",
+    return compare(scratch, "vae", "log.mse_at=means", "model.name=vae", "data.source=strokes", "data.rows=116", "data.test_rows=20", "model.latent=3", "model.hidden=8", "inference.function=mlp",
                    "inference.hidden=6", "optim.batch=35", "optim.tile=5", "optim.steps=8")
 
 

@@ -27,6 +27,10 @@ class Failure(Exception):
     """A number that is not what it should be, in words."""
 
 
+class Skip(Exception):
+    """What this machine misses."""
+
+
 def start(command, limit):
     done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit)
     if done.returncode not in (0, 4):  # 4: some run of a sweep diverged; what comes of it is told by the numbers
@@ -85,7 +89,7 @@ def listed(losses):
 
 def main(*tests):
     """Those named on the command line, else all; what each found, or what is wrong."""
-    wanted, failed = sys.argv[1:], 0
+    wanted, failed, skipped = sys.argv[1:], 0, 0
     for test in [t for t in tests if not wanted or t.__name__ in wanted]:
         begun = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="avi_paper_") as scratch:
@@ -93,5 +97,7 @@ def main(*tests):
                 lines, word = test(pathlib.Path(scratch)), "ok"
             except Failure as failure:
                 lines, word, failed = [str(failure)], "FAIL", failed + 1
+            except Skip as missing:
+                lines, word, skipped = [str(missing)], "skip", skipped + 1
         print(f"{word:4s} {test.__name__} ({time.monotonic() - begun:.1f} s)", *[f"       {line}" for line in lines], sep="\n", flush=True)
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if failed else 77 if skipped else 0)

@@ -266,8 +266,25 @@ def stops_everywhere(b):
     b.run(2, "--sweep", "run.seed=1..6", "tiny.ini", "run.output=clock", "optim.steps=100000000", "run.time_limit=0.05", "--resume", expect=75)
 
 
+def targets(b):
+    """[stop] in a sweep: runs that end without it are done, and the job says so where asked to mind."""
+    sweep = ["--sweep", "inference.function=constant|polynomial; run.seed=1|2", "tiny.ini", "objective.draws=0", "optim.learning_rate=0.1", "optim.steps=400", "log.eval_every=20"]
+    b.run(2, *sweep, "run.output=free")
+    low, high = (max(float(r["elbo_train"]) for r in b.table("free") if r["inference.function"] == name) for name in ("constant", "polynomial"))
+    assert high - low > 0.01, (low, high)
+    rule = [f"stop.elbo_per_row={0.5 * (low + high)}", "run.output=ruled"]
+    for turn in range(2):
+        text = b.run(3, *sweep, *rule, "stop.required=yes", expect=3)
+        rows = b.table("ruled")
+        assert "2 of the 4 runs ended before the stop rule was met" in text and text.count("was done before") == 4 * turn, text
+        assert [(r["status"], r["exit_code"]) for r in rows] == [("done", "3")] * 2 + [("done", "0")] * 2, rows
+        assert [int(r["steps"]) < 400 for r in rows] == [False] * 2 + [True] * 2 and "stop rule" in rows[0]["message"] and not rows[2]["message"], rows
+    text = b.run(2, *sweep, *rule)
+    assert text.count("was done before") == 4, text
+
+
 def main():
-    for check in (same_at_any_groups, grows, loss_of_the_paper, mistakes_before_anything_runs, failures_stay_their_own, goes_on_after_kill, stops_everywhere):
+    for check in (same_at_any_groups, grows, loss_of_the_paper, mistakes_before_anything_runs, failures_stay_their_own, targets, goes_on_after_kill, stops_everywhere):
         if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]:
             continue
         with tempfile.TemporaryDirectory() as folder:
