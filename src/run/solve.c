@@ -148,6 +148,16 @@ static double tolerance(const avi_session *s)
     return s->precision == AVI_PRECISION_SINGLE && asked < 1e-5 ? 1e-5 : asked;
 }
 
+/* Whether the step kept the scales of q(theta): a pair of points between which the curvature changed by a factor says little about either. */
+static bool same_scale(const solve *v)
+{
+    const avi_session *s = v->s;
+    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0, log_sd = avi_layout_log_sd(&s->problem, &s->layout);
+    for (int64_t i = log_sd; i < log_sd + theta; i++)
+        if (fabs(v->x1[i] - v->x0[i]) > 0.5) return false;
+    return true;
+}
+
 /* Back to where the iteration began: parameters, local factors, and what the trace says of them. */
 static avi_status put_back(solve *v, avi_step_result *r)
 {
@@ -198,7 +208,7 @@ static avi_status iterate(solve *v, avi_step_result *r)
         r->converged = true;
         return AVI_OK;
     }
-    avi_lbfgs_add(&st->lbfgs, v->x0, v->x1, v->g0, v->g1);
+    if (same_scale(v)) avi_lbfgs_add(&st->lbfgs, v->x0, v->x1, v->g0, v->g1);
     return AVI_OK;
 }
 

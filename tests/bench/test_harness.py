@@ -139,8 +139,10 @@ def arithmetic_of_answer():
     check(answer.first_below([1, 2, 3], [10, 20, 30], [9, 5, 4], 5) == (2.0, 20.0), "not the first value that is as low as asked")
     check(math.isnan(answer.first_below([1], [10], [9], 5)[0]), "an answer that was never reached has a time")
     case = next(c for c in answer.CASES if c.name == "saw_fvi")
-    ours = [dict(avi_one=0.5, avi_all=1.0, avi_command=2.0, steps_one=3, steps_all=4, loss_one=2.0, loss_all=1.0, loss_end=0.9, load=0.1)]
-    row = answer.tabulate([case], 2, {case.name: ours}, {case.name: {(1, 1): [0.003, 0.001, 0.002], (2, 1): [0.1]}})[0]
+    run = dict(avi_one=0.5, avi_all=1.0, avi_command=2.0, steps_one=3, steps_all=4, loss_one=2.0, loss_all=1.0, loss_end=0.9, load=0.1)
+    ours = {1: [dict(run, avi_all=math.nan)], 2: [run], 3: [dict(run, avi_all=1.1)]}
+    row = answer.tabulate([case], {case.name: ours}, {case.name: {(1, 1): [0.003, 0.001, 0.002], (2, 1): [0.1]}})[0]
+    check(row["ranks"] == 2, f"the fastest of 1, 2 and 3 ranks is 2, not {row['ranks']}")
     check(row["torch_ms"] == 2.0 and row["torch_setting"] == "1 thread x 1 process", "PyTorch's step is not the median of its best setting")
     for name, steps, ours_seconds in (("one", 17595, 0.5), ("all", 30000, 1.0), ("command", 30000, 2.0)):
         check(abs(row["ratio_" + name] - 0.002 * steps / ours_seconds) < 1e-9, f"ratio_{name} is {row['ratio_' + name]}")
