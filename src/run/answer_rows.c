@@ -15,14 +15,25 @@ double *avi_answer_memory(avi_answer *a, int64_t n, avi_status *status)
 /* Values of a row as it travels: its domain, itself, and the row after it. */
 static int64_t travel_width(const avi_answer *a) { return a->width + (1 + a->s->train->lookahead) * a->s->shape.width; }
 
-static void pack(const avi_answer *a, double *out)
+enum { BLOCK = 256 /* rows that are fetched together: streamed ones cost much more one by one */ };
+
+/* Rows `shift` after own rows [first, first + count), to column `column` of what travels. */
+static void pack_shifted(const avi_answer *a, int64_t first, int64_t count, int64_t shift, int64_t column, double *block, double *out)
+{
+    const int64_t d = a->s->shape.width, travel = travel_width(a);
+    avi_data_fetch_f64(a->s->train, a->s->train->first + first + shift, count, block);
+    for (int64_t i = 0; i < count; i++) memcpy(out + (first + i) * travel + column, block + i * d, (size_t)d * sizeof *out);
+}
+
+static void pack(const avi_answer *a, double *block, double *out)
 {
     const avi_data *data = a->s->train;
     const avi_domain *d = &a->s->problem.domain;
-    for (int64_t i = 0; i < data->count; i++, out += travel_width(a)) {
-        const int64_t n = data->first + i;
-        avi_data_fetch_f64(data, d->only_next ? n + 1 : n - d->before, avi_domain_rows(d), out);
-        avi_data_fetch_f64(data, n, 1 + data->lookahead, out + a->width);
+    const int64_t domain = avi_domain_rows(d), before = d->only_next ? -1 : d->before, width = a->s->shape.width;
+    for (int64_t first = 0; first < data->count; first += BLOCK) {
+        const int64_t count = data->count - first < BLOCK ? data->count - first : BLOCK;
+        for (int64_t k = 0; k < domain; k++) pack_shifted(a, first, count, k - before, k * width, block, out);
+        for (int k = 0; k <= data->lookahead; k++) pack_shifted(a, first, count, k, a->width + k * width, block, out);
     }
 }
 
@@ -41,16 +52,17 @@ static avi_status fetch(avi_answer *a)
 {
     const avi_session *s = a->s;
     const size_t row = (size_t)travel_width(a) * sizeof(double);
-    double *owned = malloc((size_t)s->train->count * row + 1), *slab = malloc((size_t)a->rows * row + 1);
-    avi_status status = avi_agree(s->comm, owned && slab ? AVI_OK : avi_fail_memory((size_t)(s->train->count + a->rows) * row, "exact answers"));
+    double *owned = malloc((size_t)s->train->count * row + 1), *slab = malloc((size_t)a->rows * row + 1), *block = malloc((size_t)(BLOCK * s->shape.width) * sizeof *block);
+    avi_status status = avi_agree(s->comm, owned && slab && block ? AVI_OK : avi_fail_memory((size_t)(s->train->count + a->rows) * row, "exact answers"));
     if (status == AVI_OK) {
-        pack(a, owned);
+        pack(a, block, owned);
         status = avi_agree(s->comm, avi_data_status(s->train));
     }
     if (status == AVI_OK) status = avi_partition_to_given(&s->partition, s->comm, row, owned, slab);
     if (status == AVI_OK) unpack(a, slab);
     free(owned);
     free(slab);
+    free(block);
     return status;
 }
 

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MAX_EVALUATIONS = 100, MAX_ROLLBACKS = 20 };
 _Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
@@ -128,29 +127,11 @@ static avi_status look_at_target(fit *f, bool *met)
 
 /* ---- checkpoints ---- */
 
-static avi_status write_checkpoint(fit *f)
-{
-    const double from = avi_seconds();
-    const clock_t worked = clock();
-    AVI_TRY(avi_save(f->s, f->st, f->folder));
-    avi_screen_written(f->s, f->st, "checkpoint", avi_seconds() - from, (double)(clock() - worked) / CLOCKS_PER_SEC);
-    return AVI_OK;
-}
-
-static avi_status write_results(fit *f, const char *status, const char *why, bool whole, const avi_fields *extra)
-{
-    const double from = avi_seconds();
-    const clock_t worked = clock();
-    AVI_TRY(avi_results_write(f->s, f->st, f->folder, status, why, whole, extra));
-    avi_screen_written(f->s, f->st, "results", avi_seconds() - from, (double)(clock() - worked) / CLOCKS_PER_SEC);
-    return AVI_OK;
-}
-
 static avi_status save(fit *f, const char *status, const char *why)
 {
     const double from = avi_seconds();
-    AVI_TRY(write_checkpoint(f));
-    AVI_TRY(write_results(f, status, why, false, NULL));
+    AVI_TRY(avi_save(f->s, f->st, f->folder));
+    AVI_TRY(avi_results_write(f->s, f->st, f->folder, status, why, false, NULL));
     f->last_save = avi_seconds();
     f->save_seconds = f->last_save - from;
     f->paused += f->save_seconds;
@@ -347,11 +328,11 @@ static avi_status finish(fit *f)
     const bool done = f->outcome == AVI_OK;
     if (done) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
     if (done && avi_target_set(s->config)) avi_target_describe(s->config, evaluation(f), f->target);
-    AVI_TRY(write_checkpoint(f));
+    AVI_TRY(avi_save(s, f->st, f->folder));
     /* A fit whose run.after fails has its results all the same. */
     const avi_status after = done ? avi_after(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
     const avi_fields *extra = after == AVI_OK && f->answer ? &f->answer->fields : NULL;
-    AVI_TRY(write_results(f, done ? "done" : "stopped", *f->target ? f->target : f->why, done, extra));
+    AVI_TRY(avi_results_write(s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done, extra));
     return after;
 }
 

@@ -1,4 +1,5 @@
 #include "run/results.h"
+#include "run/screen.h"
 #include "run/version.h"
 
 #include <math.h>
@@ -153,6 +154,7 @@ avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *fo
     avi_fields l = {0};
     avi_attribute a[32];
     avi_local local = {0};
+    const avi_stopwatch watch = avi_screen_start();
     avi_status result = avi_agree(s->comm, gather_fields(s, st, &l));
     if (result == AVI_OK && wants_local(s, whole)) {
         result = avi_local_open(s, st, &local);
@@ -173,6 +175,7 @@ avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *fo
     }
     avi_local_close(&local);
     avi_fields_free(&l);
+    if (result == AVI_OK) avi_screen_written(s, st, "results", watch);
     return result;
 }
 

@@ -1,5 +1,6 @@
 #include "run/save.h"
 #include "run/keys.h"
+#include "run/screen.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -156,7 +157,13 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     return status;
 }
 
-avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder) { return save_state(s, st, folder, NULL); }
+avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder)
+{
+    const avi_stopwatch watch = avi_screen_start();
+    AVI_TRY(save_state(s, st, folder, NULL));
+    avi_screen_written(s, st, "checkpoint", watch);
+    return AVI_OK;
+}
 
 avi_status avi_save_dump(const avi_session *s, const avi_state *st, const avi_folder *folder, char *path, size_t size)
 {

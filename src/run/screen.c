@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool silent(const avi_session *s) { return avi_comm_rank(s->comm) != 0 || s->options->verbosity == 0; }
@@ -140,11 +141,14 @@ void avi_screen_progress(const avi_session *s, const avi_state *st, double elbo_
     fflush(stdout);
 }
 
-void avi_screen_written(const avi_session *s, const avi_state *st, const char *what, double seconds, double worked)
+avi_stopwatch avi_screen_start(void) { return (avi_stopwatch){.clock = avi_seconds(), .processor = (double)clock() / CLOCKS_PER_SEC}; }
+
+void avi_screen_written(const avi_session *s, const avi_state *st, const char *what, avi_stopwatch start)
 {
+    const avi_stopwatch now = avi_screen_start();
     if (silent(s) || s->options->verbosity < 2) return;
     avi_screen_break();
-    printf("  step %" PRId64 "  %s written in %.4f s, %.4f s of it this rank's work\n", st->step, what, seconds, worked);
+    printf("  step %" PRId64 "  %s written in %.4f s, %.4f s of it this rank's work\n", st->step, what, now.clock - start.clock, now.processor - start.processor);
     fflush(stdout);
 }
 

@@ -7,8 +7,12 @@
 void avi_screen_header(const avi_session *s);
 /* A line or the bar; prints at most every few seconds unless `last`. */
 void avi_screen_progress(const avi_session *s, const avi_state *st, double elbo_per_row, bool last);
-/* Seconds that what was written took, by the clock and of this rank's processor: with -v. */
-void avi_screen_written(const avi_session *s, const avi_state *st, const char *what, double seconds, double worked);
+/* Seconds since `start` that what was written took, by the clock and of this rank's processor: with -v. */
+typedef struct avi_stopwatch {
+    double clock, processor;
+} avi_stopwatch;
+avi_stopwatch avi_screen_start(void);
+void avi_screen_written(const avi_session *s, const avi_state *st, const char *what, avi_stopwatch start);
 /* Ends an open bar, so that a message starts on a line of its own. */
 void avi_screen_break(void);
 void avi_screen_summary(const avi_session *s, const avi_state *st, const char *folder, const char *why);
