@@ -77,23 +77,28 @@ static avi_field table_field(const char *path, const avi_trace *t)
                        .description = "lines so far", .units = "", .axes = "line, column"};
 }
 
-/* Parameters are replicated: a rank whose copy differs has computed something else, and nothing it says can be trusted. */
-static avi_status compare_replicas(const avi_session *s, const avi_state *st)
+static uint64_t hash_of(const avi_session *s, const void *values, uint64_t h)
 {
-    const unsigned char *bytes = st->params;
     const size_t n = (size_t)s->layout.size * avi_real_size(s->precision);
-    int64_t hash[2] = {0, 0};
-    uint64_t h = 0;
     for (size_t i = 0; i + 8 <= n; i += 8) {
         uint64_t word;
-        memcpy(&word, bytes + i, sizeof word);
+        memcpy(&word, (const unsigned char *)values + i, sizeof word);
         h = avi_mix64(h, word);
     }
+    return h;
+}
+
+/* Parameters and the optimizer's state are replicated: a rank whose copy differs has computed something else, and nothing it says can be trusted. */
+static avi_status compare_replicas(const avi_session *s, const avi_state *st)
+{
+    int64_t hash[2] = {0, 0};
+    uint64_t h = hash_of(s, st->params, 0);
+    for (int k = 0; k < s->optim.ops->slots; k++) h = hash_of(s, st->slot[k], h);
     hash[0] = (int64_t)(h >> 2);
     hash[1] = -hash[0];
     AVI_TRY(avi_comm_max_int64(s->comm, hash, 2));
     if (hash[0] == -hash[1]) return AVI_OK;
-    return avi_fail(AVI_ERR_INTERNAL, "step %" PRId64 ": the ranks' copies of the global parameters differ; the checkpoint before it is kept", st->step);
+    return avi_fail(AVI_ERR_INTERNAL, "step %" PRId64 ": the ranks' copies of the global parameters or of the optimizer's state differ; the checkpoint before it is kept", st->step);
 }
 
 static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[16])
