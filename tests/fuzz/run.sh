@@ -115,7 +115,7 @@ print_table() {
     local target
     for target in "${all[@]}"; do
         awk -F, -v target="$target" -v findings="$(findings "$target")" '
-            $1 == target { n += $2; s += $3; if (!first) first = $4; last = $5; date = $6; if (!from) from = $7; to = $7 }
+            $1 == target { n += $2; s += $3; if (!first) first = $4; if ($5) last = $5; date = $6; if (!from) from = $7; to = $7 }
             END { printf "| `%s` | %d | %.0f | %d, %d | %d | %s | %s |\n", target, n, s ? n / s : 0, first, last, findings, date,
                   from == to ? to : from " to " to }' "$table"
     done
