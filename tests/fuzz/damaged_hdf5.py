@@ -2,7 +2,7 @@
 """Damaged HDF5 files as data of the real program: it ends with 0, 65 or 66, with one message, never by a signal, and in time.
 
     damaged_hdf5.py [--count 160] [--seed 1] [--keep FOLDER] [--endless LIBRARY]
---keep: files that fail, or that only the child meets, stay in FOLDER. --endless: a library that is preloaded once, whose H5Fopen never ends.
+--keep: files that fail, or that only the child meets, stay in FOLDER. --endless: a library that is preloaded once, whose H5Fopen uses up its time.
 
 Small files of every layout are damaged at random: bits, bytes, words, missing ends. corpus/damaged_hdf5 holds some on which HDF5 1.10.8
 crashes or loops. The damage hits what HDF5 keeps about the rows as often as the rows; neither has a checksum in the older format."""
