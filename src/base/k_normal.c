@@ -3,6 +3,7 @@
  * for, so that many rows of one column run as fast as one row of many; a panel is always computed whole, by the same
  * code. */
 #include "avi/rng.h"
+#include "base/box_muller.h"
 #include "base/philox.h"
 #include "base/vmath.h"
 
@@ -15,38 +16,13 @@ typedef struct panel {
 /* ---- Box-Muller ----------------------------------------------------------------------------------------------------
  */
 
-/* sqrt(-2 log u) for u = (w + 1/2) / 2^32, never 0. Above 1/2 the small number 1 - u is what keeps its digits, so that
- * single precision sees the radius of double precision at both ends. */
-static inline real radius(uint32_t w)
-{
-    uint32_t upper = (uint32_t)((int32_t)w >> 31);
-    real v = ((real)(int32_t)(w ^ upper) + R(0.5)) * R(0x1p-32); /* min(u, 1 - u) */
-    real u = vm_pick(upper != 0, R(1.0) - v, v);
-    real k, f = vm_log_split(u, &k);
-    f = vm_pick(k == R(0.0), -v, f); /* k = 0 means u >= sqrt(1/2) */
-    return R_FN(sqrt)(R(-2.0) * vm_log_sum(k, f));
-}
-
-/* Angle 2 pi w / 2^32 = quarter pi/2 + r, split in integers, so exactly. */
-static inline void angle(uint32_t w, real *cosine, real *sine)
-{
-    int32_t rest = (int32_t)(w << 2) >> 2;
-    uint32_t quarter = (w - (uint32_t)rest) >> 30;
-    real r = (real)rest * R(1.46291807926715968105e-9); /* 2 pi / 2^32 */
-    real s = vm_sin_quarter(r), c = vm_cos_quarter(r);
-    real x = quarter & 1 ? s : c, y = quarter & 1 ? c : s;
-    const int top = 8 * (int)sizeof(real) - 2;
-    *cosine = vm_from_bits(vm_to_bits(x) ^ (vm_bits)((quarter + 1) & 2) << top);
-    *sine = vm_from_bits(vm_to_bits(y) ^ (vm_bits)(quarter & 2) << top);
-}
-
 /* Columns 2 pair and 2 pair + 1 of every counter. */
 static void pair_of_columns(const panel *p, int pair, real *restrict z0, real *restrict z1)
 {
     const uint32_t *w0 = p->w[2 * pair], *w1 = p->w[2 * pair + 1];
     for (int i = 0; i < PANEL; i++) {
-        real c, s, r = radius(w0[i]);
-        angle(w1[i], &c, &s);
+        real c, s, r = box_muller_radius(w0[i]);
+        box_muller_angle(w1[i], &c, &s);
         z0[i] = r * c;
         z1[i] = r * s;
     }
@@ -56,9 +32,9 @@ static void pair_of_columns(const panel *p, int pair, real *restrict z0, real *r
 static void four_columns(const panel *p, real *restrict z)
 {
     for (int i = 0; i < PANEL; i++) {
-        real c0, s0, c1, s1, r0 = radius(p->w[0][i]), r1 = radius(p->w[2][i]);
-        angle(p->w[1][i], &c0, &s0);
-        angle(p->w[3][i], &c1, &s1);
+        real c0, s0, c1, s1, r0 = box_muller_radius(p->w[0][i]), r1 = box_muller_radius(p->w[2][i]);
+        box_muller_angle(p->w[1][i], &c0, &s0);
+        box_muller_angle(p->w[3][i], &c1, &s1);
         z[4 * i] = r0 * c0;
         z[4 * i + 1] = r0 * s0;
         z[4 * i + 2] = r1 * c1;
