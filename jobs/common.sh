@@ -30,6 +30,17 @@ avi_python() {
     if [ -x /usr/bin/python3 ]; then /usr/bin/python3 "$@"; else python3 "$@"; fi
 }
 
+# install_packages NAME...    of Debian or Ubuntu, for what only some scripts want. Quiet; fails where there is no apt-get or it may not be used.
+install_packages() {
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+    command -v apt-get >/dev/null || return 1
+    echo "${0##*/}: installing $*" >&2
+    "${apt[@]}" install -y --no-install-recommends "$@" >/dev/null 2>&1 ||
+        { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } >/dev/null 2>&1
+}
+
 # What Open MPI wants to know on a machine of one's own: root is meant, and a container does not let ranks read each other's memory.
 prepare_open_mpi() {
     if [ "$(id -u)" -eq 0 ]; then

@@ -6,7 +6,8 @@
 #
 #   --quick    shorter runs, fewer draws and seeds: the shape of the results in minutes, into runs/paper/NAME_quick
 #   SEEDS=5    seeds of every method          NP=4    ranks          PAPER_OUTPUT=runs/paper    where results go
-#   AVI_MNIST_DIR=...  folder with train-images-idx3-ubyte.gz, for vae (MNIST or FashionMNIST)
+#   AVI_MNIST_DIR=...  folder with train-images-idx3-ubyte.gz, for vae; left out: FashionMNIST, the paper's images, which Debian and Ubuntu have as a package
+#                      (dataset-fashion-mnist, installed where that may be done)
 #
 # Into runs/paper/NAME: table.md, table.csv, *.png, and a folder for each sweep. The same command goes on where the last one stopped: runs that are
 # done are kept. With 5 seeds on two cores linear, saw and hmm take minutes, nonlinear and vae hours. vae ends a run where it has arrived,
@@ -19,7 +20,7 @@ models=()
 settings=()
 quick=no
 usage() {
-    sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 64
 }
 for argument in "$@"; do
@@ -134,12 +135,22 @@ run_hmm() {
     sweep exact "inference.domain=self|next|window:1|window:2|window:4|window:8|window:16" run.task=exact "${data[@]}"
 }
 
-run_vae() {
-    local short=() widths="64,64|128,128|256,256" seed="run.seed=1..$seeds"
-    if [ ! -f "${AVI_MNIST_DIR:-}/train-images-idx3-ubyte.gz" ]; then
-        echo "paper.sh: vae: set AVI_MNIST_DIR to the folder with train-images-idx3-ubyte.gz (MNIST or FashionMNIST)" >&2
+# The paper's images, from the distribution, where the user names no others.
+find_images() {
+    local images=train-images-idx3-ubyte.gz fashion=/usr/share/datasets/fashion-mnist
+    if [ -z "${AVI_MNIST_DIR:-}" ] && [ ! -f "$fashion/$images" ]; then
+        install_packages dataset-fashion-mnist || true
+    fi
+    export AVI_MNIST_DIR=${AVI_MNIST_DIR:-$fashion}
+    if [ ! -f "$AVI_MNIST_DIR/$images" ]; then
+        echo "paper.sh: vae: no $images in $AVI_MNIST_DIR; the package dataset-fashion-mnist, or AVI_MNIST_DIR = a folder with FashionMNIST or MNIST, would serve" >&2
         return 66
     fi
+}
+
+run_vae() {
+    local short=() widths="64,64|128,128|256,256" seed="run.seed=1..$seeds"
+    find_images || return
     if [ "$quick" = yes ]; then
         short=(data.rows=2000 optim.batch=200 optim.epochs=200 log.eval_every=50)
         widths="64,64|128,128"

@@ -99,6 +99,12 @@ double *avi_estimator_phases(avi_estimator *e);
 avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
                               double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], int64_t *bad_position);
 
+/* Whether the local part of the ELBO is E log p(x | z, theta) - KL(q(z) || N(0, I)) with the KL in closed form. */
+bool avi_estimator_kl_is_closed(const avi_problem *p);
+/* Adds weight * the gradient of sum(KL(q(z_n) || N(0, I))) over the job's rows to their rows of table_grad (shapes as in avi_estimator_step). Not collective.
+ * Needs local factors and a KL in closed form. Errors: MEMORY. */
+avi_status avi_estimator_add_kl(avi_estimator *e, void *table, void *table_grad, const avi_job *job, double weight);
+
 /* Collective. Moves the local factors of the job's rows (all rows of this rank) towards their optimum given the global parameters, by at most `iterations` safeguarded Newton steps each,
  * until no value of a row's gradient exceeds tolerance (nats). Draws, where there are any, are those of step 0. */
 avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad, const avi_job *job, int iterations, double tolerance);

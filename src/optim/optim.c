@@ -35,6 +35,9 @@ static const avi_key common_keys[] = {
     {"optim", "clip_norm", AVI_KEY_REAL, "0", 0, 1e30, NULL, NULL, "largest norm of the whole gradient (of -ELBO/N, over all ranks, local rows included); 0 = no clipping"},
     {"optim", "batch", AVI_KEY_INT, "1024", 0, 1e12, NULL, "rows", "GLOBAL number of rows a step, 0 = all rows; never depends on the number of ranks"},
     {"optim", "tile", AVI_KEY_INT, "0", 0, 1e7, NULL, "rows", "rows of a tile (batch / tile lanes, the largest useful number of ranks); 0 = chosen from the model and the batch"},
+    {"optim", "local_rows", AVI_KEY_CHOICE, "batch", 0, 0, "batch | all", NULL,
+     "F-VI: whose factors a step moves. batch: those of its rows, each once an epoch; all: every row's at every step, by N / B times the likelihood's gradient of the "
+     "batch's rows and the KL's of all, as a program does that minimises one loss of all parameters (KL in closed form only)"},
     {"optim", "epochs", AVI_KEY_INT, "20", 0, 1e9, NULL, "epochs", "length of the run"},
     {"optim", "steps", AVI_KEY_INT, "0", 0, 1e15, NULL, "steps", "length of the run in steps; > 0 wins over epochs"},
 };

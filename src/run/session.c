@@ -124,6 +124,16 @@ static avi_status load_data(avi_session *s)
     return avi_estimator_create(&s->problem, s->comm, s->test, &s->test_elbo);
 }
 
+/* F-VI by minibatches that moves all rows at every step needs the KL of a row apart from its likelihood. A full batch is all rows anyhow. */
+static avi_status read_local_rows(avi_session *s)
+{
+    const bool all = !strcmp(avi_config_get_string(s->config, "optim", "local_rows"), "all");
+    s->local_all = all && s->infer->ops->local && s->optim.ops->update[s->precision] && s->batch < s->partition.rows;
+    if (!s->local_all || avi_estimator_kl_is_closed(&s->problem)) return AVI_OK;
+    return avi_config_fail(s->config, "optim", "local_rows", "all rows move by the KL of q(z), which is in closed form where the prior of z is N(0, I), objective.kl = analytic "
+                           "and objective.estimator = pathwise; those, or batch, would serve");
+}
+
 static void plan_steps(avi_session *s)
 {
     const int64_t steps = avi_config_get_int(s->config, "optim", "steps");
@@ -139,6 +149,7 @@ static avi_status build(avi_session *s)
     AVI_TRY(avi_agree(s->comm, check_dense(s)));
     AVI_TRY(avi_agree(s->comm, make_partition(s)));
     AVI_TRY(avi_agree(s->comm, avi_optim_create(s->config, &s->optim)));
+    AVI_TRY(avi_agree(s->comm, read_local_rows(s)));
     plan_steps(s);
     return load_data(s);
 }

@@ -35,6 +35,7 @@ typedef struct avi_session {
     avi_layout layout;
     avi_estimator *train_elbo, *test_elbo;
     avi_optim optim;
+    bool local_all;           /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */
     avi_schedule schedule;
     int64_t batch;            /* rows of a full step */
     int64_t epoch_steps, total_steps;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static double gradient_norm(const avi_session *s, const avi_state *st, const avi_step_result *r)
 {
@@ -11,18 +12,36 @@ static double gradient_norm(const avi_session *s, const avi_state *st, const avi
     return sqrt(global + r->sums[AVI_SUM_LOCAL_SQ] / (rows * rows));
 }
 
+static void update_range(const avi_session *s, avi_state *st, const avi_optim_update *u, int64_t position, int64_t rows)
+{
+    const avi_precision p = s->precision;
+    const int64_t width = s->infer->outputs, at = (position - s->train->first + 1) * width;
+    void *slot[AVI_OPTIM_SLOTS] = {0};
+    for (int k = 0; k < s->optim.ops->slots; k++) slot[k] = avi_vector_at(p, st->table_slot[k], at);
+    s->optim.ops->update[p](&s->optim, u, rows * width, avi_vector_at(p, st->table, at), avi_vector_at(p, st->table_grad, at), slot);
+}
+
 /* Local rows of this step. Their gradient is that of -ELBO of the row itself: 1 / B would only make every row's step depend on the batch. */
 static void update_rows(const avi_session *s, avi_state *st, const avi_job *job, avi_optim_update u)
 {
-    const avi_precision p = s->precision;
-    const int64_t width = s->infer->outputs;
     u.count = st->step / s->epoch_steps + 1; /* visits of a row: one an epoch */
+    for (int i = 0; i < job->count; i++) update_range(s, st, &u, job->first[i], job->rows[i]);
+}
+
+/* optim.local_rows = all: every row has the gradient of -(ELBO's estimate from this batch): of N / B * likelihood of the batch's rows - KL of all rows. The batch's
+ * rows come with -likelihood + KL: times N / B, and that much of their KL taken off again. */
+static avi_status spread_gradient(const avi_session *s, avi_state *st, const avi_job *job, double rows_of_step)
+{
+    const double ratio = (double)s->partition.rows / rows_of_step;
+    const int64_t width = s->infer->outputs;
+    int64_t first = s->train->first, rows = s->train->count;
+    const avi_job all = {.count = rows > 0, .first = &first, .rows = &rows};
     for (int i = 0; i < job->count; i++) {
-        const int64_t at = (job->first[i] - s->train->first + 1) * width, n = job->rows[i] * width;
-        void *slot[AVI_OPTIM_SLOTS] = {0};
-        for (int k = 0; k < s->optim.ops->slots; k++) slot[k] = avi_vector_at(p, st->table_slot[k], at);
-        s->optim.ops->update[p](&s->optim, &u, n, avi_vector_at(p, st->table, at), avi_vector_at(p, st->table_grad, at), slot);
+        void *gradient = avi_vector_at(s->precision, st->table_grad, (job->first[i] - first + 1) * width);
+        avi_vector_scaled(s->precision, gradient, job->rows[i] * width, ratio, gradient);
     }
+    AVI_TRY(avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, job, -ratio));
+    return avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, &all, 1);
 }
 
 static void update(const avi_session *s, avi_state *st, const avi_job *job, const avi_step_result *r)
@@ -32,13 +51,18 @@ static void update(const avi_session *s, avi_state *st, const avi_job *job, cons
                                 .scale = clip > 0 && r->grad_norm > clip ? clip / r->grad_norm : 1,
                                 .count = st->step + 1};
     s->optim.ops->update[s->precision](&s->optim, &u, s->layout.size, st->params, st->gradient, st->slot);
-    if (st->table) update_rows(s, st, job, u);
+    if (!st->table) return;
+    if (s->local_all)
+        update_range(s, st, &u, s->train->first, s->train->count);
+    else
+        update_rows(s, st, job, u);
 }
 
 avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r)
 {
     if (!s->optim.ops->update[s->precision]) return avi_solve_step(s, st, job, r);
     AVI_TRY(avi_job_step(s, st->step, job));
+    if (s->local_all) memset(st->table_grad, 0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
     AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums, st->gradient, r->own, &r->bad_position));
     if (r->sums[AVI_SUM_BAD] > 0) AVI_TRY(avi_agree(s->comm, avi_data_status(s->train))); /* a streamed row that could not be had? */
     r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);
@@ -47,6 +71,7 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_
     const double from = avi_seconds();
     r->grad_norm = r->finite && (r->measure || avi_config_get_real(s->config, "optim", "clip_norm") > 0) ? gradient_norm(s, st, r) : NAN;
     r->kl_global = r->measure ? avi_estimator_kl_global(s->train_elbo, st->params) : NAN;
+    if (r->finite && s->local_all) AVI_TRY(avi_agree(s->comm, spread_gradient(s, st, job, r->sums[AVI_SUM_ROWS])));
     if (r->finite) update(s, st, job, r);
     avi_estimator_phases(s->train_elbo)[AVI_PHASE_OPTIMIZER] += avi_seconds() - from;
     st->step++;

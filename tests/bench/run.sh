@@ -29,12 +29,7 @@ done
 export AVI_BUILD_DIR=${AVI_BUILD_DIR:-$repository/build}
 "$repository/jobs/build.sh" avi_mpi limits bench_reduce
 
-if [ $script != reduce.py ] && [[ " $* " != *" --no-torch "* ]] && ! avi_python -c 'import torch' 2>/dev/null && command -v apt-get >/dev/null; then
-    as_root=()
-    if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
-    echo "run.sh: installing python3-torch for the comparison" >&2
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends python3-torch >/dev/null 2>&1 ||
-        { "${as_root[@]}" apt-get -q update && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y \
-            --no-install-recommends python3-torch; } >/dev/null 2>&1 || echo "run.sh: python3-torch could not be installed" >&2
+if [ "$script" != reduce.py ] && [[ " $* " != *" --no-torch "* ]] && ! avi_python -c 'import torch' 2>/dev/null; then
+    install_packages python3-torch || echo "run.sh: python3-torch could not be installed" >&2
 fi
 avi_python "$repository/tests/bench/$script" "$@"

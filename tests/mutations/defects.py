@@ -167,6 +167,11 @@ MATHEMATICS = [
 ]
 
 OPTIMIZER = [
+    Defect("all rows at a step: the batch's rows without their KL", "src/run/step.c",
+           "AVI_TRY(avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, job, -ratio));", "AVI_TRY(avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, job, -1));",
+           "^fit_local_rows$"),
+    Defect("all rows at a step: the gradient of rows outside the batch is that of their last step", "src/run/step.c",
+           "if (s->local_all) memset(st->table_grad", "if (s->local_all && !st->step) memset(st->table_grad", "^fit_local_rows$"),
     Defect("Adam's bias correction one step ahead", "src/run/step.c", ".count = st->step + 1};", ".count = st->step + 2};", "^more_adam$"),
     Defect("Adam's second moment corrected as the first", "src/optim/k_rules.c", "(1 / sqrt(1 - pow(o->number[1], t)))", "(1 / sqrt(1 - pow(o->number[0], t)))", "^test_optim_np1$"),
     Defect("steps counted for local rows in place of visits", "src/run/step.c",

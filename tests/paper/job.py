@@ -46,8 +46,8 @@ def job(scratch):
 
 
 def refusals(scratch):
+    os.environ["AVI_MNIST_DIR"] = str(scratch)
     for arguments, status, words in ((["sow"], 64, "jobs/paper.sh"), (["vae", "--quick"], 66, "AVI_MNIST_DIR"), (["saw", "optim.stepz=3"], 78, "stepz")):
-        os.environ.pop("AVI_MNIST_DIR", None)
         text = paper(scratch, *arguments, expect=status)
         if words not in text:
             raise Failure(f"paper.sh {' '.join(arguments)} does not say {words!r}: {text[-500:]}")

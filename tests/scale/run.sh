@@ -24,12 +24,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-if ! command -v smpicc >/dev/null && [ "$action" = tables ] && command -v apt-get >/dev/null; then
-    as_root=()
-    if [ "$(id -u)" -ne 0 ]; then as_root=(sudo -n); fi
-    echo "run.sh: installing libsimgrid-dev" >&2
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends libsimgrid-dev >/dev/null 2>&1 || true
-fi
+if ! command -v smpicc >/dev/null && [ "$action" = tables ]; then install_packages libsimgrid-dev || true; fi
 if ! command -v smpicc >/dev/null || ! command -v smpirun >/dev/null; then
     echo "skipped: SimGrid is not installed; its package is libsimgrid-dev"
     exit 77
