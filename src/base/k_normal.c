@@ -82,18 +82,25 @@ static inline void advance(cursor *c)
     c->row += (uint64_t)last;
 }
 
+/* A panel of counters from *c on, all lanes side by side: how many rows further lane i is takes a division, of small numbers. */
 static void counters(panel *p, cursor *c, uint64_t step)
 {
-    cursor next = *c;
-    for (int i = 0; i < PANEL; i++, advance(&next)) {
-        p->w[0][i] = (uint32_t)next.row;
-        p->w[1][i] = ((uint32_t)(next.row >> 32) << 24) ^ next.block;
-    }
+    const int32_t blocks = (int32_t)(c->last_block - c->first_block + 1), at = (int32_t)(c->block - c->first_block);
+    const uint32_t low = (uint32_t)c->row, high = (uint32_t)(c->row >> 32), first = c->first_block;
+    int32_t rows[PANEL];
+    if (blocks >= PANEL)
+        for (int i = 0; i < PANEL; i++) rows[i] = at + i >= blocks;
+    else
+        for (int i = 0; i < PANEL; i++) rows[i] = (int32_t)(((float)(at + i) + 0.5f) / (float)blocks);
     for (int i = 0; i < PANEL; i++) {
+        const uint32_t r = low + (uint32_t)rows[i];
+        p->w[0][i] = r;
+        p->w[1][i] = (high + (r < low)) << 24 ^ (first + (uint32_t)(at + i - rows[i] * blocks));
         p->w[2][i] = (uint32_t)step;
         p->w[3][i] = (uint32_t)(step >> 32);
     }
-    *c = next;
+    c->row += (uint64_t)((at + PANEL) / blocks);
+    c->block = first + (uint32_t)((at + PANEL) % blocks);
 }
 
 /* The next `count` counters' values go to `out`, the place of the next value; clipped to columns [first_col, end_col).
