@@ -6,6 +6,7 @@
 
 typedef struct avi_family {
     const char *name, *doc;
+    bool independent; /* nu = (means, log sds), z = mean + exp(log_sd) eps in each dimension */
     int64_t (*width)(int64_t latent);                                    /* of nu */
     avi_node *(*draw)(avi_tape *t, avi_node *nu, avi_node *eps);         /* (B*S, L) */
     avi_node *(*entropy)(avi_tape *t, avi_node *nu);                     /* (B, 1) */

@@ -158,6 +158,25 @@ static draw_terms evaluate_draws(avi_estimator *e, const avi_pass *pass, avi_bat
     return d;
 }
 
+/* The model's densities in expectation, where it has them and z itself is not asked for. */
+static bool is_fused(const avi_estimator *e, const avi_pass *pass)
+{
+    const avi_model *m = e->p.model;
+    return m->ops->mean_log_likelihood && (!m->ops->log_prior || m->ops->mean_log_prior) && m->latent == 1 && e->p.family->independent && !e->p.stl && !e->p.kl_sampled &&
+           !pass->reconstruct;
+}
+
+static draw_terms evaluate_fused(avi_estimator *e, avi_batch *b, avi_node *nu, avi_node *eps, bool closed_form)
+{
+    const avi_model *m = e->p.model;
+    avi_tape *t = e->tape;
+    const double *weight = e->p.rule ? e->p.rule->weight : NULL;
+    draw_terms d = {.loglik = m->ops->mean_log_likelihood(m, t, b, nu, eps, e->theta, weight)};
+    if (closed_form) return d; /* as it is of every independent Gaussian without log_prior */
+    d.prior_minus_q = avi_add(t, m->ops->mean_log_prior(m, t, b, nu, eps, e->theta, weight), e->p.family->entropy(t, nu));
+    return d;
+}
+
 static avi_node *accumulate(avi_tape *t, avi_node *sum, avi_node *one, double weight)
 {
     if (!one) return sum;
@@ -183,7 +202,7 @@ static void build_independent(avi_estimator *e, const avi_pass *pass, int runs, 
     for (int s = 0; s < groups; s++) {
         if (s) make_leaves(e, pass, s);
         avi_node *eps = avi_graph_eps(e, pass, runs, first, rows, s * draws, draws);
-        const draw_terms d = evaluate_draws(e, pass, &b, g->nu, nu_of_q, eps, closed_form, !sampled);
+        const draw_terms d = is_fused(e, pass) ? evaluate_fused(e, &b, g->nu, eps, closed_form) : evaluate_draws(e, pass, &b, g->nu, nu_of_q, eps, closed_form, !sampled);
         g->loglik = accumulate(t, g->loglik, d.loglik, 1.0 / groups);
         rest = accumulate(t, rest, d.prior_minus_q, 1.0 / groups);
         g->mean_x = accumulate(t, g->mean_x, d.mean_x, 1.0 / groups);

@@ -14,6 +14,7 @@ static void moments(const double *nu, int64_t latent, double *mean, double *log_
 const avi_family avi_family_gaussian = {
     .name = "gaussian",
     .doc = "Gaussian, independent dimensions",
+    .independent = true,
     .width = width,
     .draw = avi_gaussian_draw,
     .entropy = avi_gaussian_entropy,

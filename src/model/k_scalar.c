@@ -4,6 +4,7 @@
 #include "base/real.h"
 #include "base/vmath.h"
 #include "model/scalar.h"
+#include "model/wave.h"
 #include "tape/internal.h"
 
 #include <math.h>
@@ -126,32 +127,6 @@ void AVI_R(avi_backward_scalar_normal)(avi_tape *t, avi_node *n)
 
 /* ---- log N(x; theta + z sin z + z, exp(cos z)^2) ---- */
 
-static void sine_cosine(int64_t count, const real *restrict z, real *restrict sine, real *restrict cosine)
-{
-    for (int64_t k = 0; k < count; k++) {
-        vm_bits quarter;
-        const real rest = vm_quarter_turns(z[k], &quarter);
-        sine[k] = vm_quarter(rest, quarter);
-        cosine[k] = vm_quarter(rest, quarter + 1);
-    }
-}
-
-/* Values, and derivatives with respect to the mean and to z. d: x - theta on entry, work space. keep = 0 leaves out
- * -log sigma. */
-static void wave_piece(int64_t count, real keep, const real *restrict z, real *restrict d, real *restrict value,
-                       real *restrict to_mean, real *restrict to_z)
-{
-    real s[PIECE], c[PIECE];
-    sine_cosine(count, z, s, c);
-    for (int64_t k = 0; k < count; k++) {
-        const real inv = vm_exp(-c[k]), u = (d[k] - z[k] * s[k] - z[k]) * inv;
-        value[k] = R(-0.5) * u * u - keep * c[k] - HALF_LOG_2PI;
-        to_mean[k] = u * inv;
-        d[k] = u * u - keep;
-    }
-    for (int64_t k = 0; k < count; k++) to_z[k] = to_mean[k] * (s[k] + z[k] * c[k] + 1) - s[k] * d[k];
-}
-
 /* aux: derivatives with respect to the mean and to z, (R) each. */
 void AVI_R(avi_forward_wave)(avi_tape *t, avi_node *n)
 {
@@ -162,7 +137,7 @@ void AVI_R(avi_forward_wave)(avi_tape *t, avi_node *n)
     for (int64_t r = 0; r < n->rows; r += PIECE) {
         const int64_t count = least(PIECE, n->rows - r);
         differences(n, r, count, 1, d);
-        wave_piece(count, keep, z + r, d, value + r, to_mean + r, to_z + r);
+        avi_wave_piece(count, keep, z + r, d, value + r, to_mean + r, to_z + r);
     }
 }
 

@@ -36,6 +36,12 @@ static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch
     return avi_wave_lpdf(t, &n->drop_log_sigma, b->x, z, theta[0]);
 }
 
+static avi_node *mean_log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu,
+                                     avi_node *eps, avi_node **theta, const double *weight)
+{
+    return avi_wave_draws(t, ((const nonlinear *)m->self)->drop_log_sigma, b->x, nu, eps, theta[0], weight);
+}
+
 static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
 {
     (void)m;
@@ -75,6 +81,7 @@ const avi_model_ops avi_model_nonlinear = {
     .scalar_theta = true,
     .create = create,
     .log_likelihood = log_likelihood,
+    .mean_log_likelihood = mean_log_likelihood,
     .reconstruct = reconstruct,
     .simulate_rows = simulate_rows,
     .loss_offset = loss_offset,

@@ -42,6 +42,19 @@ static avi_node *log_prior(const avi_model *m, avi_tape *t, const avi_batch *b, 
     return avi_scalar_normal_lpdf(t, &s->prior, b->x, z, NULL);
 }
 
+static avi_node *mean_log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu,
+                                     avi_node *eps, avi_node **theta, const double *weight)
+{
+    return avi_scalar_normal_draws(t, &((const saw *)m->self)->density, b->x_next, nu, eps, theta[0], weight);
+}
+
+static avi_node *mean_log_prior(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu,
+                                avi_node *eps, avi_node **theta, const double *weight)
+{
+    (void)theta;
+    return avi_scalar_normal_draws(t, &((const saw *)m->self)->prior, b->x, nu, eps, NULL, weight);
+}
+
 /* Draws belong to n: z_n and the noise of x_{n+1} to row n. */
 static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
 {
@@ -74,7 +87,9 @@ const avi_model_ops avi_model_saw = {
     .scalar_theta = true,
     .create = create,
     .log_likelihood = log_likelihood,
+    .mean_log_likelihood = mean_log_likelihood,
     .log_prior = log_prior,
+    .mean_log_prior = mean_log_prior,
     .simulate = simulate,
     .quadratic = 2,
     .loss_offset = loss_offset,
