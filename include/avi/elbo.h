@@ -85,19 +85,35 @@ void avi_estimator_destroy(avi_estimator **estimator);
 size_t avi_estimator_bytes(const avi_estimator *e); /* tape, buffers */
 /* Whether the one reduction of a step goes through shared memory. */
 bool avi_estimator_is_shared(const avi_estimator *e);
+
+/* Ranks that share memory share out the work on global parameters: each draws theta, makes the gradient and moves the parameters of its part alone, and all use what all have
+ * made. The parts of a rank as ranges of the vector of variational parameters: means of some theta, their log sds, some of phi; `end` may equal `first`. All of the vector, in one
+ * range, where nothing is shared out. */
+enum { AVI_PARTS = 3 };
+int avi_estimator_parts(const avi_estimator *e, int64_t first[AVI_PARTS], int64_t end[AVI_PARTS]);
+/* Collective, for an estimator that is shared. From now on steps are shared out: params and gradient of avi_estimator_step are then the same memory on all ranks.
+ * shared: of which a rank has AVI_SHARE_BYTES of its own; draws (layout.theta_draws * layout.theta values, NULL where theta is a point) in its common part. Both borrowed. */
+enum { AVI_SHARE_BYTES = 64 };
+avi_status avi_estimator_share_out(avi_estimator *e, avi_shared *shared, void *draws);
+bool avi_estimator_is_shared_out(const avi_estimator *e);
 /* The first five are counted here; the caller adds the others. Owned by the estimator. */
 double *avi_estimator_phases(avi_estimator *e);
 
-/* Collective. One pass over the job of each rank with gradients, then the one reduction of a step.
+/* Collective. One pass over the job of each rank with gradients, then the one reduction of a step. Shared out, params may change when all ranks have returned and not before: see
+ * avi_shared_meet.
  *   params      variational parameters (layout.size)
  *   table       local factors with one halo row before and after: (1 + own rows + 1, width); NULL for amortized functions
  *   table_grad  the same shape; rows of the job get the gradient of -sum(ELBO of rows), untouched elsewhere
  *   sums        in: what this rank adds to AVI_SUM_STOP and AVI_SUM_SAVE; out: the total over ranks
  *   gradient    out (layout.size): gradient of -(sum of local terms) / rows + KL(theta) / N
  *   own         out: this rank's share of the sums, NULL when not wanted
- * A row that is not finite is counted in AVI_SUM_BAD; *bad_position is the first of this rank (-1: none). */
+ * A row that is not finite is counted in AVI_SUM_BAD; bad->position is the first of this rank (-1: none), bad->value a value of the gradient that is not finite, the same on
+ * all ranks (-1: none, or there is no gradient because of AVI_SUM_BAD). */
+typedef struct avi_bad {
+    int64_t position, value;
+} avi_bad;
 avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
-                              double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], int64_t *bad_position);
+                              double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], avi_bad *bad);
 
 /* Whether the local part of the ELBO is E log p(x | z, theta) - KL(q(z) || N(0, I)) with the KL in closed form. */
 bool avi_estimator_kl_is_closed(const avi_problem *p);

@@ -61,15 +61,15 @@ static int open_file(const avi_comm *comm, size_t bytes, char name[NAME_BYTES])
     return file;
 }
 
-/* Reserves this rank's pages, rank 0 the common ones too, and maps the whole. */
+/* Reserves this rank's pages and its share of the common ones, rank 0 the meeting's too, and maps the whole. */
 static char *map_file(const avi_shared *s, int file)
 {
-    const int rank = s->comm->rank;
+    const size_t rank = (size_t)s->comm->rank, size = (size_t)s->comm->size, common = s->total / PAGE;
+    const size_t from = common * rank / size * PAGE, to = common * (rank + 1) / size * PAGE;
     if (file < 0) return NULL;
-    if (posix_fallocate(file, (off_t)(PAGE + (size_t)rank * s->own), (off_t)s->own) != 0) return NULL;
+    if (posix_fallocate(file, (off_t)(PAGE + rank * s->own), (off_t)s->own) != 0) return NULL;
     if (rank == 0 && posix_fallocate(file, 0, PAGE) != 0) return NULL;
-    if (rank == 0 && posix_fallocate(file, (off_t)(PAGE + (size_t)s->comm->size * s->own), (off_t)s->total) != 0)
-        return NULL;
+    if (to > from && posix_fallocate(file, (off_t)(PAGE + size * s->own + from), (off_t)(to - from)) != 0) return NULL;
     char *memory = mmap(NULL, s->all, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }

@@ -38,10 +38,10 @@ static avi_status allocate(avi_estimator *e)
     e->theta_fixed = calloc(nodes, sizeof *e->theta);
     e->phi = calloc(nodes, sizeof *e->phi);
     if (e->p.global_gaussian) {
-        e->theta_draws = calloc(1, draws);
+        e->own_draws = calloc(1, draws);
         e->theta_eps = calloc(1, draws);
     }
-    if (!e->tape || !e->theta || !e->theta_fixed || !e->phi || (e->p.global_gaussian && (!e->theta_draws || !e->theta_eps)))
+    if (!e->tape || !e->theta || !e->theta_fixed || !e->phi || (e->p.global_gaussian && (!e->own_draws || !e->theta_eps)))
         return avi_fail_memory(2 * draws, "draws of the global parameters");
     return AVI_OK;
 }
@@ -72,7 +72,8 @@ void avi_estimator_destroy(avi_estimator **estimator)
     free(e->theta);
     free(e->theta_fixed);
     free(e->phi);
-    if (e->p.global_gaussian) free(e->theta_draws);
+    free(e->own_draws);
+    avi_share_destroy(&e->share);
     free(e->theta_eps);
     free(e->held);
     free(e);
@@ -225,22 +226,35 @@ static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_job *job, int
     if (e->failed != AVI_OK) avi_reducer_add_scalars(e->reducer, (double[AVI_SUMS]){[AVI_SUM_FAIL] = 1});
 }
 
+/* Returns the first value that is not finite, -1: none. */
+static int64_t whole_gradient(const avi_estimator *e, const void *params, double rows, void *gradient)
+{
+    const avi_global_part all = avi_global_all(e);
+    avi_global_gradient(e, params, avi_reducer_total(e->reducer), rows, &all, gradient);
+    return avi_global_bad_value(e, &all, gradient);
+}
+
 avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
-                              double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], int64_t *bad_position)
+                              double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], avi_bad *bad)
 {
     const double requests[AVI_SUMS] = {[AVI_SUM_STOP] = sums[AVI_SUM_STOP], [AVI_SUM_SAVE] = sums[AVI_SUM_SAVE]};
     avi_pass pass = {.params = params, .table = table, .table_grad = table_grad, .gradient = avi_reducer_gradient(e->reducer),
                      .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)};
+    const avi_stream global = avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step);
     bool redo = true;
-    avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step), false);
+    if (e->share)
+        avi_share_draw(e, params, global);
+    else
+        avi_global_draw(e, params, global, false);
+    if (e->share) avi_share_prepare(e, params, gradient);
     AVI_TRY(avi_estimator_exchange_halo(e, table));
     AVI_TRY(avi_dense_update(e, &pass));
     for (int attempt = 0; redo && attempt < MAX_REDO; attempt++) {
         avi_reducer_begin(e->reducer);
         avi_reducer_add_scalars(e->reducer, requests);
-        *bad_position = -1;
+        *bad = (avi_bad){-1, -1};
         e->held_at = 0;
-        run_blocks(e, &pass, job, bad_position);
+        run_blocks(e, &pass, job, &bad->position);
         if (own) avi_reducer_own(e->reducer, own);
         const double from = avi_seconds();
         AVI_TRY(avi_reducer_finish(e->reducer, e->comm, false, sums, &redo));
@@ -249,7 +263,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     e->held_taken = true;
     sums[AVI_SUM_LOCAL_SQ] *= (double)e->data->partition.rows;
     if (redo) sums[AVI_SUM_BAD]++; /* no scale holds it: the gradient is not finite */
-    if (!(sums[AVI_SUM_BAD] > 0)) avi_global_gradient(e, params, avi_reducer_total(e->reducer), sums[AVI_SUM_ROWS], gradient);
+    if (!(sums[AVI_SUM_BAD] > 0)) bad->value = e->share ? avi_share_bad_value(e) : whole_gradient(e, params, sums[AVI_SUM_ROWS], gradient);
     /* A rank whose memory ran out took part in the reduction all the same; now all leave together. */
     return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }

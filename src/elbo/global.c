@@ -41,41 +41,54 @@ static int64_t draw_index(const avi_estimator *e, int s, int64_t i)
 
 static int64_t draw_stride(const avi_estimator *e) { return e->p.model->ops->scalar_theta ? e->layout.theta_draws : 1; }
 
-static void fill_eps(avi_estimator *e, avi_stream stream, int s, const avi_block *b, bool at_mean)
+avi_global_part avi_global_all(const avi_estimator *e) { return (avi_global_part){0, e->layout.theta, 0, e->layout.phi}; }
+
+/* What of a block of theta is in the part: values [*from, *from + n) of the vector. */
+static int64_t in_part(const avi_block *b, const avi_global_part *part, int64_t *from)
+{
+    const int64_t end = b->offset + b->rows * b->cols, to = end < part->theta_end ? end : part->theta_end;
+    *from = b->offset > part->theta ? b->offset : part->theta;
+    return to > *from ? to - *from : 0;
+}
+
+static void fill_eps(avi_estimator *e, avi_stream stream, int s, int64_t first, int64_t n, bool at_mean)
 {
     const avi_precision p = e->p.precision;
-    const int64_t n = b->rows * b->cols, at0 = draw_index(e, s, b->offset), stride = draw_stride(e);
+    const int64_t at0 = draw_index(e, s, first), stride = draw_stride(e);
     if (at_mean || e->p.rule) {
         const double value = at_mean ? 0 : e->p.rule->theta[s];
         for (int64_t i = 0; i < n; i++) avi_vector_set(p, e->theta_eps, at0 + i * stride, value);
     } else if (stride == 1 && p == AVI_PRECISION_SINGLE) {
-        avi_normal_f32(stream, (uint64_t)s, 1, b->offset, n, (float *)e->theta_eps + at0);
+        avi_normal_f32(stream, (uint64_t)s, 1, first, n, (float *)e->theta_eps + at0);
     } else if (stride == 1) {
-        avi_normal_f64(stream, (uint64_t)s, 1, b->offset, n, (double *)e->theta_eps + at0);
+        avi_normal_f64(stream, (uint64_t)s, 1, first, n, (double *)e->theta_eps + at0);
     } else {
         for (int64_t i = 0; i < n; i++) {
             double value;
-            avi_normal_f64(stream, (uint64_t)s, 1, b->offset + i, 1, &value);
+            avi_normal_f64(stream, (uint64_t)s, 1, first + i, 1, &value);
             avi_vector_set(p, e->theta_eps, at0 + i * stride, value);
         }
     }
 }
 
-void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean)
+void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream stream, bool at_mean, const avi_global_part *part, void *draws)
 {
-    if (!e->p.global_gaussian) {
-        e->theta_draws = (void *)(uintptr_t)params; /* read only: the point is its own draw */
-        return;
-    }
     const avi_params *theta = &e->p.model->theta;
     for (int s = 0; s < e->layout.theta_draws; s++)
         for (int k = 0; k < theta->count; k++) {
-            const avi_block *b = &theta->block[k];
-            const int64_t d = draw_index(e, s, b->offset);
-            fill_eps(e, stream, s, b, at_mean);
-            BY_PRECISION(e, avi_global_draw, b->rows * b->cols, at(e, params, b->offset), at(e, params, e->layout.theta + b->offset),
-                         at(e, e->theta_eps, d), draw_stride(e), at_mutable(e, e->theta_draws, d));
+            int64_t first;
+            const int64_t n = in_part(&theta->block[k], part, &first), d = draw_index(e, s, first);
+            if (n == 0) continue;
+            fill_eps(e, stream, s, first, n, at_mean);
+            BY_PRECISION(e, avi_global_draw, n, at(e, params, first), at(e, params, e->layout.theta + first), at(e, e->theta_eps, d), draw_stride(e), at_mutable(e, draws, d));
         }
+}
+
+void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean)
+{
+    const avi_global_part all = avi_global_all(e);
+    e->theta_draws = e->p.global_gaussian ? e->own_draws : (void *)(uintptr_t)params; /* read only: a point is its own draw */
+    if (e->p.global_gaussian) avi_global_draw_into(e, params, stream, at_mean, &all, e->own_draws);
 }
 
 static double prior_precision(const avi_estimator *e)
@@ -84,33 +97,46 @@ static double prior_precision(const avi_estimator *e)
     return sd > 0 ? 1 / (sd * sd) : 0;
 }
 
-static void theta_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, void *gradient)
+static void theta_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, const avi_global_part *part, void *gradient)
 {
     const avi_params *theta = &e->p.model->theta;
     const bool gaussian = e->p.global_gaussian;
     const double kl_weight = 1 / (double)e->data->partition.rows;
     for (int k = 0; k < theta->count; k++) {
-        const avi_block *b = &theta->block[k];
-        const int64_t n = b->rows * b->cols;
-        const void *mean = at(e, params, b->offset), *log_sd = gaussian ? at(e, params, e->layout.theta + b->offset) : NULL;
-        void *dm = at_mutable(e, gradient, b->offset), *dls = gaussian ? at_mutable(e, gradient, e->layout.theta + b->offset) : NULL;
+        int64_t first;
+        const int64_t n = in_part(&theta->block[k], part, &first);
+        if (n == 0) continue;
+        const void *mean = at(e, params, first), *log_sd = gaussian ? at(e, params, e->layout.theta + first) : NULL;
+        void *dm = at_mutable(e, gradient, first), *dls = gaussian ? at_mutable(e, gradient, e->layout.theta + first) : NULL;
         for (int s = 0; gaussian && s < e->layout.theta_draws; s++) {
-            const int64_t d = draw_index(e, s, b->offset);
+            const int64_t d = draw_index(e, s, first);
             BY_PRECISION(e, avi_global_chain, n, log_sd, at(e, e->theta_eps, d), at(e, summed, d), draw_stride(e), 1 / rows, dm, dls);
         }
-        if (!gaussian) avi_vector_scaled(e->p.precision, at(e, summed, b->offset), n, 1 / rows, dm);
+        if (!gaussian) avi_vector_scaled(e->p.precision, at(e, summed, first), n, 1 / rows, dm);
         if (gaussian || prior_precision(e) > 0)
             BY_PRECISION(e, avi_global_kl_gradient, n, mean, log_sd, prior_precision(e), kl_weight, dm, dls);
     }
 }
 
-void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, void *gradient)
+void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, const avi_global_part *part, void *gradient)
 {
     const avi_precision p = e->p.precision;
-    if (e->p.global_gaussian) memset(gradient, 0, (size_t)(2 * e->layout.theta) * avi_real_size(p)); /* draws are added up */
-    theta_gradient(e, params, summed, rows, gradient);
-    void *phi = at_mutable(e, gradient, avi_layout_phi(&e->p, &e->layout));
-    avi_vector_scaled(p, at(e, summed, e->layout.theta_draws * e->layout.theta), e->layout.phi, 1 / rows, phi);
+    const size_t theta_bytes = (size_t)(part->theta_end - part->theta) * avi_real_size(p);
+    for (int i = 0; e->p.global_gaussian && i < 2; i++) memset(at_mutable(e, gradient, i * e->layout.theta + part->theta), 0, theta_bytes); /* draws are added up */
+    theta_gradient(e, params, summed, rows, part, gradient);
+    void *phi = at_mutable(e, gradient, avi_layout_phi(&e->p, &e->layout) + part->phi);
+    avi_vector_scaled(p, at(e, summed, e->layout.theta_draws * e->layout.theta + part->phi), part->phi_end - part->phi, 1 / rows, phi);
+}
+
+int64_t avi_global_bad_value(const avi_estimator *e, const avi_global_part *part, const void *gradient)
+{
+    const int64_t first[3] = {part->theta, e->layout.theta + part->theta, avi_layout_phi(&e->p, &e->layout) + part->phi}, n = part->theta_end - part->theta;
+    const int64_t count[3] = {n, e->p.global_gaussian ? n : 0, part->phi_end - part->phi};
+    for (int i = 0; i < 3; i++) {
+        int64_t bad = -1;
+        if (avi_vector_nonfinite(e->p.precision, at(e, gradient, first[i]), count[i], &bad) > 0) return first[i] + bad;
+    }
+    return -1;
 }
 
 double avi_estimator_kl_global(const avi_estimator *e, const void *params)

@@ -11,8 +11,10 @@ struct avi_estimator {
     avi_comm *comm;
     const avi_data *data;
     avi_tape *tape;
-    void *theta_draws;   /* (theta_draws, theta), or for a scalar theta (theta, theta_draws); the parameters themselves when theta is a point */
+    void *theta_draws;   /* (theta_draws, theta), or for a scalar theta (theta, theta_draws); the parameters themselves when theta is a point. One of the two below */
+    void *own_draws;     /* NULL when theta is a point */
     void *theta_eps;     /* the standard normals behind them */
+    struct avi_share *share; /* share.c; NULL: steps are not shared out */
     avi_reducer *reducer;
     double phase[AVI_PHASES]; /* seconds */
     avi_status failed;        /* of a block on this rank */
@@ -81,9 +83,25 @@ avi_status avi_dense_newton(avi_estimator *e, const avi_pass *pass, int iteratio
 /* Collective. F-VI of a chain: the neighbours' factors into the table's halo rows at both ends. Nothing else needs it (a no-op). */
 avi_status avi_estimator_exchange_halo(avi_estimator *e, void *table);
 
-/* theta = mean + sd * eps for all draws, once a step (k_global.c and global.c). step < 0: evaluation at the means. */
+/* Ranges of theta and of phi. */
+typedef struct avi_global_part {
+    int64_t theta, theta_end, phi, phi_end;
+} avi_global_part;
+avi_global_part avi_global_all(const avi_estimator *e);
+/* theta = mean + sd * eps for all draws, once a step (k_global.c and global.c), to e->theta_draws. at_mean: eps = 0. _into: a part, to `draws`. */
 void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean);
-/* From the reduced gradient (layout.gradient) of the sum over rows to that of the variational parameters, divided by rows, with KL / N added. */
-void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, void *gradient);
+void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream stream, bool at_mean, const avi_global_part *part, void *draws);
+/* From the reduced gradient (layout.gradient) of the sum over rows to a part of that of the variational parameters, divided by rows, with KL / N added. */
+void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, const avi_global_part *part, void *gradient);
+/* The first value of such a part that is not finite, -1: none. */
+int64_t avi_global_bad_value(const avi_estimator *e, const avi_global_part *part, const void *gradient);
+
+/* share.c, where steps are shared out. Collective: draws theta for a step, each rank its part. */
+void avi_share_draw(avi_estimator *e, const void *params, avi_stream stream);
+/* What the coming avi_reducer_finish is to make of its total. */
+void avi_share_prepare(avi_estimator *e, const void *params, void *gradient);
+/* After it, of a good step: the first value of the whole gradient that is not finite, -1: none. The same on all ranks. */
+int64_t avi_share_bad_value(const avi_estimator *e);
+void avi_share_destroy(struct avi_share **share);
 
 #endif

@@ -41,21 +41,39 @@ void AVI_R(avi_global_kl_gradient)(int64_t n, const void *mean, const void *log_
     for (int64_t i = 0; i < n; i++) dls[i] += factor * (lambda * vm_exp(2 * ls[i]) - 1);
 }
 
+/* Sums of squares, of log sds and of variances, in lanes; the first of them alone where theta is a point. */
+static void kl_sums(int64_t n, const real *restrict m, const real *restrict ls, double *square, double *log_sds, double *variance)
+{
+    enum { LANES = 8 };
+    double sq[LANES] = {0}, logs[LANES] = {0}, var[LANES] = {0};
+    for (int64_t i = 0; i < n; i += LANES) {
+        real v[LANES] = {0}, l[LANES] = {0}, s[LANES] = {0};
+        const int count = n - i < LANES ? (int)(n - i) : LANES;
+        for (int j = 0; j < count; j++) v[j] = m[i + j];
+        for (int j = 0; ls && j < count; j++) l[j] = ls[i + j];
+        for (int j = 0; ls && j < LANES; j++) s[j] = vm_exp(2 * l[j]);
+        for (int j = 0; j < LANES; j++) {
+            sq[j] += (double)v[j] * (double)v[j];
+            logs[j] += (double)l[j];
+            var[j] += j < count ? (double)s[j] : 0;
+        }
+    }
+    *square = *log_sds = *variance = 0;
+    for (int j = 0; j < LANES; j++) {
+        *square += sq[j];
+        *log_sds += logs[j];
+        *variance += var[j];
+    }
+}
+
 double AVI_R(avi_global_kl)(int64_t n, const void *mean, const void *log_sd, double precision)
 {
-    const double pi2 = 6.28318530717958647692;
-    const real *m = mean, *ls = log_sd;
-    const double constant = precision > 0 ? -0.5 * log(precision) : 0;
-    double sum = 0;
-    if (!ls && !(precision > 0)) return 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double square = (double)m[i] * (double)m[i];
-        if (!ls) /* -log N(m; 0, 1 / precision) */
-            sum += precision > 0 ? 0.5 * precision * square + constant + 0.5 * log(pi2) : 0;
-        else if (precision > 0)
-            sum += constant - (double)ls[i] + 0.5 * precision * (square + exp(2 * (double)ls[i])) - 0.5;
-        else
-            sum -= (double)ls[i] + 0.5 + 0.5 * log(pi2);
-    }
-    return sum;
+    const double log_2pi = log(6.28318530717958647692), values = (double)n;
+    double square, log_sds, variance;
+    if (!log_sd && !(precision > 0)) return 0;
+    kl_sums(n, mean, log_sd, &square, &log_sds, &variance);
+    const double log_prior_sd = precision > 0 ? -0.5 * log(precision) : 0;
+    if (!log_sd) return 0.5 * precision * square + values * (log_prior_sd + 0.5 * log_2pi); /* -log N(m; 0, 1 / precision) */
+    if (precision > 0) return values * (log_prior_sd - 0.5) - log_sds + 0.5 * precision * (square + variance);
+    return -log_sds - values * 0.5 * (1 + log_2pi);
 }

@@ -72,13 +72,40 @@ static double sum_exact(const avi_reducer *r, int ranks, int block, int64_t firs
     return top;
 }
 
-static void sum_exact_share(const avi_reducer *r, const avi_comm *comm, int64_t first, int64_t end)
+static void sum_exact_part(const avi_reducer *r, const avi_comm *comm, int64_t first, int64_t end)
 {
     double *tops = tops_of(r, avi_comm_rank(comm));
     for (int b = 0; b < r->blocks; b++) {
         const int64_t from = r->offset[b] > first ? r->offset[b] : first, to = r->offset[b + 1] < end ? r->offset[b + 1] : end;
-        tops[b] = from < to ? sum_exact(r, avi_comm_size(comm), b, from, to) : 0;
+        if (from < to) tops[b] = fmax(tops[b], sum_exact(r, avi_comm_size(comm), b, from, to));
     }
+}
+
+static void sum_part(const avi_reducer *r, const avi_comm *comm, int64_t first, int64_t end)
+{
+    if (r->exact)
+        sum_exact_part(r, comm, first, end);
+    else if (r->precision == AVI_PRECISION_SINGLE)
+        sum_float(r, avi_comm_size(comm), first, end);
+    else
+        sum_double(r, avi_comm_size(comm), first, end);
+}
+
+static void sum_parts(const avi_reducer *r, const avi_comm *comm)
+{
+    const int rank = avi_comm_rank(comm);
+    if (r->exact) memset(tops_of(r, rank), 0, (size_t)r->blocks * sizeof(double));
+    for (int i = 0; i < r->parts; i++) sum_part(r, comm, r->part_first[i], r->part_end[i]);
+    if (r->parts == 0) sum_part(r, comm, share_of(r, comm, rank), share_of(r, comm, rank + 1));
+}
+
+void avi_reducer_share_out(avi_reducer *r, int parts, const int64_t *first, const int64_t *end, void (*then)(void *context, const double sums[AVI_SUMS]), void *context)
+{
+    r->parts = parts;
+    r->part_first = first;
+    r->part_end = end;
+    r->then = then;
+    r->context = context;
 }
 
 /* ---- scalars: every rank adds up all ranks' ---- */
@@ -112,24 +139,22 @@ static void add_doubles(const avi_reducer *r, int ranks, double sums[AVI_SUMS])
 
 void avi_reducer_finish_shared(avi_reducer *r, avi_comm *comm, double sums[AVI_SUMS])
 {
-    const int rank = avi_comm_rank(comm), ranks = avi_comm_size(comm);
-    const int64_t first = share_of(r, comm, rank), end = share_of(r, comm, rank + 1);
+    const int ranks = avi_comm_size(comm);
     const bool single = r->precision == AVI_PRECISION_SINGLE;
     if (!r->exact && single) avi_reducer_put_digits(r);
     if (!r->exact && !single) memcpy((double *)r->gradient + r->size, r->scalar, sizeof r->scalar);
     avi_shared_meet(r->shared);
-    if (r->exact) {
-        sum_exact_share(r, comm, first, end);
+    sum_parts(r, comm);
+    if (r->exact)
         add_limbs(r, ranks, sums);
-    } else if (single) {
-        sum_float(r, ranks, first, end);
+    else if (single)
         add_digits(r, ranks, sums);
-    } else {
-        sum_double(r, ranks, first, end);
+    else
         add_doubles(r, ranks, sums);
-    }
+    const bool good = !(sums[AVI_SUM_OVERFLOW] > 0) && !(sums[AVI_SUM_BAD] > 0);
+    if (good && r->then) r->then(r->context, sums);
     avi_shared_meet(r->shared);
-    if (!r->exact || sums[AVI_SUM_OVERFLOW] > 0 || sums[AVI_SUM_BAD] > 0) return;
+    if (!r->exact || !good) return;
     for (int b = 0; b < r->blocks; b++) {
         double top = 0;
         for (int k = 0; k < ranks; k++) top = fmax(top, tops_of(r, k)[b]);

@@ -20,7 +20,7 @@ avi_status avi_task_evaluate(avi_session *s)
     avi_state *st = NULL;
     avi_folder *folder = NULL;
     double row[AVI_EVAL_COLUMNS];
-    avi_status status = avi_agree(s->comm, avi_state_create(s, &st));
+    avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) status = avi_folder_open(s->comm, avi_config_get_string(s->config, "run", "output"), &folder);
     if (status == AVI_OK) status = load(s, st, folder);
     if (status == AVI_OK) status = avi_assess(s, st, 0, row);

@@ -35,7 +35,7 @@ static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_ans
     avi_state *st = NULL;
     avi_answer_fit fit;
     double row[AVI_EVAL_COLUMNS];
-    avi_status status = avi_agree(s->comm, avi_state_create(s, &st));
+    avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) status = avi_restore(s, st, checkpoint);
     if (status == AVI_OK) status = avi_assess(s, st, 0, row);
     if (status == AVI_OK) status = avi_answer_hold(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);

@@ -298,7 +298,8 @@ static avi_status prepare(fit *f)
 {
     avi_session *s = f->s;
     const char *output = avi_config_get_string(s->config, "run", "output");
-    AVI_TRY(avi_agree(s->comm, avi_state_create(s, &f->st)));
+    AVI_TRY(avi_state_create(s, &f->st));
+    avi_screen_header(s);
     f->shares = malloc((size_t)(AVI_SHARES * avi_comm_size(s->comm)) * sizeof *f->shares);
     char *effective = avi_config_effective(s->config);
     avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
@@ -368,7 +369,6 @@ static avi_status judge(const fit *f)
 avi_status avi_task_fit(avi_session *s)
 {
     fit f = {.s = s};
-    avi_screen_header(s);
     avi_status status = avi_agree(s->comm, prepare(&f));
     if (status == AVI_OK) {
         status = begin(&f);

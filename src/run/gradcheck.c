@@ -21,7 +21,7 @@ typedef struct check {
 static avi_status loss(check *c, double *value)
 {
     double sums[AVI_SUMS] = {0};
-    int64_t bad;
+    avi_bad bad;
     AVI_TRY(avi_estimator_step(c->s->train_elbo, c->st->params, c->st->table, c->st->table_grad, 0, &c->job, sums, c->st->gradient, NULL, &bad));
     *value = -sums[AVI_SUM_ELBO] / sums[AVI_SUM_ROWS] + avi_estimator_kl_global(c->s->train_elbo, c->st->params) / (double)c->s->partition.rows;
     return sums[AVI_SUM_BAD] > 0 ? avi_fail(AVI_ERR_DIVERGED, "the ELBO of the first step is not finite") : AVI_OK;
@@ -116,7 +116,7 @@ avi_status avi_task_check_gradient(avi_session *s)
 {
     check c = {.s = s};
     const double bound = s->precision == AVI_PRECISION_DOUBLE ? 1e-5 : 5e-2;
-    avi_status status = avi_agree(s->comm, avi_state_create(s, &c.st));
+    avi_status status = avi_state_create(s, &c.st);
     if (status == AVI_OK) status = avi_agree(s->comm, choose_rows(s, &c.job));
     if (status == AVI_OK) {
         perturb(&c);

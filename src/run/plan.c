@@ -60,8 +60,8 @@ avi_status avi_task_plan(avi_session *s)
     avi_state *st = NULL;
     double seconds = 0;
     char a[32], b[32], c[32];
-    avi_screen_header(s);
-    avi_status status = avi_agree(s->comm, avi_state_create(s, &st));
+    avi_status status = avi_state_create(s, &st);
+    if (status == AVI_OK) avi_screen_header(s);
     if (status == AVI_OK) status = time_steps(s, st, &seconds);
     if (status == AVI_OK && avi_comm_rank(s->comm) == 0) {
         const double work = (double)avi_estimator_bytes(s->train_elbo), total = work + (double)avi_data_bytes(s->train) + (double)avi_state_bytes(s);

@@ -53,12 +53,18 @@ static void print_data(const avi_session *s)
     printf("%s%s\n", s->partition.shuffled ? ", shuffled" : "", s->train_source->streamed ? ", streamed" : "");
 }
 
+static const char *how_ranks_work(const avi_session *s)
+{
+    if (avi_estimator_is_shared_out(s->train_elbo)) return ", gradients added and parameters moved in shared memory";
+    return avi_estimator_is_shared(s->train_elbo) ? ", gradients added in shared memory" : "";
+}
+
 static void print_steps(const avi_session *s)
 {
     const avi_partition *p = &s->partition;
     printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows, %s, learning rate %g\n", s->total_steps,
            (double)s->total_steps / (double)s->epoch_steps, s->epoch_steps, s->batch, s->optim.ops->name, s->schedule.learning_rate);
-    printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, avi_estimator_is_shared(s->train_elbo) ? ", gradients added in shared memory" : "", p->lanes, p->tile,
+    printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s), p->lanes, p->tile,
            s->problem.exact ? "; exact sums: the same bits on any number of ranks" : "");
 }
 

@@ -45,11 +45,13 @@ static avi_status value(solve *v, const double *x, bool move, double *f, double 
     if (st->table && move)
         AVI_TRY(avi_estimator_newton(s->train_elbo, st->params, st->table, st->table_grad, v->job, (int)s->optim.number[2], v->local_tolerance));
     memset(r->sums, 0, sizeof r->sums);
-    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, 0, v->job, r->sums, st->gradient, r->own, &r->bad_position));
+    avi_bad bad;
+    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, 0, v->job, r->sums, st->gradient, r->own, &bad));
     if (r->sums[AVI_SUM_BAD] > 0) AVI_TRY(avi_agree(s->comm, avi_data_status(s->train)));
     r->kl_global = avi_estimator_kl_global(s->train_elbo, st->params);
-    r->bad_value = -1;
-    r->finite = !(r->sums[AVI_SUM_BAD] > 0) && avi_vector_nonfinite(s->precision, st->gradient, s->layout.size, &r->bad_value) == 0;
+    r->bad_position = bad.position;
+    r->bad_value = bad.value;
+    r->finite = !(r->sums[AVI_SUM_BAD] > 0) && bad.value < 0;
     *f = r->finite ? -r->sums[AVI_SUM_ELBO] / r->sums[AVI_SUM_ROWS] + r->kl_global / (double)s->partition.rows : INFINITY;
     avi_vector_to_double(s->precision, st->gradient, s->layout.size, g);
     return AVI_OK;

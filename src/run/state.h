@@ -7,6 +7,7 @@
 #include "run/trace.h"
 
 typedef struct avi_state {
+    avi_shared *shared;                  /* params, gradient and slots are the same memory on all ranks, and steps are shared out (elbo.h); NULL: each rank has its own */
     void *params, *gradient;             /* (layout.size) */
     void *slot[AVI_OPTIM_SLOTS];         /* (layout.size) each, as many as the optimizer has */
     void *table, *table_grad;            /* (1 + own rows + 1, width): local factors with a halo row at both ends; NULL for amortized functions */
@@ -19,10 +20,10 @@ typedef struct avi_state {
     avi_trace trace, eval;
 } avi_state;
 
-/* Not collective. Initial values. Owner: caller. */
+/* Collective. Initial values. Owner: caller. Ranks that share memory have one state in common where the method works value by value and the parameters are many enough. */
 avi_status avi_state_create(const avi_session *s, avi_state **state);
 void avi_state_destroy(avi_state **state);
-/* Sets parameters to their initial values and everything else to zero. */
+/* Collective. Sets parameters to their initial values and everything else to zero. */
 avi_status avi_state_reset(const avi_session *s, avi_state *state);
 /* Values of the local table: (1 + own rows + 1) * width. */
 int64_t avi_state_table_values(const avi_session *s);

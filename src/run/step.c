@@ -44,13 +44,26 @@ static avi_status spread_gradient(const avi_session *s, avi_state *st, const avi
     return avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, &all, 1);
 }
 
+/* All of the parameters, or this rank's part of those that all ranks have in common. */
+static void update_global(const avi_session *s, avi_state *st, const avi_optim_update *u)
+{
+    const avi_precision p = s->precision;
+    int64_t first[AVI_PARTS], end[AVI_PARTS];
+    const int parts = avi_estimator_parts(s->train_elbo, first, end);
+    for (int i = 0; i < parts; i++) {
+        void *slot[AVI_OPTIM_SLOTS] = {0};
+        for (int k = 0; k < s->optim.ops->slots; k++) slot[k] = avi_vector_at(p, st->slot[k], first[i]);
+        s->optim.ops->update[p](&s->optim, u, end[i] - first[i], avi_vector_at(p, st->params, first[i]), avi_vector_at(p, st->gradient, first[i]), slot);
+    }
+}
+
 static void update(const avi_session *s, avi_state *st, const avi_job *job, const avi_step_result *r)
 {
     const double clip = avi_config_get_real(s->config, "optim", "clip_norm");
     const avi_optim_update u = {.learning_rate = r->learning_rate,
                                 .scale = clip > 0 && r->grad_norm > clip ? clip / r->grad_norm : 1,
                                 .count = st->step + 1};
-    s->optim.ops->update[s->precision](&s->optim, &u, s->layout.size, st->params, st->gradient, st->slot);
+    update_global(s, st, &u);
     if (!st->table) return;
     if (s->local_all)
         update_range(s, st, &u, s->train->first, s->train->count);
@@ -63,16 +76,20 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_
     if (!s->optim.ops->update[s->precision]) return avi_solve_step(s, st, job, r);
     AVI_TRY(avi_job_step(s, st->step, job));
     if (s->local_all) memset(st->table_grad, 0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
-    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums, st->gradient, r->own, &r->bad_position));
+    avi_bad bad;
+    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums, st->gradient, r->own, &bad));
     if (r->sums[AVI_SUM_BAD] > 0) AVI_TRY(avi_agree(s->comm, avi_data_status(s->train))); /* a streamed row that could not be had? */
     r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);
-    r->bad_value = -1;
-    r->finite = !(r->sums[AVI_SUM_BAD] > 0) && avi_vector_nonfinite(s->precision, st->gradient, s->layout.size, &r->bad_value) == 0;
+    r->bad_position = bad.position;
+    r->bad_value = bad.value;
+    r->finite = !(r->sums[AVI_SUM_BAD] > 0) && bad.value < 0;
     const double from = avi_seconds();
     r->grad_norm = r->finite && (r->measure || avi_config_get_real(s->config, "optim", "clip_norm") > 0) ? gradient_norm(s, st, r) : NAN;
     r->kl_global = r->measure ? avi_estimator_kl_global(s->train_elbo, st->params) : NAN;
     if (r->finite && s->local_all) AVI_TRY(avi_agree(s->comm, spread_gradient(s, st, job, r->sums[AVI_SUM_ROWS])));
+    if (r->measure && st->shared) avi_shared_meet(st->shared); /* the KL was that of the parameters before they move */
     if (r->finite) update(s, st, job, r);
+    if (r->finite && st->shared) avi_shared_meet(st->shared);
     avi_estimator_phases(s->train_elbo)[AVI_PHASE_OPTIMIZER] += avi_seconds() - from;
     st->step++;
     return AVI_OK;

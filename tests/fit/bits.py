@@ -71,14 +71,16 @@ def registry(scratch):
 
 
 def wide(scratch):
-    """Weights that are large enough for products of their own (tape/outlet.h), in blocks of one tile and of several."""
+    """Weights that are large enough for products of their own (tape/outlet.h), in blocks of one tile and of several, and for ranks that share memory to share out draws,
+    gradient and update (elbo/share.c)."""
     ini, count = empty_ini(scratch), 0
-    for precision, draws, tile in (("single", 1, 3), ("double", 2, 3), ("single", 2, 7)):
+    for precision, draws, tile, theta in (("single", 1, 3, "point"), ("double", 2, 3, "gaussian"), ("single", 2, 7, "gaussian")):
         arguments = [ini, "-q", "model.name=vae", "data.source=strokes", "model.latent=60", "model.hidden=96", "inference.function=mlp", "inference.hidden=72",
-                     *[a for a in SHAPE if not a.startswith("optim.tile")], "optim.batch=42", f"optim.tile={tile}", f"run.precision={precision}", f"objective.draws={draws}"]
+                     *[a for a in SHAPE if not a.startswith("optim.tile")], "optim.batch=42", f"optim.tile={tile}", f"run.precision={precision}", f"objective.draws={draws}",
+                     f"model.global={theta}", "optim.clip_norm=50"]
         ways = ("auto", "messages")
         start(None, [*arguments, f"run.output={scratch / 'one'}", "--fresh"])
-        for np in (2, 3, 5, 6) if LONG else (3, 6):
+        for np in (2, 3, 4, 5, 6) if LONG else (3, 4, 6):
             start(np, [*arguments, f"run.output={scratch / 'many'}", f"run.reduction={pick(ways, np)}", "--fresh"], mca=with_algorithm(np))
             expect_same_bits(scratch / "many", scratch / "one", f"{np} ranks: {' '.join(command(np, arguments)[1:])}\n ")
             count += 1

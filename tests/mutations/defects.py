@@ -171,6 +171,8 @@ MATHEMATICS = [
 ]
 
 OPTIMIZER = [
+    Defect("shared out: a rank leaves its log sds where they are", "src/elbo/share.c",
+           "for (int i = 0; i < (e->p.global_gaussian ? 2 : 1); i++, n++) {", "for (int i = 0; i < 1; i++, n++) {", "^fit_bits$"),
     Defect("all rows at a step: the batch's rows without their KL", "src/run/step.c",
            "AVI_TRY(avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, job, -ratio));", "AVI_TRY(avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, job, -1));",
            "^fit_local_rows$"),
