@@ -16,17 +16,19 @@ static inline real box_muller_radius(uint32_t w)
     return R_FN(sqrt)(R(-2.0) * vm_log_sum(k, f));
 }
 
-/* Angle 2 pi w / 2^32 = quarter pi/2 + r, split in integers, so exactly. */
+/* Angle 2 pi w / 2^32 = quarter pi/2 + r, split in integers, so exactly. `whole` is the quarter in its two upper bits:
+ * signs are where a number has its own. */
 static inline void box_muller_angle(uint32_t w, real *cosine, real *sine)
 {
+    const uint32_t one = 0x40000000u, sign = 0x80000000u;
+    const int up = 8 * ((int)sizeof(real) - 4);
     int32_t rest = (int32_t)(w << 2) >> 2;
-    uint32_t quarter = (w - (uint32_t)rest) >> 30;
+    uint32_t whole = w - (uint32_t)rest;
     real r = (real)rest * R(1.46291807926715968105e-9); /* 2 pi / 2^32 */
     real s = vm_sin_quarter(r), c = vm_cos_quarter(r);
-    real x = quarter & 1 ? s : c, y = quarter & 1 ? c : s;
-    const int top = 8 * (int)sizeof(real) - 2;
-    *cosine = vm_from_bits(vm_to_bits(x) ^ (vm_bits)((quarter + 1) & 2) << top);
-    *sine = vm_from_bits(vm_to_bits(y) ^ (vm_bits)(quarter & 2) << top);
+    real x = whole & one ? s : c, y = whole & one ? c : s;
+    *cosine = vm_from_bits(vm_to_bits(x) ^ (vm_bits)((whole + one) & sign) << up);
+    *sine = vm_from_bits(vm_to_bits(y) ^ (vm_bits)(whole & sign) << up);
 }
 
 #endif

@@ -82,16 +82,18 @@ static inline void advance(cursor *c)
     c->row += (uint64_t)last;
 }
 
-/* A panel of counters from *c on, all lanes side by side: how many rows further lane i is takes a division, of small numbers. */
+/* A panel of counters from *c on, all lanes side by side. How many rows further lane i is takes a division of small
+ * numbers; a product with the rounded reciprocal is right too, half a unit away from whole numbers. */
 static void counters(panel *p, cursor *c, uint64_t step)
 {
     const int32_t blocks = (int32_t)(c->last_block - c->first_block + 1), at = (int32_t)(c->block - c->first_block);
     const uint32_t low = (uint32_t)c->row, high = (uint32_t)(c->row >> 32), first = c->first_block;
     int32_t rows[PANEL];
+    const float inverse = 1.0f / (float)blocks;
     if (blocks >= PANEL)
         for (int i = 0; i < PANEL; i++) rows[i] = at + i >= blocks;
     else
-        for (int i = 0; i < PANEL; i++) rows[i] = (int32_t)(((float)(at + i) + 0.5f) / (float)blocks);
+        for (int i = 0; i < PANEL; i++) rows[i] = (int32_t)(((float)(at + i) + 0.5f) * inverse);
     for (int i = 0; i < PANEL; i++) {
         const uint32_t r = low + (uint32_t)rows[i];
         p->w[0][i] = r;
