@@ -1,5 +1,5 @@
 /* Densities of the scalar models in expectation over q(z_n) = N(mean, sd^2): one pass over the draws eps, for value and
- * derivatives alike, and z = mean + sd eps is never stored. A row's sums run in lanes, then in a fourth as many, then
+ * derivatives alike, and z = mean + sd eps is never stored. A row's sums run in lanes, then in fewer, then
  * one by one, whatever block the row is in. Compiled with -ffp-contract=fast. */
 #include "base/vmath.h"
 #include "model/scalar.h"
@@ -8,16 +8,22 @@
 
 #define HALF_LOG_2PI R(0.91893853320467274178)
 
-typedef real vec __attribute__((vector_size(64), aligned(sizeof(real)), may_alias));
-typedef real quarter __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
-enum { LANES = 64 / (int)sizeof(real), FEW = LANES / 4 };
+/* A vector that registers hold: GCC keeps wider ones in memory, which takes three times as long. */
+#ifdef __AVX512F__
+enum { VECTOR = 64 };
+#else
+enum { VECTOR = 32 };
+#endif
+typedef real vec __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
+typedef real short_vec __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
+enum { LANES = VECTOR / (int)sizeof(real), FEW = 16 / (int)sizeof(real) };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static inline real total(vec v, quarter few, real one)
+static inline real total(vec v, short_vec few, real one)
 {
-    const quarter *part = (const quarter *)&v;
-    few += (part[0] + part[2]) + (part[1] + part[3]);
+    const short_vec *part = (const short_vec *)&v;
+    for (int i = 0; i < VECTOR / 16; i++) few += part[i];
     for (int j = 0; j < FEW; j++) one += few[j];
     return one;
 }
@@ -105,11 +111,11 @@ static inline void normal_row(const parts *a, real base, real slope, const real 
         if (each) *(type *)(each + s) = wd_;                                                                           \
     } while (0)
     vec q = {0}, e = {0}, x = {0};
-    quarter q4 = {0}, e4 = {0}, x4 = {0};
+    short_vec q4 = {0}, e4 = {0}, x4 = {0};
     real q1 = 0, e1 = 0, x1 = 0;
     int64_t s = 0;
     for (; s + LANES <= a->draws; s += LANES) ADD(vec, q, e, x);
-    for (; s + FEW <= a->draws; s += FEW) ADD(quarter, q4, e4, x4);
+    for (; s + FEW <= a->draws; s += FEW) ADD(short_vec, q4, e4, x4);
     for (; s < a->draws; s++) ADD(real, q1, e1, x1);
 #undef ADD
     *square = total(q, q4, q1);
@@ -180,11 +186,11 @@ static void add_wave_row(const avi_node *n, const parts *a, int64_t r, int64_t f
         if (keep) *(type *)(keep + s) = wm_;                                                                           \
     } while (0)
     vec y = {0}, m = {0}, z = {0}, e = {0};
-    quarter y4 = {0}, m4 = {0}, z4 = {0}, e4 = {0};
+    short_vec y4 = {0}, m4 = {0}, z4 = {0}, e4 = {0};
     real y1 = 0, m1 = 0, z1 = 0, e1 = 0;
     int64_t s = 0;
     for (; s + LANES <= count; s += LANES) ADD(vec, y, m, z, e);
-    for (; s + FEW <= count; s += FEW) ADD(quarter, y4, m4, z4, e4);
+    for (; s + FEW <= count; s += FEW) ADD(short_vec, y4, m4, z4, e4);
     for (; s < count; s++) ADD(real, y1, m1, z1, e1);
 #undef ADD
     ((real *)n->value)[r] += total(y, y4, y1);
