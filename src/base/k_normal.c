@@ -7,8 +7,6 @@
 #include "base/philox.h"
 #include "base/vmath.h"
 
-enum { PANEL = 64 };
-
 typedef struct panel {
     uint32_t w[4][PANEL]; /* counters, then random words */
 } panel;
@@ -16,29 +14,20 @@ typedef struct panel {
 /* ---- Box-Muller ----------------------------------------------------------------------------------------------------
  */
 
-/* Columns 2 pair and 2 pair + 1 of every counter. */
-static void pair_of_columns(const panel *p, int pair, real *restrict z0, real *restrict z1)
-{
-    const uint32_t *w0 = p->w[2 * pair], *w1 = p->w[2 * pair + 1];
-    for (int i = 0; i < PANEL; i++) {
-        real c, s, r = box_muller_radius(w0[i]);
-        box_muller_angle(w1[i], &c, &s);
-        z0[i] = r * c;
-        z1[i] = r * s;
-    }
-}
-
 /* All four columns of every counter: z is (PANEL, 4). */
 static void four_columns(const panel *p, real *restrict z)
 {
+    real r0[PANEL], r1[PANEL];
+    box_muller_radii(p->w[0], r0);
+    box_muller_radii(p->w[2], r1);
     for (int i = 0; i < PANEL; i++) {
-        real c0, s0, c1, s1, r0 = box_muller_radius(p->w[0][i]), r1 = box_muller_radius(p->w[2][i]);
+        real c0, s0, c1, s1;
         box_muller_angle(p->w[1][i], &c0, &s0);
         box_muller_angle(p->w[3][i], &c1, &s1);
-        z[4 * i] = r0 * c0;
-        z[4 * i + 1] = r0 * s0;
-        z[4 * i + 2] = r1 * c1;
-        z[4 * i + 3] = r1 * s1;
+        z[4 * i] = r0[i] * c0;
+        z[4 * i + 1] = r0[i] * s0;
+        z[4 * i + 2] = r1[i] * c1;
+        z[4 * i + 3] = r1[i] * s1;
     }
 }
 
@@ -59,8 +48,8 @@ static void narrow(avi_stream s, uint64_t first_row, int64_t rows, uint32_t bloc
         }
         philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.key);
         real z[4][PANEL];
-        if (first < 2) pair_of_columns(&p, 0, z[0], z[1]);
-        if (end > 2) pair_of_columns(&p, 1, z[2], z[3]);
+        if (first < 2) box_muller_pair(p.w[0], p.w[1], z[0], z[1]);
+        if (end > 2) box_muller_pair(p.w[2], p.w[3], z[2], z[3]);
         int count = rows - done < PANEL ? (int)(rows - done) : PANEL;
         for (int j = 0; j < cols; j++)
             for (int i = 0; i < count; i++) out[i * cols + j] = z[first + j][i];
@@ -109,10 +98,6 @@ static void counters(panel *p, cursor *c, uint64_t step)
  * Returns the place after. */
 static real *place(const real *z, int count, cursor c, int64_t first_col, int64_t end_col, real *out)
 {
-    if (first_col % 4 == 0 && end_col % 4 == 0) {
-        memcpy(out, z, (size_t)count * 4 * sizeof *z);
-        return out + 4 * count;
-    }
     for (int i = 0; i < count; i++, advance(&c)) {
         int64_t col = (int64_t)c.block * 4;
         int64_t from = col < first_col ? first_col - col : 0, to = col + 4 > end_col ? end_col - col : 4;
@@ -135,6 +120,7 @@ void AVI_R(avi_normal)(avi_stream s, uint64_t first_row, int64_t rows, int64_t f
         narrow(s, first_row, rows, c.block, first, first + (int)cols, out);
         return;
     }
+    const bool whole = first_col % 4 == 0 && end_col % 4 == 0;
     int64_t left = rows * ((int64_t)c.last_block - c.first_block + 1);
     for (; left > 0; left -= PANEL) {
         panel p;
@@ -142,6 +128,11 @@ void AVI_R(avi_normal)(avi_stream s, uint64_t first_row, int64_t rows, int64_t f
         const cursor here = c;
         counters(&p, &c, s.step);
         philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.key);
+        if (whole && left >= PANEL) {
+            four_columns(&p, out);
+            out += 4 * PANEL;
+            continue;
+        }
         four_columns(&p, z);
         out = place(z, left < PANEL ? (int)left : PANEL, here, first_col, end_col, out);
     }

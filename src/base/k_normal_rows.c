@@ -5,8 +5,6 @@
 #include "base/box_muller.h"
 #include "base/philox.h"
 
-enum { PANEL = 64 };
-
 /* Words of up to PANEL rows; the rest of the panel repeats the last one. */
 static void fill(avi_stream s, const int64_t *row, int count, uint32_t block, uint32_t w[4][PANEL])
 {
@@ -20,17 +18,6 @@ static void fill(avi_stream s, const int64_t *row, int count, uint32_t block, ui
     philox_words(w[0], w[1], w[2], w[3], PANEL, s.key);
 }
 
-static void pair_of_columns(const uint32_t *restrict w0, const uint32_t *restrict w1, real *restrict z0,
-                            real *restrict z1)
-{
-    for (int i = 0; i < PANEL; i++) {
-        real c, s, r = box_muller_radius(w0[i]);
-        box_muller_angle(w1[i], &c, &s);
-        z0[i] = r * c;
-        z1[i] = r * s;
-    }
-}
-
 /* Columns [first, end) of one block, which are columns [at, at + end - first) of out (rows, cols). */
 static void one_block(avi_stream s, const int64_t *row, int count, uint32_t block, int first, int end, int64_t cols,
                       real *out)
@@ -38,8 +25,8 @@ static void one_block(avi_stream s, const int64_t *row, int count, uint32_t bloc
     uint32_t w[4][PANEL];
     real z[4][PANEL];
     fill(s, row, count, block, w);
-    if (first < 2) pair_of_columns(w[0], w[1], z[0], z[1]);
-    if (end > 2) pair_of_columns(w[2], w[3], z[2], z[3]);
+    if (first < 2) box_muller_pair(w[0], w[1], z[0], z[1]);
+    if (end > 2) box_muller_pair(w[2], w[3], z[2], z[3]);
     for (int i = 0; i < count; i++)
         for (int j = first; j < end; j++) out[i * cols + j - first] = z[j][i];
 }

@@ -116,8 +116,16 @@ static inline real vm_exp_reduced(real x, vm_bits *n)
     return vm_fma(p * r, r, r);
 }
 
-/* The exponent is added to the bits of 1 + p: no product, so no slow denormals on the way. Results below the normal
- * range are 0. */
+/* For results in the normal range; NaN may come out as anything. The exponent is added to the bits of 1 + p: no product,
+ * so no slow denormals on the way. */
+static inline real vm_exp_within(real x)
+{
+    vm_bits n;
+    real p = vm_exp_reduced(x, &n);
+    return vm_from_bits(vm_to_bits(R(1.0) + p) + (n << VM_MANTISSA));
+}
+
+/* Results below the normal range are 0. */
 static inline real vm_exp(real x)
 {
 #if AVI_SINGLE
@@ -126,9 +134,7 @@ static inline real vm_exp(real x)
 #else
     const real low = -0x1.6232bdd7abcd2p+9, high = 0x1.62e42fefa39efp+9;
 #endif
-    vm_bits n;
-    real p = vm_exp_reduced(x, &n);
-    real y = vm_from_bits(vm_to_bits(R(1.0) + p) + (n << VM_MANTISSA));
+    real y = vm_exp_within(x);
     y = x < low ? R(0.0) : y;
     return x <= high ? y : x + (real)INFINITY; /* inf, or the NaN */
 }
@@ -136,10 +142,13 @@ static inline real vm_exp(real x)
 /* ---- log -----------------------------------------------------------------------------------------------------------
  */
 
-/* k log 2 + log(1 + f) for f in [sqrt(1/2) - 1, sqrt(2) - 1]: with s = f / (2 + f), log(1 + f) = 2 s + s R(s^2). */
-static inline real vm_log_sum(real k, real f)
+/* k log 2 + log(1 + f) for f in [sqrt(1/2) - 1, sqrt(2) - 1]: with s = f / (2 + f), log(1 + f) = 2 s + s R(s^2). The
+ * quotient is apart for loops that take it before the rest. */
+static inline real vm_log_quotient(real f) { return f / (R(2.0) + f); }
+
+static inline real vm_log_rest(real k, real f, real s)
 {
-    real s = f / (R(2.0) + f), z = s * s, half = R(0.5) * f * f;
+    real z = s * s, half = R(0.5) * f * f;
 #if AVI_SINGLE
     const real ln2_high = 0x1.62e3p-1f, ln2_low = 0x1.2fefa4p-17f;
     real p = vm_fma(z, vm_fma(z, vm_fma(z, 0.24279078841f, 0.28498786688f), 0.40000972152f), 0.66666662693f);
@@ -155,6 +164,8 @@ static inline real vm_log_sum(real k, real f)
     real tail = vm_fma(k, ln2_low, s * vm_fma(z, p, half));
     return vm_fma(k, ln2_high, f - (half - tail));
 }
+
+static inline real vm_log_sum(real k, real f) { return vm_log_rest(k, f, vm_log_quotient(f)); }
 
 /* x > 0 and normal: x = 2^k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)). */
 static inline real vm_log_split(real x, real *k)
