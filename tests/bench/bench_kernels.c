@@ -1,5 +1,7 @@
-/* Nanoseconds a value of the lowest kernels on one core: the best of several rounds, alternating. */
+/* Nanoseconds a value of the lowest kernels on one core: the best of several rounds, alternating. Adam is held against a
+ * triad on as much memory. */
 #include "avi/exact.h"
+#include "avi/optim.h"
 #include "avi/rng.h"
 #include "vmath_arrays.h"
 
@@ -110,6 +112,40 @@ static void exact(int64_t n)
     report(what, 2, best[3]);
 }
 
+static void triad(int64_t n, float *restrict a, const float *restrict b, const float *restrict c)
+{
+    for (int64_t k = 0; k < n; k++) a[k] = b[k] + 0.5f * c[k];
+}
+
+/* Reads 4 values and writes 3 for each of n; a triad of as many bytes reads 2 and writes 1. */
+static int adam(int64_t n)
+{
+    const avi_optim_ops *ops = avi_optim_find("adam");
+    const avi_optim o = {.ops = ops, .number = {0.9, 0.999, 1e-8, 0}};
+    const avi_optim_update u = {.learning_rate = 1e-3, .scale = 1, .count = 10};
+    float *a[4] = {0};
+    for (int i = 0; i < 4; i++) {
+        a[i] = malloc((size_t)n * sizeof *a[i]);
+        if (!a[i]) return 70;
+        for (int64_t k = 0; k < n; k++) a[i][k] = 1e-3f * (float)(k % 1000);
+    }
+    double best[2] = {1, 1};
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = seconds();
+        ops->update[0](&o, &u, n, a[0], a[1], (void *const[]){a[2], a[3]});
+        double middle = seconds();
+        triad(n, a[0], a[1], a[2]);
+        double end = seconds();
+        best[0] = middle - start < best[0] ? middle - start : best[0];
+        best[1] = end - middle < best[1] ? end - middle : best[1];
+    }
+    const double bytes = (double)n * sizeof(float), rate[2] = {7 * bytes / best[0] * 1e-9, 3 * bytes / best[1] * 1e-9};
+    printf("adam, %-22lld single %6.2f ns %6.1f GB/s, %.2f of a triad's %.1f\n", (long long)n, best[0] / (double)n * 1e9,
+           rate[0], rate[0] / rate[1], rate[1]);
+    for (int i = 0; i < 4; i++) free(a[i]);
+    return 0;
+}
+
 int main(void)
 {
     buffer.f = calloc(MOST, sizeof *buffer.f);
@@ -138,5 +174,6 @@ int main(void)
     free(buffer.d);
     free(buffer.e);
     free(buffer.sum);
-    return 0;
+    const int status = adam(300000);
+    return status ? status : adam(10000000);
 }
