@@ -128,7 +128,7 @@ void AVI_R(avi_normal)(avi_stream s, uint64_t first_row, int64_t rows, int64_t f
         const cursor here = c;
         counters(&p, &c, s.step);
         philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.key);
-        if (whole && left >= PANEL) {
+        if (whole && left >= PANEL) { /* no value to leave out: straight to their place */
             four_columns(&p, out);
             out += 4 * PANEL;
             continue;

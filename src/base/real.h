@@ -17,4 +17,11 @@ typedef double real;
 #define R_FN(name) name
 #endif
 
+/* Bytes of a vector that a register holds. */
+#ifdef __AVX512F__
+enum { AVI_VECTOR = 64 };
+#else
+enum { AVI_VECTOR = 32 };
+#endif
+
 #endif

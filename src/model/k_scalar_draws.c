@@ -8,12 +8,8 @@
 
 #define HALF_LOG_2PI R(0.91893853320467274178)
 
-/* A vector that registers hold: GCC keeps wider ones in memory, which takes three times as long. */
-#ifdef __AVX512F__
-enum { VECTOR = 64 };
-#else
-enum { VECTOR = 32 };
-#endif
+/* A vector that registers hold: GCC keeps wider ones in memory (linear on AVX2: 0.82 ms a step in place of 0.16). */
+enum { VECTOR = AVI_VECTOR };
 typedef real vec __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
 typedef real short_vec __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
 enum { LANES = VECTOR / (int)sizeof(real), FEW = 16 / (int)sizeof(real) };

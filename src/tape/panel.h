@@ -9,11 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#ifdef __AVX512F__
-enum { VECTOR = 64 };
-#else
-enum { VECTOR = 32 };
-#endif
+enum { VECTOR = AVI_VECTOR };
 /* BAND x STRIP sums take 12 registers. */
 enum { LANES = VECTOR / (int)sizeof(real), STRIP = 2 * LANES, BAND = 6 };
 
