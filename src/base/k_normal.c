@@ -8,7 +8,7 @@
 #include "base/vmath.h"
 
 typedef struct panel {
-    uint32_t w[4][PANEL]; /* counters, then random words */
+    uint32_t w[4][PANEL]; /* the first two: rows and blocks of counters; then random words */
 } panel;
 
 /* ---- Box-Muller ----------------------------------------------------------------------------------------------------
@@ -43,10 +43,8 @@ static void narrow(avi_stream s, uint64_t first_row, int64_t rows, uint32_t bloc
             uint64_t row = first_row + (uint64_t)done + i;
             p.w[0][i] = (uint32_t)row;
             p.w[1][i] = ((uint32_t)(row >> 32) << 24) ^ block;
-            p.w[2][i] = (uint32_t)s.step;
-            p.w[3][i] = (uint32_t)(s.step >> 32);
         }
-        philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.key);
+        philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.step, s.key);
         real z[4][PANEL];
         if (first < 2) box_muller_pair(p.w[0], p.w[1], z[0], z[1]);
         if (end > 2) box_muller_pair(p.w[2], p.w[3], z[2], z[3]);
@@ -73,7 +71,7 @@ static inline void advance(cursor *c)
 
 /* A panel of counters from *c on, all lanes side by side. How many rows further lane i is takes a division of small
  * numbers; a product with the rounded reciprocal is right too, half a unit away from whole numbers. */
-static void counters(panel *p, cursor *c, uint64_t step)
+static void counters(panel *p, cursor *c)
 {
     const int32_t blocks = (int32_t)(c->last_block - c->first_block + 1), at = (int32_t)(c->block - c->first_block);
     const uint32_t low = (uint32_t)c->row, high = (uint32_t)(c->row >> 32), first = c->first_block;
@@ -87,8 +85,6 @@ static void counters(panel *p, cursor *c, uint64_t step)
         const uint32_t r = low + (uint32_t)rows[i];
         p->w[0][i] = r;
         p->w[1][i] = (high + (r < low)) << 24 ^ (first + (uint32_t)(at + i - rows[i] * blocks));
-        p->w[2][i] = (uint32_t)step;
-        p->w[3][i] = (uint32_t)(step >> 32);
     }
     c->row += (uint64_t)((at + PANEL) / blocks);
     c->block = first + (uint32_t)((at + PANEL) % blocks);
@@ -126,8 +122,8 @@ void AVI_R(avi_normal)(avi_stream s, uint64_t first_row, int64_t rows, int64_t f
         panel p;
         real z[4 * PANEL];
         const cursor here = c;
-        counters(&p, &c, s.step);
-        philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.key);
+        counters(&p, &c);
+        philox_words(p.w[0], p.w[1], p.w[2], p.w[3], PANEL, s.step, s.key);
         if (whole && left >= PANEL) { /* no value to leave out: straight to their place */
             four_columns(&p, out);
             out += 4 * PANEL;

@@ -12,10 +12,8 @@ static void fill(avi_stream s, const int64_t *row, int count, uint32_t block, ui
         const uint64_t r = (uint64_t)row[i < count ? i : count - 1];
         w[0][i] = (uint32_t)r;
         w[1][i] = ((uint32_t)(r >> 32) << 24) ^ block;
-        w[2][i] = (uint32_t)s.step;
-        w[3][i] = (uint32_t)(s.step >> 32);
     }
-    philox_words(w[0], w[1], w[2], w[3], PANEL, s.key);
+    philox_words(w[0], w[1], w[2], w[3], PANEL, s.step, s.key);
 }
 
 /* Columns [first, end) of one block, which are columns [at, at + end - first) of out (rows, cols). */
