@@ -90,7 +90,8 @@ avi_status avi_folder_read_text(avi_folder *folder, avi_comm *comm, const char *
 
 /* Checkpoints: checkpoint/step_%09d.h5 and checkpoint/latest. Collective.
  * write: stores, then names it in `latest`, then removes all but the last `keep`.
- * find: the newest complete one whose every checksum holds; damaged ones are passed over with a warning that names them. *path = NULL when there is none. */
+ * find: the newest complete one whose every checksum holds; damaged ones are passed over with a warning that names them. *path = NULL when there are no checkpoints.
+ *   Errors: DATA when all are damaged; NOINPUT, IO when one cannot be read, since it may be whole and newer than the others. */
 avi_status avi_checkpoint_write(avi_folder *folder, avi_comm *comm, int64_t step, int keep, const avi_field *fields, int count, const avi_attribute *attributes, int attribute_count);
 avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path);
 /* Collective. Removes all checkpoints (a fresh start). */

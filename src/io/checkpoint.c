@@ -141,20 +141,35 @@ avi_status avi_checkpoint_write(avi_folder *folder, avi_comm *comm, int64_t step
     return status;
 }
 
-/* Rank 0. The first of steps[] whose file holds; -1 for none. */
-static int64_t first_whole(const char *folder, const int64_t *steps, size_t count)
+/* A file that cannot be read now may be whole all the same: another is not taken in its place, nor is it removed. */
+static avi_status keep_unread(avi_status status)
 {
+    char text[4096];
+    snprintf(text, sizeof text, "%s", avi_error_text());
+    avi_error_clear();
+    return avi_fail(status, "%s; the newest checkpoint that is whole cannot be told: once it can be read the same command goes on; checkpoint.resume = no starts afresh without it", text);
+}
+
+/* Rank 0. The first of steps[] whose file holds; -1 where there are none. Damaged ones are passed over. */
+static avi_status first_whole(const char *folder, const int64_t *steps, size_t count, int64_t *step)
+{
+    *step = -1;
     for (size_t i = 0; i < count; i++) {
         char name[32];
         name_of(steps[i], name);
         char *path = avi_file_join(folder, name, "");
         const avi_status status = path ? avi_store_verify(path) : AVI_ERR_INTERNAL;
         free(path);
-        if (status == AVI_OK) return steps[i];
+        if (status == AVI_OK) {
+            *step = steps[i];
+            return AVI_OK;
+        }
+        if (status != AVI_ERR_DATA) return keep_unread(status);
         avi_warn("checkpoint passed over: %s", avi_error_text());
         avi_error_clear();
     }
-    return -1;
+    if (count == 0) return AVI_OK;
+    return avi_fail(AVI_ERR_DATA, "%s: no checkpoint is whole, of %zu; checkpoint.resume = no starts afresh and removes them", folder, count);
 }
 
 /* `latest` is for people and scripts, and a cross-check: a file it names that is gone is worth a word. */
@@ -184,9 +199,9 @@ static avi_status find_local(const char *folder, int64_t *step)
     size_t count;
     AVI_TRY(list_steps(folder, &steps, &count));
     check_latest(folder, steps, count);
-    *step = first_whole(folder, steps, count);
+    const avi_status status = first_whole(folder, steps, count, step);
     free(steps);
-    return AVI_OK;
+    return status;
 }
 
 avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path)
