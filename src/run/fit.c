@@ -159,7 +159,7 @@ static void end(fit *f, avi_status outcome, const char *why)
     f->why = why;
 }
 
-/* ---- values that are not finite ---- */
+/* ---- metrics.csv ---- */
 
 /* Written anew from the trace that the checkpoint holds: so a file that lost lines (removed, or with a node that went down) is whole again. */
 static avi_status open_metrics(fit *f)
@@ -170,6 +170,8 @@ static avi_status open_metrics(fit *f)
     for (int64_t r = 0; r < t->rows && status == AVI_OK; r++) status = write_metrics(f, t->value + r * (t->columns + t->extra));
     return avi_agree(f->s->comm, status);
 }
+
+/* ---- values that are not finite ---- */
 
 static avi_status roll_back(fit *f)
 {
@@ -287,7 +289,10 @@ static avi_status resume(fit *f)
     AVI_TRY(status);
     if (f->st->step > 0 && (f->st->step >= s->total_steps || at_target(f))) {
         if (!strcmp(mode, "yes")) return AVI_OK;
-        if (avi_results_stand(s, f->folder)) AVI_TRY(avi_state_reset(s, f->st));
+        if (avi_results_stand(s, f->folder)) {
+            if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  afresh       the run in %s had ended; its results are replaced\n", avi_folder_path(f->folder));
+            AVI_TRY(avi_state_reset(s, f->st));
+        }
     }
     if (f->st->step == 0) return avi_checkpoint_clear(f->folder, s->comm);
     if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  resumed      at step %" PRId64 " of %s\n", f->st->step, avi_folder_path(f->folder));
@@ -327,9 +332,10 @@ static avi_status finish(fit *f)
 {
     avi_session *s = f->s;
     const bool done = f->outcome == AVI_OK;
+    AVI_TRY(avi_save(s, f->st, f->folder)); /* first: the last evaluation takes a pass over all rows, and a run that is killed in it is to have its fit */
     if (done) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
+    if (done && due(f->st->step, f->eval_every)) AVI_TRY(avi_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
     if (done && avi_target_set(s->config)) avi_target_describe(s->config, evaluation(f), f->target);
-    AVI_TRY(avi_save(s, f->st, f->folder));
     /* A fit whose run.after fails has its results all the same. */
     const avi_status after = done ? avi_after(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
     const avi_fields *extra = after == AVI_OK && f->answer ? &f->answer->fields : NULL;

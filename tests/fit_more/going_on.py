@@ -1,10 +1,13 @@
-"""Resuming in runs of a second each: what a checkpoint must hold, what is passed over, what is refused."""
+"""Resuming in runs of a second each: what a checkpoint must hold, what is passed over, what is refused, what a run that is killed in its last evaluation keeps."""
+import subprocess
+import time
+
 import h5py
 
 from small import data, write  # first: it says where runs is
-from runs import Failure, empty_ini, expect_same_bits, fit, main, metrics, read, refusal, start
+from runs import Failure, command, empty_ini, expect_same_bits, fit, main, metrics, read, refusal, start
 
-BAD_DATA = 65
+BAD_DATA, NO_INPUT = 65, 66
 BASE = ["run.reproducible=yes", "run.precision=double", "log.every=1", "log.eval_every=5", "optim.learning_rate=0.05", "output.local=yes"]
 MINIBATCH = ["optim.batch=21", "optim.tile=3"]
 KINDS = {
@@ -60,6 +63,51 @@ def damaged(scratch):
     return "step 10 damaged, resumed at 9 of 12"
 
 
+def kept(scratch):
+    """Where no checkpoint can be had the run says so and removes none: all damaged, or the newest not to be read. --fresh starts afresh."""
+    arguments = [*BASE, *KINDS["factorized"], *given(scratch, data(58)), "checkpoint.every=3", "optim.steps=9"]
+    run = fit(scratch / "run", *arguments, ini=empty_ini(scratch))
+    files = sorted((run / "checkpoint").glob("step_*.h5"))
+    newest, aside = files[-1], scratch / "aside.h5"
+    newest.rename(aside)
+    newest.symlink_to(scratch / "nowhere.h5")  # permissions do not stop root
+    unread = start(2, [empty_ini(scratch), "-q", f"run.output={run}", *arguments, "optim.epochs=7"], expect=(NO_INPUT,))
+    newest.unlink()
+    aside.rename(newest)
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-100])
+    damaged_all = start(2, [empty_ini(scratch), "-q", f"run.output={run}", *arguments], expect=(BAD_DATA,))
+    for text in (unread, damaged_all):
+        if "checkpoint.resume" not in (refusal(text) or ""):
+            raise Failure(f"no way out is named: {text}")
+    if sorted((run / "checkpoint").glob("step_*.h5")) != files:
+        raise Failure("checkpoints were removed")
+    fit(run, *arguments, "--fresh", ini=empty_ini(scratch))
+    expect_steps(run, 9)
+    return f"{len(files)} files: one that cannot be read (66), all damaged (65), --fresh"
+
+
+def last_evaluation(scratch):
+    """A fit is saved before its last evaluation, which may take longer than the job has: killed in it, the run only evaluates again."""
+    arguments, run = ["data.source=model", "model.name=linear", "inference.function=polynomial", "data.storage=stream", "data.rows=100000000", "optim.batch=1000",
+                      "optim.steps=2", "log.eval_every=-1"], scratch / "run"
+    checkpoint = run / "checkpoint" / "latest"
+    process = subprocess.Popen(command(None, [empty_ini(scratch), "-q", f"run.output={run}", *arguments]), stdin=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    running = process.poll() is None
+    process.kill()
+    process.wait()
+    if not checkpoint.exists() or not running or (run / "run.h5").exists():
+        raise Failure("the fit is not saved before its last evaluation")
+    text = start(None, [empty_ini(scratch), f"run.output={run}", *arguments, "log.last_rows=1000"])
+    if "resumed      at step 2" not in text or read(run, "/eval/step").tolist() != [2]:
+        raise Failure(f"it does not go on at its end: {text}")
+    return "killed in the evaluation of 1e8 rows, resumed at step 2 of 2"
+
+
 def refused(scratch):
     """A checkpoint of another seed, or of other data under the same name."""
     arguments, run = [*BASE, *KINDS["factorized"]], scratch / "run"
@@ -72,4 +120,4 @@ def refused(scratch):
 
 
 if __name__ == "__main__":
-    main(parts, damaged, refused)
+    main(parts, damaged, kept, last_evaluation, refused)

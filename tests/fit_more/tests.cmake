@@ -16,7 +16,7 @@ set_target_properties(drift watch blot PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMA
 
 avi_add_checks(algebra constant local saw clipping epoch adam draws stl tiles means skip rollback)
 avi_add_checks(same_bits network global_draws clipped_rows chain window)
-avi_add_checks(going_on parts damaged refused)
+avi_add_checks(going_on parts damaged kept last_evaluation refused)
 avi_add_checks(stopping ends some_rows budget)
 avi_add_script(more_stopping_refused COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/stopping.py refused LABELS fit TIMEOUT 300)
 set(AVI_CHECK_ARGS $<TARGET_FILE:drift>)
