@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char ALONE[] = "exact"; /* why_stopped of a run.h5 without a fit */
+
 /* run.h5 without a fit: configuration, provenance, /exact. */
 static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_answer *a, double seconds)
 {
@@ -22,10 +24,23 @@ static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_answ
         status = avi_fields_add(&a->fields, (avi_field){.path = "/config/effective", .text = effective, .description = "every key in force, its value and origin", .units = "", .axes = ""});
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) {
-        const int n = avi_results_provenance(s, &a->fields, "done", "exact", seconds, attribute);
+        const int n = avi_results_provenance(s, &a->fields, "done", ALONE, seconds, attribute);
         status = avi_store_write(s->comm, path, a->fields.field, a->fields.count, attribute, n);
     }
     free(effective);
+    return status;
+}
+
+/* How the fit ended is told as before. */
+static avi_status write_fit(const avi_session *s, avi_state *st, avi_folder *folder, avi_answer *a)
+{
+    char *ending, *why;
+    avi_results_ending(s, folder, &ending, &why);
+    const bool ended = ending && why && strcmp(ending, "running"); /* what was killed in its loop is stopped */
+    const char *otherwise = st->step >= s->total_steps ? "done" : "stopped";
+    const avi_status status = avi_results_write(s, st, folder, ended ? ending : otherwise, ended ? why : otherwise, true, &a->fields);
+    free(ending);
+    free(why);
     return status;
 }
 
@@ -40,17 +55,31 @@ static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_ans
     if (status == AVI_OK) status = avi_assess(s, st, 0, row);
     if (status == AVI_OK) status = avi_answer_hold(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);
     if (status == AVI_OK) status = avi_agree(s->comm, avi_answer_fields(a, &fit));
-    const bool done = status == AVI_OK && st->step >= s->total_steps;
-    if (status == AVI_OK) status = avi_results_write(s, st, folder, done ? "done" : "stopped", "exact", true, &a->fields);
+    if (status == AVI_OK) status = write_fit(s, st, folder, a);
     if (status == AVI_OK) avi_answer_print(a, &fit);
     avi_state_destroy(&st);
     return status;
 }
 
+/* Without the fit's checkpoint the file would be written without the fit. */
+static avi_status spare_fit(const avi_session *s, const avi_folder *folder)
+{
+    char *ending, *why;
+    avi_results_ending(s, folder, &ending, &why);
+    const bool fit = ending && !(why && !strcmp(why, ALONE));
+    free(ending);
+    free(why);
+    if (!fit) return AVI_OK;
+    return avi_config_fail(s->config, "checkpoint", "resume", "would replace the results of the fit in %s by those of run.task = exact alone; another run.output would serve", avi_folder_path(folder));
+}
+
 static avi_status write(const avi_session *s, avi_folder *folder, avi_answer *a, double from)
 {
     char *checkpoint = NULL;
-    if (strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no")) AVI_TRY(avi_checkpoint_find(folder, s->comm, &checkpoint));
+    if (strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no"))
+        AVI_TRY(avi_checkpoint_find(folder, s->comm, &checkpoint));
+    else
+        AVI_TRY(spare_fit(s, folder));
     if (checkpoint) {
         avi_status status = write_beside(s, folder, a, checkpoint);
         free(checkpoint);

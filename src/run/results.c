@@ -179,15 +179,24 @@ avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *fo
     return result;
 }
 
-bool avi_results_stand(const avi_session *s, const avi_folder *folder)
+void avi_results_ending(const avi_session *s, const avi_folder *folder, char **status, char **why)
 {
     avi_store *store = NULL;
-    char path[4096], *status = NULL;
-    bool done = false;
-    if (snprintf(path, sizeof path, "%s/run.h5", avi_folder_path(folder)) >= (int)sizeof path) return false;
-    if (avi_store_open(s->comm, path, &store) == AVI_OK && avi_store_attribute_text(store, "/", "status", &status) == AVI_OK) done = !strcmp(status, "done");
-    free(status);
+    char path[4096];
+    *status = *why = NULL;
+    if (snprintf(path, sizeof path, "%s/run.h5", avi_folder_path(folder)) >= (int)sizeof path) return;
+    if (avi_store_open(s->comm, path, &store) == AVI_OK && avi_store_attribute_text(store, "/", "status", status) == AVI_OK)
+        (void)avi_store_attribute_text(store, "/", "why_stopped", why);
     if (store) avi_store_close(&store);
     avi_error_clear(); /* that there are no results is no failure */
+}
+
+bool avi_results_stand(const avi_session *s, const avi_folder *folder)
+{
+    char *status, *why;
+    avi_results_ending(s, folder, &status, &why);
+    const bool done = status && !strcmp(status, "done");
+    free(status);
+    free(why);
     return done;
 }

@@ -25,6 +25,8 @@ void avi_fields_free(avi_fields *l);
  * runs). extra: fields of other tasks, may be NULL. */
 avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra);
 
+/* Collective. How the run whose results stand in folder/run.h5 ended: its attributes status and why_stopped; NULL where there is none. Owner: caller, free(). */
+void avi_results_ending(const avi_session *s, const avi_folder *folder, char **status, char **why);
 /* Collective. Whether folder/run.h5 holds the results of a run that came to its end. One that was killed between its last checkpoint and its results has not. */
 bool avi_results_stand(const avi_session *s, const avi_folder *folder);
 

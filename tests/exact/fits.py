@@ -87,11 +87,18 @@ def precision(folder):
 
 
 def task(folder):
-    """Task exact after a fit keeps the results of the fit; after another fit it says that it is another."""
-    settings = [PAPER / "hmm.ini", "data.rows=50", "optim.steps=30", "optim.method=lbfgs", f"run.output={folder}/run"]
+    """Task exact after a fit keeps the results of the fit and how it ended; after another fit it says that it is another; it does not replace a fit."""
+    settings = [PAPER / "hmm.ini", "data.rows=50", "objective.draws=0", "optim.steps=300", "optim.method=lbfgs", f"run.output={folder}/run"]
     run(2, *settings, "-q")
-    text = run(1, *settings, "run.task=exact")
     with h5py.File(folder / "run" / "run.h5") as file:
+        before = [file.attrs["status"], file.attrs["why_stopped"]]
+    if before[1] not in ("converged", b"converged"):
+        raise Failure(f"the fit ended as {before}: it should converge within its steps")
+    text = run(1, *settings, "run.task=exact")
+    refused(run(2, *settings, "run.task=exact", "--fresh", expect=78), "run.output")
+    with h5py.File(folder / "run" / "run.h5") as file:
+        if before != [file.attrs["status"], file.attrs["why_stopped"]]:
+            raise Failure(f"the fit ended as {before}, {[file.attrs['status'], file.attrs['why_stopped']]} is told after the task")
         missing = [name for name in ("trace/elbo", "inference/polynomial.constant", "exact/elbo", "exact/gap_fit", "exact/mean") if name not in file]
         if missing:
             raise Failure(f"run.h5 holds no {missing}")
