@@ -154,7 +154,7 @@ def draw_traces(model, folder, results, target, best):
                 step, loss = r.losses()
                 left.plot(step, np.maximum(loss - best, 0.1 * (target - best)), color=colours[name], linewidth=0.9, alpha=0.8, label=name if k == 0 else None)
         left.axhline(target - best, color="#666666", linewidth=0.8, linestyle=":")
-        left.set(title=f"Loss above F-VI's optimum, learning rate {rate}", xlabel="step", ylabel="nats (dotted: 1 % of the loss)", xscale="log", yscale="log")
+        left.set(title=f"Loss above F-VI's optimum, learning rate {rate}", xlabel="step", ylabel="nats (dotted: 1 % of the loss; a tenth of it at least is drawn)", xscale="log", yscale="log")
         left.legend(fontsize=6.5, ncol=2, loc="lower left")
         shown = [i for i, values in enumerate(groups) if values]
         longest = max(r.trace["step"][-1] for r in noisy)
