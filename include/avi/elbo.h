@@ -68,7 +68,8 @@ typedef enum avi_sum {
     AVI_SUMS
 } avi_sum;
 
-/* The rows of a pass on this rank: runs of consecutive positions, one for each tile (exact: never joined). */
+/* The rows of a pass on this rank: runs of consecutive positions, for a step one for each tile (exact: never joined). An evaluation takes longer runs too, and cuts
+ * them itself; exact: at tiles, so they begin with one. */
 typedef struct avi_job {
     int count;
     int64_t *first, *rows; /* positions, lengths */

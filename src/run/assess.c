@@ -13,7 +13,7 @@ static avi_status assess_one(const avi_session *s, avi_state *st, avi_estimator 
     avi_job job = {0};
     double sums[AVI_SUMS], *nu = NULL;
     const bool images = s->model->ops->reconstruct != NULL, means = images && !strcmp(avi_config_get_string(s->config, "log", "mse_at"), "means");
-    avi_status status = avi_job_rows(&data->partition, avi_comm_rank(s->comm), limit, &job);
+    avi_status status = (means ? avi_job_rows : avi_job_pass)(&data->partition, avi_comm_rank(s->comm), limit, &job); /* the error at the means is taken tile by tile */
     const size_t bytes = (size_t)(avi_job_total(&job) * s->infer->outputs + 1) * sizeof *nu;
     if (status == AVI_OK && means && !(nu = malloc(bytes))) status = avi_fail_memory(bytes, "an evaluation");
     status = avi_agree(s->comm, status);

@@ -51,6 +51,17 @@ avi_status avi_job_rows(const avi_partition *p, int rank, int64_t limit, avi_job
     return AVI_OK;
 }
 
+avi_status avi_job_pass(const avi_partition *p, int rank, int64_t limit, avi_job *job)
+{
+    const int64_t first = avi_partition_first_row(p, rank), all = avi_partition_first_row(p, rank + 1);
+    const int64_t end = limit > 0 && limit < all ? limit : all;
+    AVI_TRY(reserve(job, 1));
+    job->first[0] = first;
+    job->rows[0] = end - first;
+    job->count = end > first;
+    return AVI_OK;
+}
+
 int64_t avi_job_total(const avi_job *job)
 {
     int64_t rows = 0;

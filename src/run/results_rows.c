@@ -12,7 +12,7 @@ static avi_status own_nu(const avi_session *s, avi_state *st, avi_local *l)
     double sums[AVI_SUMS];
     avi_job job = {0};
     l->own = malloc(bytes);
-    avi_status status = l->own ? avi_job_rows(&s->train->partition, avi_comm_rank(s->comm), 0, &job) : avi_fail_memory(bytes, "local factors");
+    avi_status status = l->own ? avi_job_pass(&s->train->partition, avi_comm_rank(s->comm), 0, &job) : avi_fail_memory(bytes, "local factors");
     status = avi_agree(s->comm, status);
     const avi_row_values rows = {.nu = l->own};
     if (status == AVI_OK) status = avi_estimator_evaluate(s->train_elbo, st->params, st->table, &job, false, sums, &rows);
@@ -89,7 +89,7 @@ static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator
     const int64_t width = s->shape.width;
     avi_job job = {0};
     double sums[AVI_SUMS];
-    avi_status status = avi_agree(s->comm, avi_job_rows(&data->partition, avi_comm_rank(s->comm), n, &job));
+    avi_status status = avi_agree(s->comm, avi_job_pass(&data->partition, avi_comm_rank(s->comm), n, &job));
     double *own = malloc((size_t)(avi_job_total(&job) * width + 1) * sizeof *own);
     if (status == AVI_OK) status = avi_agree(s->comm, own ? AVI_OK : avi_fail_memory(1, "images"));
     const avi_row_values rows = {.reconstruction = own};

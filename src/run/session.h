@@ -50,6 +50,8 @@ void avi_session_close(avi_session **session);
 avi_status avi_job_step(const avi_session *s, int64_t step, avi_job *job); /* reuses job's arrays when large enough */
 /* Rows [0, limit) of the partition (0: all) that this rank owns, tile by tile. */
 avi_status avi_job_rows(const avi_partition *p, int rank, int64_t limit, avi_job *job);
+/* The same rows as one run, for evaluations, which cut it themselves: no list of tiles, of which 1e9 rows have many. */
+avi_status avi_job_pass(const avi_partition *p, int rank, int64_t limit, avi_job *job);
 int64_t avi_job_total(const avi_job *job);
 void avi_job_free(avi_job *job);
 

@@ -1,10 +1,12 @@
 """Streamed rows (data.storage = stream): the bits of held ones at any number of ranks, resuming with the other storage, what is refused, a row that cannot be had.
 
     streaming.py LIBRARY [CHECK ...]     LIBRARY: blot.c as a shared library"""
+import os
+import subprocess
 import sys
 
 from small import data, write  # first: it says where runs is
-from runs import Failure, empty_ini, expect_same_bits, fit, main, read, refusal, start
+from runs import Failure, command, empty_ini, expect_same_bits, fit, main, read, refusal, start
 
 BAD_DATA, BAD_CONFIG = 65, 78
 LIBRARY = sys.argv.pop(1)
@@ -67,6 +69,16 @@ def streamed_large(scratch):
     return "1e9 rows"
 
 
+def streamed_pass(scratch):
+    """An evaluation of many rows in small tiles needs no memory for each of them."""
+    run = command(None, [empty_ini(scratch), "-q", f"run.output={scratch / 'run'}", "data.source=model", "data.rows=1e7", "data.storage=stream", "model.name=linear",
+                         "inference.function=polynomial", "optim.batch=64", "optim.tile=1", "optim.steps=1", "log.eval_every=-1"])
+    _, status, usage = os.wait4(subprocess.Popen(run, stdin=subprocess.DEVNULL).pid, 0)
+    if status != 0 or usage.ru_maxrss > 100000:
+        raise Failure(f"status {status}, {usage.ru_maxrss} kB at the peak; less than 100000 expected")
+    return f"1e7 tiles: {usage.ru_maxrss // 1000} MB"
+
+
 def streamed_broken(scratch):
     """A row that turns out not finite on one rank ends the run on all of them, with the row named once."""
     steps = [key for key in BASE if not key.startswith("log.eval_every")] + ["log.eval_every=0"]  # no evaluation, which would see it too
@@ -90,4 +102,4 @@ def last_rows(scratch):
 
 
 if __name__ == "__main__":
-    main(streamed_bits, streamed_resumed, streamed_refused, streamed_large, streamed_broken, last_rows)
+    main(streamed_bits, streamed_resumed, streamed_refused, streamed_large, streamed_pass, streamed_broken, last_rows)
