@@ -154,11 +154,11 @@ def draw_traces(model, folder, results, target, best):
                 step, loss = r.losses()
                 left.plot(step, np.maximum(loss - best, 0.1 * (target - best)), color=colours[name], linewidth=0.9, alpha=0.8, label=name if k == 0 else None)
         left.axhline(target - best, color="#666666", linewidth=0.8, linestyle=":")
-        left.set(title=f"Loss above F-VI's optimum, learning rate {rate}", xlabel="step", ylabel="nats (dotted: 1 % of the loss; a tenth of it at least is drawn)", xscale="log", yscale="log")
+        left.set(title=f"Loss above F-VI's optimum, learning rate {rate}", xlabel="step", ylabel="nats (dotted: 1 %, least drawn: 0.1 %)", xscale="log", yscale="log")
         left.legend(fontsize=6.5, ncol=2, loc="lower left")
         shown = [i for i, values in enumerate(groups) if values]
         longest = max(r.trace["step"][-1] for r in noisy)
-        right.set(title="Steps to within 1 % of F-VI's loss", ylabel="steps", ylim=(0, 1.08 * longest))
+        right.set(title="Steps to 1 % of F-VI's loss", ylabel="steps", ylim=(0, 1.08 * longest))
         box(right, [groups[i] for i in shown], [names[i] for i in shown], [colours[names[i]] for i in shown], 1.05 * longest)
         if len(rates) == 1 or float(rate) == 1e-3:
             paper_marks(right, [names[i] for i in shown], {n: v.get("steps") for n, v in PAPER[model].items()})
