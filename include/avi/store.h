@@ -88,6 +88,8 @@ avi_status avi_folder_write_text(avi_folder *folder, avi_comm *comm, const char 
 /* Collective. Whole text of a small file in the folder on every rank; *text = NULL when there is no such file. Owner: caller. */
 avi_status avi_folder_read_text(avi_folder *folder, avi_comm *comm, const char *name, char **text);
 
+#define AVI_STEP_MAX INT64_C(999999999) /* that a checkpoint can be of */
+
 /* Checkpoints: checkpoint/step_%09d.h5 and checkpoint/latest. Collective.
  * write: stores, then names it in `latest`, then removes all but the last `keep`.
  * find: the newest complete one whose every checksum holds; damaged ones are passed over with a warning that names them. *path = NULL when there are no checkpoints.

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STEP_MAX INT64_C(999999999)
-
 /* step_%09d.h5 and nothing else: -1 for other names. */
 static int64_t step_of(const char *name)
 {
@@ -124,9 +122,9 @@ avi_status avi_checkpoint_write(avi_folder *folder, avi_comm *comm, int64_t step
                                 int count, const avi_attribute *attributes, int attribute_count)
 {
     char name[32];
-    if (step < 0 || step > STEP_MAX)
+    if (step < 0 || step > AVI_STEP_MAX)
         return avi_fail(AVI_ERR_INTERNAL, "checkpoint of step %lld: steps up to %lld can be named", (long long)step,
-                        (long long)STEP_MAX);
+                        (long long)AVI_STEP_MAX);
     name_of(step, name);
     char *inside = avi_file_join(avi_folder_path(folder), "checkpoint", "");
     char *path = inside ? avi_file_join(inside, name, "") : NULL,

@@ -39,7 +39,7 @@ static const avi_key common_keys[] = {
      "F-VI: whose factors a step moves. batch: those of its rows, each once an epoch; all: every row's at every step, by N / B times the likelihood's gradient of the "
      "batch's rows and the KL's of all, as a program does that minimises one loss of all parameters (KL in closed form only)"},
     {"optim", "epochs", AVI_KEY_INT, "20", 0, 1e9, NULL, "epochs", "length of the run"},
-    {"optim", "steps", AVI_KEY_INT, "0", 0, 1e15, NULL, "steps", "length of the run in steps; > 0 wins over epochs"},
+    {"optim", "steps", AVI_KEY_INT, "0", 0, 999999999, NULL, "steps", "length of the run in steps; > 0 wins over epochs"},
 };
 
 const avi_key_table *avi_optim_key_tables(int *count)

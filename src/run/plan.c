@@ -57,11 +57,17 @@ static void print_last_evaluation(const avi_session *s, double step_seconds)
 
 avi_status avi_task_plan(avi_session *s)
 {
+    const bool fits = !strcmp(avi_config_get_string(s->config, "run", "task"), "fit");
     avi_state *st = NULL;
     double seconds = 0;
     char a[32], b[32], c[32];
     avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) avi_screen_header(s);
+    if (status == AVI_OK && !fits) {
+        if (avi_comm_rank(s->comm) == 0) printf("Nothing was written; what run.task = %s takes is not foreseen.\n", avi_config_get_string(s->config, "run", "task"));
+        avi_state_destroy(&st);
+        return AVI_OK;
+    }
     if (status == AVI_OK) status = time_steps(s, st, &seconds);
     if (status == AVI_OK && avi_comm_rank(s->comm) == 0) {
         const double work = (double)avi_estimator_bytes(s->train_elbo), total = work + (double)avi_data_bytes(s->train) + (double)avi_state_bytes(s);

@@ -112,7 +112,7 @@ int avi_results_provenance(const avi_session *s, avi_fields *l, const char *stat
 {
     const avi_version v = avi_version_of();
     char *now = avi_fields_memory(l, 40);
-    const time_t clock = time(NULL) - (time_t)seconds;
+    const time_t clock = time(NULL) - (time_t)(avi_seconds() - s->opened);
     struct tm utc;
     if (now && gmtime_r(&clock, &utc)) strftime(now, 40, "%Y-%m-%dT%H:%M:%SZ", &utc);
     int n = 0;
@@ -121,7 +121,7 @@ int avi_results_provenance(const avi_session *s, avi_fields *l, const char *stat
     a[n++] = (avi_attribute){.group = "/", .name = "status", .text = status};
     a[n++] = (avi_attribute){.group = "/", .name = "why_stopped", .text = why};
     const char *const text[][2] = {{"version", v.version}, {"git_revision", v.revision}, {"compiler", v.compiler}, {"flags", v.flags}, {"mpi", v.mpi},
-                                   {"hdf5", v.hdf5}, {"blas", v.blas}, {"scalapack", v.scalapack}, {"hosts", avi_comm_host()}, {"started_at", now ? now : ""}};
+                                   {"hdf5", v.hdf5}, {"blas", v.blas}, {"scalapack", v.scalapack}, {"hosts", s->hosts}, {"started_at", now ? now : ""}};
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) a[n++] = (avi_attribute){.group = "/provenance", .name = text[i][0], .text = text[i][1]};
     const char *argv = arguments(s, l);
     a[n++] = (avi_attribute){.group = "/provenance", .name = "argv", .text = argv ? argv : ""};

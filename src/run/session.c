@@ -1,5 +1,8 @@
 #include "run/session.h"
+#include "avi/store.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,12 +137,42 @@ static avi_status read_local_rows(avi_session *s)
                            "and objective.estimator = pathwise; those, or batch, would serve");
 }
 
-static void plan_steps(avi_session *s)
+static avi_status plan_steps(avi_session *s)
 {
-    const int64_t steps = avi_config_get_int(s->config, "optim", "steps");
+    const int64_t steps = avi_config_get_int(s->config, "optim", "steps"), epochs = avi_config_get_int(s->config, "optim", "epochs");
     s->epoch_steps = avi_partition_epoch_steps(&s->partition);
-    s->total_steps = steps > 0 ? steps : avi_config_get_int(s->config, "optim", "epochs") * s->epoch_steps;
+    if (steps > AVI_STEP_MAX || (steps == 0 && epochs > AVI_STEP_MAX / s->epoch_steps))
+        return avi_config_fail(s->config, "optim", steps > 0 ? "steps" : "epochs", "more steps than a checkpoint can number; at most %" PRId64 " steps in all would serve", AVI_STEP_MAX);
+    s->total_steps = steps > 0 ? steps : epochs * s->epoch_steps;
     avi_schedule_read(s->config, s->total_steps, &s->schedule);
+    return AVI_OK;
+}
+
+/* ---- hosts ---- */
+
+enum { HOST = 64 };
+
+static void list_hosts(int ranks, const char (*name)[HOST], char *list)
+{
+    size_t used = 0;
+    for (int r = 0; r < ranks; r++) {
+        int before = 0;
+        while (before < r && strcmp(name[before], name[r])) before++;
+        if (before == r) used += (size_t)sprintf(list + used, "%s%s", used ? ", " : "", name[r]);
+    }
+}
+
+static avi_status gather_hosts(avi_session *s)
+{
+    const int ranks = avi_comm_size(s->comm);
+    char own[HOST] = "", (*name)[HOST] = malloc((size_t)ranks * sizeof *name);
+    snprintf(own, sizeof own, "%s", avi_comm_host());
+    s->hosts = calloc((size_t)ranks, HOST + 2);
+    avi_status status = avi_agree(s->comm, name && s->hosts ? AVI_OK : avi_fail_memory((size_t)ranks * HOST, "the names of the hosts"));
+    if (status == AVI_OK) status = avi_comm_allgather(s->comm, own, sizeof own, name);
+    if (status == AVI_OK) list_hosts(ranks, (const char(*)[HOST])name, s->hosts);
+    free(name);
+    return status;
 }
 
 static avi_status build(avi_session *s)
@@ -150,7 +183,8 @@ static avi_status build(avi_session *s)
     AVI_TRY(avi_agree(s->comm, make_partition(s)));
     AVI_TRY(avi_agree(s->comm, avi_optim_create(s->config, &s->optim)));
     AVI_TRY(avi_agree(s->comm, read_local_rows(s)));
-    plan_steps(s);
+    AVI_TRY(avi_agree(s->comm, plan_steps(s)));
+    AVI_TRY(gather_hosts(s));
     return load_data(s);
 }
 
@@ -159,6 +193,7 @@ avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_
     avi_session *s = calloc(1, sizeof *s);
     *session = s;
     if (!s) return avi_fail_memory(sizeof *s, "the session");
+    s->opened = avi_seconds();
     s->comm = comm;
     s->config = config;
     s->options = options;
@@ -182,6 +217,7 @@ void avi_session_close(avi_session **session)
     avi_model_destroy(&s->model);
     avi_source_close(&s->test_source);
     avi_source_close(&s->train_source);
+    free(s->hosts);
     free(s);
     *session = NULL;
 }

@@ -39,6 +39,8 @@ typedef struct avi_session {
     avi_schedule schedule;
     int64_t batch;            /* rows of a full step */
     int64_t epoch_steps, total_steps;
+    double opened;            /* avi_seconds() */
+    char *hosts;              /* of all ranks, each once, in order of ranks: "node1, node2" */
 } avi_session;
 
 /* Collective. Reads the configuration, opens and distributes the data, creates model, inference function, estimator and optimizer. All ranks return the same

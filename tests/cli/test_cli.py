@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """The command: options, overrides, keys, mistakes, exit statuses. (The files of inputs/ are held against it in tests/inputs.)"""
+import calendar
 import pathlib
 import re
 import sys
 import tempfile
+import time
 
 import h5py
 
@@ -82,6 +84,7 @@ def metrics(output):
 def case_run(folder):
     """Overrides win; quiet is quiet; the effective configuration says where values came from and runs again as the same run."""
     ini, a, b = folder / "good.ini", folder / "a", folder / "b"
+    before = time.time()
     quiet = run(2, "-q", ini, f"run.output={a}", "optim.steps=5", "log.every=1", "run.reproducible=yes").good()
     quiet.must(not quiet.out, "-q prints nothing")
     assert len(metrics(a)) == 6, "five steps and a header"
@@ -91,6 +94,9 @@ def case_run(folder):
         names = {"format", "format_version", "status", "why_stopped"}
         assert names <= set(file.attrs), f"{names - set(file.attrs)} missing"
         assert {"version", "git_revision", "compiler", "ranks", "started_at", "argv", "seed"} <= set(file["provenance"].attrs), sorted(file["provenance"].attrs)
+        host, started = (value.decode() if isinstance(value, bytes) else value for value in (file["provenance"].attrs[name] for name in ("hosts", "started_at")))
+        assert host and "," not in host, f"the ranks of one host: {host}"
+        assert abs(calendar.timegm(time.strptime(started, "%Y-%m-%dT%H:%M:%SZ")) - before) < 3, f"started at {started}"
     # At another rank count, in a folder of its own, by its own config.ini.
     loud = run(3, "-v", a / "config.ini", f"run.output={b}").good("results", "metrics.csv", "ELBO")
     with h5py.File(a / "run.h5", "r") as x, h5py.File(b / "run.h5", "r") as y:
@@ -107,6 +113,15 @@ def case_resume(folder):
     again = run(3, ini, f"run.output={out}", "optim.steps=2", "log.every=1", "--fresh").good()
     again.must("resumed" not in again.out, "--fresh does not go on")
     assert [line.split(",")[0] for line in metrics(out)[1:]] == list("12")
+
+
+def case_plans(folder):
+    """What cannot be done is refused by --dry-run too; more steps than a checkpoint can number."""
+    ini = folder / "good.ini"
+    run(2, ini, "--dry-run", "run.task=exact").refused(78, r"good\.ini:\d+", "exact")
+    run(1, ini, "--dry-run", "run.task=exact", "model.name=linear", "data.source=model", "data.rows=64").good("Nothing was written")
+    run(2, ini, "--dry-run", "optim.steps=1000000000").refused(78, "steps")
+    run(2, ini, "--dry-run", "optim.steps=0", "optim.epochs=1000000000").refused(78, "epochs", "999999999")
 
 
 def case_paths(folder):
