@@ -210,7 +210,7 @@ static avi_status check_identity(const avi_session *s, avi_store *store, const c
     AVI_TRY(avi_store_read_text(store, "/config", &effective));
     char *difference = avi_config_difference(s->config, effective, avi_keys_free);
     free(effective);
-    if (!difference) return avi_fail_memory(1024, "the configuration of a checkpoint");
+    AVI_TRY(avi_agree(s->comm, difference ? AVI_OK : avi_fail_memory(1024, "the configuration of a checkpoint")));
     const avi_status status = *difference ? avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of another run:\n%s\ncheckpoint.resume = no starts afresh; another run.output keeps both",
                                                      path, difference)
                                           : AVI_OK;
@@ -228,7 +228,7 @@ static avi_status restore_counters(avi_store *store, avi_state *st)
     return avi_store_attribute_real(store, "/", "seconds", &st->seconds);
 }
 
-static avi_status restore_table(avi_store *store, const char *path, avi_trace *t)
+static avi_status restore_table(const avi_session *s, avi_store *store, const char *path, avi_trace *t)
 {
     avi_dtype type;
     int rank;
@@ -236,13 +236,13 @@ static avi_status restore_table(avi_store *store, const char *path, avi_trace *t
     AVI_TRY(avi_store_shape(store, path, &type, &rank, dims));
     if (type != AVI_F64 || rank != 2 || (dims[0] > 0 && dims[1] < t->columns)) return avi_fail(AVI_ERR_DATA, "%s: not a table of this program", path);
     double *value = malloc((size_t)(dims[0] * dims[1] + 1) * sizeof *value);
-    if (!value) return avi_fail_memory((size_t)(dims[0] * dims[1]) * sizeof *value, "the trace");
+    AVI_TRY(avi_agree(s->comm, value ? AVI_OK : avi_fail_memory((size_t)(dims[0] * dims[1]) * sizeof *value, "the trace")));
     avi_status status = avi_store_read(store, path, AVI_F64, 2, dims, false, value);
     t->rows = 0;
     for (int64_t r = 0; status == AVI_OK && r < dims[0]; r++)
         status = avi_trace_add(t, value + r * dims[1], (int)dims[1] - t->columns, value + r * dims[1] + t->columns);
     free(value);
-    return status;
+    return avi_agree(s->comm, status);
 }
 
 static avi_status restore_vector(const avi_session *s, avi_store *store, const vector *v)
@@ -271,11 +271,11 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
         if (pairs < 0 || pairs > st->lbfgs.memory) return avi_fail(AVI_ERR_DATA, "%s: %" PRId64 " pairs of L-BFGS in a memory of %d", path, pairs, st->lbfgs.memory);
         st->lbfgs.pairs = (int)pairs;
     }
-    AVI_TRY(restore_table(store, "/trace", &st->trace));
-    AVI_TRY(restore_table(store, "/eval", &st->eval));
+    AVI_TRY(restore_table(s, store, "/trace", &st->trace));
+    AVI_TRY(restore_table(s, store, "/eval", &st->eval));
     if (!scales) return AVI_OK;
     double *scale = malloc((size_t)scales * sizeof *scale);
-    if (!scale) return avi_fail_memory((size_t)scales * sizeof *scale, "scales");
+    AVI_TRY(avi_agree(s->comm, scale ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "scales")));
     avi_status status = avi_store_read(store, "/state/exact_scales", AVI_F64, 1, (int64_t[4]){scales}, false, scale);
     if (status == AVI_OK) avi_estimator_set_scales(s->train_elbo, scale);
     free(scale);

@@ -192,14 +192,18 @@ avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_
 {
     avi_session *s = calloc(1, sizeof *s);
     *session = s;
-    if (!s) return avi_fail_memory(sizeof *s, "the session");
+    avi_status status = avi_agree(comm, s ? AVI_OK : avi_fail_memory(sizeof *s, "the session"));
+    if (status != AVI_OK) {
+        avi_session_close(session);
+        return status;
+    }
     s->opened = avi_seconds();
     s->comm = comm;
     s->config = config;
     s->options = options;
     s->seed = (uint64_t)avi_config_get_int(config, "run", "seed");
     s->precision = !strcmp(avi_config_get_string(config, "run", "precision"), "double") ? AVI_PRECISION_DOUBLE : AVI_PRECISION_SINGLE;
-    avi_status status = avi_agree(comm, build(s));
+    status = avi_agree(comm, build(s));
     if (status != AVI_OK) avi_session_close(session);
     return status;
 }
