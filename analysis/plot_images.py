@@ -80,8 +80,8 @@ def panels(run):
     walk = read(run, "walk")
     if walk is not None:
         side = int(np.ceil(np.sqrt(len(walk))))
-        where = "the latent space" if run.setting("model", "latent") == "2" else "its first two dimensions"
-        found.append(("Walk through the latent space", where if where.startswith("its") else "both dimensions", tile(walk, side)))
+        where = "the latent space" if run.setting("model", "latent") == "2" else "its first two dimensions, -2.1 to 2.1"
+        found.append(("Walk through the latent space", where if where.startswith("its") else "both dimensions, -2.1 to 2.1", tile(walk, side)))
     return found
 
 

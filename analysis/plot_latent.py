@@ -2,7 +2,7 @@
 """Draws where the variational factors of the rows lie: two dimensions of their means, and how much each dimension is used.
 
     analysis/plot_latent.py runs/vae                -> runs/vae/latent.png
-    analysis/plot_latent.py runs/vae --dims 3 7     two other dimensions, counted from 0
+    analysis/plot_latent.py runs/vae --dims 3 7     these two, counted from 0, in place of the two that are used most
 
 Reads /local/mean (and /local/log_sd) of run.h5.
 """
@@ -44,7 +44,7 @@ def draw_use(axes, mean, log_sd):
     axes.bar(position, spread[order], width=0.8, color=COLOURS[0], label="variance of the means over rows")
     if log_sd is not None:
         axes.plot(position, np.exp(2 * log_sd).mean(axis=0)[order], "o", color=COLOURS[1], markersize=4, label="mean variance of a factor")
-    axes.set(title="Dimensions by use", xlabel="dimension", xticks=position, ylim=(0, None))
+    axes.set(title="Dimensions by use", xlabel="dimension", ylabel="variance", xticks=position, ylim=(0, None))
     axes.set_xticklabels(order, fontsize=7 if len(order) <= 25 else 5)
     axes.grid(axis="x", visible=False)
     axes.legend(fontsize=8, loc="upper right")
@@ -55,7 +55,7 @@ def draw_use(axes, mean, log_sd):
 def main():
     parser = argparse.ArgumentParser(description="Draws the means of the variational factors.")
     parser.add_argument("run", help="folder of a run, or its run.h5")
-    parser.add_argument("--dims", nargs=2, type=int, default=(0, 1), metavar=("A", "B"), help="dimensions to draw, counted from 0")
+    parser.add_argument("--dims", nargs=2, type=int, metavar=("A", "B"), help="dimensions to draw, counted from 0 (default: the two that are used most)")
     parser.add_argument("-o", "--output", help="picture to write (default: latent.png in the run's folder)")
     arguments = parser.parse_args()
 
@@ -73,7 +73,7 @@ def main():
         left.hist(mean[:, 0], bins=60, color=COLOURS[0])
         left.set(title="Means of the variational factors", xlabel="mean of z", ylabel="rows")
     else:
-        first, second = arguments.dims
+        first, second = arguments.dims or sorted(np.argsort(-mean.var(axis=0), kind="stable")[:2])
         if not (0 <= first < dimensions and 0 <= second < dimensions):
             raise RunError(f"{run.path}: --dims {first} {second}: the run has dimensions 0 to {dimensions - 1}", 64)
         draw_plane(left, mean, first, second)

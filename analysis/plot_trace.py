@@ -74,10 +74,11 @@ def main():
     for number, run in enumerate(runs):
         colour = COLOURS[number % len(COLOURS)]
         step, seconds, elbo, test_step, test_seconds, test = read(run)
-        smooth = running_mean(elbo, max(1, len(elbo) // 40))
+        width = max(1, len(elbo) // 40)
+        smooth = running_mean(elbo, width)
         for axes, x, test_x in ((by_step, step, test_step), (by_time, seconds, test_seconds)):
             axes.plot(x, elbo, color=colour, linewidth=0.7, alpha=0.35)
-            axes.plot(x, smooth, color=colour, label=label(run, runs))
+            axes.plot(x, smooth, color=colour, label=label(run, runs) + (f", mean of {width} steps logged" if width > 1 else ""))
             axes.plot(test_x, test, "o", color=colour, markersize=4, markerfacecolor="white", markeredgewidth=1.2,
                       label=f"{label(run, runs)}, test data" if len(test) else None)
         shown += [smooth, test]
