@@ -101,8 +101,8 @@ avi_status avi_checkpoint_clear(avi_folder *folder, avi_comm *comm);
 
 /* metrics.csv, rank 0 only; the others get no-ops. */
 typedef struct avi_metrics avi_metrics;
-/* Collective. Opens for appending, keeping the header and only lines whose first column (step) is <= keep_to (-1: start empty). */
-avi_status avi_metrics_open(avi_folder *folder, avi_comm *comm, const char *header, int64_t keep_to, avi_metrics **metrics);
+/* Collective. Begins the file anew with its header, for lines that are appended: a run that goes on writes those of its trace again. */
+avi_status avi_metrics_open(avi_folder *folder, avi_comm *comm, const char *header, avi_metrics **metrics);
 /* Not collective. One flushed line (without its end). Errors: IO. */
 avi_status avi_metrics_line(avi_metrics *metrics, const char *line);
 void avi_metrics_close(avi_metrics **metrics);

@@ -13,43 +13,12 @@ struct avi_metrics {
     char *path;
 };
 
-/* A whole line whose first column is a step up to keep_to. */
-static bool is_kept(const char *line, ssize_t length, int64_t keep_to)
-{
-    char *end;
-    if (length < 2 || line[length - 1] != '\n' || line[0] < '0' || line[0] > '9') return false;
-    errno = 0;
-    const long long step = strtoll(line, &end, 10);
-    return errno == 0 && (*end == ',' || *end == '\n') && step <= keep_to;
-}
-
-/* Copies what stays; false with errno on a failure. A file with other columns is set aside, not mixed with ours. */
-static bool copy_kept(const char *path, const char *header, int64_t keep_to, FILE *out)
-{
-    char *line = NULL;
-    size_t room = 0;
-    bool good = true;
-    FILE *in = fopen(path, "r");
-    if (!in) return errno == ENOENT;
-    ssize_t length = getline(&line, &room, in);
-    const size_t columns = strlen(header);
-    const bool same = length == (ssize_t)columns + 1 && strncmp(line, header, columns) == 0;
-    if (length > 0 && !same) avi_warn("%s: has other columns than this version writes; its lines are dropped", path);
-    while (same && good && (length = getline(&line, &room, in)) > 0)
-        if (is_kept(line, length, keep_to)) good = fwrite(line, 1, (size_t)length, out) == (size_t)length;
-    good = good && !ferror(in);
-    free(line);
-    fclose(in);
-    return good;
-}
-
-static avi_status cut_back(const char *path, const char *temporary, const char *header, int64_t keep_to)
+/* Empty but for the header, and in place at once. */
+static avi_status begin_anew(const char *path, const char *temporary, const char *header)
 {
     FILE *out = fopen(temporary, "w");
     if (!out) return avi_file_fail(temporary, "cannot create", errno, 0);
-    bool good = fprintf(out, "%s\n", header) > 0;
-    if (good && keep_to >= 0) good = copy_kept(path, header, keep_to, out);
-    good = good && fflush(out) == 0 && fsync(fileno(out)) == 0;
+    const bool good = fprintf(out, "%s\n", header) > 0 && fflush(out) == 0 && fsync(fileno(out)) == 0;
     avi_status status = good ? AVI_OK : avi_file_fail(temporary, "cannot write", errno, 0);
     if (fclose(out) != 0 && status == AVI_OK) status = avi_file_fail(temporary, "cannot close", errno, 0);
     if (status == AVI_OK && rename(temporary, path) != 0) status = avi_file_fail(path, "cannot replace", errno, 0);
@@ -57,25 +26,24 @@ static avi_status cut_back(const char *path, const char *temporary, const char *
     return status;
 }
 
-static avi_status open_local(avi_metrics *m, const char *header, int64_t keep_to)
+static avi_status open_local(avi_metrics *m, const char *header)
 {
     char *temporary = avi_file_join("", m->path, ".tmp");
     if (!temporary) return AVI_ERR_INTERNAL;
-    avi_status status = cut_back(m->path, temporary, header, keep_to);
+    avi_status status = begin_anew(m->path, temporary, header);
     free(temporary);
     if (status != AVI_OK) return status;
     m->fd = open(m->path, O_WRONLY | O_APPEND | O_CLOEXEC);
     return m->fd >= 0 ? AVI_OK : avi_file_fail(m->path, "cannot open", errno, 0);
 }
 
-avi_status avi_metrics_open(avi_folder *folder, avi_comm *comm, const char *header, int64_t keep_to,
-                            avi_metrics **metrics)
+avi_status avi_metrics_open(avi_folder *folder, avi_comm *comm, const char *header, avi_metrics **metrics)
 {
     avi_metrics *m = calloc(1, sizeof *m);
     *metrics = NULL;
     if (m) *m = (avi_metrics){.fd = -1, .path = avi_file_join(avi_folder_path(folder), "metrics.csv", "")};
     avi_status status = m && m->path ? AVI_OK : avi_fail_memory(sizeof *m, "metrics.csv");
-    if (status == AVI_OK && avi_comm_rank(comm) == 0) status = open_local(m, header, keep_to);
+    if (status == AVI_OK && avi_comm_rank(comm) == 0) status = open_local(m, header);
     status = avi_agree(comm, status);
     if (status == AVI_OK)
         *metrics = m;

@@ -165,7 +165,7 @@ static void end(fit *f, avi_status outcome, const char *why)
 static avi_status open_metrics(fit *f)
 {
     const avi_trace *t = &f->st->trace;
-    AVI_TRY(avi_metrics_open(f->folder, f->s->comm, metrics_header, -1, &f->metrics));
+    AVI_TRY(avi_metrics_open(f->folder, f->s->comm, metrics_header, &f->metrics));
     avi_status status = AVI_OK;
     for (int64_t r = 0; r < t->rows && status == AVI_OK; r++) status = write_metrics(f, t->value + r * (t->columns + t->extra));
     return avi_agree(f->s->comm, status);
