@@ -1,6 +1,6 @@
 /* What the files of the config floor share and nobody else sees. */
-#ifndef AVI_CONFIG_INTERNAL_H
-#define AVI_CONFIG_INTERNAL_H
+#ifndef AVI_CONFIG_CONFIG_INTERNAL_H
+#define AVI_CONFIG_CONFIG_INTERNAL_H
 
 #include "avi/config.h"
 

@@ -3,7 +3,7 @@
 #define AVI_ELBO_INTERNAL_H
 
 #include "avi/elbo.h"
-#include "elbo/reduce.h"
+#include "reduce/reduce.h"
 
 struct avi_estimator {
     avi_problem p;

@@ -1,5 +1,5 @@
 #include "model/hmm.h"
-#include "model/matrix_text.h"
+#include "config/matrix_text.h"
 
 #include <stdlib.h>
 

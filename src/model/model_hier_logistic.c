@@ -1,9 +1,9 @@
 /* Logistic regression with a random intercept for each group: z_n ~ N(0, 1), y_nj ~ Bernoulli(logit = alpha + tau z_n +
  * x_nj' beta), j = 1 .. m; a row of the data is a group. theta = alpha, log tau, beta, each with the prior N(0,
  * prior_sd^2). (Non-centred: Papaspiliopoulos, Roberts & Skoeld 2007.) */
-#include "model/hier_logistic.h"
+#include "density/logistic_groups.h"
 #include "avi/rng.h"
-#include "model/scalar.h"
+#include "density/normal_1d.h"
 #include "tape/internal.h"
 
 #include <math.h>

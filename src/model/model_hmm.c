@@ -3,8 +3,8 @@
  * F-VI optimum of z_n depends on the place in the chain, so no function of x_n, nor of any fixed window, closes the
  * amortization gap. */
 #include "model/hmm.h"
-#include "model/matrix_text.h"
-#include "model/scalar.h"
+#include "config/matrix_text.h"
+#include "density/normal_1d.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* The linear probabilistic model of Margossian & Blei 2024, section 5.1: z_n ~ N(0, 1), x_n ~ N(theta + tau z_n,
  * sigma^2). Its F-VI optimum is affine in x_n with constant variance: a polynomial of degree 1 closes the amortization
  * gap. */
-#include "model/scalar.h"
+#include "density/normal_1d.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* The nonlinear probabilistic model of Margossian & Blei 2024, section 5.2: z_n ~ N(0, 1), x_n ~ N(theta + z_n sin z_n
  * + z_n, exp(cos z_n)^2). The posterior of z_n has several modes. The paper's code leaves log sigma(z) = cos z out of
  * the density; drop_log_sigma does so too. */
-#include "model/scalar.h"
+#include "density/normal_1d.h"
 
 #include <math.h>
 #include <stdlib.h>

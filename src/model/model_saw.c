@@ -1,7 +1,7 @@
 /* The saw time series of Margossian & Blei 2024, section 5.3: z_n ~ N(x_n, 1), x_{n+1} ~ N(a (z_n + theta), 1). Given x
  * the z_n are independent; the F-VI optimum of z_n is affine in (x_n, x_{n+1}), so f(x_{n+1}) alone leaves a gap and
  * domain = next closes it. Row 0 of the data is x_0 = 0. */
-#include "model/scalar.h"
+#include "density/normal_1d.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* L-BFGS for full batches and a function without noise: objective.draws = 0, or the same draws at every step. The driver is run/solve.c. */
+/* L-BFGS for full batches and a function without noise: objective.draws = 0, or the same draws at every step. The driver is train/lbfgs_step.c. */
 #include "avi/optim.h"
 
 static const avi_key keys[] = {

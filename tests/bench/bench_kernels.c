@@ -1,6 +1,6 @@
 /* Nanoseconds a value of the lowest kernels on one core: the best of several rounds, alternating. Adam is held against a
  * triad on as much memory. */
-#include "avi/exact.h"
+#include "avi/fixed_point.h"
 #include "avi/optim.h"
 #include "avi/rng.h"
 #include "vmath_arrays.h"

@@ -72,7 +72,7 @@ def registry(scratch):
 
 def wide(scratch):
     """Weights that are large enough for products of their own (tape/outlet.h), in blocks of one tile and of several, and for ranks that share memory to share out draws,
-    gradient and update (elbo/share.c)."""
+    gradient and update (reduce/shard.c)."""
     ini, count = empty_ini(scratch), 0
     for precision, draws, tile, theta in (("single", 1, 3, "point"), ("double", 2, 3, "gaussian"), ("single", 2, 7, "gaussian")):
         arguments = [ini, "-q", "model.name=vae", "data.source=strokes", "model.latent=60", "model.hidden=96", "inference.function=mlp", "inference.hidden=72",

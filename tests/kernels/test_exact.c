@@ -1,6 +1,6 @@
 /* Exact sums: against integers and long double, in any order, at the edges of the range; wide sums against Python's
  * math.fsum. */
-#include "avi/exact.h"
+#include "avi/fixed_point.h"
 #include "avi/rng.h"
 
 #include <float.h>

@@ -2,7 +2,7 @@
  * double, simulated rows. */
 #include "avi/model.h"
 #include "avi/rng.h"
-#include "model/scalar.h"
+#include "density/normal_1d.h"
 #include "reference_models.h"
 
 #include <math.h>

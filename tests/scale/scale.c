@@ -10,9 +10,9 @@
  * rows of a step. */
 #include "scale.h"
 
-#include "avi/exact.h"
-#include "run/keys.h"
-#include "run/step.h"
+#include "avi/fixed_point.h"
+#include "session/keys.h"
+#include "train/step.h"
 
 #include <math.h>
 #include <mpi.h>

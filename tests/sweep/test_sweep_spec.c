@@ -1,6 +1,6 @@
 /* What --sweep understands, what it refuses, how runs are numbered and named, and that a configuration derived for a run is that of the same override. */
 #include "avi/config.h"
-#include "run/sweep_spec.h"
+#include "sweep/sweep_spec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Gradients that leave the tape tile by tile: products against the same sums in long double, rows against BLAS, and
  * both in blocks of tiles against each tile alone, to the bit. */
-#include "avi/exact.h"
+#include "avi/fixed_point.h"
 #include "avi/rng.h"
 #include "tape/outlet.h"
 

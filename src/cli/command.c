@@ -1,0 +1,236 @@
+#include "cli/command.h"
+#include "base/blas.h"
+#include "tasks/post_fit.h"
+#include "closed_form/optimum.h"
+#include "session/keys.h"
+#include "train/signals.h"
+#include "sweep/sweep.h"
+#include "train/stopping_rule.h"
+#include "tasks/tasks.h"
+#include "session/version.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: mpirun -np N avi_mpi [options] FILE.ini [section.key=value ...]\n"
+    "Fits a latent-variable model by variational inference on N ranks.\n"
+    "\n"
+    "  --dry-run            check keys and data, print the plan, write nothing\n"
+    "  --check-gradient     hold the gradient of the configured model against finite differences\n"
+    "  --sweep TEXT         many runs in one job: --sweep 'inference.hidden=1|4|16; run.seed=1..5' (values by |, ranges a..b or\n"
+    "                       a..b..step, keys by ;): every combination, each in run.output/NUMBER_KEY=VALUE,..., and a table of\n"
+    "                       results in run.output/sweep.csv and sweep.h5\n"
+    "  --groups N           of ranks that take runs of the sweep side by side; default: as many as there are runs\n"
+    "  --resume, --fresh    go on from the last checkpoint (it must exist), or ignore it\n"
+    "  -q, -v               less, more on the screen\n"
+    "  --help-keys[=SECTION]  every key: type, default, range, unit, meaning\n"
+    "  --list               models, inference functions, families, optimizers, data sources\n"
+    "  --reference          a configuration file with every key at its default\n"
+    "  --version, --help\n"
+    "\n"
+    "exit status: 0 done, 3 ended before the rule of [stop] was met, where required, 4 diverged, 64 usage, 65 bad data or checkpoint, 66 input not found, 70 internal error,\n"
+    "73 cannot create output, 74 I/O error, 75 stopped with a checkpoint: run again, 78 bad configuration\n";
+
+typedef enum action { RUN, HELP, VERSION, LIST, KEYS, REFERENCE } action;
+
+typedef struct command {
+    action action;
+    const char *section;      /* of --help-keys */
+    avi_options options;
+    const char *sweep;        /* of --sweep, or NULL */
+    int groups;               /* of --groups, or 0 */
+    const char **override;    /* owned; room for argc + 1 */
+} command;
+
+static avi_status read_option(command *c, const char *text)
+{
+    static const struct {
+        const char *name;
+        action action;
+    } actions[] = {{"--help", HELP}, {"-h", HELP}, {"--version", VERSION}, {"--list", LIST}, {"--help-keys", KEYS}, {"--reference", REFERENCE}};
+    static const char *const names[] = {"--help", "--version", "--list", "--help-keys", "--reference", "--dry-run", "--check-gradient", "--resume", "--fresh", "--sweep", "--groups", NULL};
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        if (!strcmp(text, actions[i].name)) {
+            c->action = actions[i].action;
+            return AVI_OK;
+        }
+    if (!strncmp(text, "--help-keys=", 12)) {
+        c->action = KEYS;
+        c->section = text + 12;
+    } else if (!strcmp(text, "--dry-run"))
+        c->options.dry_run = true;
+    else if (!strcmp(text, "--check-gradient"))
+        c->options.check_gradient = true;
+    else if (!strcmp(text, "--resume"))
+        c->override[c->options.overrides++] = "checkpoint.resume=yes";
+    else if (!strcmp(text, "--fresh"))
+        c->override[c->options.overrides++] = "checkpoint.resume=no";
+    else if (!strcmp(text, "-q"))
+        c->options.verbosity = 0;
+    else if (!strcmp(text, "-v"))
+        c->options.verbosity = 2;
+    else {
+        const char *near = avi_closest(text, names, -1);
+        return avi_fail(AVI_ERR_USAGE, "%s: unknown option%s%s%s; --help lists them", text, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    }
+    return AVI_OK;
+}
+
+static avi_status read_groups(command *c, const char *text)
+{
+    char *end;
+    const long n = strtol(text, &end, 10);
+    if (*end || end == text || n < 1 || n > INT_MAX) return avi_fail(AVI_ERR_USAGE, "--groups %s: a number of groups of ranks, at least 1, would serve", text);
+    c->groups = (int)n;
+    return AVI_OK;
+}
+
+/* Options with a value, as --name=value or --name value: *i moves on. *taken: it was one. */
+static avi_status read_valued(command *c, int argc, char **argv, int *i, bool *taken)
+{
+    static const char *const names[] = {"--sweep", "--groups"};
+    for (int k = 0; k < 2; k++) {
+        const size_t n = strlen(names[k]);
+        if (strncmp(argv[*i], names[k], n) || (argv[*i][n] && argv[*i][n] != '=')) continue;
+        *taken = true;
+        const char *value = argv[*i][n] ? argv[*i] + n + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+        if (!value) return avi_fail(AVI_ERR_USAGE, "%s: its value is missing; --help tells how it is written", names[k]);
+        if (k == 1) return read_groups(c, value);
+        if (c->sweep) return avi_fail(AVI_ERR_USAGE, "--sweep is given twice; keys are joined by ; in one");
+        c->sweep = value;
+    }
+    return AVI_OK;
+}
+
+static avi_status read_arguments(command *c, int argc, char **argv)
+{
+    c->options.argc = argc;
+    c->options.argv = argv;
+    c->options.verbosity = 1;
+    c->override = calloc((size_t)argc + 1, sizeof *c->override);
+    if (!c->override) return avi_fail_memory((size_t)argc, "the command line");
+    for (int i = 1; i < argc; i++) {
+        bool taken = false;
+        AVI_TRY(read_valued(c, argc, argv, &i, &taken));
+        if (taken) continue;
+        if (argv[i][0] == '-')
+            AVI_TRY(read_option(c, argv[i]));
+        else if (!c->options.file && !strchr(argv[i], '='))
+            c->options.file = argv[i];
+        else if (strchr(argv[i], '='))
+            c->override[c->options.overrides++] = argv[i];
+        else
+            return avi_fail(AVI_ERR_USAGE, "%s: a second configuration file; one FILE.ini and section.key=value would serve", argv[i]);
+    }
+    c->options.override = c->override;
+    if (c->action == RUN && !c->options.file) return avi_fail(AVI_ERR_USAGE, "no configuration file given; avi_mpi FILE.ini, or --help");
+    if (c->groups && !c->sweep) return avi_fail(AVI_ERR_USAGE, "--groups goes with --sweep");
+    if (c->sweep && c->options.check_gradient) return avi_fail(AVI_ERR_USAGE, "--check-gradient checks one configuration; --sweep with --dry-run checks the keys of all");
+    return AVI_OK;
+}
+
+static void print_version(void)
+{
+    const avi_version v = avi_version_of();
+    printf("avi_mpi %s\nrevision   %s\ncompiler   %s\nflags      %s\nMPI        %s\nHDF5       %s\nBLAS       %s\nScaLAPACK  %s\n", v.version, v.revision, v.compiler, v.flags, v.mpi,
+           v.hdf5, v.blas, v.scalapack);
+}
+
+static void print_list(void)
+{
+    printf("models ([model] name)\n");
+    for (const avi_model_ops *const *m = avi_model_all(); *m; m++) printf("  %-16s %s\n", (*m)->name, (*m)->doc);
+    printf("inference functions ([inference] function)\n");
+    for (const avi_infer_ops *const *f = avi_infer_all(); *f; f++) printf("  %-16s %s\n", (*f)->name, (*f)->doc);
+    printf("variational families ([inference] family)\n");
+    for (const avi_family *const *f = avi_family_all(); *f; f++) printf("  %-16s %s\n", (*f)->name, (*f)->doc);
+    printf("optimizers ([optim] method)\n");
+    for (const avi_optim_ops *const *o = avi_optim_all(); *o; o++) printf("  %-16s %s\n", (*o)->name, (*o)->doc);
+    printf("data sources ([data] source)\n");
+    for (const avi_source_ops *const *d = avi_source_all(); *d; d++) printf("  %-16s %s\n", (*d)->name, (*d)->doc);
+}
+
+static avi_status print_information(const command *c, const avi_config *config)
+{
+    avi_status status = AVI_OK;
+    switch (c->action) {
+    case HELP: fputs(usage, stdout); break;
+    case VERSION: print_version(); break;
+    case LIST: print_list(); break;
+    case KEYS: status = avi_config_help(config, c->section, stdout); break;
+    case REFERENCE: avi_config_reference(config, stdout); break;
+    case RUN: break;
+    }
+    fflush(stdout);
+    return status;
+}
+
+static avi_status perform(avi_session *s, const char *task)
+{
+    if (!strcmp(task, "fit")) { /* before the fit, not after it */
+        AVI_TRY(avi_agree(s->comm, avi_target_check(s)));
+        AVI_TRY(avi_agree(s->comm, avi_after_check(s)));
+    }
+    if (!strcmp(task, "exact")) AVI_TRY(avi_agree(s->comm, avi_answer_check(s))); /* before the folder is made */
+    if (s->options->dry_run) return avi_task_plan(s);
+    if (s->options->check_gradient) return avi_task_check_gradient(s);
+    if (!strcmp(task, "evaluate")) return avi_task_evaluate(s);
+    if (!strcmp(task, "exact")) return avi_task_exact(s);
+    return avi_task_fit(s);
+}
+
+static avi_status run_task(avi_comm *comm, const avi_config *config, const avi_options *options)
+{
+    const char *task = avi_config_get_string(config, "run", "task");
+    avi_session *s = NULL;
+    if (!strcmp(task, "simulate") && !options->dry_run && !options->check_gradient) return avi_task_simulate(comm, config, options);
+    AVI_TRY(avi_session_open(comm, config, options, &s));
+    const avi_status status = perform(s, task);
+    avi_session_close(&s);
+    return status;
+}
+
+static avi_status configure_and_run(avi_comm *comm, const command *c)
+{
+    avi_config *config = NULL;
+    if (c->action == RUN && c->sweep) return avi_sweep(comm, c->sweep, c->groups, &c->options, run_task);
+    AVI_TRY(avi_agree(comm, avi_keys_config(&config)));
+    avi_status status = AVI_OK;
+    if (c->action != RUN) {
+        if (avi_comm_rank(comm) == 0) status = print_information(c, config);
+        status = avi_agree(comm, status);
+    } else {
+        status = avi_config_read(config, comm, c->options.file, c->options.overrides, c->options.override);
+        char *unused = status == AVI_OK ? avi_config_unused(config) : NULL;
+        if (unused && *unused && avi_comm_rank(comm) == 0 && c->options.verbosity > 0) printf("keys that this run does not use: %s\n", unused);
+        free(unused);
+        if (status == AVI_OK) status = run_task(comm, config, &c->options);
+    }
+    avi_config_destroy(&config);
+    return status;
+}
+
+int avi_command(int argc, char **argv)
+{
+    avi_data_child(argc, argv);
+    avi_blas_choose_kernels(argv);
+    avi_stop_install(); /* before message passing starts: a signal during the start is remembered, too */
+    avi_comm *comm = NULL;
+    command c = {.options.started = avi_seconds()};
+    avi_status status = avi_comm_start(&argc, &argv, &comm);
+    if (status == AVI_OK) {
+        avi_stop_install(); /* the library may have put handlers of its own in place */
+        status = avi_agree(comm, read_arguments(&c, argc, argv));
+        if (status == AVI_OK) status = avi_agree(comm, avi_blas_reserve());
+        if (status == AVI_OK) status = configure_and_run(comm, &c);
+        if (status != AVI_OK && avi_comm_rank(comm) == 0) fprintf(stderr, status == AVI_ERR_STOPPED || status == AVI_ERR_BUDGET ? "avi_mpi: %s\n" : "avi_mpi: error: %s\n", avi_error_text());
+        avi_comm_finish(&comm);
+    } else {
+        fprintf(stderr, "avi_mpi: error: %s\n", avi_error_text());
+    }
+    free(c.override);
+    return (int)status;
+}

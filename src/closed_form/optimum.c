@@ -1,0 +1,166 @@
+#include "closed_form/optimum.h"
+#include "avi/linalg.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AVI_EXACT(name) extern const avi_exact_ops avi_exact_##name;
+#include "avi/registry.def"
+
+static const avi_exact_ops *const models[] = {
+#define AVI_EXACT(name) &avi_exact_##name,
+#include "avi/registry.def"
+    NULL};
+
+static const double LOG_2PI = 1.8378770664093454836;
+
+static const avi_exact_ops *find(const char *name)
+{
+    for (int i = 0; models[i]; i++)
+        if (!strcmp(models[i]->name, name)) return models[i];
+    return NULL;
+}
+
+avi_status avi_answer_check(const avi_session *s)
+{
+    const avi_exact_ops *ops = find(s->model->ops->name);
+    if (ops) return ops->check(s);
+    char names[512] = "";
+    for (int i = 0; models[i]; i++) {
+        const size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", models[i]->name);
+    }
+    return avi_config_fail(s->config, "model", "name", "has no answer in closed form, which exact asks for; %s have one", names);
+}
+
+avi_status avi_answer_block(int64_t l, const double *block, double *log_det, double *inverse)
+{
+    avi_linalg_blocks *blocks = NULL;
+    if (l == 1 && block[0] > 0) {
+        *log_det = log(block[0]);
+        if (inverse) inverse[0] = 1 / block[0];
+        return AVI_OK;
+    }
+    AVI_TRY(avi_linalg_blocks_create(1, l, block, NULL, &blocks));
+    *log_det = avi_linalg_blocks_log_det(blocks);
+    avi_status status = inverse ? avi_linalg_blocks_inverse(blocks, inverse, NULL) : AVI_OK;
+    avi_linalg_blocks_destroy(&blocks);
+    return status;
+}
+
+/* ---- from mode and precision to the F-VI optimum ---- */
+
+static bool full_covariance(const avi_answer *a) { return a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full"); }
+
+/* Variances of one factor, independent dimensions or full covariance; adds log(2 pi / P) / 2 of each dimension to *sum. */
+static avi_status factor(const avi_answer *a, int64_t n, double *inverse, double *sum)
+{
+    const int64_t l = a->latent;
+    const double *p = a->precision + n * l * l;
+    double log_det;
+    if (!full_covariance(a)) {
+        for (int64_t d = 0; d < l; d++) {
+            a->log_sd[n * l + d] = -0.5 * log(p[d * l + d]);
+            *sum += 0.5 * LOG_2PI + a->log_sd[n * l + d];
+        }
+        return AVI_OK;
+    }
+    AVI_TRY(avi_answer_block(l, p, &log_det, inverse));
+    for (int64_t d = 0; d < l; d++) a->log_sd[n * l + d] = 0.5 * log(inverse[d * l + d]);
+    *sum += 0.5 * ((double)l * LOG_2PI - log_det);
+    return AVI_OK;
+}
+
+/* ELBO* = log p(x, u*) + sum over factors of log(2 pi / P) / 2: E_q[log p] loses 1/2 a value to the variances, the entropy gives it back. */
+static avi_status complete(avi_answer *a)
+{
+    avi_status status = AVI_OK;
+    double sum = 0, *inverse = avi_answer_memory(a, a->latent * a->latent, &status);
+    for (int64_t n = 0; status == AVI_OK && n < a->rows; n++) status = factor(a, n, inverse, &sum);
+    AVI_TRY(avi_agree(a->s->comm, status));
+    AVI_TRY(avi_comm_sum_double(a->s->comm, &sum, 1));
+    a->elbo = a->log_joint + sum;
+    if (a->thetas && a->s->problem.global_gaussian) a->elbo += 0.5 * (LOG_2PI - log(a->theta_precision));
+    return avi_answer_before(a, a->latent, a->mean);
+}
+
+static avi_status solve(avi_answer *a)
+{
+    AVI_TRY(avi_answer_rows(a));
+    AVI_TRY(avi_agree(a->s->comm, a->ops->solve(a)));
+    if (!a->ops->residuals) return AVI_OK;
+    AVI_TRY(complete(a));
+    return avi_answer_classes(a);
+}
+
+avi_status avi_answer_create(const avi_session *s, avi_answer **answer)
+{
+    avi_answer *a = calloc(1, sizeof *a);
+    *answer = a;
+    AVI_TRY(avi_agree(s->comm, a ? AVI_OK : avi_fail_memory(sizeof *a, "exact answers")));
+    a->s = s;
+    avi_status status = avi_answer_check(s);
+    a->ops = find(s->model->ops->name);
+    if (status == AVI_OK) status = solve(a);
+    if (status != AVI_OK) avi_answer_destroy(answer);
+    return status;
+}
+
+void avi_answer_destroy(avi_answer **answer)
+{
+    avi_answer *a = *answer;
+    if (!a) return;
+    if (a->ops && a->ops->destroy) a->ops->destroy(a);
+    avi_fields_free(&a->fields);
+    free(a);
+    *answer = NULL;
+}
+
+/* ---- a fit held against it ---- */
+
+/* |J (fit - u*)|^2 / 2. mean (rows, L): the fit's. */
+static avi_status means_apart(avi_answer *a, const double *mean, double theta, double *gap)
+{
+    avi_status status = AVI_OK;
+    const int64_t n = a->rows * a->latent;
+    double *apart = avi_answer_memory(a, n + a->latent, &status), *residual = avi_answer_memory(a, a->residuals, &status);
+    AVI_TRY(avi_agree(a->s->comm, status));
+    for (int64_t i = 0; i < n; i++) apart[a->latent + i] = mean[i] - a->mean[a->latent + i];
+    AVI_TRY(avi_answer_before(a, a->latent, apart));
+    theta -= a->theta_mean;
+    AVI_TRY(avi_agree(a->s->comm, a->ops->residuals(a, 1, apart, &theta, residual)));
+    *gap = 0;
+    for (int64_t i = 0; i < a->residuals; i++) *gap += 0.5 * residual[i] * residual[i];
+    return AVI_OK; /* this rank's share */
+}
+
+static avi_status gaussian_gap(avi_answer *a, avi_state *st, double *gap)
+{
+    const avi_session *s = a->s;
+    const int64_t l = a->latent;
+    double *mean, *log_sd, theta = 0;
+    AVI_TRY(avi_results_local(s, st, &a->fields, &mean, &log_sd));
+    if (a->thetas) theta = avi_vector_get(s->precision, st->params, s->model->theta.block[0].offset);
+    AVI_TRY(means_apart(a, mean, theta, gap));
+    for (int64_t i = 0; i < a->rows * l; i++) {
+        const int64_t n = i / l, d = i % l;
+        *gap += avi_answer_excess(a->precision[(n * l + d) * l + d] * exp(2 * log_sd[i]));
+    }
+    AVI_TRY(avi_comm_sum_double(s->comm, gap, 1));
+    if (!a->thetas || !s->problem.global_gaussian) return AVI_OK;
+    const int64_t at = avi_layout_log_sd(&s->problem, &s->layout) + s->model->theta.block[0].offset;
+    *gap += avi_answer_excess(a->theta_precision * exp(2 * avi_vector_get(s->precision, st->params, at)));
+    return AVI_OK;
+}
+
+avi_status avi_answer_hold(avi_answer *a, avi_state *st, double elbo, avi_answer_fit *fit)
+{
+    *fit = (avi_answer_fit){.elbo = elbo, .gap = a->elbo - elbo, .estimated = true};
+    if (!a->ops->residuals || full_covariance(a)) return AVI_OK;
+    AVI_TRY(gaussian_gap(a, st, &fit->gap));
+    fit->elbo = a->elbo - fit->gap;
+    fit->estimated = false;
+    return AVI_OK;
+}

@@ -1,0 +1,292 @@
+#include "output/checkpoint_state.h"
+#include "session/keys.h"
+#include "output/console.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FORMAT_VERSION = 1, MAX_FIELDS = 16, MAX_VECTORS = 1 + AVI_OPTIM_SLOTS };
+
+static avi_dtype dtype_of(const avi_session *s) { return s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64; }
+
+/* A vector of the state: where it is in the file and in memory. */
+typedef struct vector {
+    char path[64];
+    void *values;  /* global (layout.size), or own rows of the table without halo */
+    bool rows;     /* of the table */
+} vector;
+
+static int list_vectors(const avi_session *s, const avi_state *st, vector v[2 * MAX_VECTORS])
+{
+    int n = 0;
+    const int64_t halo = s->infer->outputs;
+    v[n++] = (vector){.path = "/state/global/value", .values = st->params};
+    for (int i = 0; i < s->optim.ops->slots; i++) {
+        v[n] = (vector){.values = st->slot[i]};
+        snprintf(v[n++].path, sizeof v->path, "/state/global/%s", s->optim.ops->slot_name[i]);
+    }
+    if (!st->table) return n;
+    v[n++] = (vector){.path = "/state/local/value", .values = avi_vector_at(s->precision, st->table, halo), .rows = true};
+    for (int i = 0; i < s->optim.ops->slots; i++) {
+        v[n] = (vector){.values = avi_vector_at(s->precision, st->table_slot[i], halo), .rows = true};
+        snprintf(v[n++].path, sizeof v->path, "/state/local/%s", s->optim.ops->slot_name[i]);
+    }
+    return n;
+}
+
+static int64_t slab_rows(const avi_session *s)
+{
+    const int rank = avi_comm_rank(s->comm), ranks = avi_comm_size(s->comm);
+    return avi_slab_first(s->partition.rows, ranks, rank + 1) - avi_slab_first(s->partition.rows, ranks, rank);
+}
+
+static size_t row_bytes(const avi_session *s) { return (size_t)s->infer->outputs * avi_real_size(s->precision); }
+
+static void *slab_of(const avi_session *s) { return malloc((size_t)slab_rows(s) * row_bytes(s) + 64); }
+
+static avi_status pull_rows(void *self, int64_t first, int64_t count, void *const *out) { return avi_pull_rows(self, first, count, out); }
+
+/* Collective. The rows of all vectors of the table in the order of the data, as they are written; *pull: NULL when there are none. */
+static avi_status supply_rows(const avi_session *s, const vector *v, int n, avi_pull **pull, avi_supply *supply)
+{
+    const void *column[2 * MAX_VECTORS];
+    int columns = 0;
+    *pull = NULL;
+    for (int i = 0; i < n; i++)
+        if (v[i].rows) column[columns++] = v[i].values;
+    if (columns) AVI_TRY(avi_pull_create(&s->partition, s->comm, row_bytes(s), columns, column, avi_supply_piece(columns * (int64_t)row_bytes(s)), pull));
+    *supply = (avi_supply){.rows = pull_rows, .self = *pull};
+    return AVI_OK;
+}
+
+static avi_field vector_field(const avi_session *s, const vector *v, const void *data)
+{
+    avi_field f = {.path = v->path, .type = dtype_of(s), .data = data, .distributed = v->rows, .description = "state of the fit", .units = "",
+                   .axes = v->rows ? "row, variational parameter" : "value of the flat vector"};
+    f.rank = v->rows ? 2 : 1;
+    f.dims[0] = v->rows ? s->partition.rows : s->layout.size;
+    f.dims[1] = v->rows ? s->infer->outputs : 0;
+    return f;
+}
+
+static avi_field table_field(const char *path, const avi_trace *t)
+{
+    return (avi_field){.path = path, .type = AVI_F64, .rank = 2, .dims = {t->rows, t->columns + t->extra}, .data = t->value,
+                       .description = "lines so far", .units = "", .axes = "line, column"};
+}
+
+static uint64_t hash_of(const avi_session *s, const void *values, uint64_t h)
+{
+    const size_t n = (size_t)s->layout.size * avi_real_size(s->precision);
+    for (size_t i = 0; i + 8 <= n; i += 8) {
+        uint64_t word;
+        memcpy(&word, (const unsigned char *)values + i, sizeof word);
+        h = avi_mix64(h, word);
+    }
+    return h;
+}
+
+/* Parameters and the optimizer's state are replicated: a rank whose copy differs has computed something else, and nothing it says can be trusted. */
+static avi_status compare_replicas(const avi_session *s, const avi_state *st)
+{
+    int64_t hash[2] = {0, 0};
+    uint64_t h = hash_of(s, st->params, 0);
+    for (int k = 0; k < s->optim.ops->slots; k++) h = hash_of(s, st->slot[k], h);
+    hash[0] = (int64_t)(h >> 2);
+    hash[1] = -hash[0];
+    AVI_TRY(avi_comm_max_int64(s->comm, hash, 2));
+    if (hash[0] == -hash[1]) return AVI_OK;
+    return avi_fail(AVI_ERR_INTERNAL, "step %" PRId64 ": the ranks' copies of the global parameters or of the optimizer's state differ; the checkpoint before it is kept", st->step);
+}
+
+static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[16])
+{
+    int n = 0;
+    a[n++] = (avi_attribute){.group = "/", .name = "format", .text = "avi_mpi checkpoint"};
+    a[n++] = (avi_attribute){.group = "/", .name = "format_version", .integer = FORMAT_VERSION};
+    a[n++] = (avi_attribute){.group = "/", .name = "step", .integer = st->step};
+    a[n++] = (avi_attribute){.group = "/", .name = "skipped", .integer = st->skipped};
+    a[n++] = (avi_attribute){.group = "/", .name = "skipped_in_a_row", .integer = st->skipped_in_a_row};
+    a[n++] = (avi_attribute){.group = "/", .name = "rate_factor", .is_real = true, .real = st->rate_factor};
+    a[n++] = (avi_attribute){.group = "/", .name = "seconds", .is_real = true, .real = st->seconds};
+    a[n++] = (avi_attribute){.group = "/", .name = "rows", .integer = s->partition.rows};
+    a[n++] = (avi_attribute){.group = "/", .name = "data_checksum", .integer = (int64_t)s->train->checksum}; /* 0: they were streamed */
+    if (s->train->origin) a[n++] = (avi_attribute){.group = "/", .name = "data_origin", .integer = (int64_t)s->train->origin};
+    a[n++] = (avi_attribute){.group = "/", .name = "lbfgs_pairs", .integer = st->lbfgs.pairs};
+    a[n++] = (avi_attribute){.group = "/", .name = "trace_extra", .integer = st->trace.extra};
+    return n;
+}
+
+/* Into the folder's checkpoints, or to `path` when folder is NULL. */
+static avi_status save_state(const avi_session *s, const avi_state *st, avi_folder *folder, const char *path)
+{
+    vector v[2 * MAX_VECTORS];
+    avi_pull *pull = NULL;
+    avi_supply supply;
+    avi_field f[MAX_FIELDS];
+    avi_attribute a[16];
+    int n = list_vectors(s, st, v), fields = 0;
+    const int scales = avi_estimator_scales(s->train_elbo, NULL);
+    double *scale = malloc((size_t)(scales + 1) * sizeof *scale);
+    char *effective = avi_config_effective(s->config);
+    avi_status status = scale && effective ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "a checkpoint");
+    status = avi_agree(s->comm, status);
+    if (status == AVI_OK) status = compare_replicas(s, st);
+    if (status == AVI_OK) status = supply_rows(s, v, n, &pull, &supply);
+    for (int i = 0; status == AVI_OK && i < n; i++) {
+        f[fields] = vector_field(s, &v[i], v[i].rows ? NULL : v[i].values);
+        f[fields++].supply = v[i].rows ? &supply : NULL;
+    }
+    if (status == AVI_OK) {
+        avi_estimator_scales(s->train_elbo, scale);
+        if (scales)
+            f[fields++] = (avi_field){.path = "/state/exact_scales", .type = AVI_F64, .rank = 1, .dims = {scales}, .data = scale,
+                                      .description = "magnitudes that set the scale of the exact sums", .units = "", .axes = "block"};
+        if (st->lbfgs.history)
+            f[fields++] = (avi_field){.path = "/state/lbfgs", .type = AVI_F64, .rank = 2, .dims = {2 * st->lbfgs.memory, st->lbfgs.n}, .data = st->lbfgs.history,
+                                      .description = "pairs of L-BFGS: differences of points, then of gradients", .units = "", .axes = "pair, value"};
+        f[fields++] = table_field("/trace", &st->trace);
+        f[fields++] = table_field("/eval", &st->eval);
+        f[fields++] = (avi_field){.path = "/config", .text = effective, .description = "effective configuration", .units = "", .axes = ""};
+        const int attributes = list_attributes(s, st, a);
+        if (folder)
+            status = avi_checkpoint_write(folder, s->comm, st->step, (int)avi_config_get_int(s->config, "checkpoint", "keep"), f, fields, a, attributes);
+        else
+            status = avi_store_write(s->comm, path, f, fields, a, attributes);
+    }
+    avi_pull_destroy(&pull);
+    free(scale);
+    free(effective);
+    return status;
+}
+
+avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder)
+{
+    const avi_stopwatch watch = avi_screen_start();
+    AVI_TRY(save_state(s, st, folder, NULL));
+    avi_screen_written(s, st, "checkpoint", watch);
+    return AVI_OK;
+}
+
+avi_status avi_save_dump(const avi_session *s, const avi_state *st, const avi_folder *folder, char *path, size_t size)
+{
+    avi_state before = *st;
+    before.step -= st->skipped_in_a_row;
+    before.skipped -= st->skipped_in_a_row;
+    before.skipped_in_a_row = 0;
+    snprintf(path, size, "%s/dump.h5", avi_folder_path(folder));
+    return save_state(s, &before, NULL, path);
+}
+
+/* Refuses a checkpoint of other data: by the sum over all rows where both runs hold theirs, else by what the rows are made from. */
+static avi_status check_data(const avi_session *s, avi_store *store, const char *path)
+{
+    int64_t rows, sum, now = (int64_t)s->train->checksum;
+    AVI_TRY(avi_store_attribute_int(store, "/", "rows", &rows));
+    AVI_TRY(avi_store_attribute_int(store, "/", "data_checksum", &sum));
+    if (!sum || !now) {
+        AVI_TRY(avi_store_attribute_int(store, "/", "data_origin", &sum));
+        now = (int64_t)s->train->origin;
+    }
+    if (rows == s->partition.rows && sum == now) return AVI_OK;
+    return avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of other data (%" PRId64 " rows, checksum %016" PRIx64 "; now %" PRId64 " rows, %016" PRIx64 ")", path, rows,
+                    (uint64_t)sum, s->partition.rows, (uint64_t)now);
+}
+
+/* Refuses a checkpoint of another run, naming what differs. */
+static avi_status check_identity(const avi_session *s, avi_store *store, const char *path)
+{
+    int64_t version;
+    char *format = NULL, *effective = NULL;
+    AVI_TRY(avi_store_attribute_text(store, "/", "format", &format));
+    const bool ours = !strcmp(format, "avi_mpi checkpoint");
+    free(format);
+    if (!ours) return avi_fail(AVI_ERR_DATA, "%s: not a checkpoint of avi_mpi", path);
+    AVI_TRY(avi_store_attribute_int(store, "/", "format_version", &version));
+    if (version != FORMAT_VERSION)
+        return avi_fail(AVI_ERR_DATA, "%s: format version %" PRId64 ", this program reads %d", path, version, FORMAT_VERSION);
+    AVI_TRY(avi_store_read_text(store, "/config", &effective));
+    char *difference = avi_config_difference(s->config, effective, avi_keys_free);
+    free(effective);
+    AVI_TRY(avi_agree(s->comm, difference ? AVI_OK : avi_fail_memory(1024, "the configuration of a checkpoint")));
+    const avi_status status = *difference ? avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of another run:\n%s\ncheckpoint.resume = no starts afresh; another run.output keeps both",
+                                                     path, difference)
+                                          : AVI_OK;
+    free(difference);
+    AVI_TRY(status);
+    return check_data(s, store, path);
+}
+
+static avi_status restore_counters(avi_store *store, avi_state *st)
+{
+    AVI_TRY(avi_store_attribute_int(store, "/", "step", &st->step));
+    AVI_TRY(avi_store_attribute_int(store, "/", "skipped", &st->skipped));
+    AVI_TRY(avi_store_attribute_int(store, "/", "skipped_in_a_row", &st->skipped_in_a_row));
+    AVI_TRY(avi_store_attribute_real(store, "/", "rate_factor", &st->rate_factor));
+    return avi_store_attribute_real(store, "/", "seconds", &st->seconds);
+}
+
+static avi_status restore_table(const avi_session *s, avi_store *store, const char *path, avi_trace *t)
+{
+    avi_dtype type;
+    int rank;
+    int64_t dims[4];
+    AVI_TRY(avi_store_shape(store, path, &type, &rank, dims));
+    if (type != AVI_F64 || rank != 2 || (dims[0] > 0 && dims[1] < t->columns)) return avi_fail(AVI_ERR_DATA, "%s: not a table of this program", path);
+    double *value = malloc((size_t)(dims[0] * dims[1] + 1) * sizeof *value);
+    AVI_TRY(avi_agree(s->comm, value ? AVI_OK : avi_fail_memory((size_t)(dims[0] * dims[1]) * sizeof *value, "the trace")));
+    avi_status status = avi_store_read(store, path, AVI_F64, 2, dims, false, value);
+    t->rows = 0;
+    for (int64_t r = 0; status == AVI_OK && r < dims[0]; r++)
+        status = avi_trace_add(t, value + r * dims[1], (int)dims[1] - t->columns, value + r * dims[1] + t->columns);
+    free(value);
+    return avi_agree(s->comm, status);
+}
+
+static avi_status restore_vector(const avi_session *s, avi_store *store, const vector *v)
+{
+    const avi_field f = vector_field(s, v, NULL);
+    if (!v->rows) return avi_store_read(store, v->path, f.type, f.rank, f.dims, false, v->values);
+    void *slab = slab_of(s);
+    avi_status status = avi_agree(s->comm, slab ? AVI_OK : avi_fail_memory((size_t)slab_rows(s) * row_bytes(s), "a checkpoint"));
+    if (status == AVI_OK) status = avi_store_read(store, v->path, f.type, f.rank, f.dims, true, slab);
+    if (status == AVI_OK) status = avi_partition_to_owner(&s->partition, s->comm, row_bytes(s), slab, v->values);
+    free(slab);
+    return status;
+}
+
+static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *store, const char *path)
+{
+    vector v[2 * MAX_VECTORS];
+    const int n = list_vectors(s, st, v), scales = avi_estimator_scales(s->train_elbo, NULL);
+    AVI_TRY(check_identity(s, store, path));
+    AVI_TRY(restore_counters(store, st));
+    for (int i = 0; i < n; i++) AVI_TRY(restore_vector(s, store, &v[i]));
+    if (st->lbfgs.history) {
+        int64_t pairs;
+        AVI_TRY(avi_store_attribute_int(store, "/", "lbfgs_pairs", &pairs));
+        AVI_TRY(avi_store_read(store, "/state/lbfgs", AVI_F64, 2, (int64_t[4]){2 * st->lbfgs.memory, st->lbfgs.n}, false, st->lbfgs.history));
+        if (pairs < 0 || pairs > st->lbfgs.memory) return avi_fail(AVI_ERR_DATA, "%s: %" PRId64 " pairs of L-BFGS in a memory of %d", path, pairs, st->lbfgs.memory);
+        st->lbfgs.pairs = (int)pairs;
+    }
+    AVI_TRY(restore_table(s, store, "/trace", &st->trace));
+    AVI_TRY(restore_table(s, store, "/eval", &st->eval));
+    if (!scales) return AVI_OK;
+    double *scale = malloc((size_t)scales * sizeof *scale);
+    AVI_TRY(avi_agree(s->comm, scale ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "scales")));
+    avi_status status = avi_store_read(store, "/state/exact_scales", AVI_F64, 1, (int64_t[4]){scales}, false, scale);
+    if (status == AVI_OK) avi_estimator_set_scales(s->train_elbo, scale);
+    free(scale);
+    return status;
+}
+
+avi_status avi_restore(const avi_session *s, avi_state *st, const char *path)
+{
+    avi_store *store = NULL;
+    AVI_TRY(avi_store_open(s->comm, path, &store));
+    avi_status status = avi_agree(s->comm, restore_all(s, st, store, path));
+    avi_store_close(&store);
+    return status;
+}

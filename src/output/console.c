@@ -1,0 +1,182 @@
+#include "output/console.h"
+#include "session/version.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool silent(const avi_session *s) { return avi_comm_rank(s->comm) != 0 || s->options->verbosity == 0; }
+
+const char *avi_screen_bytes(double bytes, char *text)
+{
+    static const char *const unit[] = {"B", "kB", "MB", "GB", "TB"};
+    int k = 0;
+    for (; bytes >= 1000 && k < 4; k++) bytes /= 1000;
+    snprintf(text, 32, k && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, unit[k]);
+    return text;
+}
+
+const char *avi_screen_time(double seconds, char *text)
+{
+    const int64_t t = (int64_t)seconds;
+    if (seconds < 10)
+        snprintf(text, 32, "%.1f s", seconds);
+    else if (t < 60)
+        snprintf(text, 32, "%" PRId64 " s", t);
+    else if (t < 3600)
+        snprintf(text, 32, "%" PRId64 " min %" PRId64 " s", t / 60, t % 60);
+    else
+        snprintf(text, 32, "%" PRId64 " h %" PRId64 " min", t / 3600, t / 60 % 60);
+    return text;
+}
+
+static void describe_blocks(const avi_params *p, const char *what)
+{
+    printf("    %-12s %" PRId64 " values in %d blocks", what, avi_params_values(p), p->count);
+    for (int i = 0; i < p->count && i < 6; i++)
+        printf("%s%s (%" PRId64 ", %" PRId64 ")", i ? ", " : ": ", p->block[i].name, p->block[i].rows, p->block[i].cols);
+    printf("%s\n", p->count > 6 ? ", ..." : "");
+}
+
+static void print_data(const avi_session *s)
+{
+    const avi_shape *d = &s->shape;
+    printf("  data         %s: %" PRId64 " rows", s->train_source->label, d->rows);
+    if (d->height > 1)
+        printf(" of %" PRId64 " x %" PRId64, d->height, d->columns);
+    else
+        printf(" of %" PRId64 " value%s", d->width, d->width == 1 ? "" : "s");
+    if (s->test) printf(", %" PRId64 " test rows", s->test->partition.rows);
+    printf("%s%s\n", s->partition.shuffled ? ", shuffled" : "", s->train_source->streamed ? ", streamed" : "");
+}
+
+static const char *how_ranks_work(const avi_session *s)
+{
+    if (avi_estimator_is_shared_out(s->train_elbo)) return ", gradients added and parameters moved in shared memory";
+    return avi_estimator_is_shared(s->train_elbo) ? ", gradients added in shared memory" : "";
+}
+
+static void print_steps(const avi_session *s)
+{
+    const avi_partition *p = &s->partition;
+    printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows, %s, learning rate %g\n", s->total_steps,
+           (double)s->total_steps / (double)s->epoch_steps, s->epoch_steps, s->batch, s->optim.ops->name, s->schedule.learning_rate);
+    printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s), p->lanes, p->tile,
+           s->problem.exact ? "; exact sums: the same bits on any number of ranks" : "");
+}
+
+/* The state of the line on the terminal: when it was last drawn, and whether it is open. Each fit starts it anew with its header. */
+static struct {
+    double last, start;
+    int64_t start_step;
+    bool open;
+} display;
+
+void avi_screen_header(const avi_session *s)
+{
+    char a[32], b[32];
+    memset(&display, 0, sizeof display);
+    if (silent(s)) return;
+    const avi_version v = avi_version_of();
+    printf("avi_mpi %s (%s)\n", v.version, v.revision);
+    printf("  model        %s: %s\n", s->model->ops->name, s->model->ops->doc);
+    printf("  inference    %s: %s\n", s->infer->ops->name, s->infer->ops->doc);
+    print_data(s);
+    describe_blocks(&s->model->theta, s->problem.global_gaussian ? "q(theta)" : "theta");
+    if (s->infer->phi.count) describe_blocks(&s->infer->phi, "phi");
+    if (s->infer->ops->local)
+        printf("    %-12s %" PRId64 " local factors of %" PRId64 " values\n", "nu", s->partition.rows, s->infer->outputs);
+    print_steps(s);
+    printf("  memory       %s of data and %s of parameters and optimizer state on this rank, %s precision\n", avi_screen_bytes((double)avi_data_bytes(s->train), a),
+           avi_screen_bytes((double)avi_state_bytes(s), b), s->precision == AVI_PRECISION_SINGLE ? "single" : "double");
+    fflush(stdout);
+}
+
+void avi_screen_break(void)
+{
+    if (display.open) printf("\n");
+    display.open = false;
+    fflush(stdout);
+}
+
+static void draw_bar(double part, char bar[33])
+{
+    const int full = (int)(part * 30);
+    for (int i = 0; i < 30; i++) bar[i] = i < full ? '#' : '-';
+    bar[30] = 0;
+}
+
+/* mpirun gives its ranks a terminal even when its own output goes to a file: what its parent process writes to decides. */
+static bool on_terminal(void)
+{
+    char link[64], target[64];
+    if (!isatty(STDOUT_FILENO)) return false;
+    snprintf(link, sizeof link, "/proc/%ld/fd/1", (long)getppid());
+    const ssize_t n = readlink(link, target, sizeof target - 1);
+    return n > 0 && (!strncmp(target, "/dev/pts/", 9) || !strncmp(target, "/dev/tty", 8));
+}
+
+void avi_screen_progress(const avi_session *s, const avi_state *st, double elbo_per_row, bool last)
+{
+    const char *style = avi_config_get_string(s->config, "log", "progress");
+    if (silent(s) || !strcmp(style, "none")) return;
+    const bool bar = !strcmp(style, "bar") || (!strcmp(style, "auto") && on_terminal());
+    const double now = avi_seconds();
+    if (display.start <= 0) {
+        display.start = now;
+        display.start_step = st->step;
+    }
+    if (!last && now - display.last < (bar ? 0.2 : 5)) return;
+    display.last = now;
+    char text[33], left[32];
+    const double done = (double)(st->step - display.start_step), rate = done / fmax(now - display.start, 1e-9);
+    const double to_go = rate > 0 ? (double)(s->total_steps - st->step) / rate : 0;
+    draw_bar(s->total_steps ? (double)st->step / (double)s->total_steps : 1, text);
+    if (bar)
+        printf("\r  [%s] ", text);
+    else
+        printf("  ");
+    printf("step %" PRId64 "/%" PRId64 "  ELBO %.4f nats a row", st->step, s->total_steps, elbo_per_row);
+    if (rate > 0) printf("  %.3g steps/s  %s left", rate, avi_screen_time(to_go, left));
+    printf("%s", bar ? "   " : "\n");
+    display.open = bar;
+    if (bar && last) avi_screen_break();
+    fflush(stdout);
+}
+
+avi_stopwatch avi_screen_start(void) { return (avi_stopwatch){.clock = avi_seconds(), .processor = (double)clock() / CLOCKS_PER_SEC}; }
+
+void avi_screen_written(const avi_session *s, const avi_state *st, const char *what, avi_stopwatch start)
+{
+    const avi_stopwatch now = avi_screen_start();
+    if (silent(s) || s->options->verbosity < 2) return;
+    avi_screen_break();
+    printf("  step %" PRId64 "  %s written in %.4f s, %.4f s of it this rank's work\n", st->step, what, now.clock - start.clock, now.processor - start.processor);
+    fflush(stdout);
+}
+
+void avi_screen_summary(const avi_session *s, const avi_state *st, const char *folder, const char *why)
+{
+    char text[32];
+    if (silent(s)) return;
+    avi_screen_break();
+    printf("%s after %" PRId64 " steps, %s", why, st->step, avi_screen_time(st->seconds, text));
+    if (st->skipped) printf("; %" PRId64 " steps skipped because something was not finite", st->skipped);
+    printf("\n");
+    if (st->eval.rows) {
+        const double *row = st->eval.value + (st->eval.rows - 1) * (st->eval.columns + st->eval.extra);
+        printf("  ELBO         %.4f nats a row on training data", row[AVI_EVAL_ELBO_TRAIN]);
+        if (isfinite(row[AVI_EVAL_ELBO_TEST])) printf(", %.4f on test data", row[AVI_EVAL_ELBO_TEST]);
+        printf("\n");
+        if (isfinite(row[AVI_EVAL_MSE_TRAIN])) {
+            printf("  squared error %.5f a value on training data", row[AVI_EVAL_MSE_TRAIN]);
+            if (isfinite(row[AVI_EVAL_MSE_TEST])) printf(", %.5f on test data", row[AVI_EVAL_MSE_TEST]);
+            printf("\n");
+        }
+    }
+    printf("  results      %s/run.h5\n  to watch     %s/metrics.csv\n  pictures     analysis/plot_trace.py %s\n", folder, folder, folder);
+    fflush(stdout);
+}

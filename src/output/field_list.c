@@ -1,0 +1,48 @@
+#include "output/run_file.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+avi_status avi_fields_add(avi_fields *l, avi_field field)
+{
+    if (l->count == l->capacity) {
+        const int capacity = 2 * l->capacity + 32;
+        avi_field *grown = realloc(l->field, (size_t)capacity * sizeof *grown);
+        if (!grown) return avi_fail_memory((size_t)capacity * sizeof *grown, "the list of results");
+        l->field = grown;
+        l->capacity = capacity;
+    }
+    l->field[l->count++] = field;
+    return AVI_OK;
+}
+
+void *avi_fields_memory(avi_fields *l, size_t bytes)
+{
+    void **grown = realloc(l->owned, (size_t)(l->owned_count + 1) * sizeof *grown);
+    if (!grown) return NULL;
+    l->owned = grown;
+    void *p = calloc(1, bytes + 1);
+    if (p) l->owned[l->owned_count++] = p;
+    return p;
+}
+
+char *avi_fields_text(avi_fields *l, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    char *copy = avi_fields_memory(l, sizeof text);
+    if (copy) snprintf(copy, sizeof text, "%s", text);
+    return copy;
+}
+
+void avi_fields_free(avi_fields *l)
+{
+    for (int i = 0; i < l->owned_count; i++) free(l->owned[i]);
+    free(l->owned);
+    free(l->field);
+    *l = (avi_fields){0};
+}

@@ -1,0 +1,202 @@
+#include "output/run_file.h"
+#include "output/console.h"
+#include "session/version.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static avi_dtype dtype_of(const avi_session *s) { return s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64; }
+
+/* Passes a failure up from inside a function that owns nothing. */
+static avi_status need(const void *p) { return p ? AVI_OK : avi_fail_memory(1, "results"); }
+
+static avi_status add_table(avi_fields *l, const char *group, const avi_trace *t, int columns)
+{
+    for (int c = 0; c < columns; c++) {
+        double *value = avi_fields_memory(l, (size_t)(t->rows + 1) * sizeof *value);
+        char *path = avi_fields_text(l, "%s/%s", group, t->column[c].name);
+        AVI_TRY(need(value && path ? value : NULL));
+        for (int64_t r = 0; r < t->rows; r++) value[r] = t->value[r * (t->columns + t->extra) + c];
+        AVI_TRY(avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = 1, .dims = {t->rows}, .data = value,
+                                              .description = t->column[c].description, .units = t->column[c].units, .axes = "logged step"}));
+    }
+    return AVI_OK;
+}
+
+/* Shares of the ranks: (rows, ranks), or (rows, ranks, count) for several. */
+static avi_status add_shares(avi_fields *l, const avi_trace *t, int which, int count, const char *path, const char *description, const char *units)
+{
+    const int64_t ranks = t->extra / AVI_SHARES;
+    double *value = avi_fields_memory(l, (size_t)(t->rows * ranks * count + 1) * sizeof *value);
+    AVI_TRY(need(value));
+    for (int64_t r = 0; r < t->rows; r++)
+        for (int64_t k = 0; k < ranks * count; k++)
+            value[r * ranks * count + k] = t->value[r * (t->columns + t->extra) + t->columns + k / count * AVI_SHARES + which + k % count];
+    return avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = count > 1 ? 3 : 2, .dims = {t->rows, ranks, count}, .data = value, .description = description,
+                                         .units = units, .axes = count > 1 ? "logged step, rank, phase" : "logged step, rank"});
+}
+
+/* Blocks of a flat vector as datasets of their own shape. first: index of the vector's first value in st->params. */
+static avi_status add_blocks(const avi_session *s, const avi_state *st, avi_fields *l, const avi_params *p, const char *format, int64_t first, bool exponential,
+                             const char *description)
+{
+    for (int k = 0; k < p->count; k++) {
+        const avi_block *b = &p->block[k];
+        const int64_t n = b->rows * b->cols;
+        char *path = avi_fields_memory(l, 128);
+        double *value = avi_fields_memory(l, (size_t)n * sizeof *value);
+        void *typed = avi_fields_memory(l, (size_t)n * avi_real_size(s->precision));
+        AVI_TRY(need(path && value && typed ? path : NULL));
+        snprintf(path, 128, format[1] == 'g' ? "/global/%s/%s" : "/inference/%s", b->name, exponential ? "sd" : "mean");
+        avi_vector_to_double(s->precision, avi_vector_at(s->precision, st->params, first + b->offset), n, value);
+        for (int64_t i = 0; exponential && i < n; i++) value[i] = exp(value[i]);
+        avi_vector_from_double(s->precision, value, n, typed);
+        const bool matrix = b->rows > 1;
+        AVI_TRY(avi_fields_add(l, (avi_field){.path = path, .type = dtype_of(s), .rank = matrix ? 2 : 1, .dims = {matrix ? b->rows : b->cols, matrix ? b->cols : 0},
+                                              .data = typed, .description = description, .units = "", .axes = matrix ? "output, input" : "output"}));
+    }
+    return AVI_OK;
+}
+
+static avi_status add_parameters(const avi_session *s, const avi_state *st, avi_fields *l)
+{
+    AVI_TRY(add_blocks(s, st, l, &s->model->theta, "/global", 0, false, "global parameter of the model: mean of q(theta), or the point"));
+    if (s->problem.global_gaussian)
+        AVI_TRY(add_blocks(s, st, l, &s->model->theta, "/global", s->layout.theta, true, "standard deviation of q(theta)"));
+    return add_blocks(s, st, l, &s->infer->phi, "/inference", avi_layout_phi(&s->problem, &s->layout), false, "weights of the inference function");
+}
+
+static bool wants_local(const avi_session *s, bool whole)
+{
+    const char *local = avi_config_get_string(s->config, "output", "local");
+    if (!strcmp(local, "no")) return false;
+    return s->infer->ops->local || (whole && !strcmp(local, "yes"));
+}
+
+static avi_status add_local(const avi_session *s, const avi_local *local, avi_fields *l)
+{
+    const avi_field f = {.path = "/local/mean", .type = AVI_F64, .rank = 2, .dims = {s->partition.rows, s->model->latent}, .supply = &local->supply, .distributed = true,
+                         .description = "mean of q(z_n), rows in the order of the data as given", .units = "", .axes = "row, dimension"};
+    avi_field g = f;
+    g.path = "/local/log_sd";
+    g.description = "log standard deviation of q(z_n), rows in the order of the data as given";
+    AVI_TRY(avi_fields_add(l, f));
+    return avi_fields_add(l, g);
+}
+
+static avi_status add_config(const avi_session *s, avi_fields *l)
+{
+    char *effective = avi_config_effective(s->config);
+    AVI_TRY(need(effective));
+    char *copy = avi_fields_memory(l, strlen(effective) + 1);
+    if (copy) memcpy(copy, effective, strlen(effective) + 1);
+    free(effective);
+    AVI_TRY(need(copy));
+    AVI_TRY(avi_fields_add(l, (avi_field){.path = "/config/ini", .text = avi_config_text(s->config), .description = "configuration file as given", .units = "", .axes = ""}));
+    return avi_fields_add(l, (avi_field){.path = "/config/effective", .text = copy, .description = "every key in force, its value and origin", .units = "", .axes = ""});
+}
+
+static char *arguments(const avi_session *s, avi_fields *l)
+{
+    char *text = avi_fields_memory(l, 4096);
+    size_t used = 0;
+    for (int i = 0; text && i < s->options->argc && used < 4000; i++)
+        used += (size_t)snprintf(text + used, 4096 - used, "%s%s", i ? " " : "", s->options->argv[i]);
+    return text;
+}
+
+int avi_results_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds, avi_attribute *a)
+{
+    const avi_version v = avi_version_of();
+    char *now = avi_fields_memory(l, 40);
+    const time_t clock = time(NULL) - (time_t)(avi_seconds() - s->opened);
+    struct tm utc;
+    if (now && gmtime_r(&clock, &utc)) strftime(now, 40, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    int n = 0;
+    a[n++] = (avi_attribute){.group = "/", .name = "format", .text = "avi_mpi run"};
+    a[n++] = (avi_attribute){.group = "/", .name = "format_version", .integer = 1};
+    a[n++] = (avi_attribute){.group = "/", .name = "status", .text = status};
+    a[n++] = (avi_attribute){.group = "/", .name = "why_stopped", .text = why};
+    const char *const text[][2] = {{"version", v.version}, {"git_revision", v.revision}, {"compiler", v.compiler}, {"flags", v.flags}, {"mpi", v.mpi},
+                                   {"hdf5", v.hdf5}, {"blas", v.blas}, {"scalapack", v.scalapack}, {"hosts", s->hosts}, {"started_at", now ? now : ""}};
+    for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) a[n++] = (avi_attribute){.group = "/provenance", .name = text[i][0], .text = text[i][1]};
+    const char *argv = arguments(s, l);
+    a[n++] = (avi_attribute){.group = "/provenance", .name = "argv", .text = argv ? argv : ""};
+    a[n++] = (avi_attribute){.group = "/provenance", .name = "ranks", .integer = avi_comm_size(s->comm)};
+    a[n++] = (avi_attribute){.group = "/provenance", .name = "seed", .integer = (int64_t)s->seed};
+    a[n++] = (avi_attribute){.group = "/", .name = "rows", .integer = s->partition.rows};
+    if (s->model->ops->loss_offset)
+        a[n++] = (avi_attribute){.group = "/", .name = "loss_offset", .is_real = true, .real = s->model->ops->loss_offset(s->model, s->partition.rows)};
+    a[n++] = (avi_attribute){.group = "/provenance", .name = "seconds", .is_real = true, .real = seconds};
+    return n;
+}
+
+static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields *l)
+{
+    AVI_TRY(add_table(l, "/trace", &st->trace, st->trace.columns));
+    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_ELBO, 1, "/trace/elbo_rank", "each rank's share of the local part of the ELBO, scaled to the whole data set", "nats"));
+    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_SECONDS, 1, "/trace/seconds_rank", "seconds of each rank in the logged step, waiting in the reduction included", "seconds"));
+    if (avi_config_get_bool(s->config, "log", "profile"))
+        AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_PHASES, AVI_PHASES, "/trace/profile",
+                           "mean seconds a step since the logged step before, by phase: input, draws, forward, backward, reduction (with waiting), optimizer, output", "seconds"));
+    AVI_TRY(add_table(l, "/eval", &st->eval, st->eval.columns));
+    AVI_TRY(add_parameters(s, st, l));
+    return add_config(s, l);
+}
+
+static bool wants_images(const avi_session *s) { return s->model->ops->reconstruct && s->shape.height > 1 && avi_config_get_int(s->config, "log", "images") > 0; }
+
+avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra)
+{
+    avi_fields l = {0};
+    avi_attribute a[32];
+    avi_local local = {0};
+    const avi_stopwatch watch = avi_screen_start();
+    avi_status result = avi_agree(s->comm, gather_fields(s, st, &l));
+    if (result == AVI_OK && wants_local(s, whole)) {
+        result = avi_local_open(s, st, &local);
+        result = avi_agree(s->comm, result == AVI_OK ? add_local(s, &local, &l) : result);
+    }
+    if (result == AVI_OK && whole && wants_images(s)) result = avi_agree(s->comm, avi_results_images(s, st, &l));
+    for (int i = 0; extra && result == AVI_OK && i < extra->count; i++) result = avi_fields_add(&l, extra->field[i]);
+    char *path = avi_fields_memory(&l, strlen(avi_folder_path(folder)) + 16);
+    result = avi_agree(s->comm, result == AVI_OK ? need(path) : result);
+    if (result == AVI_OK) {
+        sprintf(path, "%s/run.h5", avi_folder_path(folder));
+        int n = avi_results_provenance(s, &l, status, why, st->seconds, a);
+        if (whole && wants_images(s)) {
+            a[n++] = (avi_attribute){.group = "/images", .name = "height", .integer = s->shape.height};
+            a[n++] = (avi_attribute){.group = "/images", .name = "columns", .integer = s->shape.columns};
+        }
+        result = avi_store_write(s->comm, path, l.field, l.count, a, n);
+    }
+    avi_local_close(&local);
+    avi_fields_free(&l);
+    if (result == AVI_OK) avi_screen_written(s, st, "results", watch);
+    return result;
+}
+
+void avi_results_ending(const avi_session *s, const avi_folder *folder, char **status, char **why)
+{
+    avi_store *store = NULL;
+    char path[4096];
+    *status = *why = NULL;
+    if (snprintf(path, sizeof path, "%s/run.h5", avi_folder_path(folder)) >= (int)sizeof path) return;
+    if (avi_store_open(s->comm, path, &store) == AVI_OK && avi_store_attribute_text(store, "/", "status", status) == AVI_OK)
+        (void)avi_store_attribute_text(store, "/", "why_stopped", why);
+    if (store) avi_store_close(&store);
+    avi_error_clear(); /* that there are no results is no failure */
+}
+
+bool avi_results_stand(const avi_session *s, const avi_folder *folder)
+{
+    char *status, *why;
+    avi_results_ending(s, folder, &status, &why);
+    const bool done = status && !strcmp(status, "done");
+    free(status);
+    free(why);
+    return done;
+}

@@ -1,0 +1,150 @@
+/* Results that come from rows: local factors in given order, and images. */
+#include "output/run_file.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* nu of the own rows in order of position, by the inference function. */
+static avi_status own_nu(const avi_session *s, avi_state *st, avi_local *l)
+{
+    const size_t bytes = (size_t)(s->train->count * s->infer->outputs + 1) * sizeof *l->own;
+    double sums[AVI_SUMS];
+    avi_job job = {0};
+    l->own = malloc(bytes);
+    avi_status status = l->own ? avi_job_pass(&s->train->partition, avi_comm_rank(s->comm), 0, &job) : avi_fail_memory(bytes, "local factors");
+    status = avi_agree(s->comm, status);
+    const avi_row_values rows = {.nu = l->own};
+    if (status == AVI_OK) status = avi_estimator_evaluate(s->train_elbo, st->params, st->table, &job, false, sums, &rows);
+    avi_job_free(&job);
+    return status;
+}
+
+static int64_t piece_rows(const avi_session *s) { return avi_supply_piece(2 * s->model->latent * (int64_t)sizeof(double)); }
+
+/* From what the family keeps of a row to mean and log sd. */
+static avi_status local_rows(void *self, int64_t first, int64_t count, void *const *out)
+{
+    avi_local *l = self;
+    const avi_session *s = l->s;
+    const int64_t dims = s->model->latent, width = s->infer->outputs;
+    void *to = l->wide ? l->nu : l->typed;
+    double *mean = out[0], *log_sd = out[1];
+    AVI_TRY(avi_pull_rows(l->pull, first, count, &to));
+    if (!l->wide) avi_vector_to_double(s->precision, l->typed, count * width, l->nu);
+    for (int64_t r = 0; r < count; r++) s->family->moments(l->nu + r * width, dims, mean + r * dims, log_sd + r * dims);
+    return AVI_OK;
+}
+
+avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l)
+{
+    const int64_t width = s->infer->outputs, most = piece_rows(s);
+    const size_t bytes = (size_t)(most * width) * sizeof *l->nu;
+    *l = (avi_local){.s = s, .wide = !s->infer->ops->local, .nu = malloc(bytes), .typed = malloc(bytes), .supply = {.rows = local_rows, .self = l}};
+    AVI_TRY(avi_agree(s->comm, l->nu && l->typed ? AVI_OK : avi_fail_memory(2 * bytes, "local factors")));
+    if (l->wide) AVI_TRY(own_nu(s, st, l));
+    const void *owned = l->wide ? (void *)l->own : avi_vector_at(s->precision, st->table, width);
+    return avi_pull_create(&s->partition, s->comm, (size_t)width * (l->wide ? sizeof(double) : avi_real_size(s->precision)), 1, &owned, most, &l->pull);
+}
+
+void avi_local_close(avi_local *l)
+{
+    avi_pull_destroy(&l->pull);
+    free(l->own);
+    free(l->typed);
+    free(l->nu);
+    *l = (avi_local){0};
+}
+
+/* Pieces as the writing of a store takes them: every rank as many as the longest slab has. */
+static avi_status take_all(const avi_session *s, avi_local *l, int64_t slab, int64_t first, double *mean, double *log_sd)
+{
+    const int64_t most = piece_rows(s), ranks = avi_comm_size(s->comm), dims = s->model->latent, longest = (s->partition.rows + ranks - 1) / ranks;
+    for (int64_t done = 0; done < longest; done += most) {
+        const int64_t left = slab > done ? slab - done : 0, count = left < most ? left : most, at = count ? done * dims : 0;
+        void *const out[2] = {mean + at, log_sd + at};
+        AVI_TRY(local_rows(l, first + done, count, out));
+    }
+    return AVI_OK;
+}
+
+avi_status avi_results_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd)
+{
+    const int rank = avi_comm_rank(s->comm), ranks = avi_comm_size(s->comm);
+    const int64_t first = avi_slab_first(s->partition.rows, ranks, rank), slab = avi_slab_first(s->partition.rows, ranks, rank + 1) - first;
+    const size_t bytes = (size_t)(slab * s->model->latent) * sizeof **mean;
+    *mean = avi_fields_memory(l, bytes);
+    *log_sd = avi_fields_memory(l, bytes);
+    AVI_TRY(avi_agree(s->comm, *mean && *log_sd ? AVI_OK : avi_fail_memory(2 * bytes, "local factors")));
+    avi_local local;
+    avi_status status = avi_local_open(s, st, &local);
+    if (status == AVI_OK) status = take_all(s, &local, slab, first, *mean, *log_sd);
+    avi_local_close(&local);
+    return status;
+}
+
+/* Rows [0, n) by position of a data set and their reconstructions, on every rank: (n, D) each. */
+static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator *e, const avi_data *data, void *table, int64_t n, double *original, double *image)
+{
+    const int64_t width = s->shape.width;
+    avi_job job = {0};
+    double sums[AVI_SUMS];
+    avi_status status = avi_agree(s->comm, avi_job_pass(&data->partition, avi_comm_rank(s->comm), n, &job));
+    double *own = malloc((size_t)(avi_job_total(&job) * width + 1) * sizeof *own);
+    if (status == AVI_OK) status = avi_agree(s->comm, own ? AVI_OK : avi_fail_memory(1, "images"));
+    const avi_row_values rows = {.reconstruction = own};
+    if (status == AVI_OK) status = avi_estimator_evaluate(e, st->params, table, &job, true, sums, &rows);
+    for (int i = 0, done = 0; status == AVI_OK && i < job.count; i++) {
+        avi_data_fetch_f64(data, job.first[i], job.rows[i], original + job.first[i] * width);
+        memcpy(image + job.first[i] * width, own + done * width, (size_t)(job.rows[i] * width) * sizeof *own);
+        done += (int)job.rows[i];
+    }
+    free(own);
+    avi_job_free(&job);
+    AVI_TRY(status);
+    AVI_TRY(avi_comm_sum_double(s->comm, original, (size_t)(n * width)));
+    return avi_comm_sum_double(s->comm, image, (size_t)(n * width));
+}
+
+static avi_status add_images(avi_fields *l, const char *path, int64_t n, int64_t width, const double *image, const char *description)
+{
+    return avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = 2, .dims = {n, width}, .data = image, .description = description, .units = "data units",
+                                         .axes = "image, pixel"});
+}
+
+enum { WALK = 15 /* images along each of two dimensions */ };
+
+/* z of the prior's samples, and a grid of quantile-like steps from -2.1 to 2.1 over the first two dimensions. */
+static void choose_z(const avi_session *s, int64_t samples, double *sample, double *walk)
+{
+    const int64_t dims = s->model->latent;
+    avi_normal_f64(avi_stream_make(s->seed, AVI_DRAW_EVAL, 2), 0, samples, 0, dims, sample);
+    for (int64_t i = 0; i < WALK * WALK; i++) {
+        memset(walk + i * dims, 0, (size_t)dims * sizeof *walk);
+        walk[i * dims] = 0.3 * (double)(i % WALK - WALK / 2);
+        if (dims > 1) walk[i * dims + 1] = 0.3 * (double)(WALK / 2 - i / WALK);
+    }
+}
+
+avi_status avi_results_images(const avi_session *s, avi_state *st, avi_fields *l)
+{
+    const bool test = s->test && !s->infer->ops->local;
+    const avi_data *data = test ? s->test : s->train;
+    const int64_t width = s->shape.width, dims = s->model->latent, walk_count = WALK * WALK;
+    int64_t n = avi_config_get_int(s->config, "log", "images");
+    if (n > data->partition.rows) n = data->partition.rows;
+    const int64_t samples = 2 * n;
+    const size_t bytes = (size_t)width * sizeof(double);
+    double *original = avi_fields_memory(l, (size_t)n * bytes), *image = avi_fields_memory(l, (size_t)n * bytes);
+    double *sample = avi_fields_memory(l, (size_t)samples * bytes), *walk = avi_fields_memory(l, (size_t)walk_count * bytes);
+    double *z = avi_fields_memory(l, (size_t)((samples + walk_count) * dims) * sizeof *z);
+    AVI_TRY(avi_agree(s->comm, original && image && sample && walk && z ? AVI_OK : avi_fail_memory((size_t)n * bytes, "images")));
+    AVI_TRY(reconstruct(s, st, test ? s->test_elbo : s->train_elbo, data, test ? NULL : st->table, n, original, image));
+    choose_z(s, samples, z, z + samples * dims);
+    AVI_TRY(avi_estimator_decode(s->train_elbo, st->params, samples, z, sample));
+    AVI_TRY(avi_estimator_decode(s->train_elbo, st->params, walk_count, z + samples * dims, walk));
+    AVI_TRY(add_images(l, "/images/original", n, width, original, "rows of the data (test data where there are any)"));
+    AVI_TRY(add_images(l, "/images/reconstruction", n, width, image, "E[x | z] with z from q(z | x), the same rows"));
+    AVI_TRY(add_images(l, "/images/sample", samples, width, sample, "E[x | z] with z from the prior"));
+    return add_images(l, "/images/walk", walk_count, width, walk, "E[x | z] on a grid over the first two dimensions of z, the others 0: 15 x 15, steps of 0.3");
+}

@@ -1,0 +1,60 @@
+/* A session: everything that a task works with, built from the configuration once. */
+#ifndef AVI_SESSION_SESSION_H
+#define AVI_SESSION_SESSION_H
+
+#include "avi/data.h"
+#include "avi/elbo.h"
+#include "avi/optim.h"
+
+typedef struct avi_options {
+    const char *file;
+    int overrides;
+    const char *const *override; /* "section.key=value" */
+    int argc;
+    char **argv;
+    bool dry_run, check_gradient;
+    int verbosity; /* 0 quiet, 1, 2 */
+    double started; /* avi_seconds() from which run.time_limit counts; 0: from the first step */
+} avi_options;
+
+typedef struct avi_session {
+    avi_comm *comm;
+    const avi_config *config;
+    const avi_options *options;
+    uint64_t seed;
+    avi_precision precision;
+    avi_source *train_source, *test_source;
+    avi_shape shape;          /* of the training data */
+    avi_partition partition;  /* of the training rows */
+    avi_data *train, *test;   /* test: NULL when there is none */
+    avi_model *model;
+    avi_infer *infer;
+    const avi_family *family;
+    avi_rule *rule;
+    avi_problem problem;
+    avi_layout layout;
+    avi_estimator *train_elbo, *test_elbo;
+    avi_optim optim;
+    bool local_all;           /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */
+    avi_schedule schedule;
+    int64_t batch;            /* rows of a full step */
+    int64_t epoch_steps, total_steps;
+    double opened;            /* avi_seconds() */
+    char *hosts;              /* of all ranks, each once, in order of ranks: "node1, node2" */
+} avi_session;
+
+/* Collective. Reads the configuration, opens and distributes the data, creates model, inference function, estimator and optimizer. All ranks return the same
+ * status. Owner: caller, avi_session_close. */
+avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_options *options, avi_session **session);
+void avi_session_close(avi_session **session);
+
+/* Runs of consecutive positions of this rank. Owner: caller, avi_job_free. */
+avi_status avi_job_step(const avi_session *s, int64_t step, avi_job *job); /* reuses job's arrays when large enough */
+/* Rows [0, limit) of the partition (0: all) that this rank owns, tile by tile. */
+avi_status avi_job_rows(const avi_partition *p, int rank, int64_t limit, avi_job *job);
+/* The same rows as one run, for evaluations, which cut it themselves: no list of tiles, of which 1e9 rows have many. */
+avi_status avi_job_pass(const avi_partition *p, int rank, int64_t limit, avi_job *job);
+int64_t avi_job_total(const avi_job *job);
+void avi_job_free(avi_job *job);
+
+#endif

@@ -1,0 +1,131 @@
+#include "session/state.h"
+#include "base/pages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAST_SHARED = 4096 /* parameters */ };
+
+int64_t avi_state_table_values(const avi_session *s)
+{
+    return s->infer->ops->local ? (s->train->count + 2) * s->infer->outputs : 0;
+}
+
+int64_t avi_state_bytes(const avi_session *s)
+{
+    const int64_t copies = 2 + s->optim.ops->slots, ranks = avi_estimator_is_shared_out(s->train_elbo) ? avi_comm_size(s->comm) : 1;
+    return copies * (s->layout.size / ranks + avi_state_table_values(s)) * (int64_t)avi_real_size(s->precision);
+}
+
+static void *vector_of(int64_t n, avi_precision p)
+{
+    const size_t bytes = (size_t)n * avi_real_size(p) + 64;
+    void *v = avi_pages_alloc(bytes);
+    if (v) memset(v, 0, bytes);
+    return v;
+}
+
+/* ---- one state for all ranks ---- */
+
+/* L-BFGS takes the whole vector at once, a check of gradients moves parameters that are each rank's own, and a few parameters are moved faster than ranks meet. */
+static bool may_share(const avi_session *s)
+{
+    return avi_estimator_is_shared(s->train_elbo) && s->optim.ops->update[s->precision] && !s->options->check_gradient && s->layout.size >= LEAST_SHARED;
+}
+
+static size_t shared_bytes(const avi_session *s, int64_t values) { return ((size_t)values * avi_real_size(s->precision) + 127) / 64 * 64; }
+
+/* Collective. st->shared stays NULL where there is no room. */
+static avi_status share_vectors(const avi_session *s, avi_state *st)
+{
+    const size_t vector = shared_bytes(s, s->layout.size), draws = s->problem.global_gaussian ? shared_bytes(s, s->layout.theta_draws * s->layout.theta) : 0;
+    const int slots = s->optim.ops->slots;
+    AVI_TRY(avi_shared_create(s->comm, AVI_SHARE_BYTES, (size_t)(2 + slots) * vector + draws, &st->shared));
+    if (!st->shared) return AVI_OK;
+    char *at = avi_shared_total(st->shared);
+    st->params = at;
+    st->gradient = at += vector;
+    for (int i = 0; i < slots; i++) st->slot[i] = at += vector;
+    return avi_estimator_share_out(s->train_elbo, st->shared, draws ? at + vector : NULL);
+}
+
+static avi_status allocate(const avi_session *s, avi_state *st)
+{
+    const int64_t values = avi_state_table_values(s), size = st->shared ? 0 : s->layout.size;
+    const avi_precision p = s->precision;
+    bool ok = !size || ((st->params = vector_of(size, p)) && (st->gradient = vector_of(size, p)));
+    for (int i = 0; ok && size && i < s->optim.ops->slots; i++) ok = (st->slot[i] = vector_of(size, p)) != NULL;
+    if (ok && values) ok = (st->table = vector_of(values, p)) && (st->table_grad = vector_of(values, p));
+    for (int i = 0; ok && values && i < s->optim.ops->slots; i++) ok = (st->table_slot[i] = vector_of(values, p)) != NULL;
+    if (!ok) return avi_fail_memory((size_t)avi_state_bytes(s), "parameters, local factors and optimizer state");
+    return s->optim.ops->update[0] ? AVI_OK : avi_lbfgs_create(s->layout.size, (int)s->optim.number[0], &st->lbfgs);
+}
+
+avi_status avi_state_create(const avi_session *s, avi_state **state)
+{
+    avi_state *st = calloc(1, sizeof *st);
+    *state = st;
+    avi_status status = avi_agree(s->comm, st ? AVI_OK : avi_fail_memory(sizeof *st, "the state"));
+    if (status == AVI_OK && may_share(s)) status = share_vectors(s, st);
+    if (status == AVI_OK) status = avi_agree(s->comm, allocate(s, st));
+    if (status != AVI_OK) {
+        avi_state_destroy(state);
+        return status;
+    }
+    avi_trace_create(&st->trace, avi_trace_columns);
+    avi_trace_create(&st->eval, avi_eval_columns);
+    return avi_state_reset(s, st);
+}
+
+void avi_state_destroy(avi_state **state)
+{
+    avi_state *st = *state;
+    if (!st) return;
+    for (int i = 0; i < AVI_OPTIM_SLOTS; i++) {
+        if (!st->shared) free(st->slot[i]);
+        free(st->table_slot[i]);
+    }
+    if (!st->shared) {
+        free(st->params);
+        free(st->gradient);
+    }
+    avi_shared_destroy(&st->shared);
+    free(st->table);
+    free(st->table_grad);
+    avi_lbfgs_free(&st->lbfgs);
+    avi_trace_free(&st->trace);
+    avi_trace_free(&st->eval);
+    free(st);
+    *state = NULL;
+}
+
+static avi_status initial_params(const avi_session *s, void *params)
+{
+    const avi_precision p = s->precision;
+    AVI_TRY(avi_params_initialise(&s->model->theta, s->seed, p, params));
+    if (s->problem.global_gaussian)
+        for (int k = 0; k < s->model->theta.count; k++) {
+            const avi_block *b = &s->model->theta.block[k];
+            for (int64_t i = 0; i < b->rows * b->cols; i++) avi_vector_set(p, params, s->layout.theta + b->offset + i, s->model->initial_log_sd);
+        }
+    return avi_params_initialise(&s->infer->phi, s->seed, p, avi_vector_at(p, params, avi_layout_phi(&s->problem, &s->layout)));
+}
+
+avi_status avi_state_reset(const avi_session *s, avi_state *st)
+{
+    const size_t real = avi_real_size(s->precision), values = (size_t)avi_state_table_values(s);
+    for (int i = 0; i < s->optim.ops->slots; i++) {
+        memset(st->slot[i], 0, (size_t)s->layout.size * real);
+        if (values) memset(st->table_slot[i], 0, values * real);
+    }
+    if (values) memset(st->table, 0, values * real);
+    st->step = st->skipped = st->skipped_in_a_row = 0;
+    st->lbfgs.pairs = 0;
+    st->rate_factor = 1;
+    st->seconds = 0;
+    st->trace.rows = st->eval.rows = 0;
+    avi_estimator_set_scales(s->train_elbo, NULL);
+    AVI_TRY(avi_agree(s->comm, initial_params(s, st->params)));
+    if (st->shared) avi_shared_meet(st->shared); /* every rank writes the same; none may go on while another still does */
+    return AVI_OK;
+}

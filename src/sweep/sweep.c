@@ -1,0 +1,297 @@
+#include "sweep/sweep.h"
+#include "avi/partition.h"
+#include "output/console.h"
+#include "train/signals.h"
+#include "sweep/sweep_plan.h"
+#include "sweep/sweep_table.h"
+#include "train/stopping_rule.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Added to the shared counter when the job is to end: no run has such a number. */
+#define END_OF_JOB ((int64_t)1 << 40)
+static const double look_seconds = 0.25;
+
+typedef struct sweep {
+    avi_comm *world, *group;
+    avi_sweep_plan plan;
+    avi_sweep_table table;
+    avi_options options;  /* of the runs: quiet */
+    bool loud;            /* this rank speaks for its group */
+    avi_task task;
+    avi_ticket *ticket;   /* of world: the number of the next run, or END_OF_JOB and more */
+    double looked;        /* when the counter was last looked at, seconds */
+    bool told, ending;    /* this rank has ended the job; it knows that somebody has */
+} sweep;
+
+/* Changes of these keys do not make a run another run. The length does: a sweep that asks for more steps is not done. */
+static const char *const harmless[] = {"run.output", "run.time_limit", "log.progress", "log.profile", "checkpoint.*", "stop.required", NULL};
+
+/* ---- stopping ---- */
+
+static void end_job(sweep *w)
+{
+    if (!w->told) avi_ticket_take(w->ticket, END_OF_JOB);
+    w->told = w->ending = true;
+}
+
+/* Carries a signal to the other groups, whose runs share no reduction with this one (avi_stop_share). */
+static bool share_stop(void *self, bool here)
+{
+    sweep *w = self;
+    if (here) end_job(w);
+    if (w->ending || avi_comm_rank(w->group) != 0) return w->ending;
+    const double now = avi_seconds();
+    if (avi_comm_rank(w->world) != 0 && now - w->looked < look_seconds) return false; /* rank 0 of all answers the others when it looks */
+    w->looked = now;
+    w->ending = avi_ticket_look(w->ticket) >= END_OF_JOB;
+    return w->ending;
+}
+
+/* ---- one run ---- */
+
+/* Opens what a run has left; NULL when there is nothing that can be read. Collective over the group. */
+static avi_store *open_result(const sweep *w, const avi_config *config)
+{
+    const char *folder = avi_config_get_string(config, "run", "output");
+    char *path = malloc(strlen(folder) + 16);
+    avi_store *store = NULL;
+    avi_status status = avi_agree(w->group, path ? AVI_OK : avi_fail_memory(strlen(folder), "a path"));
+    if (status == AVI_OK) {
+        sprintf(path, "%s/run.h5", folder);
+        status = avi_store_open(w->group, path, &store);
+    }
+    if (status != AVI_OK) avi_error_clear();
+    free(path);
+    return status == AVI_OK ? store : NULL;
+}
+
+/* True when the store is of this run, done. Collective over the group. */
+static avi_status is_done(const sweep *w, avi_store *store, const avi_config *config, bool *done)
+{
+    char *status = NULL, *effective = NULL;
+    *done = false;
+    AVI_TRY(avi_store_attribute_text(store, "/", "status", &status));
+    *done = !strcmp(status, "done");
+    free(status);
+    if (!*done) return AVI_OK;
+    AVI_TRY(avi_store_read_text(store, "/config/effective", &effective));
+    char *difference = avi_config_difference(config, effective, harmless);
+    free(effective);
+    const avi_status agreed = avi_agree(w->group, difference ? AVI_OK : avi_fail_memory(1, "a configuration"));
+    *done = difference && !*difference;
+    free(difference);
+    return agreed;
+}
+
+static void keep_message(avi_sweep_record *r, const char *text)
+{
+    size_t n = 0;
+    for (; text[n] && n + 1 < sizeof r->message; n++) r->message[n] = (char)(text[n] == '\n' ? ' ' : text[n]);
+    r->message[n] = '\0';
+}
+
+/* The code of a run that is done: 3 when it ended without what stop.required asks for. Collective over the group. */
+static avi_status read_code(avi_store *store, const avi_config *config, avi_sweep_record *r)
+{
+    char *why = NULL;
+    AVI_TRY(avi_store_attribute_text(store, "/", "why_stopped", &why));
+    if (avi_target_required(config) && avi_target_missed(why)) {
+        r->code = AVI_ERR_BUDGET;
+        keep_message(r, why);
+    }
+    free(why);
+    return AVI_OK;
+}
+
+/* Takes over what an earlier sweep has done. A file that cannot be read is no reason to stop: the run is made again. */
+static bool take_done(sweep *w, const avi_config *config, avi_sweep_record *r)
+{
+    bool done = false;
+    avi_store *store = w->plan.fresh ? NULL : open_result(w, config);
+    if (!store) return false;
+    avi_status status = is_done(w, store, config, &done);
+    if (status == AVI_OK && done) status = avi_sweep_record_read(w->group, store, r);
+    if (status == AVI_OK && done) status = read_code(store, config, r);
+    avi_store_close(&store);
+    avi_error_clear();
+    if (status != AVI_OK || !done) {
+        *r = avi_sweep_record_empty();
+        return false;
+    }
+    r->status = AVI_SWEEP_DONE;
+    r->taken = 1;
+    return true;
+}
+
+static void record_outcome(sweep *w, const avi_config *config, avi_status status, avi_sweep_record *r)
+{
+    r->code = (int64_t)status;
+    const bool done = status == AVI_OK || status == AVI_ERR_BUDGET; /* a fit without what it was to reach is a fit */
+    r->status = done ? AVI_SWEEP_DONE : status == AVI_ERR_STOPPED ? AVI_SWEEP_STOPPED : status == AVI_ERR_DIVERGED ? AVI_SWEEP_DIVERGED : AVI_SWEEP_FAILED;
+    if (status != AVI_OK) keep_message(r, avi_error_text());
+    avi_error_clear();
+    if (r->status == AVI_SWEEP_FAILED) return; /* what lies there is of another run */
+    avi_store *store = open_result(w, config);
+    if (store) avi_sweep_record_read(w->group, store, r);
+    avi_store_close(&store);
+    avi_error_clear();
+}
+
+/* ---- the screen: a line when a run starts and one when it ends, in one write so that lines of several groups do not mix ---- */
+
+static void tell_start(const sweep *w, int64_t run)
+{
+    char label[400];
+    const int ranks = avi_comm_size(w->group);
+    if (!w->loud) return;
+    avi_sweep_spec_label(&w->plan.spec, run, label, sizeof label);
+    printf("run %03" PRId64 " starts on %d rank%s: %s\n", run, ranks, ranks == 1 ? "" : "s", label);
+    fflush(stdout);
+}
+
+static void tell_end(const sweep *w, int64_t run, const avi_sweep_record *r)
+{
+    char label[400], time[32];
+    if (!w->loud) return;
+    avi_sweep_spec_label(&w->plan.spec, run, label, sizeof label);
+    const char *what = r->taken ? "was done before" : avi_sweep_status_text(r->status);
+    if (r->status == AVI_SWEEP_FAILED)
+        printf("run %03" PRId64 " failed (%" PRId64 "): %s: %s\n", run, r->code, label, r->message);
+    else if (r->status == AVI_SWEEP_DONE)
+        printf("run %03" PRId64 " %s: %s: ELBO %.5f nats a row after %" PRId64 " steps, %s\n", run, what, label, r->elbo_train, r->steps, avi_screen_time(r->seconds, time));
+    else
+        printf("run %03" PRId64 " %s after %" PRId64 " steps: %s\n", run, what, r->steps, label);
+    fflush(stdout);
+}
+
+/* ---- the group's loop ---- */
+
+static avi_status run_one(sweep *w, int64_t run)
+{
+    avi_config *config = NULL;
+    avi_sweep_record *mine = &w->table.record[run], r = avi_sweep_record_empty();
+    avi_status status = avi_agree(w->group, avi_sweep_plan_config(&w->plan, run, &config));
+    if (status == AVI_OK && take_done(w, config, &r)) {
+        tell_end(w, run, &r);
+    } else {
+        tell_start(w, run);
+        if (status == AVI_OK) status = w->task(w->group, config, &w->options);
+        record_outcome(w, config, status, &r);
+        tell_end(w, run, &r);
+    }
+    avi_config_destroy(&config);
+    if (avi_comm_rank(w->group) == 0) *mine = r; /* one rank has it: records are added up */
+    return status;
+}
+
+static avi_status take_runs(sweep *w)
+{
+    for (;;) {
+        int64_t run = END_OF_JOB;
+        if (avi_comm_rank(w->group) == 0 && !avi_stop_signal()) run = avi_ticket_take(w->ticket, 1);
+        AVI_TRY(avi_comm_bcast(w->group, &run, sizeof run, 0));
+        if (run >= w->plan.spec.runs) return AVI_OK;
+        if (run_one(w, run) == AVI_ERR_STOPPED) end_job(w);
+    }
+}
+
+/* ---- the job ---- */
+
+static avi_status split(sweep *w, int groups)
+{
+    const int ranks = avi_comm_size(w->world), rank = avi_comm_rank(w->world);
+    int most = w->plan.spec.runs < ranks ? (int)w->plan.spec.runs : ranks, mine = 0;
+    if (groups > ranks) return avi_fail(AVI_ERR_USAGE, "--groups %d: more than the %d ranks of this job; at most %d would serve", groups, ranks, ranks);
+    w->table.groups = groups > 0 && groups < most ? groups : most;
+    while (rank >= avi_slab_first(ranks, w->table.groups, mine + 1)) mine++;
+    AVI_TRY(avi_comm_split(w->world, mine, &w->group));
+    w->loud = w->loud && avi_comm_rank(w->group) == 0;
+    return AVI_OK;
+}
+
+static avi_status join_records(sweep *w)
+{
+    const size_t runs = (size_t)w->plan.spec.runs, words = sizeof(avi_sweep_record) / sizeof(int64_t);
+    AVI_TRY(avi_comm_sum_int64(w->world, (int64_t *)(void *)w->table.record, runs * words));
+    for (size_t i = 0; i < runs; i++)
+        if (w->table.record[i].status == AVI_SWEEP_WAITING) {
+            w->table.record[i] = avi_sweep_record_empty();
+            w->table.record[i].code = AVI_ERR_STOPPED;
+        }
+    return AVI_OK;
+}
+
+/* What the job ends with, and a line that says why. */
+static avi_status judge(const sweep *w)
+{
+    int64_t count[AVI_SWEEP_FAILED + 1] = {0}, worst = 0, missed = 0;
+    for (int64_t i = 0; i < w->plan.spec.runs; i++) {
+        const avi_sweep_record *r = &w->table.record[i];
+        count[r->status]++;
+        if (r->status >= AVI_SWEEP_DIVERGED && r->code > worst) worst = r->code;
+        missed += r->code == AVI_ERR_BUDGET;
+    }
+    const int64_t left = count[AVI_SWEEP_WAITING] + count[AVI_SWEEP_STOPPED];
+    if (left)
+        return avi_fail(AVI_ERR_STOPPED, "the sweep was stopped; %" PRId64 " of %" PRId64 " runs are left to do or to finish: the same command goes on", left, w->plan.spec.runs);
+    if (!worst && missed)
+        return avi_fail(AVI_ERR_BUDGET, "%" PRId64 " of the %" PRId64 " runs ended before the stop rule was met; %s/sweep.csv says which", missed, w->plan.spec.runs, w->plan.output);
+    if (!worst) return AVI_OK;
+    return avi_fail((avi_status)worst, "%" PRId64 " of the %" PRId64 " runs diverged, %" PRId64 " failed; the others are done. %s/sweep.csv says which and why", count[AVI_SWEEP_DIVERGED],
+                    w->plan.spec.runs, count[AVI_SWEEP_FAILED], w->plan.output);
+}
+
+static avi_status run_all(sweep *w)
+{
+    avi_folder *folder = NULL;
+    AVI_TRY(avi_folder_open(w->world, w->plan.output, &folder));
+    avi_status status = avi_ticket_create(w->world, &w->ticket);
+    if (status == AVI_OK) {
+        avi_stop_share(share_stop, w);
+        status = take_runs(w); /* groups go their own ways, and meet again here */
+        avi_stop_share(NULL, NULL);
+        avi_ticket_destroy(&w->ticket);
+        status = avi_agree(w->world, status);
+    }
+    if (status == AVI_OK) status = join_records(w);
+    if (status == AVI_OK) status = avi_sweep_table_write(&w->table, w->world, folder, &w->options);
+    if (status == AVI_OK && w->loud && avi_comm_rank(w->world) == 0) avi_sweep_table_print(&w->table, w->plan.output);
+    avi_folder_close(&folder);
+    return status == AVI_OK ? judge(w) : status;
+}
+
+static void tell_plan(const sweep *w, bool dry)
+{
+    char label[400], name[AVI_SWEEP_NAME];
+    const int ranks = avi_comm_size(w->world);
+    printf("sweep of %" PRId64 " runs over %d group%s of %d ranks into %s\n", w->plan.spec.runs, w->table.groups, w->table.groups == 1 ? "" : "s", ranks, w->plan.output);
+    for (int64_t i = 0; dry && i < w->plan.spec.runs; i++) {
+        avi_sweep_spec_label(&w->plan.spec, i, label, sizeof label);
+        avi_sweep_spec_name(&w->plan.spec, i, name);
+        printf("  %s  %s\n", name, label);
+    }
+    fflush(stdout);
+}
+
+avi_status avi_sweep(avi_comm *comm, const char *spec, int groups, const avi_options *options, avi_task task)
+{
+    sweep w = {.world = comm, .options = *options, .task = task, .loud = options->verbosity > 0};
+    w.options.verbosity = 0;
+    avi_status status = avi_sweep_plan_make(comm, spec, options, &w.plan);
+    if (status == AVI_OK) status = split(&w, groups);
+    if (status == AVI_OK && avi_comm_rank(comm) == 0 && (w.loud || options->dry_run)) tell_plan(&w, options->dry_run);
+    if (status == AVI_OK && !options->dry_run) {
+        w.table.spec = &w.plan.spec;
+        w.table.record = calloc((size_t)w.plan.spec.runs, sizeof *w.table.record);
+        status = avi_agree(comm, w.table.record ? AVI_OK : avi_fail_memory((size_t)w.plan.spec.runs * sizeof *w.table.record, "the table of a sweep"));
+        if (status == AVI_OK) status = run_all(&w);
+    }
+    free(w.table.record);
+    avi_comm_destroy(&w.group);
+    avi_sweep_plan_free(&w.plan);
+    return status;
+}

@@ -1,0 +1,106 @@
+/* Task exact: closed-form answers into run.h5, beside the fit of the same configuration where the folder holds one. */
+#include "tasks/post_fit.h"
+#include "closed_form/optimum.h"
+#include "train/evaluation.h"
+#include "output/checkpoint_state.h"
+#include "tasks/tasks.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char ALONE[] = "exact"; /* why_stopped of a run.h5 without a fit */
+
+/* run.h5 without a fit: configuration, provenance, /exact. */
+static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_answer *a, double seconds)
+{
+    avi_attribute attribute[32];
+    char *effective = avi_config_effective(s->config), *path = avi_fields_text(&a->fields, "%s/run.h5", avi_folder_path(folder));
+    avi_status status = effective && path ? AVI_OK : avi_fail_memory(1, "results");
+    if (status == AVI_OK)
+        status = avi_fields_add(&a->fields, (avi_field){.path = "/config/ini", .text = avi_config_text(s->config), .description = "configuration file as given", .units = "", .axes = ""});
+    if (status == AVI_OK)
+        status = avi_fields_add(&a->fields, (avi_field){.path = "/config/effective", .text = effective, .description = "every key in force, its value and origin", .units = "", .axes = ""});
+    status = avi_agree(s->comm, status);
+    if (status == AVI_OK) {
+        const int n = avi_results_provenance(s, &a->fields, "done", ALONE, seconds, attribute);
+        status = avi_store_write(s->comm, path, a->fields.field, a->fields.count, attribute, n);
+    }
+    free(effective);
+    return status;
+}
+
+/* How the fit ended is told as before. */
+static avi_status write_fit(const avi_session *s, avi_state *st, avi_folder *folder, avi_answer *a)
+{
+    char *ending, *why;
+    avi_results_ending(s, folder, &ending, &why);
+    const bool ended = ending && why && strcmp(ending, "running"); /* what was killed in its loop is stopped */
+    const char *otherwise = st->step >= s->total_steps ? "done" : "stopped";
+    const avi_status status = avi_results_write(s, st, folder, ended ? ending : otherwise, ended ? why : otherwise, true, &a->fields);
+    free(ending);
+    free(why);
+    return status;
+}
+
+/* The results of the fit again, with /exact. */
+static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_answer *a, const char *checkpoint)
+{
+    avi_state *st = NULL;
+    avi_answer_fit fit;
+    double row[AVI_EVAL_COLUMNS];
+    avi_status status = avi_state_create(s, &st);
+    if (status == AVI_OK) status = avi_restore(s, st, checkpoint);
+    if (status == AVI_OK) status = avi_assess(s, st, 0, row);
+    if (status == AVI_OK) status = avi_answer_hold(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);
+    if (status == AVI_OK) status = avi_agree(s->comm, avi_answer_fields(a, &fit));
+    if (status == AVI_OK) status = write_fit(s, st, folder, a);
+    if (status == AVI_OK) avi_answer_print(a, &fit);
+    avi_state_destroy(&st);
+    return status;
+}
+
+/* Without the fit's checkpoint the file would be written without the fit. */
+static avi_status spare_fit(const avi_session *s, const avi_folder *folder)
+{
+    char *ending, *why;
+    avi_results_ending(s, folder, &ending, &why);
+    const bool fit = ending && !(why && !strcmp(why, ALONE));
+    free(ending);
+    free(why);
+    if (!fit) return AVI_OK;
+    return avi_config_fail(s->config, "checkpoint", "resume", "would replace the results of the fit in %s by those of run.task = exact alone; another run.output would serve", avi_folder_path(folder));
+}
+
+static avi_status write(const avi_session *s, avi_folder *folder, avi_answer *a, double from)
+{
+    char *checkpoint = NULL;
+    if (strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no"))
+        AVI_TRY(avi_checkpoint_find(folder, s->comm, &checkpoint));
+    else
+        AVI_TRY(spare_fit(s, folder));
+    if (checkpoint) {
+        avi_status status = write_beside(s, folder, a, checkpoint);
+        free(checkpoint);
+        return status;
+    }
+    AVI_TRY(avi_agree(s->comm, avi_answer_fields(a, NULL)));
+    AVI_TRY(write_alone(s, folder, a, avi_seconds() - from));
+    avi_answer_print(a, NULL);
+    return AVI_OK;
+}
+
+avi_status avi_task_exact(avi_session *s)
+{
+    avi_answer *a = NULL;
+    avi_folder *folder = NULL;
+    const double from = avi_seconds();
+    avi_status status = avi_folder_open(s->comm, avi_config_get_string(s->config, "run", "output"), &folder);
+    if (status == AVI_OK) status = avi_answer_create(s, &a);
+    if (status == AVI_OK) status = write(s, folder, a, from);
+    if (status == AVI_OK && avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("written to %s/run.h5\n", avi_folder_path(folder));
+    avi_folder_close(&folder);
+    avi_answer_destroy(&a);
+    return status;
+}

@@ -1,0 +1,15 @@
+/* run.after: tasks that a fit does by itself when it is done. */
+#ifndef AVI_TASKS_POST_FIT_H
+#define AVI_TASKS_POST_FIT_H
+
+#include "closed_form/optimum.h"
+
+/* CONFIG when a name is unknown, or a task cannot be done with this model: asked before the fit, not after it. Not collective. */
+avi_status avi_after_check(const avi_session *s);
+/* Collective. Does the tasks: evaluation is the last row of the eval table. *answer: fields for avi_results_write, NULL when run.after does not name
+ * exact. Owner: caller, avi_answer_destroy. */
+avi_status avi_after(const avi_session *s, avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], avi_answer **answer, avi_answer_fit *fit);
+/* What they say, on rank 0. Not collective. */
+void avi_after_print(const avi_session *s, const avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], const avi_answer *answer, const avi_answer_fit *fit);
+
+#endif

@@ -1,0 +1,57 @@
+/* Task simulate: data drawn from the model, written as HDF5 that data.source = hdf5 reads back: <output>/data.h5 with x and x_test. */
+#include "session/keys.h"
+#include "output/run_file.h"
+#include "tasks/tasks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* This rank's slab of a split as a field; rows = 0: nothing to add. */
+static avi_status draw_split(avi_comm *comm, const avi_config *config, avi_split split, avi_fields *l)
+{
+    avi_source *source = NULL;
+    AVI_TRY(avi_source_open(config, comm, split, &source));
+    const avi_shape d = source->shape;
+    const int rank = avi_comm_rank(comm), ranks = avi_comm_size(comm);
+    const int64_t first = avi_slab_first(d.rows, ranks, rank), count = avi_slab_first(d.rows, ranks, rank + 1) - first;
+    double *x = avi_fields_memory(l, (size_t)(count * d.width + 1) * sizeof *x);
+    avi_status status = x ? source->ops->read(source, first, count, x) : avi_fail_memory((size_t)(count * d.width) * sizeof *x, "drawn data");
+    if (status == AVI_OK && d.rows)
+        status = avi_fields_add(l, (avi_field){.path = split == AVI_TRAIN ? "/x" : "/x_test", .type = AVI_F64, .rank = 2, .dims = {d.rows, d.width}, .data = x, .distributed = true,
+                                               .description = "rows drawn from the model", .units = "", .axes = "row, value"});
+    avi_source_close(&source);
+    return avi_agree(comm, status);
+}
+
+static avi_status write(avi_comm *comm, const avi_config *config, avi_folder *folder, avi_fields *l)
+{
+    char *path = avi_fields_text(l, "%s/data.h5", avi_folder_path(folder)), *effective = avi_config_effective(config);
+    const avi_attribute a[] = {{.group = "/", .name = "format", .text = "avi_mpi data"},
+                               {.group = "/", .name = "model", .text = avi_config_get_string(config, "model", "name")},
+                               {.group = "/", .name = "seed", .integer = avi_config_get_int(config, "run", "seed")},
+                               {.group = "/", .name = "config", .text = effective ? effective : ""}};
+    avi_status status = avi_agree(comm, path && effective ? AVI_OK : avi_fail_memory(1, "drawn data"));
+    if (status == AVI_OK) status = avi_store_write(comm, path, l->field, l->count, a, (int)(sizeof a / sizeof a[0]));
+    free(effective);
+    return status;
+}
+
+avi_status avi_task_simulate(avi_comm *comm, const avi_config *config, const avi_options *options)
+{
+    avi_fields l = {0};
+    avi_folder *folder = NULL;
+    if (strcmp(avi_config_get_string(config, "data", "source"), "model"))
+        return avi_config_fail(config, "data", "source", "run.task = simulate draws from the model; source = model would serve");
+    AVI_TRY(avi_folder_open(comm, avi_config_get_string(config, "run", "output"), &folder));
+    avi_status status = draw_split(comm, config, AVI_TRAIN, &l);
+    if (status == AVI_OK) status = draw_split(comm, config, AVI_TEST, &l);
+    if (status == AVI_OK) status = write(comm, config, folder, &l);
+    if (status == AVI_OK && avi_comm_rank(comm) == 0 && options->verbosity > 0)
+        printf("%" PRId64 " rows drawn from model %s: %s/data.h5, dataset x (data.source = hdf5, data.path = that file)\n", l.field[0].dims[0],
+               avi_config_get_string(config, "model", "name"), avi_folder_path(folder));
+    avi_folder_close(&folder);
+    avi_fields_free(&l);
+    return status;
+}

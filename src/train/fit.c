@@ -1,0 +1,397 @@
+/* The step loop: steps, trace, evaluations, checkpoints, and the reasons to stop. */
+#include "tasks/post_fit.h"
+#include "train/evaluation.h"
+#include "output/run_file.h"
+#include "output/checkpoint_state.h"
+#include "output/console.h"
+#include "train/step.h"
+#include "train/signals.h"
+#include "train/stopping_rule.h"
+#include "tasks/tasks.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_EVALUATIONS = 100, MAX_ROLLBACKS = 20 };
+_Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
+
+typedef struct fit {
+    avi_session *s;
+    avi_state *st;
+    avi_folder *folder;
+    avi_metrics *metrics;
+    avi_job job;
+    double *shares;              /* (ranks, AVI_SHARES) */
+    double phase_before[AVI_PHASES];
+    int64_t step_before;         /* of the logged step before */
+    int64_t eval_every;
+    double start, last_save, save_seconds, paused; /* clocks, seconds; paused: evaluations and checkpoints, which the trace's seconds leave out */
+    double seconds_before;       /* of stepping before this start, from the checkpoint */
+    int rollbacks;
+    const char *why;             /* set when the loop is to end */
+    char target[AVI_TARGET_TEXT]; /* [stop] in words, once a run that has a target has ended */
+    avi_status outcome;
+    avi_answer *answer;          /* of run.after = exact; NULL else */
+    avi_answer_fit held;         /* the fit held against it */
+} fit;
+
+static const char metrics_header[] = "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
+
+/* ---- trace ---- */
+
+static avi_status write_metrics(fit *f, const double *row)
+{
+    char line[512];
+    int n = snprintf(line, sizeof line, "%.0f,%.6f,%.4f", row[0], row[1], row[2]);
+    for (int c = 3; c < AVI_TRACE_COLUMNS; c++) n += snprintf(line + n, sizeof line - (size_t)n, ",%.10g", row[c]);
+    return avi_metrics_line(f->metrics, line);
+}
+
+/* Mean seconds a step by phase since the last logged step. */
+static void take_phases(fit *f, double *out)
+{
+    double *phase = avi_estimator_phases(f->s->train_elbo);
+    const double steps = f->st->step > f->step_before ? (double)(f->st->step - f->step_before) : 1;
+    phase[AVI_PHASE_OUTPUT] = f->paused;
+    for (int i = 0; i < AVI_PHASES; i++) {
+        out[i] = (phase[i] - f->phase_before[i]) / steps;
+        f->phase_before[i] = phase[i];
+    }
+    f->step_before = f->st->step;
+}
+
+static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds, double *elbo_per_row)
+{
+    const avi_session *s = f->s;
+    avi_state *st = f->st;
+    const double rows = (double)s->partition.rows, scale = rows / r->sums[AVI_SUM_ROWS];
+    double own[AVI_SHARES] = {[AVI_SHARE_ELBO] = r->own[AVI_SUM_ELBO] * scale, [AVI_SHARE_SECONDS] = step_seconds};
+    take_phases(f, own + AVI_SHARE_PHASES);
+    double row[AVI_TRACE_COLUMNS] = {
+        [AVI_TRACE_STEP] = (double)st->step,
+        [AVI_TRACE_EPOCH] = (double)st->step / (double)s->epoch_steps,
+        [AVI_TRACE_SECONDS] = st->seconds,
+        [AVI_TRACE_ELBO] = r->finite ? r->sums[AVI_SUM_ELBO] * scale - r->kl_global : NAN,
+        [AVI_TRACE_LOGLIK] = r->sums[AVI_SUM_LOGLIK] * scale,
+        [AVI_TRACE_KL_LOCAL] = (r->sums[AVI_SUM_LOGLIK] - r->sums[AVI_SUM_ELBO]) * scale,
+        [AVI_TRACE_KL_GLOBAL] = r->kl_global,
+        [AVI_TRACE_GRAD_NORM] = r->grad_norm,
+        [AVI_TRACE_RATE] = r->learning_rate,
+        [AVI_TRACE_SKIPPED] = (double)st->skipped,
+    };
+    *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW] = row[AVI_TRACE_ELBO] / rows;
+    AVI_TRY(avi_comm_allgather(s->comm, own, sizeof own, f->shares));
+    avi_status status = avi_trace_add(&st->trace, row, AVI_SHARES * avi_comm_size(s->comm), f->shares);
+    if (status == AVI_OK) status = write_metrics(f, row);
+    return avi_agree(s->comm, status); /* rank 0 alone writes, and its disk may be full */
+}
+
+static avi_status evaluate(fit *f, int64_t limit)
+{
+    double row[AVI_EVAL_COLUMNS];
+    const double from = avi_seconds();
+    AVI_TRY(avi_assess(f->s, f->st, limit, row));
+    f->paused += avi_seconds() - from;
+    /* The end of a run that was killed before its results stood is reached twice. */
+    avi_trace *t = &f->st->eval;
+    if (t->rows > 0 && t->value[(t->rows - 1) * (t->columns + t->extra) + AVI_EVAL_STEP] >= row[AVI_EVAL_STEP]) t->rows--;
+    return avi_agree(f->s->comm, avi_trace_add(t, row, 0, NULL));
+}
+
+/* The last evaluation, NULL when there is none. */
+static const double *evaluation(const fit *f)
+{
+    const avi_trace *t = &f->st->eval;
+    return t->rows ? t->value + (t->rows - 1) * (t->columns + t->extra) : NULL;
+}
+
+/* Whether the state is at an evaluation that meets [stop]. */
+static bool at_target(const fit *f)
+{
+    const double *row = evaluation(f);
+    return row && row[AVI_EVAL_STEP] >= (double)f->st->step && avi_target_met(f->s->config, row);
+}
+
+/* The rule speaks of all training rows: an evaluation on some of them only says when to look. */
+static avi_status look_at_target(fit *f, bool *met)
+{
+    *met = at_target(f);
+    if (!*met || avi_config_get_int(f->s->config, "log", "eval_rows") == 0) return AVI_OK;
+    AVI_TRY(evaluate(f, 0));
+    *met = at_target(f);
+    return AVI_OK;
+}
+
+/* ---- checkpoints ---- */
+
+static avi_status save(fit *f, const char *status, const char *why)
+{
+    const double from = avi_seconds();
+    AVI_TRY(avi_save(f->s, f->st, f->folder));
+    AVI_TRY(avi_results_write(f->s, f->st, f->folder, status, why, false, NULL));
+    f->last_save = avi_seconds();
+    f->save_seconds = f->last_save - from;
+    f->paused += f->save_seconds;
+    return AVI_OK;
+}
+
+/* What this rank asks for at the coming step: signals of any rank, the clock of rank 0. */
+static void request(const fit *f, double sums[AVI_SUMS])
+{
+    const avi_config *c = f->s->config;
+    const double now = avi_seconds(), limit = 60 * avi_config_get_real(c, "run", "time_limit"), minutes = avi_config_get_real(c, "checkpoint", "minutes");
+    const bool first = avi_comm_rank(f->s->comm) == 0;
+    memset(sums, 0, AVI_SUMS * sizeof *sums);
+    /* Time to write the last checkpoint must remain: twice what one took, and two seconds for the rest. */
+    const double since = f->s->options->started > 0 ? f->s->options->started : f->start;
+    const bool late = first && limit > 0 && now - since > limit - 2 * f->save_seconds - fmin(2, 0.1 * limit);
+    sums[AVI_SUM_STOP] = avi_stop_signal() ? 1 : 0;
+    if (late) sums[AVI_SUM_STOP] += 1048576; /* told apart from signals: more than there are ranks */
+    if (first && minutes > 0 && now - f->last_save > 60 * minutes) sums[AVI_SUM_SAVE] = 1;
+}
+
+static void end(fit *f, avi_status outcome, const char *why)
+{
+    f->outcome = outcome;
+    f->why = why;
+}
+
+/* ---- metrics.csv ---- */
+
+/* Written anew from the trace that the checkpoint holds: so a file that lost lines (removed, or with a node that went down) is whole again. */
+static avi_status open_metrics(fit *f)
+{
+    const avi_trace *t = &f->st->trace;
+    AVI_TRY(avi_metrics_open(f->folder, f->s->comm, metrics_header, &f->metrics));
+    avi_status status = AVI_OK;
+    for (int64_t r = 0; r < t->rows && status == AVI_OK; r++) status = write_metrics(f, t->value + r * (t->columns + t->extra));
+    return avi_agree(f->s->comm, status);
+}
+
+/* ---- values that are not finite ---- */
+
+static avi_status roll_back(fit *f)
+{
+    char *path = NULL;
+    const double factor = f->st->rate_factor * avi_config_get_real(f->s->config, "nan", "lr_cut");
+    AVI_TRY(avi_checkpoint_find(f->folder, f->s->comm, &path));
+    avi_status status = path ? avi_restore(f->s, f->st, path) : avi_state_reset(f->s, f->st);
+    free(path);
+    AVI_TRY(status);
+    f->st->rate_factor = factor;
+    f->rollbacks++;
+    avi_metrics_close(&f->metrics);
+    return open_metrics(f);
+}
+
+static avi_status handle_bad(fit *f, const avi_step_result *r)
+{
+    char text[512];
+    const avi_config *c = f->s->config;
+    const char *policy = avi_config_get_string(c, "nan", "policy");
+    const int64_t max = avi_config_get_int(c, "nan", "max_skips");
+    AVI_TRY(avi_step_describe_bad(f->s, f->st, r, text, sizeof text));
+    f->st->skipped++;
+    f->st->skipped_in_a_row++;
+    const bool stop = !strcmp(policy, "stop"), enough = f->st->skipped_in_a_row >= max, back = !strcmp(policy, "rollback");
+    if (avi_comm_rank(f->s->comm) == 0) {
+        avi_screen_break();
+        if (!stop && f->st->skipped_in_a_row == 1) avi_warn("%s; the step is skipped", text);
+    }
+    if (!stop && !enough) return AVI_OK;
+    if (back && f->rollbacks < MAX_ROLLBACKS) {
+        AVI_TRY(roll_back(f));
+        if (avi_comm_rank(f->s->comm) == 0) avi_warn("back to step %" PRId64 ", learning rate times %g from here", f->st->step, f->st->rate_factor);
+        return AVI_OK;
+    }
+    char path[4096];
+    AVI_TRY(avi_save_dump(f->s, f->st, f->folder, path, sizeof path));
+    end(f, AVI_ERR_DIVERGED, "diverged");
+    return avi_fail(AVI_ERR_DIVERGED,
+                    "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was, and checkpoint.from = %s replays the first of these steps. "
+                    "A lower optim.learning_rate, optim.clip_norm, or nan.policy = rollback would serve",
+                    text, f->st->skipped_in_a_row, path);
+}
+
+/* ---- the loop ---- */
+
+static bool due(int64_t step, int64_t every) { return every > 0 && step % every == 0; }
+
+static bool logs(const fit *f, int64_t step)
+{
+    return due(step, avi_config_get_int(f->s->config, "log", "every")) || step == 1 || step >= f->s->total_steps;
+}
+
+/* A step after which [stop] may end the run: the last step has its line in the trace. */
+static bool may_end(const fit *f, int64_t step) { return due(step, f->eval_every) && avi_target_set(f->s->config); }
+
+static avi_status after_step(fit *f, const avi_step_result *r, double step_seconds)
+{
+    avi_session *s = f->s;
+    const int64_t step = f->st->step;
+    bool last = step >= s->total_steps || r->converged, met = false;
+    double elbo = NAN;
+    f->st->skipped_in_a_row = 0;
+    f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
+    if (due(step, f->eval_every) && !last) {
+        AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "eval_rows")));
+        AVI_TRY(look_at_target(f, &met));
+        last = met;
+    }
+    if (logs(f, step) || last) {
+        AVI_TRY(log_step(f, r, step_seconds, &elbo));
+        avi_screen_progress(s, f->st, elbo, last);
+    }
+    if (last)
+        end(f, AVI_OK, r->converged ? "converged" : met ? AVI_TARGET_MET : "done");
+    else if (r->sums[AVI_SUM_STOP] > 0)
+        end(f, AVI_ERR_STOPPED, r->sums[AVI_SUM_STOP] >= 1048576 ? "stopped at run.time_limit" : "stopped by a signal");
+    else if (due(step, avi_config_get_int(s->config, "checkpoint", "every")) || r->sums[AVI_SUM_SAVE] > 0)
+        return save(f, "running", "");
+    return AVI_OK;
+}
+
+static avi_status loop(fit *f)
+{
+    while (!f->why) {
+        avi_step_result r = {.bad_value = -1, .measure = logs(f, f->st->step + 1) || may_end(f, f->st->step + 1)};
+        request(f, r.sums);
+        const double from = avi_seconds();
+        AVI_TRY(avi_step(f->s, f->st, &f->job, &r));
+        if (r.finite)
+            AVI_TRY(after_step(f, &r, avi_seconds() - from));
+        else
+            AVI_TRY(handle_bad(f, &r));
+        if (!r.finite && f->st->step >= f->s->total_steps && !f->why) end(f, AVI_OK, "done");
+        if (!r.finite && r.sums[AVI_SUM_STOP] > 0 && !f->why) end(f, AVI_ERR_STOPPED, "stopped by a signal");
+    }
+    return AVI_OK;
+}
+
+/* ---- start and end ---- */
+
+/* The checkpoint to go on from, if any. Of a finished run, auto starts afresh; a longer one goes on. */
+static avi_status resume(fit *f)
+{
+    avi_session *s = f->s;
+    const char *mode = avi_config_get_string(s->config, "checkpoint", "resume");
+    const char *from = avi_config_get_string(s->config, "checkpoint", "from");
+    char *path = NULL;
+    if (*from) return avi_restore(s, f->st, from);
+    if (strcmp(mode, "no")) AVI_TRY(avi_checkpoint_find(f->folder, s->comm, &path));
+    if (!path && !strcmp(mode, "yes"))
+        return avi_config_fail(s->config, "checkpoint", "resume", "there is no checkpoint in %s; auto or no would serve", avi_folder_path(f->folder));
+    avi_status status = path ? avi_restore(s, f->st, path) : AVI_OK;
+    free(path);
+    AVI_TRY(status);
+    if (f->st->step > 0 && (f->st->step >= s->total_steps || at_target(f))) {
+        if (!strcmp(mode, "yes")) return AVI_OK;
+        if (avi_results_stand(s, f->folder)) {
+            if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  afresh       the run in %s had ended; its results are replaced\n", avi_folder_path(f->folder));
+            AVI_TRY(avi_state_reset(s, f->st));
+        }
+    }
+    if (f->st->step == 0) return avi_checkpoint_clear(f->folder, s->comm);
+    if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  resumed      at step %" PRId64 " of %s\n", f->st->step, avi_folder_path(f->folder));
+    return AVI_OK;
+}
+
+static avi_status prepare(fit *f)
+{
+    avi_session *s = f->s;
+    const char *output = avi_config_get_string(s->config, "run", "output");
+    AVI_TRY(avi_state_create(s, &f->st));
+    avi_screen_header(s);
+    f->shares = malloc((size_t)(AVI_SHARES * avi_comm_size(s->comm)) * sizeof *f->shares);
+    char *effective = avi_config_effective(s->config);
+    avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
+    if (status == AVI_OK) status = avi_folder_open(s->comm, output, &f->folder);
+    if (status == AVI_OK) status = resume(f);
+    if (status == AVI_OK) status = avi_agree(s->comm, avi_job_step(s, f->st->step, &f->job)); /* allocates once: no step can fail alone for it */
+    if (status == AVI_OK) status = avi_folder_write_text(f->folder, s->comm, "config.ini", effective);
+    free(effective);
+    AVI_TRY(status);
+    return open_metrics(f);
+}
+
+static void set_clocks(fit *f)
+{
+    const avi_session *s = f->s;
+    const int64_t every = avi_config_get_int(s->config, "log", "eval_every");
+    f->start = f->last_save = avi_seconds();
+    f->save_seconds = 0.5;
+    f->seconds_before = f->st->seconds;
+    f->eval_every = every < 0 ? 0 : every > 0 ? every : s->epoch_steps;
+    if (every == 0 && s->total_steps / s->epoch_steps > MAX_EVALUATIONS) f->eval_every = s->total_steps / MAX_EVALUATIONS;
+}
+
+static avi_status finish(fit *f)
+{
+    avi_session *s = f->s;
+    const bool done = f->outcome == AVI_OK;
+    AVI_TRY(avi_save(s, f->st, f->folder)); /* first: the last evaluation takes a pass over all rows, and a run that is killed in it is to have its fit */
+    if (done) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
+    if (done && due(f->st->step, f->eval_every)) AVI_TRY(avi_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
+    if (done && avi_target_set(s->config)) avi_target_describe(s->config, evaluation(f), f->target);
+    /* A fit whose run.after fails has its results all the same. */
+    const avi_status after = done ? avi_after(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
+    const avi_fields *extra = after == AVI_OK && f->answer ? &f->answer->fields : NULL;
+    AVI_TRY(avi_results_write(s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done, extra));
+    return after;
+}
+
+/* Nothing is left to do of a run that a checkpoint holds to its end. */
+static avi_status begin(fit *f)
+{
+    bool met = false;
+    set_clocks(f);
+    if (f->st->step >= f->s->total_steps)
+        end(f, AVI_OK, "done");
+    else if (f->st->step > 0)
+        AVI_TRY(look_at_target(f, &met));
+    if (met) end(f, AVI_OK, AVI_TARGET_MET);
+    return AVI_OK;
+}
+
+/* For the screen: how it ended. */
+static const char *last_words(const fit *f)
+{
+    if (*f->target) return f->target;
+    return f->outcome == AVI_OK && strcmp(f->why, "converged") ? "Done" : f->why;
+}
+
+/* The status of a run whose results are written. */
+static avi_status judge(const fit *f)
+{
+    if (f->outcome == AVI_ERR_STOPPED) return avi_fail(AVI_ERR_STOPPED, "%s; the checkpoint is written: the same command goes on", f->why);
+    if (!*f->target || !avi_target_required(f->s->config) || !avi_target_missed(f->target)) return AVI_OK;
+    return avi_fail(AVI_ERR_BUDGET, "%s before the stop rule was met%s, after %" PRId64 " steps; the results are written, and more optim.epochs go on from here",
+                    strcmp(f->why, "converged") ? "budget spent" : "converged", f->target + strlen(AVI_TARGET_MISSED), f->st->step);
+}
+
+avi_status avi_task_fit(avi_session *s)
+{
+    fit f = {.s = s};
+    avi_status status = avi_agree(s->comm, prepare(&f));
+    if (status == AVI_OK) {
+        status = begin(&f);
+        if (status == AVI_OK) status = loop(&f);
+        /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here returns it on all ranks. */
+        if (status == AVI_OK) status = finish(&f);
+        if (status == AVI_ERR_DIVERGED) avi_results_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
+        if (status == AVI_OK) avi_screen_summary(s, f.st, avi_folder_path(f.folder), last_words(&f));
+        if (status == AVI_OK && f.outcome == AVI_OK) avi_after_print(s, f.st, evaluation(&f), f.answer, &f.held);
+        if (status == AVI_OK) status = judge(&f);
+    }
+    avi_screen_break();
+    avi_metrics_close(&f.metrics);
+    avi_folder_close(&f.folder);
+    avi_answer_destroy(&f.answer);
+    avi_state_destroy(&f.st);
+    avi_job_free(&f.job);
+    free(f.shares);
+    return status;
+}

@@ -1,0 +1,87 @@
+#include "train/mean_mse.h"
+#include "avi/fixed_point.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { BLOCK = 512 /* rows that are decoded together, where nothing is against it */ };
+
+/* What is summed over ranks: the limbs of an exact sum, the rows, and how many pieces are not finite. */
+enum { ROWS = AVI_WIDE_LIMBS, BAD, WORDS };
+
+typedef struct means {
+    const avi_session *s;
+    const avi_state *st;
+    avi_estimator *e;
+    const avi_data *data;
+    const avi_job *job;
+    const double *nu;
+    double *z, *log_sd; /* (capacity, L), (L) */
+    double *x, *image;  /* (capacity, D) */
+    int64_t word[WORDS];
+} means;
+
+/* Tiles [tile, returned) of the job. One where the bits are to be the same on any number of ranks, since what a product
+ * gives for a row may depend on the rows beside it; else as many as fit. */
+static int next_piece(const means *m, int tile, int64_t *rows)
+{
+    *rows = m->job->rows[tile++];
+    while (!m->s->problem.exact && tile < m->job->count && *rows + m->job->rows[tile] <= BLOCK)
+        *rows += m->job->rows[tile++];
+    return tile;
+}
+
+static avi_status allocate(means *m)
+{
+    int64_t rows = BLOCK;
+    for (int i = 0; i < m->job->count; i++) rows = m->job->rows[i] > rows ? m->job->rows[i] : rows;
+    const size_t l = (size_t)m->s->model->latent, d = (size_t)m->s->shape.width, n = (size_t)rows;
+    m->z = malloc(n * l * sizeof *m->z);
+    m->log_sd = malloc(l * sizeof *m->log_sd);
+    m->x = malloc(n * d * sizeof *m->x);
+    m->image = malloc(n * d * sizeof *m->image);
+    if (m->z && m->log_sd && m->x && m->image) return AVI_OK;
+    return avi_fail_memory(n * (l + 2 * d) * sizeof(double), "the reconstruction error");
+}
+
+/* Adds the rows of tiles [tile, next), which stand in nu from row `done` on. */
+static avi_status add_piece(means *m, int tile, int next, int64_t done, int64_t rows)
+{
+    const int64_t l = m->s->model->latent, d = m->s->shape.width, width = m->s->infer->outputs;
+    for (int64_t r = 0; r < rows; r++)
+        m->s->family->moments(m->nu + (done + r) * width, l, m->z + r * l, m->log_sd);
+    for (int64_t at = 0; tile < next; at += m->job->rows[tile++])
+        avi_data_fetch_f64(m->data, m->job->first[tile], m->job->rows[tile], m->x + at * d);
+    AVI_TRY(avi_estimator_decode(m->e, m->st->params, rows, m->z, m->image));
+    double sum = 0;
+    for (int64_t k = 0; k < rows * d; k++) sum += (m->x[k] - m->image[k]) * (m->x[k] - m->image[k]);
+    m->word[BAD] += avi_wide_add(m->word, sum);
+    m->word[ROWS] += rows;
+    return AVI_OK;
+}
+
+static avi_status add_all(means *m)
+{
+    AVI_TRY(allocate(m));
+    int64_t done = 0, rows;
+    for (int tile = 0, next; tile < m->job->count; tile = next, done += rows) {
+        next = next_piece(m, tile, &rows);
+        AVI_TRY(add_piece(m, tile, next, done, rows));
+    }
+    return AVI_OK;
+}
+
+avi_status avi_means_error(const avi_session *s, const avi_state *st, avi_estimator *e, const avi_data *data,
+                           const avi_job *job, const double *nu, double *mse)
+{
+    means m = {.s = s, .st = st, .e = e, .data = data, .job = job, .nu = nu};
+    avi_status status = avi_agree(s->comm, add_all(&m));
+    free(m.z);
+    free(m.log_sd);
+    free(m.x);
+    free(m.image);
+    AVI_TRY(status);
+    AVI_TRY(avi_comm_sum_int64(s->comm, m.word, WORDS));
+    *mse = m.word[BAD] ? NAN : avi_wide_read(m.word) / ((double)m.word[ROWS] * (double)s->shape.width);
+    return AVI_OK;
+}

@@ -1,0 +1,59 @@
+#include "train/stopping_rule.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* stop.elbo_per_row from here on: none. (Zero is an ELBO like any other.) */
+static const double no_elbo = 1e300;
+
+static double mse_bound(const avi_config *c) { return avi_config_get_real(c, "stop", "mse"); }
+static double elbo_bound(const avi_config *c) { return avi_config_get_real(c, "stop", "elbo_per_row"); }
+
+bool avi_target_set(const avi_config *config) { return mse_bound(config) > 0 || elbo_bound(config) < no_elbo; }
+bool avi_target_required(const avi_config *config) { return avi_config_get_bool(config, "stop", "required"); }
+
+avi_status avi_target_check(const avi_session *s)
+{
+    const avi_config *c = s->config;
+    if (mse_bound(c) > 0 && !s->model->ops->reconstruct)
+        return avi_config_fail(c, "stop", "mse",
+                               "model %s has no reconstruction to measure; 0, or stop.elbo_per_row, would serve",
+                               s->model->ops->name);
+    if (avi_target_required(c) && !avi_target_set(c))
+        return avi_config_fail(c, "stop", "required",
+                               "there is no stop rule to require; stop.mse or stop.elbo_per_row, or no, would serve");
+    return AVI_OK;
+}
+
+/* An evaluation that is not a number meets nothing. */
+static bool mse_met(const avi_config *c, const double *row) { return row[AVI_EVAL_MSE_TRAIN] < mse_bound(c); }
+static bool elbo_met(const avi_config *c, const double *row)
+{
+    return elbo_bound(c) < no_elbo && row[AVI_EVAL_ELBO_TRAIN] >= elbo_bound(c);
+}
+
+bool avi_target_met(const avi_config *config, const double row[AVI_EVAL_COLUMNS])
+{
+    return mse_met(config, row) || elbo_met(config, row);
+}
+
+void avi_target_describe(const avi_config *config, const double row[AVI_EVAL_COLUMNS], char text[AVI_TARGET_TEXT])
+{
+    const bool met = avi_target_met(config, row);
+    const double mse = mse_bound(config), elbo = elbo_bound(config);
+    const char *between = ": ";
+    int n = snprintf(text, AVI_TARGET_TEXT, "%s", met ? AVI_TARGET_MET : AVI_TARGET_MISSED);
+    if (met ? mse_met(config, row) : mse > 0) {
+        n += snprintf(text + n, (size_t)(AVI_TARGET_TEXT - n), "%smse_train %.6g is %s %.6g", between,
+                      row[AVI_EVAL_MSE_TRAIN], met ? "below" : "not below", mse);
+        between = ", ";
+    }
+    if (met ? elbo_met(config, row) : elbo < no_elbo)
+        snprintf(text + n, (size_t)(AVI_TARGET_TEXT - n), "%selbo_train %.8g nats a row is %s %.8g", between,
+                 row[AVI_EVAL_ELBO_TRAIN], met ? "at least" : "below", elbo);
+}
+
+bool avi_target_missed(const char *why_stopped)
+{
+    return !strncmp(why_stopped, AVI_TARGET_MISSED, strlen(AVI_TARGET_MISSED));
+}
