@@ -15,7 +15,7 @@
 typedef struct avi_problem {
     avi_precision precision;
     uint64_t seed;
-    bool exact;             /* run.reproducible: sums over tiles in fixed point, the same bits for any number of ranks */
+    bool reproducible;             /* run.reproducible: sums over tiles in fixed point, the same bits for any number of ranks */
     const avi_model *model;
     const avi_infer *infer;
     const avi_family *family;
@@ -64,7 +64,7 @@ typedef enum avi_sum {
     AVI_SUM_STOP,      /* requests by any rank: stop */
     AVI_SUM_SAVE,      /* checkpoint */
     AVI_SUM_FAIL,      /* blocks that this rank could not compute: memory ran out */
-    AVI_SUM_OVERFLOW,  /* exact sums: values out of range, the step is to be redone */
+    AVI_SUM_OVERFLOW,  /* reproducible sums: values out of range, the step is to be redone */
     AVI_SUMS
 } avi_sum;
 
@@ -80,7 +80,7 @@ typedef struct avi_estimator avi_estimator;
 /* Where the time of passes goes; seconds of this rank since the estimator was made. Reading the clock a few times a block costs nothing that can be measured. */
 typedef enum avi_phase { AVI_PHASE_INPUT, AVI_PHASE_DRAWS, AVI_PHASE_FORWARD, AVI_PHASE_BACKWARD, AVI_PHASE_REDUCTION, AVI_PHASE_OPTIMIZER, AVI_PHASE_OUTPUT, AVI_PHASES } avi_phase;
 
-/* Not collective, unless p->shared. Owner: caller. A model with dense coupling has its K factored (O(N^3 / P), two (N, N) matrices over the ranks; with exact sums by rank 0 alone) at the first pass. */
+/* Not collective, unless p->shared. Owner: caller. A model with dense coupling has its K factored (O(N^3 / P), two (N, N) matrices over the ranks; with reproducible sums by rank 0 alone) at the first pass. */
 avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator);
 void avi_estimator_destroy(avi_estimator **estimator);
 size_t avi_estimator_bytes(const avi_estimator *e); /* tape, buffers */
@@ -140,7 +140,7 @@ typedef struct avi_row_values {
 } avi_row_values;
 avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_job *job, bool with_error, double sums[AVI_SUMS], const avi_row_values *rows);
 
-/* Exact sums carry their scales from step to step: state for the checkpoint, (avi_estimator_scales) doubles. */
+/* Reproducible sums carry their scales from step to step: state for the checkpoint, (avi_estimator_scales) doubles. */
 int avi_estimator_scales(const avi_estimator *e, double *out); /* returns the count; out may be NULL */
 void avi_estimator_set_scales(avi_estimator *e, const double *in); /* NULL: as at the start of a run */
 

@@ -1,4 +1,4 @@
-/* Exact sums: floating-point values as 64-bit fixed point with a power-of-two scale, so that addition is associative and a
+/* Reproducible sums: floating-point values as 64-bit fixed point with a power-of-two scale, so that addition is associative and a
  * sum over tiles and ranks has the same bits in any order (Hallberg & Adcroft 2014, Parallel Computing 40).
  *
  * A value v becomes the integer nearest to v * 2^shift (ties to even). The caller chooses `shift` per block from the largest magnitude of
@@ -11,13 +11,13 @@
 
 /* sum[i] += round(v[i] * 2^shift) for i < n. Returns the number of values out of range (finite or not).
  * *largest is raised to max |v[i]| over finite values (NaN ignored). shift in [-900, 900]. */
-int64_t avi_exact_add_f32(int64_t *sum, const float *v, int64_t n, int shift, double *largest);
-int64_t avi_exact_add_f64(int64_t *sum, const double *v, int64_t n, int shift, double *largest);
+int64_t avi_fixed_point_add_f32(int64_t *sum, const float *v, int64_t n, int shift, double *largest);
+int64_t avi_fixed_point_add_f64(int64_t *sum, const double *v, int64_t n, int shift, double *largest);
 /* v[i] = sum[i] * 2^-shift, rounded once to the type. Returns the largest |v[i]|. */
-double avi_exact_read_f32(float *v, const int64_t *sum, int64_t n, int shift);
-double avi_exact_read_f64(double *v, const int64_t *sum, int64_t n, int shift);
+double avi_fixed_point_read_f32(float *v, const int64_t *sum, int64_t n, int shift);
+double avi_fixed_point_read_f64(double *v, const int64_t *sum, int64_t n, int shift);
 /* The shift for which values up to `largest` stay below 2^(51 - headroom_bits); clamped to [-900, 900]; 0 for largest = 0 or non-finite. */
-int avi_exact_shift(double largest, int headroom_bits);
+int avi_fixed_point_shift(double largest, int headroom_bits);
 
 /* Wide sums for a few scalars of any size: 128-bit fixed point as three int64 limbs of 40 bits (value resolution 2^-40 to 2^79): v is
  * split exactly into limbs (low bits below 2^-40 are rounded to nearest even once per value), limbs are added as integers, and the

@@ -23,7 +23,7 @@ static avi_status create_reducer(avi_estimator *e)
             offset[n++] = s * e->layout.theta + theta->block[k].offset * (groups == 1 ? draws : 1);
     for (int k = 0; k < phi->count; k++) offset[n++] = draws * e->layout.theta + phi->block[k].offset;
     offset[n] = e->layout.gradient;
-    status = avi_reducer_create(e->p.precision, e->p.exact, n, offset, e->data->partition.tiles, e->p.shared ? e->comm : NULL, &e->reducer);
+    status = avi_reducer_create(e->p.precision, e->p.reproducible, n, offset, e->data->partition.tiles, e->p.shared ? e->comm : NULL, &e->reducer);
     free(offset);
     return status;
 }
@@ -90,10 +90,10 @@ bool avi_estimator_is_shared(const avi_estimator *e) { return avi_reducer_is_sha
 
 double *avi_estimator_phases(avi_estimator *e) { return e->phase; }
 
-int avi_estimator_scales(const avi_estimator *e, double *out) { return e->p.exact ? avi_reducer_scales(e->reducer, out) : 0; }
+int avi_estimator_scales(const avi_estimator *e, double *out) { return e->p.reproducible ? avi_reducer_scales(e->reducer, out) : 0; }
 void avi_estimator_set_scales(avi_estimator *e, const double *in)
 {
-    if (e->p.exact) avi_reducer_set_scales(e->reducer, in);
+    if (e->p.reproducible) avi_reducer_set_scales(e->reducer, in);
 }
 
 avi_status avi_estimator_hold(avi_estimator *e, const avi_job *job)
@@ -110,7 +110,7 @@ avi_status avi_estimator_hold(avi_estimator *e, const avi_job *job)
 /* The number of runs from `at` that make one block. A chain needs consecutive rows, so it joins none. */
 static int runs_of_block(const avi_estimator *e, const avi_job *job, int at)
 {
-    if (e->p.exact) return avi_apart_joined(e, job, at);
+    if (e->p.reproducible) return avi_apart_joined(e, job, at);
     if (e->p.model->ops->coupling != AVI_INDEPENDENT) return 1;
     int64_t rows = job->rows[at];
     int n = 1;
@@ -174,10 +174,10 @@ avi_status avi_estimator_exchange_halo(avi_estimator *e, void *table)
     return avi_comm_shift(e->comm, rows + bytes, before, rows + (size_t)(count + 1) * bytes, after, bytes);
 }
 
-/* Sums over rows and squares of the local gradient: of the whole block, or with exact sums of each tile by itself. */
+/* Sums over rows and squares of the local gradient: of the whole block, or with reproducible sums of each tile by itself. */
 static void add_scalars(const avi_estimator *e, const avi_pass *pass, const avi_graph *g, int runs, const int64_t *first, const int64_t *rows, int64_t *bad)
 {
-    const int unit = e->p.exact ? 1 : runs;
+    const int unit = e->p.reproducible ? 1 : runs;
     for (int i = 0, at = 0; i < runs; i += unit) {
         double values[AVI_SUMS];
         int64_t n = 0;
@@ -218,11 +218,11 @@ static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_job *job, int
 {
     for (int at = 0, n; at < job->count; at += n) {
         n = runs_of_block(e, job, at);
-        pass->apart = e->p.exact || at == 0;
+        pass->apart = e->p.reproducible || at == 0;
         run_block(e, pass, job, at, n, bad_position);
     }
     avi_tape_set_outlet(e->tape, NULL);
-    if (job->count == 0 && !e->p.exact) avi_reducer_zero(e->reducer);
+    if (job->count == 0 && !e->p.reproducible) avi_reducer_zero(e->reducer);
     if (e->failed != AVI_OK) avi_reducer_add_scalars(e->reducer, (double[AVI_SUMS]){[AVI_SUM_FAIL] = 1});
 }
 

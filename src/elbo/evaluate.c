@@ -43,11 +43,11 @@ static void sum_values(const avi_estimator *e, const avi_graph *g, double values
 }
 
 /* The next piece of the job: consecutive rows, up to those of a training block, so that memory stays the same. Runs that follow each other are joined,
- * since GEMM wants rows; exact sums keep the tile as the unit, so runs begin at tiles there. *run and *at move on. */
+ * since GEMM wants rows; reproducible sums keep the tile as the unit, so runs begin at tiles there. *run and *at move on. */
 static int64_t next_piece(const avi_estimator *e, const avi_job *job, int *run, int64_t *at, int64_t *first)
 {
     int64_t limit = e->p.block_rows > 0 ? e->p.block_rows : INT64_MAX, n = 0;
-    if (e->p.exact && e->data->partition.tile < limit) limit = e->data->partition.tile;
+    if (e->p.reproducible && e->data->partition.tile < limit) limit = e->data->partition.tile;
     *first = job->first[*run] + *at;
     while (*run < job->count && n < limit && job->first[*run] + *at == *first + n) {
         const int64_t rest = job->rows[*run] - *at, take = rest < limit - n ? rest : limit - n;
@@ -56,7 +56,7 @@ static int64_t next_piece(const avi_estimator *e, const avi_job *job, int *run, 
         if (*at < job->rows[*run]) break;
         *at = 0;
         (*run)++;
-        if (e->p.exact) break;
+        if (e->p.reproducible) break;
     }
     return n;
 }

@@ -23,8 +23,8 @@ struct avi_estimator {
     void *held;          /* avi_estimator_hold: parameters of q of the job's rows, or NULL */
     int64_t held_at;     /* values taken by the blocks before */
     bool held_taken;
-    avi_outlet outlet;   /* exact sums: apart.c */
-    bool joins, joins_known; /* exact sums: tiles may be joined to blocks */
+    avi_outlet outlet;   /* reproducible sums: apart.c */
+    bool joins, joins_known; /* reproducible sums: tiles may be joined to blocks */
 };
 
 /* How a block is to be evaluated. */
@@ -63,8 +63,8 @@ void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int6
 
 /* apart.c: gradients that are not added to what is there. Once. */
 void avi_apart_prepare(avi_estimator *e);
-enum { AVI_JOINED = 64 }; /* most tiles of a block with exact sums */
-/* Exact sums: how many tiles from `at` make one block. */
+enum { AVI_JOINED = 64 }; /* most tiles of a block with reproducible sums */
+/* Reproducible sums: how many tiles from `at` make one block. */
 int avi_apart_joined(const avi_estimator *e, const avi_job *job, int at);
 /* Before a block of a pass with gradients is built, and after its backward pass, where the pass was `apart`. Errors: INTERNAL. */
 void avi_apart_begin(avi_estimator *e, int tiles, const int64_t *rows);

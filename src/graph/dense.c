@@ -43,7 +43,7 @@ static avi_status allocate(avi_estimator *e)
     const avi_data *data = e->data;
     const int64_t n = data->partition.rows, l = e->p.model->latent, width = data->shape.width, own = data->count;
     const int rank = avi_comm_rank(e->comm), ranks = avi_comm_size(e->comm);
-    const int64_t slab = e->p.exact ? n : avi_slab_first(n, ranks, rank + 1) - avi_slab_first(n, ranks, rank);
+    const int64_t slab = e->p.reproducible ? n : avi_slab_first(n, ranks, rank + 1) - avi_slab_first(n, ranks, rank);
     avi_dense *d = e->dense = calloc(1, sizeof *d);
     if (!d) return avi_fail_memory(sizeof *d, "the dense coupling");
     *d = (avi_dense){.rows = n, .latent = l, .width = width, .model = e->p.model};
@@ -89,7 +89,7 @@ static avi_status inverse_diagonal(avi_linalg_spd *spd, int64_t k, double *slab)
     return avi_linalg_spd_inverse_diagonal(spd, slab);
 }
 
-/* The factor of K + the diagonal that self's entry adds. Where exact sums are asked for, rank 0 works alone: ScaLAPACK's results agree between rank counts to rounding only. */
+/* The factor of K + the diagonal that self's entry adds. Where reproducible sums are asked for, rank 0 works alone: ScaLAPACK's results agree between rank counts to rounding only. */
 avi_status avi_dense_factor(avi_estimator *e, avi_linalg_entry entry, void *self, avi_linalg_spd **spd)
 {
     avi_dense *d = e->dense;
@@ -115,7 +115,7 @@ static avi_status prepare(avi_estimator *e)
     if (e->dense) return AVI_OK;
     AVI_TRY(avi_agree(e->comm, allocate(e)));
     avi_dense *d = e->dense;
-    if (e->p.exact) AVI_TRY(avi_comm_split(e->comm, avi_comm_rank(e->comm) == 0 ? 0 : 1, &d->alone));
+    if (e->p.reproducible) AVI_TRY(avi_comm_split(e->comm, avi_comm_rank(e->comm) == 0 ? 0 : 1, &d->alone));
     AVI_TRY(fetch_rows(e));
     AVI_TRY(avi_dense_factor(e, avi_dense_covariance, d, &d->prior));
     double log_det = d->prior ? avi_linalg_spd_log_det(d->prior) : 0;
@@ -129,7 +129,7 @@ static avi_status prepare(avi_estimator *e)
 int64_t avi_dense_piece(const avi_estimator *e, int64_t first)
 {
     const int64_t tile = e->data->partition.tile, rest = e->data->first + e->data->count - first;
-    const int64_t piece = e->p.exact || e->p.block_rows < tile ? tile : e->p.block_rows / tile * tile;
+    const int64_t piece = e->p.reproducible || e->p.block_rows < tile ? tile : e->p.block_rows / tile * tile;
     return rest < piece ? rest : piece;
 }
 

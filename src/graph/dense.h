@@ -22,7 +22,7 @@ typedef struct avi_dense_term {
 typedef struct avi_dense {
     int64_t rows, latent, width; /* N, L, D */
     const avi_model *model;      /* borrowed */
-    avi_comm *alone;             /* exact sums: rank 0 by itself, the other ranks together; NULL else */
+    avi_comm *alone;             /* reproducible sums: rank 0 by itself, the other ranks together; NULL else */
     avi_linalg_spd *prior;       /* K; of all ranks, or of rank 0 where it works alone */
     double *row;                 /* (N, D): all rows of the data in given order, on every rank */
     double *slab;                /* (slab rows, L), or (N, L) where rank 0 works alone */
@@ -33,7 +33,7 @@ typedef struct avi_dense {
     avi_dense_term term;         /* of the block on the tape */
 } avi_dense;
 
-/* Collective. The factor of the matrix of these entries over all rows; one for a run's K is kept inside. With exact sums rank 0 works alone, and *spd is NULL elsewhere. */
+/* Collective. The factor of the matrix of these entries over all rows; one for a run's K is kept inside. With reproducible sums rank 0 works alone, and *spd is NULL elsewhere. */
 avi_status avi_dense_factor(avi_estimator *e, avi_linalg_entry entry, void *self, avi_linalg_spd **spd);
 /* Collective. out = A^-1 in, own rows in order of position: (count, k), 1 <= k <= L; in and out may be the same. */
 avi_status avi_dense_solve(avi_estimator *e, avi_linalg_spd *spd, int64_t k, const double *in, double *out);
@@ -41,7 +41,7 @@ avi_status avi_dense_solve(avi_estimator *e, avi_linalg_spd *spd, int64_t k, con
 avi_status avi_dense_gather(avi_estimator *e, int64_t k, const double *own, double *all);
 /* Entry (i, j) of K; self: the avi_dense. Not collective. */
 double avi_dense_covariance(void *self, int64_t i, int64_t j);
-/* How many own rows from position `first` are to be passed at once; 0 at the end. With exact sums a tile, so that bits do not depend on the ranks. Not collective. */
+/* How many own rows from position `first` are to be passed at once; 0 at the end. With reproducible sums a tile, so that bits do not depend on the ranks. Not collective. */
 int64_t avi_dense_piece(const avi_estimator *e, int64_t first);
 
 /* nu (B, 2L) = (means, log sds) -> the terms of the rows, (B, 1): k_dense.c. */

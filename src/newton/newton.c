@@ -229,7 +229,7 @@ static int64_t drop_rows(const avi_estimator *e, rows_work *w, double tolerance)
     const int64_t n = w->width;
     int64_t first[MAX_RUNS], count[MAX_RUNS], left = 0, r = 0;
     int runs = 0;
-    bool fits = !e->p.exact;
+    bool fits = !e->p.reproducible;
     for (int i = 0; i < w->runs; i++)
         for (int64_t k = 0; k < w->count[i]; k++, r++) {
             if (largest_of(w->g + r * n, n) <= tolerance) {
@@ -270,7 +270,7 @@ static avi_status solve_blocks(avi_estimator *e, const avi_pass *pass, const avi
     for (int at = 0, next; at < job->count && status == AVI_OK; at = next) {
         rows_work w;
         int64_t rows = job->rows[at];
-        for (next = at + 1; next < job->count && !e->p.exact && next - at < MAX_RUNS && rows + job->rows[next] <= e->p.block_rows; next++) rows += job->rows[next];
+        for (next = at + 1; next < job->count && !e->p.reproducible && next - at < MAX_RUNS && rows + job->rows[next] <= e->p.block_rows; next++) rows += job->rows[next];
         AVI_TRY(make_work(rows, e->p.infer->outputs, &w));
         for (int k = at; k < next; k++) add_run(job->first[k], job->rows[k], &w.runs, w.first, w.count);
         status = solve_block(e, pass, &w, iterations, tolerance);

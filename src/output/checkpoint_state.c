@@ -143,7 +143,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
         avi_estimator_scales(s->train_elbo, scale);
         if (scales)
             f[fields++] = (avi_field){.path = "/state/exact_scales", .type = AVI_F64, .rank = 1, .dims = {scales}, .data = scale,
-                                      .description = "magnitudes that set the scale of the exact sums", .units = "", .axes = "block"};
+                                      .description = "magnitudes that set the scale of the reproducible sums", .units = "", .axes = "block"};
         if (st->lbfgs.history)
             f[fields++] = (avi_field){.path = "/state/lbfgs", .type = AVI_F64, .rank = 2, .dims = {2 * st->lbfgs.memory, st->lbfgs.n}, .data = st->lbfgs.history,
                                       .description = "pairs of L-BFGS: differences of points, then of gradients", .units = "", .axes = "pair, value"};

@@ -65,7 +65,7 @@ static void print_steps(const avi_session *s)
     printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows, %s, learning rate %g\n", s->total_steps,
            (double)s->total_steps / (double)s->epoch_steps, s->epoch_steps, s->batch, s->optim.ops->name, s->schedule.learning_rate);
     printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s), p->lanes, p->tile,
-           s->problem.exact ? "; exact sums: the same bits on any number of ranks" : "");
+           s->problem.reproducible ? "; reproducible sums: the same bits on any number of ranks" : "");
 }
 
 /* The state of the line on the terminal: when it was last drawn, and whether it is open. Each fit starts it anew with its header. */

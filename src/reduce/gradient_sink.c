@@ -1,6 +1,6 @@
 /* Gradients of blocks on their way to the reduction.
  *   fast sums    the first block of a step overwrites, later ones add: nobody zeroes a gradient
- *   exact sums   what every tile owes is rounded and added up by itself. avi_affine hands it over tile by tile
+ *   reproducible sums   what every tile owes is rounded and added up by itself. avi_affine hands it over tile by tile
  * (tape/outlet.h), so that a block may be several tiles; other operations write to the leaf, and where there are such
  * the block is one tile */
 #include "elbo/internal.h"
@@ -38,7 +38,7 @@ void avi_apart_begin(avi_estimator *e, int tiles, const int64_t *rows)
 {
     e->outlet.tiles = tiles;
     e->outlet.rows = rows;
-    avi_tape_set_outlet(e->tape, e->p.exact ? &e->outlet : NULL);
+    avi_tape_set_outlet(e->tape, e->p.reproducible ? &e->outlet : NULL);
 }
 
 static void zero_if_untouched(void *context, const avi_node *leaf)
@@ -54,9 +54,9 @@ static void take_if_touched(void *context, const avi_node *leaf)
 
 avi_status avi_apart_take(avi_estimator *e)
 {
-    avi_tape_each_apart(e->tape, e->p.exact ? take_if_touched : zero_if_untouched, e);
+    avi_tape_each_apart(e->tape, e->p.reproducible ? take_if_touched : zero_if_untouched, e);
     const bool mixed = avi_tape_mixed(e->tape);
-    if (!e->p.exact) return AVI_OK;
+    if (!e->p.reproducible) return AVI_OK;
     if (mixed && e->outlet.tiles > 1)
         return avi_fail(AVI_ERR_INTERNAL,
                         "an operation that knows no tiles gave a gradient to a parameter in a block of %d tiles",

@@ -17,7 +17,7 @@ static size_t scalar_values(const avi_reducer *r)
 static avi_status allocate(avi_reducer *r)
 {
     const size_t bytes = ((size_t)r->size + scalar_values(r)) * avi_real_size(r->precision);
-    const size_t fixed = ((size_t)(r->exact ? r->size : 0) + AVI_SUMS * AVI_WIDE_LIMBS) * sizeof(int64_t);
+    const size_t fixed = ((size_t)(r->reproducible ? r->size : 0) + AVI_SUMS * AVI_WIDE_LIMBS) * sizeof(int64_t);
     r->owns_gradient = !r->gradient;
     r->owns_fixed = !r->fixed;
     if (r->owns_gradient) r->gradient = aligned_alloc(64, (bytes + 63) / 64 * 64);
@@ -28,13 +28,13 @@ static avi_status allocate(avi_reducer *r)
     return AVI_OK;
 }
 
-avi_status avi_reducer_create(avi_precision precision, bool exact, int blocks, const int64_t *offset, int64_t tiles, avi_comm *comm, avi_reducer **reducer)
+avi_status avi_reducer_create(avi_precision precision, bool reproducible, int blocks, const int64_t *offset, int64_t tiles, avi_comm *comm, avi_reducer **reducer)
 {
     avi_reducer *r = calloc(1, sizeof *r);
     *reducer = r;
     avi_status status = r ? AVI_OK : avi_fail_memory(sizeof *r, "the reduction");
     if (r) {
-        *r = (avi_reducer){.precision = precision, .exact = exact, .blocks = blocks, .size = offset[blocks]};
+        *r = (avi_reducer){.precision = precision, .reproducible = reproducible, .blocks = blocks, .size = offset[blocks]};
         while (tiles > 2048) {
             r->extra_bits++;
             tiles /= 2;
@@ -70,7 +70,7 @@ void avi_reducer_destroy(avi_reducer **reducer)
     *reducer = NULL;
 }
 
-int64_t *avi_reducer_limbs(const avi_reducer *r, int i) { return r->fixed + (r->exact ? r->size : 0) + i * AVI_WIDE_LIMBS; }
+int64_t *avi_reducer_limbs(const avi_reducer *r, int i) { return r->fixed + (r->reproducible ? r->size : 0) + i * AVI_WIDE_LIMBS; }
 
 void avi_reducer_begin(avi_reducer *r)
 {
@@ -87,7 +87,7 @@ bool avi_reducer_is_shared(const avi_reducer *r) { return r->shared != NULL; }
 
 int avi_reducer_shift(const avi_reducer *r, int block)
 {
-    return avi_exact_shift(r->largest[block], HEADROOM_BITS + r->extra_bits);
+    return avi_fixed_point_shift(r->largest[block], HEADROOM_BITS + r->extra_bits);
 }
 
 void avi_reducer_zero(avi_reducer *r) { memset(r->gradient, 0, (size_t)r->size * avi_real_size(r->precision)); }
@@ -114,9 +114,9 @@ void avi_reducer_add_values(avi_reducer *r, int64_t place, int64_t n, const void
     const int64_t at = r->offset[b];
     zero_unless_written(r, b);
     if (r->precision == AVI_PRECISION_SINGLE)
-        r->overflow += avi_exact_add_f32(r->fixed + at, values, n, avi_reducer_shift(r, b), &r->tile_max[b]);
+        r->overflow += avi_fixed_point_add_f32(r->fixed + at, values, n, avi_reducer_shift(r, b), &r->tile_max[b]);
     else
-        r->overflow += avi_exact_add_f64(r->fixed + at, values, n, avi_reducer_shift(r, b), &r->tile_max[b]);
+        r->overflow += avi_fixed_point_add_f64(r->fixed + at, values, n, avi_reducer_shift(r, b), &r->tile_max[b]);
 }
 
 static avi_status reserve_scratch(avi_reducer *r, int64_t rows, int64_t in)
@@ -142,9 +142,9 @@ avi_status avi_reducer_add_products(avi_reducer *r, int64_t place, int count, co
     if (!add) memset(sum + values, 0, (size_t)(r->offset[b + 1] - r->offset[b] - values) * sizeof *sum); /* padding */
     r->written[b] = true;
     if (r->precision == AVI_PRECISION_SINGLE)
-        r->overflow += avi_products_exact_f32(sum, add, count, p, avi_reducer_shift(r, b), &r->tile_max[b], r->scratch);
+        r->overflow += avi_products_fixed_point_f32(sum, add, count, p, avi_reducer_shift(r, b), &r->tile_max[b], r->scratch);
     else
-        r->overflow += avi_products_exact_f64(sum, add, count, p, avi_reducer_shift(r, b), &r->tile_max[b], r->scratch);
+        r->overflow += avi_products_fixed_point_f64(sum, add, count, p, avi_reducer_shift(r, b), &r->tile_max[b], r->scratch);
     return AVI_OK;
 }
 
@@ -153,13 +153,13 @@ void avi_reducer_add_scalars(avi_reducer *r, const double values[AVI_SUMS])
     for (int i = 0; i < AVI_SUMS; i++) {
         r->scalar[i] += values[i];
         /* A value that no fixed point holds makes the pass bad, as NaN does. */
-        if (r->exact && avi_wide_add(avi_reducer_limbs(r, i), values[i])) avi_wide_add(avi_reducer_limbs(r, AVI_SUM_BAD), 1);
+        if (r->reproducible && avi_wide_add(avi_reducer_limbs(r, i), values[i])) avi_wide_add(avi_reducer_limbs(r, AVI_SUM_BAD), 1);
     }
 }
 
 void avi_reducer_own(const avi_reducer *r, double sums[AVI_SUMS])
 {
-    for (int i = 0; i < AVI_SUMS; i++) sums[i] = r->exact ? avi_wide_read(avi_reducer_limbs(r, i)) : r->scalar[i];
+    for (int i = 0; i < AVI_SUMS; i++) sums[i] = r->reproducible ? avi_wide_read(avi_reducer_limbs(r, i)) : r->scalar[i];
 }
 
 /* New scales from the tiles of this step, after an overflow: the one case that needs a second reduction. */
@@ -171,13 +171,13 @@ static avi_status rescale(avi_reducer *r, avi_comm *comm)
     return AVI_OK;
 }
 
-static void read_exact_gradient(avi_reducer *r)
+static void read_fixed_point_gradient(avi_reducer *r)
 {
     for (int b = 0; b < r->blocks; b++) {
         const int64_t at = r->offset[b], n = r->offset[b + 1] - at;
         const int shift = avi_reducer_shift(r, b);
-        const double top = r->precision == AVI_PRECISION_SINGLE ? avi_exact_read_f32((float *)r->gradient + at, r->fixed + at, n, shift)
-                                                                : avi_exact_read_f64((double *)r->gradient + at, r->fixed + at, n, shift);
+        const double top = r->precision == AVI_PRECISION_SINGLE ? avi_fixed_point_read_f32((float *)r->gradient + at, r->fixed + at, n, shift)
+                                                                : avi_fixed_point_read_f64((double *)r->gradient + at, r->fixed + at, n, shift);
         if (top > 0) r->largest[b] = top; /* the scale of the next step */
     }
 }
@@ -185,7 +185,7 @@ static void read_exact_gradient(avi_reducer *r)
 /* Values that are not finite overflow too, but no scale helps: the caller sees them in AVI_SUM_BAD and drops the step. */
 static bool must_redo(const double sums[AVI_SUMS]) { return sums[AVI_SUM_OVERFLOW] > 0 && !(sums[AVI_SUM_BAD] > 0); }
 
-static avi_status finish_exact(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS], bool *redo)
+static avi_status finish_reproducible(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS], bool *redo)
 {
     for (int b = 0; !scalars_only && b < r->blocks; b++) zero_unless_written(r, b);
     for (int b = 0; !scalars_only && b < r->blocks; b++) r->overflow += !(r->largest[b] > 0) && r->tile_max[b] > 0;
@@ -202,7 +202,7 @@ static avi_status finish_exact(avi_reducer *r, avi_comm *comm, bool scalars_only
     for (int i = 0; i < AVI_SUMS; i++) sums[i] = avi_wide_read(avi_reducer_limbs(r, i));
     *redo = must_redo(sums);
     if (*redo) return rescale(r, comm);
-    if (!scalars_only && !(sums[AVI_SUM_BAD] > 0)) read_exact_gradient(r);
+    if (!scalars_only && !(sums[AVI_SUM_BAD] > 0)) read_fixed_point_gradient(r);
     return AVI_OK;
 }
 
@@ -240,7 +240,7 @@ static avi_status finish_double(avi_reducer *r, avi_comm *comm, bool scalars_onl
 avi_status avi_reducer_finish(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS], bool *redo)
 {
     *redo = false;
-    if (r->exact) return finish_exact(r, comm, scalars_only, sums, redo);
+    if (r->reproducible) return finish_reproducible(r, comm, scalars_only, sums, redo);
     if (r->shared && !scalars_only) {
         avi_reducer_finish_shared(r, comm, sums);
         return AVI_OK;
@@ -264,5 +264,5 @@ void avi_reducer_set_scales(avi_reducer *r, const double *in)
 
 size_t avi_reducer_bytes(const avi_reducer *r)
 {
-    return (size_t)r->size * (avi_real_size(r->precision) + (r->exact ? sizeof(int64_t) : 0));
+    return (size_t)r->size * (avi_real_size(r->precision) + (r->reproducible ? sizeof(int64_t) : 0));
 }

@@ -13,12 +13,12 @@ typedef struct avi_reducer avi_reducer;
 
 /* `blocks` + 1 offsets cut the gradient into blocks of common scale; tiles: most tiles that a sum may have. Copies the offsets. Collective over comm; the ranks of one node
  * then sum in shared memory where there is room (2 to 4 times as fast as MPI_Allreduce: tests/bench/README.md). comm NULL: by messages, and not collective. */
-avi_status avi_reducer_create(avi_precision precision, bool exact, int blocks, const int64_t *offset, int64_t tiles, avi_comm *comm, avi_reducer **reducer);
+avi_status avi_reducer_create(avi_precision precision, bool reproducible, int blocks, const int64_t *offset, int64_t tiles, avi_comm *comm, avi_reducer **reducer);
 void avi_reducer_destroy(avi_reducer **reducer);
 
 /* Starts a step. The gradient is not zeroed: the first block writes it, or avi_reducer_zero does. */
 void avi_reducer_begin(avi_reducer *r);
-/* Where a block writes its gradient. Exact sums: one tile's, to be taken before the next tile. Else: the sum of this rank's blocks. */
+/* Where a block writes its gradient. Reproducible sums: one tile's, to be taken before the next tile. Else: the sum of this rank's blocks. */
 void *avi_reducer_gradient(avi_reducer *r);
 /* The sum over ranks, after avi_reducer_finish and until the next one. */
 const void *avi_reducer_total(const avi_reducer *r);
@@ -28,13 +28,13 @@ bool avi_reducer_is_shared(const avi_reducer *r);
 void avi_reducer_share_out(avi_reducer *r, int parts, const int64_t *first, const int64_t *end, void (*then)(void *context, const double sums[AVI_SUMS]), void *context);
 /* Of a rank without rows: a gradient of zeros. */
 void avi_reducer_zero(avi_reducer *r);
-/* Exact sums: takes what one tile owes to the block that starts at `place`, n values. */
+/* Reproducible sums: takes what one tile owes to the block that starts at `place`, n values. */
 void avi_reducer_add_values(avi_reducer *r, int64_t place, int64_t n, const void *values);
-/* Exact sums: the same for up to AVI_PRODUCTS tiles and a weight. Errors: INTERNAL (memory). */
+/* Reproducible sums: the same for up to AVI_PRODUCTS tiles and a weight. Errors: INTERNAL (memory). */
 avi_status avi_reducer_add_products(avi_reducer *r, int64_t place, int count, const avi_product *p);
 /* Adds to the scalars. */
 void avi_reducer_add_scalars(avi_reducer *r, const double values[AVI_SUMS]);
-/* Collective: sums over ranks. scalars_only: evaluation. After it avi_reducer_total is the gradient, in the run's precision. *redo is true when exact sums overflowed: scales are then
+/* Collective: sums over ranks. scalars_only: evaluation. After it avi_reducer_total is the gradient, in the run's precision. *redo is true when reproducible sums overflowed: scales are then
  * set anew, the same on all ranks, and the step is to be done again. */
 avi_status avi_reducer_finish(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS], bool *redo);
 /* Sums so far of this rank alone. */

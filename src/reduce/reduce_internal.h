@@ -7,7 +7,7 @@
 
 struct avi_reducer {
     avi_precision precision;
-    bool exact;
+    bool reproducible;
     int blocks;
     int64_t *offset;   /* (blocks + 1) */
     int64_t size;      /* offset[blocks] */
@@ -15,7 +15,7 @@ struct avi_reducer {
     double *largest;   /* (blocks): magnitude that sets the scale; 0: not known yet */
     double *tile_max;  /* (blocks): largest magnitude of any tile of this step on this rank */
     avi_shared *shared; /* where gradients are summed by the ranks of a node themselves: reduce_shared.c; NULL: messages */
-    void *gradient;    /* (size + room for scalars) of the precision; with exact sums one tile's gradient */
+    void *gradient;    /* (size + room for scalars) of the precision; with reproducible sums one tile's gradient */
     int64_t *fixed;    /* exact: (size + AVI_SUMS * AVI_WIDE_LIMBS) */
     void *total;       /* (size) after the reduction: where it is depends on the plan; borrowed */
     bool owns_gradient, owns_fixed;
@@ -38,7 +38,7 @@ void avi_reducer_put_digits(avi_reducer *r);
 
 /* reduce_shared.c. Collective: shared memory for the reducer's buffers, if it can be had (r->shared stays NULL else). */
 avi_status avi_reducer_share(avi_reducer *r, avi_comm *comm);
-/* Collective: sums over ranks -> r->total and sums. With exact sums *redo as in avi_reducer_finish, before any scale is set anew. */
+/* Collective: sums over ranks -> r->total and sums. With reproducible sums *redo as in avi_reducer_finish, before any scale is set anew. */
 void avi_reducer_finish_shared(avi_reducer *r, avi_comm *comm, double sums[AVI_SUMS]);
 
 #endif

@@ -1,5 +1,5 @@
 /* The reduction of ranks that share memory: every rank's gradient lives there, every rank adds up its share of all gradients, in order of ranks, and all read the total.
- * Nothing is copied, and with exact sums a value is rounded to the run's precision by one rank and not by each. */
+ * Nothing is copied, and with reproducible sums a value is rounded to the run's precision by one rank and not by each. */
 #include "reduce/reduce_internal.h"
 
 #include <math.h>
@@ -7,10 +7,10 @@
 
 enum { CHUNK = 2048, ALIGN = 16 /* values: shares begin at cache lines */ };
 
-/* A rank's part: values, then scalars (digits, doubles or limbs), then, with exact sums, the largest magnitude of each block in its share of the total. */
+/* A rank's part: values, then scalars (digits, doubles or limbs), then, with reproducible sums, the largest magnitude of each block in its share of the total. */
 static size_t own_values_bytes(const avi_reducer *r)
 {
-    if (r->exact) return ((size_t)r->size + AVI_SUMS * AVI_WIDE_LIMBS) * sizeof(int64_t);
+    if (r->reproducible) return ((size_t)r->size + AVI_SUMS * AVI_WIDE_LIMBS) * sizeof(int64_t);
     return r->precision == AVI_PRECISION_SINGLE ? ((size_t)r->size + AVI_SUMS * AVI_DIGITS) * sizeof(float) : ((size_t)r->size + AVI_SUMS) * sizeof(double);
 }
 
@@ -22,7 +22,7 @@ avi_status avi_reducer_share(avi_reducer *r, avi_comm *comm)
     AVI_TRY(avi_shared_create(comm, tops_at(r) + (size_t)r->blocks * sizeof(double), (size_t)r->size * avi_real_size(r->precision), &r->shared));
     if (!r->shared) return AVI_OK;
     void *own = avi_shared_of(r->shared, avi_comm_rank(comm));
-    if (r->exact)
+    if (r->reproducible)
         r->fixed = own;
     else
         r->gradient = own;
@@ -53,7 +53,7 @@ SUM_SHARE(float)
 SUM_SHARE(double)
 
 /* Integers of one block: rounded while they are in cache. Returns the largest magnitude. */
-static double sum_exact(const avi_reducer *r, int ranks, int block, int64_t first, int64_t end)
+static double sum_fixed_point(const avi_reducer *r, int ranks, int block, int64_t first, int64_t end)
 {
     uint64_t sum[CHUNK];
     double top = 0;
@@ -65,26 +65,26 @@ static double sum_exact(const avi_reducer *r, int ranks, int block, int64_t firs
             const uint64_t *restrict b = (const uint64_t *)avi_shared_of(r->shared, k) + at;
             for (int64_t i = 0; i < n; i++) sum[i] += b[i];
         }
-        const double largest = r->precision == AVI_PRECISION_SINGLE ? avi_exact_read_f32((float *)r->total + at, (const int64_t *)sum, n, shift)
-                                                                    : avi_exact_read_f64((double *)r->total + at, (const int64_t *)sum, n, shift);
+        const double largest = r->precision == AVI_PRECISION_SINGLE ? avi_fixed_point_read_f32((float *)r->total + at, (const int64_t *)sum, n, shift)
+                                                                    : avi_fixed_point_read_f64((double *)r->total + at, (const int64_t *)sum, n, shift);
         top = fmax(top, largest);
     }
     return top;
 }
 
-static void sum_exact_part(const avi_reducer *r, const avi_comm *comm, int64_t first, int64_t end)
+static void sum_fixed_point_part(const avi_reducer *r, const avi_comm *comm, int64_t first, int64_t end)
 {
     double *tops = tops_of(r, avi_comm_rank(comm));
     for (int b = 0; b < r->blocks; b++) {
         const int64_t from = r->offset[b] > first ? r->offset[b] : first, to = r->offset[b + 1] < end ? r->offset[b + 1] : end;
-        if (from < to) tops[b] = fmax(tops[b], sum_exact(r, avi_comm_size(comm), b, from, to));
+        if (from < to) tops[b] = fmax(tops[b], sum_fixed_point(r, avi_comm_size(comm), b, from, to));
     }
 }
 
 static void sum_part(const avi_reducer *r, const avi_comm *comm, int64_t first, int64_t end)
 {
-    if (r->exact)
-        sum_exact_part(r, comm, first, end);
+    if (r->reproducible)
+        sum_fixed_point_part(r, comm, first, end);
     else if (r->precision == AVI_PRECISION_SINGLE)
         sum_float(r, avi_comm_size(comm), first, end);
     else
@@ -94,7 +94,7 @@ static void sum_part(const avi_reducer *r, const avi_comm *comm, int64_t first, 
 static void sum_parts(const avi_reducer *r, const avi_comm *comm)
 {
     const int rank = avi_comm_rank(comm);
-    if (r->exact) memset(tops_of(r, rank), 0, (size_t)r->blocks * sizeof(double));
+    if (r->reproducible) memset(tops_of(r, rank), 0, (size_t)r->blocks * sizeof(double));
     for (int i = 0; i < r->parts; i++) sum_part(r, comm, r->part_first[i], r->part_end[i]);
     if (r->parts == 0) sum_part(r, comm, share_of(r, comm, rank), share_of(r, comm, rank + 1));
 }
@@ -141,11 +141,11 @@ void avi_reducer_finish_shared(avi_reducer *r, avi_comm *comm, double sums[AVI_S
 {
     const int ranks = avi_comm_size(comm);
     const bool single = r->precision == AVI_PRECISION_SINGLE;
-    if (!r->exact && single) avi_reducer_put_digits(r);
-    if (!r->exact && !single) memcpy((double *)r->gradient + r->size, r->scalar, sizeof r->scalar);
+    if (!r->reproducible && single) avi_reducer_put_digits(r);
+    if (!r->reproducible && !single) memcpy((double *)r->gradient + r->size, r->scalar, sizeof r->scalar);
     avi_shared_meet(r->shared);
     sum_parts(r, comm);
-    if (r->exact)
+    if (r->reproducible)
         add_limbs(r, ranks, sums);
     else if (single)
         add_digits(r, ranks, sums);
@@ -154,7 +154,7 @@ void avi_reducer_finish_shared(avi_reducer *r, avi_comm *comm, double sums[AVI_S
     const bool good = !(sums[AVI_SUM_OVERFLOW] > 0) && !(sums[AVI_SUM_BAD] > 0);
     if (good && r->then) r->then(r->context, sums);
     avi_shared_meet(r->shared);
-    if (!r->exact || !good) return;
+    if (!r->reproducible || !good) return;
     for (int b = 0; b < r->blocks; b++) {
         double top = 0;
         for (int k = 0; k < ranks; k++) top = fmax(top, tops_of(r, k)[b]);

@@ -11,7 +11,7 @@ static const avi_key keys[] = {
     {"run", "seed", AVI_KEY_INT, "1", 0, 9e18, NULL, NULL, "of everything random: shuffle, initial values, draws, synthetic data"},
     {"run", "output", AVI_KEY_STRING, "runs/avi", 0, 0, NULL, NULL, "folder for everything that is written, created; relative to where the command runs"},
     {"run", "precision", AVI_KEY_CHOICE, "single", 0, 0, "single | double", NULL, "of parameters and arithmetic; sums of losses are always double"},
-    {"run", "reproducible", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: exact sums, the same bits on any number of ranks (costs a little)"},
+    {"run", "reproducible", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: reproducible sums, the same bits on any number of ranks (costs a little)"},
     {"run", "reduction", AVI_KEY_CHOICE, "auto", 0, 0, "auto | shared | messages", NULL,
      "how the gradients of all ranks are added up: in shared memory, which needs one node and room in /dev/shm for the gradients of its ranks, or by MPI_Allreduce; auto: shared where it can be"},
     {"run", "time_limit", AVI_KEY_REAL, "0", 0, 1e9, NULL, "minutes", "stop cleanly with a checkpoint before it (exit status 75); 0 = none"},

@@ -84,7 +84,7 @@ static avi_status make_problem(avi_session *s)
     *p = (avi_problem){
         .precision = s->precision,
         .seed = s->seed,
-        .exact = avi_config_get_bool(c, "run", "reproducible"),
+        .reproducible = avi_config_get_bool(c, "run", "reproducible"),
         .model = s->model,
         .family = s->family,
         .global_gaussian = s->model->theta.count && !strcmp(avi_config_get_string(c, "model", "global"), "gaussian"),

@@ -5,7 +5,7 @@
 /* ---- scale ---------------------------------------------------------------------------------------------------------
  */
 
-int avi_exact_shift(double largest, int headroom_bits)
+int avi_fixed_point_shift(double largest, int headroom_bits)
 {
     if (!(largest > 0) || !isfinite(largest)) return 0;
     int exponent;

@@ -1,4 +1,4 @@
-/* Exact sums in both precisions. Integers come from the bits of doubles (magic numbers), which every vector unit can
+/* Reproducible sums in both precisions. Integers come from the bits of doubles (magic numbers), which every vector unit can
  * do. */
 #include "avi/fixed_point.h"
 #include "base/real.h"
@@ -17,7 +17,7 @@ typedef int64_t bits;
 #define INFINITY_BITS INT64_C(0x7ff0000000000000)
 #endif
 
-int64_t AVI_R(avi_exact_add)(int64_t *restrict sum, const real *restrict v, int64_t n, int shift, double *largest)
+int64_t AVI_R(avi_fixed_point_add)(int64_t *restrict sum, const real *restrict v, int64_t n, int shift, double *largest)
 {
     const double scale = ldexp(1.0, shift), magic = 0x1.8p52;
     int64_t magic_bits;
@@ -56,7 +56,7 @@ static inline double to_double(int64_t s)
     return (h - (0x1p84 + 0x1p63 + 0x1p52)) + l;
 }
 
-double AVI_R(avi_exact_read)(real *restrict v, const int64_t *restrict sum, int64_t n, int shift)
+double AVI_R(avi_fixed_point_read)(real *restrict v, const int64_t *restrict sum, int64_t n, int shift)
 {
     const double scale = ldexp(1.0, -shift);
     bits top = 0;

@@ -73,8 +73,8 @@ avi_status avi_task_plan(avi_session *s)
         const double work = (double)avi_estimator_bytes(s->train_elbo), total = work + (double)avi_data_bytes(s->train) + (double)avi_state_bytes(s);
         printf("  work space   %s; in all %s a rank; a checkpoint takes %s\n", avi_screen_bytes(work, a), avi_screen_bytes(total, b), avi_screen_bytes(checkpoint_bytes(s), c));
         print_datapoint(s);
-        if (s->problem.exact && s->partition.tile < 64)
-            printf("  exact sums   round every tile by itself, which takes up to a fifth of a step with tiles of %" PRId64 " rows; with optim.tile = 64 little (%" PRId64 " lanes then)\n", s->partition.tile,
+        if (s->problem.reproducible && s->partition.tile < 64)
+            printf("  reproducible sums   round every tile by itself, which takes up to a fifth of a step with tiles of %" PRId64 " rows; with optim.tile = 64 little (%" PRId64 " lanes then)\n", s->partition.tile,
                    s->batch / 64 > 0 ? s->batch / 64 : 1);
         if (s->total_steps > 0) printf("  time         %.3g ms a step here, %s for the run without evaluations and checkpoints\n", 1e3 * seconds, avi_screen_time(seconds * (double)s->total_steps, a));
         if (s->total_steps > 0) print_last_evaluation(s, seconds);

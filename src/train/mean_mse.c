@@ -26,7 +26,7 @@ typedef struct means {
 static int next_piece(const means *m, int tile, int64_t *rows)
 {
     *rows = m->job->rows[tile++];
-    while (!m->s->problem.exact && tile < m->job->count && *rows + m->job->rows[tile] <= BLOCK)
+    while (!m->s->problem.reproducible && tile < m->job->count && *rows + m->job->rows[tile] <= BLOCK)
         *rows += m->job->rows[tile++];
     return tile;
 }

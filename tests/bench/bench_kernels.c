@@ -88,16 +88,16 @@ static void exact(int64_t n)
             double start = seconds();
             for (int64_t k = 0; k < repeat; k++) switch (p) {
                 case 0:
-                    avi_exact_add_f32(buffer.sum, buffer.f, n, 40, &largest);
+                    avi_fixed_point_add_f32(buffer.sum, buffer.f, n, 40, &largest);
                     break;
                 case 1:
-                    avi_exact_add_f64(buffer.sum, buffer.d, n, 40, &largest);
+                    avi_fixed_point_add_f64(buffer.sum, buffer.d, n, 40, &largest);
                     break;
                 case 2:
-                    avi_exact_read_f32(buffer.g, buffer.sum, n, 40);
+                    avi_fixed_point_read_f32(buffer.g, buffer.sum, n, 40);
                     break;
                 default:
-                    avi_exact_read_f64(buffer.e, buffer.sum, n, 40);
+                    avi_fixed_point_read_f64(buffer.e, buffer.sum, n, 40);
                     break;
                 }
             double each = (seconds() - start) / (double)(repeat * n);

@@ -39,7 +39,7 @@ def sixty_four_ranks(scratch):
 
 
 def algorithms(scratch):
-    """Exact sums, whatever way the MPI library adds up, and from run to run."""
+    """Reproducible sums, whatever way the MPI library adds up, and from run to run."""
     small = [*SMALL, "optim.epochs=1", "run.reproducible=yes"]
     first = fit(scratch / "first", *small, np=3)
     expect_same_bits(fit(scratch / "again", *small, np=3), first, "the same command again")

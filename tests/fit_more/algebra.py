@@ -1,4 +1,4 @@
-"""Steps of the program against the same steps in numpy: full batches and epochs, both kinds of parameters, 1 and 3 ranks, fast and exact sums.
+"""Steps of the program against the same steps in numpy: full batches and epochs, both kinds of parameters, 1 and 3 ranks, fast and reproducible sums.
 
 The rows do not fill the last tile, nor the tiles the ranks, so that whatever is dropped, counted twice or divided by another number shows."""
 import numpy

@@ -1,4 +1,4 @@
-/* Exact sums: against integers and long double, in any order, at the edges of the range; wide sums against Python's
+/* Reproducible sums: against integers and long double, in any order, at the edges of the range; wide sums against Python's
  * math.fsum. */
 #include "avi/fixed_point.h"
 #include "avi/rng.h"
@@ -28,17 +28,17 @@ static void sums_are_integers_in_any_order(void **state)
     double largest_f64 = 0, top = 0;
     for (int k = 0; k < TILES; k++)
         for (int i = 0; i < N; i++) top = fmax(top, fabs(d[k][i]));
-    const int shift = avi_exact_shift(top, 1);
+    const int shift = avi_fixed_point_shift(top, 1);
     static int64_t sum[4][N], expected[2][N]; /* f32 up, f32 permuted, f64 up, f64 permuted */
     memset(sum, 0, sizeof sum);
     avi_permutation p = avi_permutation_make(3, AVI_DRAW_TEST, 0, TILES);
     double largest_f32 = 0;
     for (int k = 0; k < TILES; k++) {
         uint64_t q = avi_permute(&p, (uint64_t)k);
-        assert_int_equal(avi_exact_add_f32(sum[0], f[k], N, shift, &largest_f32), 0);
-        assert_int_equal(avi_exact_add_f32(sum[1], f[q], N, shift, &largest_f32), 0);
-        assert_int_equal(avi_exact_add_f64(sum[2], d[k], N, shift, &largest_f64), 0);
-        assert_int_equal(avi_exact_add_f64(sum[3], d[q], N, shift, &largest_f64), 0);
+        assert_int_equal(avi_fixed_point_add_f32(sum[0], f[k], N, shift, &largest_f32), 0);
+        assert_int_equal(avi_fixed_point_add_f32(sum[1], f[q], N, shift, &largest_f32), 0);
+        assert_int_equal(avi_fixed_point_add_f64(sum[2], d[k], N, shift, &largest_f64), 0);
+        assert_int_equal(avi_fixed_point_add_f64(sum[3], d[q], N, shift, &largest_f64), 0);
         for (int i = 0; i < N; i++) {
             expected[0][i] += (int64_t)llrintl(ldexpl((long double)f[k][i], shift));
             expected[1][i] += (int64_t)llrintl(ldexpl((long double)d[k][i], shift));
@@ -61,8 +61,8 @@ static void ties_to_even(void **state)
     const int64_t expected[8] = {0, 2, 2, 0, -2, -2, 1, -2};
     int64_t a[8] = {0}, b[8] = {0};
     double largest = 0;
-    avi_exact_add_f64(a, d, 8, 0, &largest);
-    avi_exact_add_f32(b, f, 8, 0, &largest);
+    avi_fixed_point_add_f64(a, d, 8, 0, &largest);
+    avi_fixed_point_add_f32(b, f, 8, 0, &largest);
     assert_memory_equal(a, expected, sizeof a);
     assert_memory_equal(b, expected, sizeof b);
     assert_true(largest == 2.5);
@@ -91,8 +91,8 @@ static void overflow_is_counted(void **state)
     }
     int64_t bad = (N + 6) / 7 + (N + 5) / 7 + (N + 4) / 7;
     double la = 0, lb = 1e30;
-    assert_int_equal(avi_exact_add_f64(a, d, N, 0, &la), bad);
-    assert_int_equal(avi_exact_add_f32(b, f, N, 0, &lb), bad);
+    assert_int_equal(avi_fixed_point_add_f64(a, d, N, 0, &la), bad);
+    assert_int_equal(avi_fixed_point_add_f32(b, f, N, 0, &lb), bad);
     for (int i = 0; i < N; i++) {
         int64_t at3_f64 = -(INT64_C(1) << 51),
                 at3_f32 = (INT64_C(1) << 51) - (INT64_C(1) << 27); /* -(2^51 - 1/4) rounds to -2^51 */
@@ -103,14 +103,14 @@ static void overflow_is_counted(void **state)
     assert_true(lb == 1e30);   /* never lowered */
     const double huge[3] = {1e300, -DBL_MAX, 1e-300};
     int64_t c[3] = {0};
-    assert_int_equal(avi_exact_add_f64(c, huge, 3, 900, &la), 2);
+    assert_int_equal(avi_fixed_point_add_f64(c, huge, 3, 900, &la), 2);
     assert_true(c[0] == 0 && c[1] == 0 && c[2] == 0 && la == DBL_MAX);
-    assert_int_equal(avi_exact_add_f64(c, huge, 3, -900, &la), 2);
+    assert_int_equal(avi_fixed_point_add_f64(c, huge, 3, -900, &la), 2);
     const float zero[2] = {0.0f, -0.0f};
     la = 0;
-    assert_int_equal(avi_exact_add_f32(c, zero, 2, 900, &la), 0);
+    assert_int_equal(avi_fixed_point_add_f32(c, zero, 2, 900, &la), 0);
     assert_true(la == 0 && c[0] == 0 && c[1] == 0);
-    assert_int_equal(avi_exact_add_f32(c, NULL, 0, 0, &la), 0);
+    assert_int_equal(avi_fixed_point_add_f32(c, NULL, 0, 0, &la), 0);
 }
 
 static void shifts(void **state)
@@ -119,16 +119,16 @@ static void shifts(void **state)
     const double values[] = {1, 0.75, 2, 3.999, 1e-30, 1e30, 0x1.fffffffffffffp7, 0x1p-200, 6.5};
     for (size_t k = 0; k < sizeof values / sizeof *values; k++)
         for (int headroom = 0; headroom <= 20; headroom += 4) {
-            int shift = avi_exact_shift(values[k], headroom);
+            int shift = avi_fixed_point_shift(values[k], headroom);
             double scaled = ldexp(values[k], shift), bound = ldexp(1, 51 - headroom);
             assert_true(scaled < bound && scaled >= bound / 2);
         }
-    assert_int_equal(avi_exact_shift(1e-300, 0), 900);
-    assert_int_equal(avi_exact_shift(DBL_MAX, 0), -900);
-    assert_int_equal(avi_exact_shift(0x1p-1074, 0), 900);
-    assert_int_equal(avi_exact_shift(0, 0), 0);
-    assert_int_equal(avi_exact_shift((double)NAN, 0), 0);
-    assert_int_equal(avi_exact_shift((double)INFINITY, 0), 0);
+    assert_int_equal(avi_fixed_point_shift(1e-300, 0), 900);
+    assert_int_equal(avi_fixed_point_shift(DBL_MAX, 0), -900);
+    assert_int_equal(avi_fixed_point_shift(0x1p-1074, 0), 900);
+    assert_int_equal(avi_fixed_point_shift(0, 0), 0);
+    assert_int_equal(avi_fixed_point_shift((double)NAN, 0), 0);
+    assert_int_equal(avi_fixed_point_shift((double)INFINITY, 0), 0);
 }
 
 /* long double holds 64 bits: its conversion to the type rounds once. */
@@ -147,8 +147,8 @@ static void reading_rounds_once(void **state)
     }
     const int at[] = {0, 40, -40, 100, 170, 900, -900};
     for (size_t k = 0; k < sizeof at / sizeof *at; k++) {
-        avi_exact_read_f32(f, sum, N, at[k]);
-        avi_exact_read_f64(d, sum, N, at[k]);
+        avi_fixed_point_read_f32(f, sum, N, at[k]);
+        avi_fixed_point_read_f64(d, sum, N, at[k]);
         for (int i = 0; i < N; i++) {
             long double exact = ldexpl((long double)sum[i], -at[k]);
             assert_true(f[i] == (float)exact);

@@ -52,8 +52,8 @@ static avi_product product(avi_precision p, int tile)
 static int64_t add(avi_precision p, int64_t *sum, bool more, int count, const avi_product *t, int shift,
                    double *largest)
 {
-    return p == AVI_PRECISION_SINGLE ? avi_products_exact_f32(sum, more, count, t, shift, largest, scratch)
-                                     : avi_products_exact_f64(sum, more, count, t, shift, largest, scratch);
+    return p == AVI_PRECISION_SINGLE ? avi_products_fixed_point_f32(sum, more, count, t, shift, largest, scratch)
+                                     : avi_products_fixed_point_f64(sum, more, count, t, shift, largest, scratch);
 }
 
 /* All tiles at once, one by one forwards and backwards: the same integers. */
@@ -116,7 +116,7 @@ static void there_are_no_ties(void **state)
     for (int c = 0; c < IN; c++) one[c] = 1;
     const avi_product t[3] = {{half, one, 1, OUT, IN}, {half, one, 1, OUT, IN}, {half, one, 1, OUT, IN}};
     double largest = 0;
-    assert_int_equal(avi_products_exact_f32(sum, false, 3, t, 0, &largest, scratch), 0);
+    assert_int_equal(avi_products_fixed_point_f32(sum, false, 3, t, 0, &largest, scratch), 0);
     for (int i = 0; i < OUT * IN; i++) assert_int_equal(sum[i], 3);
 }
 
@@ -132,11 +132,11 @@ static void verdicts_belong_to_products(void **state)
     nan[7] = NAN;
     const avi_product t[3] = {{big, one, 1, OUT, IN}, {nan, one, 1, OUT, IN}, product(AVI_PRECISION_SINGLE, 1)};
     double largest = 0;
-    assert_int_equal(avi_products_exact_f32(sum, false, 3, t, SHIFT, &largest, scratch), 2);
+    assert_int_equal(avi_products_fixed_point_f32(sum, false, 3, t, SHIFT, &largest, scratch), 2);
     assert_true(largest > 0.99e30 && largest < 1.01e30 * sqrt(IN));
     largest = 0;
-    assert_int_equal(avi_products_exact_f32(sum, false, 1, t, avi_exact_shift(1e32, 4), &largest, scratch), 0);
-    assert_true(fabs(ldexp((double)sum[0], -avi_exact_shift(1e32, 4)) / 1e30 - 1) < 1e-6);
+    assert_int_equal(avi_products_fixed_point_f32(sum, false, 1, t, avi_fixed_point_shift(1e32, 4), &largest, scratch), 0);
+    assert_true(fabs(ldexp((double)sum[0], -avi_fixed_point_shift(1e32, 4)) / 1e30 - 1) < 1e-6);
 }
 
 /* Rows through a weight: right, and in a block what they are alone. */
