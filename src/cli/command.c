@@ -174,7 +174,7 @@ static avi_status perform(avi_session *s, const char *task)
         AVI_TRY(avi_agree(s->comm, avi_target_check(s)));
         AVI_TRY(avi_agree(s->comm, avi_after_check(s)));
     }
-    if (!strcmp(task, "exact")) AVI_TRY(avi_agree(s->comm, avi_answer_check(s))); /* before the folder is made */
+    if (!strcmp(task, "exact")) AVI_TRY(avi_agree(s->comm, avi_optimum_check(s))); /* before the folder is made */
     if (s->options->dry_run) return avi_task_plan(s);
     if (s->options->check_gradient) return avi_task_check_gradient(s);
     if (!strcmp(task, "evaluate")) return avi_task_evaluate(s);

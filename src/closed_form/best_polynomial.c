@@ -9,26 +9,26 @@
 #include <string.h>
 
 /* Features and a design larger than this are left out, and the answer says so. */
-enum { MAX_FEATURES = 2000, MAX_EXPONENTS = 1000000, MAX_DEGREE = AVI_ANSWER_CLASSES - 1, MAX_NEWTON = 60 };
+enum { MAX_FEATURES = 2000, MAX_EXPONENTS = 1000000, MAX_DEGREE = AVI_BEST_POLYNOMIALS - 1, MAX_NEWTON = 60 };
 
 /* A feature whose part that the features before it do not explain is shorter than 1e-6 of it is dropped: what it could add is below rounding. */
 static const double DEPENDENT = 1e-12;
 
 typedef struct basis {
-    avi_answer *a;
+    avi_optimum *a;
     int64_t count;                  /* features kept: those of degree d are the first upto[d] */
     int64_t upto[MAX_DEGREE + 1], all[MAX_DEGREE + 1]; /* kept and in all, of degree <= d; all = 0: too many */
     int degrees;                    /* highest degree with features */
     double *value;                  /* (1 + rows, count) */
 } basis;
 
-double avi_answer_excess(double a) { return 0.5 * (a - 1 - log(a)); }
+double avi_optimum_excess(double a) { return 0.5 * (a - 1 - log(a)); }
 
-void avi_answer_add_class(avi_answer *a, const char *name, int64_t features, double gap)
+void avi_optimum_add_polynomial(avi_optimum *a, const char *name, int64_t features, double gap)
 {
-    if (a->classes == AVI_ANSWER_CLASSES) return;
-    avi_answer_class *c = &a->class[a->classes++];
-    *c = (avi_answer_class){.features = features, .gap = gap, .gap_means = gap};
+    if (a->classes == AVI_BEST_POLYNOMIALS) return;
+    avi_best_polynomial *c = &a->class[a->classes++];
+    *c = (avi_best_polynomial){.features = features, .gap = gap, .gap_means = gap};
     snprintf(c->name, sizeof c->name, "%s", name);
 }
 
@@ -41,7 +41,7 @@ static int64_t polynomial_count(int64_t inputs, int degree)
 }
 
 /* Each monomial is one of a lower degree times a variable not before its last one. exponent (count, width) may be NULL. */
-static void fill_monomials(const avi_answer *a, const basis *b, double *value, int64_t *exponent, int64_t count)
+static void fill_monomials(const avi_optimum *a, const basis *b, double *value, int64_t *exponent, int64_t count)
 {
     int64_t parent[MAX_FEATURES + 1], last[MAX_FEATURES + 1], begin = 0, end = 1;
     parent[0] = last[0] = 0;
@@ -68,7 +68,7 @@ static void fill_monomials(const avi_answer *a, const basis *b, double *value, i
 }
 
 /* Marks the features that do not depend on those before them: Cholesky of their Gram matrix, scaled to a unit diagonal. Same on all ranks. */
-static avi_status mark_independent(const avi_answer *a, const double *value, int64_t k, bool *keep)
+static avi_status mark_independent(const avi_optimum *a, const double *value, int64_t k, bool *keep)
 {
     double *g = calloc((size_t)(k * k), sizeof *g);
     AVI_TRY(avi_agree(a->s->comm, g ? AVI_OK : avi_fail_memory((size_t)(k * k) * sizeof *g, "features")));
@@ -91,7 +91,7 @@ static avi_status mark_independent(const avi_answer *a, const double *value, int
     return status;
 }
 
-static void compress(const avi_answer *a, basis *b, double *value, int64_t count, const bool *keep)
+static void compress(const avi_optimum *a, basis *b, double *value, int64_t count, const bool *keep)
 {
     b->count = 0;
     for (int64_t k = 0, d = 0; k < count; k++) {
@@ -106,7 +106,7 @@ static void compress(const avi_answer *a, basis *b, double *value, int64_t count
     b->value = value;
 }
 
-static avi_status make_basis(avi_answer *a, int degree, basis *b)
+static avi_status make_basis(avi_optimum *a, int degree, basis *b)
 {
     *b = (basis){.a = a};
     for (int d = 0; d <= degree; d++) {
@@ -116,7 +116,7 @@ static avi_status make_basis(avi_answer *a, int degree, basis *b)
     const int64_t count = b->all[b->degrees];
     avi_status status = AVI_OK;
     bool keep[MAX_FEATURES + 1];
-    double *value = avi_answer_memory(a, (1 + a->rows) * count, &status);
+    double *value = avi_optimum_memory(a, (1 + a->rows) * count, &status);
     if (count * a->width <= MAX_EXPONENTS) a->monomial = avi_fields_memory(&a->fields, (size_t)(count * a->width) * sizeof *a->monomial);
     if (count * a->width <= MAX_EXPONENTS && !a->monomial) status = avi_fail_memory((size_t)(count * a->width) * sizeof *a->monomial, "features");
     AVI_TRY(avi_agree(a->s->comm, status));
@@ -130,7 +130,7 @@ static avi_status make_basis(avi_answer *a, int degree, basis *b)
 /* ---- means ---- */
 
 /* Columns: theta, features x dimensions, and the F-VI optimum, which is the target. */
-static void fill_unknowns(const avi_answer *a, const basis *b, int64_t cols, double *z, double *theta)
+static void fill_unknowns(const avi_optimum *a, const basis *b, int64_t cols, double *z, double *theta)
 {
     const int64_t l = a->latent, t = a->thetas;
     for (int64_t n = 0; n <= a->rows; n++)
@@ -144,14 +144,14 @@ static void fill_unknowns(const avi_answer *a, const basis *b, int64_t cols, dou
     theta[cols - 1] = a->theta_mean;
 }
 
-static avi_status best_means(avi_answer *a, avi_answer_class *class, int64_t cols, const double *residual)
+static avi_status best_means(avi_optimum *a, avi_best_polynomial *class, int64_t cols, const double *residual)
 {
     const int64_t features = class->features;
     const int64_t k = a->thetas + features * a->latent, n = a->residuals;
     double *design = malloc((size_t)(n * k + 1) * sizeof *design), *target = malloc((size_t)(n + 1) * sizeof *target);
     double *w = malloc((size_t)k * sizeof *w), square = 0;
     avi_status status = design && target && w ? AVI_OK : avi_fail_memory((size_t)(n * k) * sizeof *design, "least squares");
-    class->coefficient = avi_answer_memory(a, features * a->latent, &status);
+    class->coefficient = avi_optimum_memory(a, features * a->latent, &status);
     status = avi_agree(a->s->comm, status);
     for (int64_t i = 0; status == AVI_OK && i < n; i++) {
         memcpy(design + i * k, residual + i * cols, (size_t)k * sizeof *design);
@@ -167,7 +167,7 @@ static avi_status best_means(avi_answer *a, avi_answer_class *class, int64_t col
 }
 
 /* gap_means of every class. */
-static avi_status fit_means(avi_answer *a, const basis *b)
+static avi_status fit_means(avi_optimum *a, const basis *b)
 {
     const int64_t cols = a->thetas + b->count * a->latent + 1;
     const size_t bytes = (size_t)(((1 + a->rows) * a->latent + a->residuals) * cols + 1) * sizeof(double);
@@ -190,13 +190,13 @@ static avi_status fit_means(avi_answer *a, const basis *b)
 /* sum_n excess(p_n exp(2 s_n)) with s = features w, over all ranks; a_n to a when wanted. */
 static avi_status variance_gap(const basis *b, int64_t k, const double *w, const double *p, double *ratio, double *gap)
 {
-    const avi_answer *a = b->a;
+    const avi_optimum *a = b->a;
     *gap = 0;
     for (int64_t n = 0; n < a->rows; n++) {
         double s = 0;
         for (int64_t j = 0; j < k; j++) s += b->value[(1 + n) * b->count + j] * w[j];
         ratio[n] = p[n] * exp(2 * s);
-        *gap += avi_answer_excess(ratio[n]);
+        *gap += avi_optimum_excess(ratio[n]);
     }
     return avi_comm_sum_double(a->s->comm, gap, 1);
 }
@@ -204,7 +204,7 @@ static avi_status variance_gap(const basis *b, int64_t k, const double *w, const
 /* The Newton direction: Hessian F' diag(2 a) F, gradient F' (a - 1). */
 static avi_status newton_direction(const basis *b, int64_t k, const double *ratio, double *design, double *target, double *direction)
 {
-    const avi_answer *a = b->a;
+    const avi_optimum *a = b->a;
     for (int64_t n = 0; n < a->rows; n++) {
         const double root = sqrt(2 * ratio[n]);
         for (int64_t j = 0; j < k; j++) design[n * k + j] = root * b->value[(1 + n) * b->count + j];
@@ -239,7 +239,7 @@ static avi_status newton(const basis *b, int64_t k, const double *p, double mean
 }
 
 /* Adds the variances of dimension d to the gaps of all classes. Equal precisions: a constant is exact. */
-static avi_status fit_dimension(avi_answer *a, const basis *b, int64_t d, double *p, double *work)
+static avi_status fit_dimension(avi_optimum *a, const basis *b, int64_t d, double *p, double *work)
 {
     const int64_t l = a->latent;
     double extreme[2] = {-INFINITY, -INFINITY}, sum = 0, gap;
@@ -260,7 +260,7 @@ static avi_status fit_dimension(avi_answer *a, const basis *b, int64_t d, double
 }
 
 /* Full covariances: the same for all rows in every class, the inverse of the mean precision. */
-static avi_status fit_covariances(avi_answer *a, const basis *b)
+static avi_status fit_covariances(avi_optimum *a, const basis *b)
 {
     const int64_t l = a->latent;
     double log_det = 0, sum = 0, *mean = calloc((size_t)(l * l), sizeof *mean);
@@ -268,10 +268,10 @@ static avi_status fit_covariances(avi_answer *a, const basis *b)
     for (int64_t i = 0; i < a->rows * l * l; i++) mean[i % (l * l)] += a->precision[i] / (double)a->s->partition.rows;
     avi_status status = avi_comm_sum_double(a->s->comm, mean, (size_t)(l * l)), own = AVI_OK;
     for (int64_t n = 0; status == AVI_OK && own == AVI_OK && n < a->rows; n++) {
-        own = avi_answer_block(l, a->precision + n * l * l, &log_det, NULL);
+        own = avi_optimum_block(l, a->precision + n * l * l, &log_det, NULL);
         sum -= 0.5 * log_det;
     }
-    if (own == AVI_OK && status == AVI_OK) own = avi_answer_block(l, mean, &log_det, NULL);
+    if (own == AVI_OK && status == AVI_OK) own = avi_optimum_block(l, mean, &log_det, NULL);
     if (status == AVI_OK) status = avi_agree(a->s->comm, own);
     if (status == AVI_OK) status = avi_comm_sum_double(a->s->comm, &sum, 1);
     sum += 0.5 * log_det * (double)a->s->partition.rows;
@@ -280,7 +280,7 @@ static avi_status fit_covariances(avi_answer *a, const basis *b)
     return status;
 }
 
-static avi_status fit_variances(avi_answer *a, const basis *b)
+static avi_status fit_variances(avi_optimum *a, const basis *b)
 {
     for (int c = 0; c <= b->degrees; c++) a->class[c].gap = a->class[c].gap_means;
     if (a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full")) return fit_covariances(a, b);
@@ -293,7 +293,7 @@ static avi_status fit_variances(avi_answer *a, const basis *b)
     return status;
 }
 
-avi_status avi_answer_classes(avi_answer *a)
+avi_status avi_best_polynomiales(avi_optimum *a)
 {
     basis b;
     const int degree = (int)avi_config_get_int(a->s->config, "run", "exact_degree");
@@ -304,7 +304,7 @@ avi_status avi_answer_classes(avi_answer *a)
             snprintf(name, sizeof name, "degree_%d", d);
         else
             snprintf(name, sizeof name, "constant");
-        avi_answer_add_class(a, name, d <= b.degrees ? b.upto[d] : 0, NAN);
+        avi_optimum_add_polynomial(a, name, d <= b.degrees ? b.upto[d] : 0, NAN);
         if (d > b.degrees) a->class[d].left_out = "more than 2000 coefficients";
     }
     AVI_TRY(fit_means(a, &b));

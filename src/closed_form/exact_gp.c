@@ -23,7 +23,7 @@ static avi_status check(const avi_session *s)
     return AVI_OK;
 }
 
-static void destroy(avi_answer *a)
+static void destroy(avi_optimum *a)
 {
     gp *g = a->self;
     if (!g) return;
@@ -38,7 +38,7 @@ static double covariance(void *self, int64_t i, int64_t j)
     return g->model->ops->covariance(g->model, i, g->row + i * g->width, j, g->row + j * g->width);
 }
 
-static avi_status read_model(avi_answer *a)
+static avi_status read_model(avi_optimum *a)
 {
     const avi_session *s = a->s;
     gp *g = a->self = calloc(1, sizeof *g);
@@ -49,13 +49,13 @@ static avi_status read_model(avi_answer *a)
 }
 
 /* Means, log p(x) and log p(x, u*). Squares are summed over ranks. */
-static avi_status solve_means(avi_answer *a, double *log_det)
+static avi_status solve_means(avi_optimum *a, double *log_det)
 {
     const gp *g = a->self;
     const double noise = g->noise_sd * g->noise_sd;
     avi_linalg_spd *marginal = NULL;
     avi_status status = AVI_OK;
-    double *alpha = avi_answer_memory(a, a->rows, &status), squares[3] = {0};
+    double *alpha = avi_optimum_memory(a, a->rows, &status), squares[3] = {0};
     AVI_TRY(avi_agree(a->s->comm, status));
     AVI_TRY(avi_linalg_spd_create(a->s->comm, g->rows, covariance, a->self, noise, &marginal));
     *log_det = avi_linalg_spd_log_det(marginal);
@@ -76,11 +76,11 @@ static avi_status solve_means(avi_answer *a, double *log_det)
     return AVI_OK;
 }
 
-static avi_status solve(avi_answer *a)
+static avi_status solve(avi_optimum *a)
 {
     avi_status status = read_model(a);
     double log_det;
-    if (status == AVI_OK) a->precision = avi_answer_memory(a, a->rows, &status);
+    if (status == AVI_OK) a->precision = avi_optimum_memory(a, a->rows, &status);
     AVI_TRY(avi_agree(a->s->comm, status));
     gp *g = a->self;
     memcpy(g->row + a->first * g->width, a->x, (size_t)(a->rows * g->width) * sizeof *a->x);
@@ -96,7 +96,7 @@ static avi_status solve(avi_answer *a)
 }
 
 /* J = L^-1 above I / s, with K = L L'. */
-static avi_status residuals(const avi_answer *a, int64_t cols, const double *z, const double *theta, double *out)
+static avi_status residuals(const avi_optimum *a, int64_t cols, const double *z, const double *theta, double *out)
 {
     (void)theta;
     const gp *g = a->self;

@@ -16,7 +16,7 @@ static avi_status check(const avi_session *s)
     return AVI_OK;
 }
 
-static void destroy(avi_answer *a)
+static void destroy(avi_optimum *a)
 {
     avi_hmm *h = a->self;
     if (!h) return;
@@ -24,7 +24,7 @@ static void destroy(avi_answer *a)
     free(h);
 }
 
-static avi_status read_model(avi_answer *a)
+static avi_status read_model(avi_optimum *a)
 {
     const avi_config *config = a->s->config;
     avi_hmm *h = a->self = calloc(1, sizeof *h);
@@ -60,7 +60,7 @@ static void right_side(const avi_hmm *h, const double *x, double *b)
         for (int64_t i = 0; i < h->latent; i++) b[i] += h->c[k * h->latent + i] * exp(-2 * h->log_sd_r[k]) * x[k];
 }
 
-static void fill(avi_answer *a)
+static void fill(avi_optimum *a)
 {
     const avi_hmm *h = a->self;
     const int64_t l = h->latent, rows = a->s->partition.rows;
@@ -77,12 +77,12 @@ static void fill(avi_answer *a)
 
 /* ---- solutions: a->mean holds the right-hand side, and then the mean ---- */
 
-static avi_status solve_scalar(avi_answer *a, double *log_det)
+static avi_status solve_scalar(avi_optimum *a, double *log_det)
 {
     const avi_hmm *h = a->self;
     avi_linalg_tridiagonal *tri = NULL;
     avi_status status = AVI_OK;
-    double *off = avi_answer_memory(a, a->rows, &status);
+    double *off = avi_optimum_memory(a, a->rows, &status);
     AVI_TRY(avi_agree(a->s->comm, status));
     for (int64_t n = 0; n < a->rows; n++) off[n] = -h->a[0] * exp(-2 * h->log_sd_q[0]);
     AVI_TRY(avi_linalg_tridiagonal_create(a->s->comm, a->s->partition.rows, a->precision, off, &tri));
@@ -93,7 +93,7 @@ static avi_status solve_scalar(avi_answer *a, double *log_det)
 }
 
 /* whole: (N, L, L) blocks, (N - 1, L, L) blocks below them, (N, L) right-hand side. */
-static avi_status solve_whole(avi_answer *a, double *whole, double *log_det)
+static avi_status solve_whole(avi_optimum *a, double *whole, double *log_det)
 {
     const avi_hmm *h = a->self;
     const int64_t l = h->latent, ll = l * l, rows = a->s->partition.rows;
@@ -113,7 +113,7 @@ static avi_status solve_whole(avi_answer *a, double *whole, double *log_det)
     return AVI_OK;
 }
 
-static avi_status solve_blocks(avi_answer *a, double *log_det)
+static avi_status solve_blocks(avi_optimum *a, double *log_det)
 {
     const int64_t values = a->s->partition.rows * a->latent * (2 * a->latent + 1);
     double *whole = calloc((size_t)values, sizeof *whole);
@@ -135,7 +135,7 @@ static void add_scaled(int64_t n, int64_t l, const double *matrix, const double 
         }
 }
 
-static avi_status residuals(const avi_answer *a, int64_t cols, const double *z, const double *theta, double *out)
+static avi_status residuals(const avi_optimum *a, int64_t cols, const double *z, const double *theta, double *out)
 {
     (void)theta;
     const avi_hmm *h = a->self;
@@ -154,15 +154,15 @@ static avi_status residuals(const avi_answer *a, int64_t cols, const double *z, 
 }
 
 /* log p(x, z) at the means: the residuals of z, with the data where they enter. */
-static avi_status log_joint(avi_answer *a)
+static avi_status log_joint(avi_optimum *a)
 {
     const avi_hmm *h = a->self;
     const int64_t l = h->latent, d = h->width;
     const double rows = (double)a->s->partition.rows;
     avi_status status = AVI_OK;
-    double *r = avi_answer_memory(a, a->residuals, &status), squares = 0, logs = 0;
+    double *r = avi_optimum_memory(a, a->residuals, &status), squares = 0, logs = 0;
     AVI_TRY(avi_agree(a->s->comm, status));
-    AVI_TRY(avi_answer_before(a, l, a->mean));
+    AVI_TRY(avi_optimum_before(a, l, a->mean));
     AVI_TRY(residuals(a, 1, a->mean, NULL, r));
     for (int64_t i = 0; i < a->residuals; i++) {
         const int64_t n = i / (d + l), k = i % (d + l);
@@ -176,11 +176,11 @@ static avi_status log_joint(avi_answer *a)
     return AVI_OK;
 }
 
-static avi_status solve(avi_answer *a)
+static avi_status solve(avi_optimum *a)
 {
     avi_status status = read_model(a);
     double log_det = 0;
-    if (status == AVI_OK) a->precision = avi_answer_memory(a, a->rows * a->latent * a->latent, &status);
+    if (status == AVI_OK) a->precision = avi_optimum_memory(a, a->rows * a->latent * a->latent, &status);
     AVI_TRY(avi_agree(a->s->comm, status));
     fill(a);
     a->residuals = a->rows * (a->latent + a->s->shape.width);

@@ -7,7 +7,7 @@ static avi_status check(const avi_session *s)
     return AVI_OK;
 }
 
-static avi_status solve(avi_answer *a)
+static avi_status solve(avi_optimum *a)
 {
     const avi_config *c = a->s->config;
     const avi_exact_scalar m = {.y = a->x, .alpha = avi_config_get_real(c, "model", "tau"), .beta = 1, .sigma = avi_config_get_real(c, "model", "sigma")};

@@ -31,21 +31,21 @@ static avi_status check(const avi_session *s)
     return AVI_OK;
 }
 
-static avi_status allocate(avi_answer *a, pca *p)
+static avi_status allocate(avi_optimum *a, pca *p)
 {
     avi_status status = AVI_OK;
     const int64_t d = a->s->shape.width, l = a->latent;
     *p = (pca){.l = l, .d = d};
-    p->mean = avi_answer_memory(a, d, &status);
-    p->covariance = avi_answer_memory(a, d * d, &status);
-    p->value = avi_answer_memory(a, d, &status);
-    p->axis = avi_answer_memory(a, l * d, &status);
-    p->weight = avi_answer_memory(a, l * d, &status);
+    p->mean = avi_optimum_memory(a, d, &status);
+    p->covariance = avi_optimum_memory(a, d * d, &status);
+    p->value = avi_optimum_memory(a, d, &status);
+    p->axis = avi_optimum_memory(a, l * d, &status);
+    p->weight = avi_optimum_memory(a, l * d, &status);
     return status;
 }
 
 /* W = U (Lambda - s^2)^{1/2}, s^2 the mean of the eigenvalues left over. */
-static avi_status maximise(avi_answer *a, pca *p)
+static avi_status maximise(avi_optimum *a, pca *p)
 {
     avi_linalg_dense dense = {p->covariance, p->d};
     AVI_TRY(avi_linalg_covariance(a->s->comm, a->rows, p->d, a->x, p->mean, p->covariance));
@@ -62,7 +62,7 @@ static avi_status maximise(avi_answer *a, pca *p)
 }
 
 /* z_k has the mean w_k' (x - mean) / lambda_k and the variance s^2 / lambda_k. */
-static void local_factors(avi_answer *a, const pca *p)
+static void local_factors(avi_optimum *a, const pca *p)
 {
     for (int64_t n = 0; n < a->rows; n++)
         for (int64_t k = 0; k < p->l; k++) {
@@ -74,7 +74,7 @@ static void local_factors(avi_answer *a, const pca *p)
 }
 
 /* Of all rows: -N (D log 2 pi + log det + D) / 2 at the maximum, `leading` eigenvalues kept and the others one variance. */
-static double log_likelihood(const avi_answer *a, const pca *p, int64_t leading)
+static double log_likelihood(const avi_optimum *a, const pca *p, int64_t leading)
 {
     double rest = 0, logs = 0;
     for (int64_t k = 0; k < p->d - leading; k++) rest += p->value[k] / (double)(p->d - leading);
@@ -82,7 +82,7 @@ static double log_likelihood(const avi_answer *a, const pca *p, int64_t leading)
     return -0.5 * (double)a->s->partition.rows * ((double)p->d * (LOG_2PI + 1) + logs + (double)(p->d - leading) * log(rest));
 }
 
-static avi_status add_fields(avi_answer *a, const pca *p)
+static avi_status add_fields(avi_optimum *a, const pca *p)
 {
     const avi_field f = {.path = "/exact/weight", .type = AVI_F64, .rank = 2, .dims = {p->d, p->l}, .data = p->weight,
                          .description = "W at the maximum of the likelihood, columns along the principal axes", .units = "", .axes = "value of x, dimension of z"};
@@ -91,11 +91,11 @@ static avi_status add_fields(avi_answer *a, const pca *p)
                                                    .description = "mu at the maximum of the likelihood", .units = "", .axes = "value of x"}));
     AVI_TRY(avi_fields_add(&a->fields, (avi_field){.path = "/exact/eigenvalues", .type = AVI_F64, .rank = 1, .dims = {p->d}, .data = p->value,
                                                    .description = "of the covariance of the data (divisor N), ascending", .units = "", .axes = "component"}));
-    AVI_TRY(avi_answer_scalar(a, "noise_sd", sqrt(p->noise), "", "s at the maximum of the likelihood"));
-    return avi_answer_scalar(a, "log_likelihood_per_row", a->log_evidence / (double)a->s->partition.rows, "nats", "maximum log-likelihood a datapoint");
+    AVI_TRY(avi_optimum_scalar(a, "noise_sd", sqrt(p->noise), "", "s at the maximum of the likelihood"));
+    return avi_optimum_scalar(a, "log_likelihood_per_row", a->log_evidence / (double)a->s->partition.rows, "nats", "maximum log-likelihood a datapoint");
 }
 
-static avi_status solve(avi_answer *a)
+static avi_status solve(avi_optimum *a)
 {
     pca p;
     const int degree = (int)avi_config_get_int(a->s->config, "run", "exact_degree");
@@ -104,8 +104,8 @@ static avi_status solve(avi_answer *a)
     local_factors(a, &p);
     a->elbo = a->log_evidence = log_likelihood(a, &p, p.l);
     a->evidence = "log p(x | theta) at its maximum over theta, all z integrated out";
-    avi_answer_add_class(a, "constant", 1, a->elbo - log_likelihood(a, &p, 0));
-    if (degree > 0 && !a->s->problem.domain.only_next) avi_answer_add_class(a, "degree_1", 1 + a->width, 0);
+    avi_optimum_add_polynomial(a, "constant", 1, a->elbo - log_likelihood(a, &p, 0));
+    if (degree > 0 && !a->s->problem.domain.only_next) avi_optimum_add_polynomial(a, "degree_1", 1 + a->width, 0);
     return add_fields(a, &p);
 }
 

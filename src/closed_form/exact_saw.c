@@ -7,7 +7,7 @@ static avi_status check(const avi_session *s)
     return avi_config_fail(s->config, "model", "a", "the data then say nothing about theta, and there is no optimum; any other number would serve");
 }
 
-static avi_status solve(avi_answer *a)
+static avi_status solve(avi_optimum *a)
 {
     const double slope = avi_config_get_real(a->s->config, "model", "a");
     const avi_exact_scalar m = {.c = a->x, .y = a->x_next, .alpha = slope, .beta = slope, .sigma = 1};

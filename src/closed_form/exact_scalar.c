@@ -6,7 +6,7 @@
 
 static const double LOG_2PI = 1.8378770664093454836;
 
-static double prior_precision(const avi_answer *a)
+static double prior_precision(const avi_optimum *a)
 {
     const double sd = a->s->model->prior_sd;
     return sd > 0 ? 1 / (sd * sd) : 0;
@@ -16,7 +16,7 @@ static double prior_precision(const avi_answer *a)
 static double remainder_of(const avi_exact_scalar *m, int64_t n) { return m->y[n] - m->alpha * (m->c ? m->c[n] : 0); }
 
 /* Posterior mean of theta, whose precision is `marginal` with z integrated out; mean first, so that a large common part does not swallow digits. */
-static avi_status solve_theta(avi_answer *a, const avi_exact_scalar *m, double marginal)
+static avi_status solve_theta(avi_optimum *a, const avi_exact_scalar *m, double marginal)
 {
     const double n = (double)a->s->partition.rows, v = m->sigma * m->sigma + m->alpha * m->alpha;
     double sum = 0, rest = 0;
@@ -28,17 +28,17 @@ static avi_status solve_theta(avi_answer *a, const avi_exact_scalar *m, double m
     return AVI_OK;
 }
 
-static avi_status allocate(avi_answer *a, const avi_exact_scalar *m)
+static avi_status allocate(avi_optimum *a, const avi_exact_scalar *m)
 {
     avi_status status = AVI_OK;
-    a->precision = avi_answer_memory(a, a->rows, &status);
+    a->precision = avi_optimum_memory(a, a->rows, &status);
     a->self = malloc(sizeof *m);
     if (!a->self) return avi_fail_memory(sizeof *m, "exact answers");
     *(avi_exact_scalar *)a->self = *m;
     return status;
 }
 
-avi_status avi_exact_scalar_solve(avi_answer *a, const avi_exact_scalar *m)
+avi_status avi_exact_scalar_solve(avi_optimum *a, const avi_exact_scalar *m)
 {
     const double n = (double)a->s->partition.rows, variance = m->sigma * m->sigma, v = variance + m->alpha * m->alpha, prior = prior_precision(a);
     const double marginal = n * m->beta * m->beta / v + prior;
@@ -68,7 +68,7 @@ avi_status avi_exact_scalar_solve(avi_answer *a, const avi_exact_scalar *m)
     return AVI_OK;
 }
 
-avi_status avi_exact_scalar_residuals(const avi_answer *a, int64_t cols, const double *z, const double *theta, double *out)
+avi_status avi_exact_scalar_residuals(const avi_optimum *a, int64_t cols, const double *z, const double *theta, double *out)
 {
     const avi_exact_scalar *m = a->self;
     const double slope = m->alpha / m->sigma, shift = m->beta / m->sigma;
@@ -85,4 +85,4 @@ avi_status avi_exact_scalar_residuals(const avi_answer *a, int64_t cols, const d
     return AVI_OK;
 }
 
-void avi_exact_scalar_destroy(avi_answer *a) { free(a->self); }
+void avi_exact_scalar_destroy(avi_optimum *a) { free(a->self); }

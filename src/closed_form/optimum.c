@@ -23,7 +23,7 @@ static const avi_exact_ops *find(const char *name)
     return NULL;
 }
 
-avi_status avi_answer_check(const avi_session *s)
+avi_status avi_optimum_check(const avi_session *s)
 {
     const avi_exact_ops *ops = find(s->model->ops->name);
     if (ops) return ops->check(s);
@@ -35,7 +35,7 @@ avi_status avi_answer_check(const avi_session *s)
     return avi_config_fail(s->config, "model", "name", "has no answer in closed form, which exact asks for; %s have one", names);
 }
 
-avi_status avi_answer_block(int64_t l, const double *block, double *log_det, double *inverse)
+avi_status avi_optimum_block(int64_t l, const double *block, double *log_det, double *inverse)
 {
     avi_linalg_blocks *blocks = NULL;
     if (l == 1 && block[0] > 0) {
@@ -52,10 +52,10 @@ avi_status avi_answer_block(int64_t l, const double *block, double *log_det, dou
 
 /* ---- from mode and precision to the F-VI optimum ---- */
 
-static bool full_covariance(const avi_answer *a) { return a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full"); }
+static bool full_covariance(const avi_optimum *a) { return a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full"); }
 
 /* Variances of one factor, independent dimensions or full covariance; adds log(2 pi / P) / 2 of each dimension to *sum. */
-static avi_status factor(const avi_answer *a, int64_t n, double *inverse, double *sum)
+static avi_status factor(const avi_optimum *a, int64_t n, double *inverse, double *sum)
 {
     const int64_t l = a->latent;
     const double *p = a->precision + n * l * l;
@@ -67,50 +67,50 @@ static avi_status factor(const avi_answer *a, int64_t n, double *inverse, double
         }
         return AVI_OK;
     }
-    AVI_TRY(avi_answer_block(l, p, &log_det, inverse));
+    AVI_TRY(avi_optimum_block(l, p, &log_det, inverse));
     for (int64_t d = 0; d < l; d++) a->log_sd[n * l + d] = 0.5 * log(inverse[d * l + d]);
     *sum += 0.5 * ((double)l * LOG_2PI - log_det);
     return AVI_OK;
 }
 
 /* ELBO* = log p(x, u*) + sum over factors of log(2 pi / P) / 2: E_q[log p] loses 1/2 a value to the variances, the entropy gives it back. */
-static avi_status complete(avi_answer *a)
+static avi_status complete(avi_optimum *a)
 {
     avi_status status = AVI_OK;
-    double sum = 0, *inverse = avi_answer_memory(a, a->latent * a->latent, &status);
+    double sum = 0, *inverse = avi_optimum_memory(a, a->latent * a->latent, &status);
     for (int64_t n = 0; status == AVI_OK && n < a->rows; n++) status = factor(a, n, inverse, &sum);
     AVI_TRY(avi_agree(a->s->comm, status));
     AVI_TRY(avi_comm_sum_double(a->s->comm, &sum, 1));
     a->elbo = a->log_joint + sum;
     if (a->thetas && a->s->problem.global_gaussian) a->elbo += 0.5 * (LOG_2PI - log(a->theta_precision));
-    return avi_answer_before(a, a->latent, a->mean);
+    return avi_optimum_before(a, a->latent, a->mean);
 }
 
-static avi_status solve(avi_answer *a)
+static avi_status solve(avi_optimum *a)
 {
-    AVI_TRY(avi_answer_rows(a));
+    AVI_TRY(avi_optimum_rows(a));
     AVI_TRY(avi_agree(a->s->comm, a->ops->solve(a)));
     if (!a->ops->residuals) return AVI_OK;
     AVI_TRY(complete(a));
-    return avi_answer_classes(a);
+    return avi_best_polynomiales(a);
 }
 
-avi_status avi_answer_create(const avi_session *s, avi_answer **answer)
+avi_status avi_optimum_create(const avi_session *s, avi_optimum **answer)
 {
-    avi_answer *a = calloc(1, sizeof *a);
+    avi_optimum *a = calloc(1, sizeof *a);
     *answer = a;
     AVI_TRY(avi_agree(s->comm, a ? AVI_OK : avi_fail_memory(sizeof *a, "exact answers")));
     a->s = s;
-    avi_status status = avi_answer_check(s);
+    avi_status status = avi_optimum_check(s);
     a->ops = find(s->model->ops->name);
     if (status == AVI_OK) status = solve(a);
-    if (status != AVI_OK) avi_answer_destroy(answer);
+    if (status != AVI_OK) avi_optimum_destroy(answer);
     return status;
 }
 
-void avi_answer_destroy(avi_answer **answer)
+void avi_optimum_destroy(avi_optimum **answer)
 {
-    avi_answer *a = *answer;
+    avi_optimum *a = *answer;
     if (!a) return;
     if (a->ops && a->ops->destroy) a->ops->destroy(a);
     avi_fields_free(&a->fields);
@@ -121,14 +121,14 @@ void avi_answer_destroy(avi_answer **answer)
 /* ---- a fit held against it ---- */
 
 /* |J (fit - u*)|^2 / 2. mean (rows, L): the fit's. */
-static avi_status means_apart(avi_answer *a, const double *mean, double theta, double *gap)
+static avi_status means_apart(avi_optimum *a, const double *mean, double theta, double *gap)
 {
     avi_status status = AVI_OK;
     const int64_t n = a->rows * a->latent;
-    double *apart = avi_answer_memory(a, n + a->latent, &status), *residual = avi_answer_memory(a, a->residuals, &status);
+    double *apart = avi_optimum_memory(a, n + a->latent, &status), *residual = avi_optimum_memory(a, a->residuals, &status);
     AVI_TRY(avi_agree(a->s->comm, status));
     for (int64_t i = 0; i < n; i++) apart[a->latent + i] = mean[i] - a->mean[a->latent + i];
-    AVI_TRY(avi_answer_before(a, a->latent, apart));
+    AVI_TRY(avi_optimum_before(a, a->latent, apart));
     theta -= a->theta_mean;
     AVI_TRY(avi_agree(a->s->comm, a->ops->residuals(a, 1, apart, &theta, residual)));
     *gap = 0;
@@ -136,7 +136,7 @@ static avi_status means_apart(avi_answer *a, const double *mean, double theta, d
     return AVI_OK; /* this rank's share */
 }
 
-static avi_status gaussian_gap(avi_answer *a, avi_state *st, double *gap)
+static avi_status gaussian_gap(avi_optimum *a, avi_state *st, double *gap)
 {
     const avi_session *s = a->s;
     const int64_t l = a->latent;
@@ -146,18 +146,18 @@ static avi_status gaussian_gap(avi_answer *a, avi_state *st, double *gap)
     AVI_TRY(means_apart(a, mean, theta, gap));
     for (int64_t i = 0; i < a->rows * l; i++) {
         const int64_t n = i / l, d = i % l;
-        *gap += avi_answer_excess(a->precision[(n * l + d) * l + d] * exp(2 * log_sd[i]));
+        *gap += avi_optimum_excess(a->precision[(n * l + d) * l + d] * exp(2 * log_sd[i]));
     }
     AVI_TRY(avi_comm_sum_double(s->comm, gap, 1));
     if (!a->thetas || !s->problem.global_gaussian) return AVI_OK;
     const int64_t at = avi_layout_log_sd(&s->problem, &s->layout) + s->model->theta.block[0].offset;
-    *gap += avi_answer_excess(a->theta_precision * exp(2 * avi_vector_get(s->precision, st->params, at)));
+    *gap += avi_optimum_excess(a->theta_precision * exp(2 * avi_vector_get(s->precision, st->params, at)));
     return AVI_OK;
 }
 
-avi_status avi_answer_hold(avi_answer *a, avi_state *st, double elbo, avi_answer_fit *fit)
+avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, double elbo, avi_fit_comparison *fit)
 {
-    *fit = (avi_answer_fit){.elbo = elbo, .gap = a->elbo - elbo, .estimated = true};
+    *fit = (avi_fit_comparison){.elbo = elbo, .gap = a->elbo - elbo, .estimated = true};
     if (!a->ops->residuals || full_covariance(a)) return AVI_OK;
     AVI_TRY(gaussian_gap(a, st, &fit->gap));
     fit->elbo = a->elbo - fit->gap;

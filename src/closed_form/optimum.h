@@ -13,32 +13,32 @@
 
 #include "output/run_file.h"
 
-typedef struct avi_answer avi_answer;
+typedef struct avi_optimum avi_optimum;
 
 typedef struct avi_exact_ops {
     const char *name; /* of the model */
     /* Required. CONFIG when the configured variant has no closed form. Not collective. */
     avi_status (*check)(const avi_session *s);
     /* Required. Fills the fields of the answer marked `solve` below. Collective. Errors: DATA, INTERNAL. */
-    avi_status (*solve)(avi_answer *a);
+    avi_status (*solve)(avi_optimum *a);
     /* Jointly Gaussian models: out (own residuals, cols) = J u for `cols` vectors u at once: z (1 + rows, L, cols), row 0 that of the datapoint before
      * the slab, theta (thetas, cols). Collective. NULL: solve adds the classes that it knows by itself. */
-    avi_status (*residuals)(const avi_answer *a, int64_t cols, const double *z, const double *theta, double *out);
-    void (*destroy)(avi_answer *a); /* optional: frees a->self */
+    avi_status (*residuals)(const avi_optimum *a, int64_t cols, const double *z, const double *theta, double *out);
+    void (*destroy)(avi_optimum *a); /* optional: frees a->self */
 } avi_exact_ops;
 
 /* The best member of a class of inference functions. */
-typedef struct avi_answer_class {
+typedef struct avi_best_polynomial {
     char name[32];          /* constant, degree_1, ...: as in the names of datasets */
     int64_t features;       /* coefficients of each output; 0: not counted */
     double gap, gap_means;  /* nats; gap_means: the part that the means leave, the rest is the variances' */
     const char *left_out;   /* why there is no number; NULL else */
     double *coefficient;    /* (features, L): of the means, of the first `features` monomials; NULL when not computed */
-} avi_answer_class;
+} avi_best_polynomial;
 
-enum { AVI_ANSWER_CLASSES = 17 };
+enum { AVI_BEST_POLYNOMIALS = 17 };
 
-struct avi_answer {
+struct avi_optimum {
     const avi_session *s;
     const avi_exact_ops *ops;
     avi_fields fields;      /* what goes to /exact; owns every array here */
@@ -61,45 +61,45 @@ struct avi_answer {
     double elbo;            /* of the F-VI optimum, nats; jointly Gaussian models: filled in afterwards */
     double log_evidence;
     const char *evidence;   /* what log_evidence is, for people */
-    avi_answer_class class[AVI_ANSWER_CLASSES];
+    avi_best_polynomial class[AVI_BEST_POLYNOMIALS];
     int classes;
     void *self;             /* the model's own */
 };
 
 /* The exact answers of a fit, where there is one. */
-typedef struct avi_answer_fit {
+typedef struct avi_fit_comparison {
     double elbo, gap; /* nats */
     bool estimated;   /* elbo is the estimate of the last evaluation, not the closed form */
-} avi_answer_fit;
+} avi_fit_comparison;
 
 /* CONFIG, with a message that names the models that have one, when the configured model has no closed form. Not collective. */
-avi_status avi_answer_check(const avi_session *s);
+avi_status avi_optimum_check(const avi_session *s);
 /* Collective. Owner: caller. */
-avi_status avi_answer_create(const avi_session *s, avi_answer **answer);
-void avi_answer_destroy(avi_answer **answer);
+avi_status avi_optimum_create(const avi_session *s, avi_optimum **answer);
+void avi_optimum_destroy(avi_optimum **answer);
 /* Collective. The fit's ELBO held against the F-VI optimum; elbo: of its last evaluation, for models that are not jointly Gaussian. */
-avi_status avi_answer_hold(avi_answer *a, avi_state *st, double elbo, avi_answer_fit *fit);
+avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, double elbo, avi_fit_comparison *fit);
 /* Fields of /exact into a->fields. fit may be NULL. Not collective. */
-avi_status avi_answer_fields(avi_answer *a, const avi_answer_fit *fit);
+avi_status avi_optimum_fields(avi_optimum *a, const avi_fit_comparison *fit);
 /* The table on the screen, rank 0. fit may be NULL. Not collective. */
-void avi_answer_print(const avi_answer *a, const avi_answer_fit *fit);
+void avi_optimum_print(const avi_optimum *a, const avi_fit_comparison *fit);
 
 /* ---- for the files of exact_*.c and answer*.c ---- */
 
 /* Memory that lives as long as the answer: n doubles, zero. *status becomes INTERNAL when short; NULL then. */
-double *avi_answer_memory(avi_answer *a, int64_t n, avi_status *status);
+double *avi_optimum_memory(avi_optimum *a, int64_t n, avi_status *status);
 /* Collective. Row 0 of values (1 + rows, width) from the last row of the slab before; zeros for the first datapoint. */
-avi_status avi_answer_before(const avi_answer *a, int64_t width, double *values);
+avi_status avi_optimum_before(const avi_optimum *a, int64_t width, double *values);
 /* x, x_next and domain of the own slab. Collective. */
-avi_status avi_answer_rows(avi_answer *a);
+avi_status avi_optimum_rows(avi_optimum *a);
 /* Adds the best constant and polynomials of degree 1 .. run.exact_degree. Collective. */
-avi_status avi_answer_classes(avi_answer *a);
-void avi_answer_add_class(avi_answer *a, const char *name, int64_t features, double gap);
+avi_status avi_best_polynomiales(avi_optimum *a);
+void avi_optimum_add_polynomial(avi_optimum *a, const char *name, int64_t features, double gap);
 /* Adds a scalar in nats (or `units`) to /exact. */
-avi_status avi_answer_scalar(avi_answer *a, const char *name, double value, const char *units, const char *description);
+avi_status avi_optimum_scalar(avi_optimum *a, const char *name, double value, const char *units, const char *description);
 /* log det of a symmetric positive definite block (l, l); its inverse (l, l), NULL when not wanted. Errors: DATA, INTERNAL. Not collective. */
-avi_status avi_answer_block(int64_t l, const double *block, double *log_det, double *inverse);
+avi_status avi_optimum_block(int64_t l, const double *block, double *log_det, double *inverse);
 /* (a - 1 - log a) / 2: what a variance a times the best one costs. */
-double avi_answer_excess(double a);
+double avi_optimum_excess(double a);
 
 #endif

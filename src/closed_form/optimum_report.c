@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-avi_status avi_answer_scalar(avi_answer *a, const char *name, double value, const char *units, const char *description)
+avi_status avi_optimum_scalar(avi_optimum *a, const char *name, double value, const char *units, const char *description)
 {
     avi_status status = AVI_OK;
-    double *copy = avi_answer_memory(a, 1, &status);
+    double *copy = avi_optimum_memory(a, 1, &status);
     char *path = avi_fields_text(&a->fields, "/exact/%s", name), *text = avi_fields_text(&a->fields, "%s", description);
     AVI_TRY(status);
     if (!path || !text) return avi_fail_memory(512, "exact answers");
@@ -17,29 +17,29 @@ avi_status avi_answer_scalar(avi_answer *a, const char *name, double value, cons
     return avi_fields_add(&a->fields, (avi_field){.path = path, .type = AVI_F64, .data = copy, .description = text, .units = units, .axes = ""});
 }
 
-static bool has_loss(const avi_answer *a) { return a->s->model->ops->loss_offset != NULL; }
+static bool has_loss(const avi_optimum *a) { return a->s->model->ops->loss_offset != NULL; }
 
-static double loss_of(const avi_answer *a, double elbo) { return -elbo + a->s->model->ops->loss_offset(a->s->model, a->s->partition.rows); }
+static double loss_of(const avi_optimum *a, double elbo) { return -elbo + a->s->model->ops->loss_offset(a->s->model, a->s->partition.rows); }
 
 static const char LOSS_UNITS[] = "nats, the paper's constants left out";
 
 /* elbo_NAME, gap_NAME, loss_NAME. */
-static avi_status add_numbers(avi_answer *a, const char *name, double gap, const char *what)
+static avi_status add_numbers(avi_optimum *a, const char *name, double gap, const char *what)
 {
     char path[64], text[256];
     snprintf(path, sizeof path, "elbo_%s", name);
     snprintf(text, sizeof text, "ELBO of %s, q(theta) at its own optimum beside it", what);
-    AVI_TRY(avi_answer_scalar(a, path, a->elbo - gap, "nats", text));
+    AVI_TRY(avi_optimum_scalar(a, path, a->elbo - gap, "nats", text));
     snprintf(path, sizeof path, "gap_%s", name);
     snprintf(text, sizeof text, "ELBO of the F-VI optimum - ELBO of %s", what);
-    AVI_TRY(avi_answer_scalar(a, path, gap, "nats", text));
+    AVI_TRY(avi_optimum_scalar(a, path, gap, "nats", text));
     if (!has_loss(a)) return AVI_OK;
     snprintf(path, sizeof path, "loss_%s", name);
     snprintf(text, sizeof text, "loss of %s in the unit of Margossian & Blei's code", what);
-    return avi_answer_scalar(a, path, loss_of(a, a->elbo - gap), LOSS_UNITS, text);
+    return avi_optimum_scalar(a, path, loss_of(a, a->elbo - gap), LOSS_UNITS, text);
 }
 
-static avi_status add_coefficients(avi_answer *a, const avi_answer_class *c, const char *what)
+static avi_status add_coefficients(avi_optimum *a, const avi_best_polynomial *c, const char *what)
 {
     char *path = avi_fields_text(&a->fields, "/exact/coefficients_%s", c->name);
     char *text = avi_fields_text(&a->fields, "means of %s: weights of the first rows of /exact/monomials", what);
@@ -50,7 +50,7 @@ static avi_status add_coefficients(avi_answer *a, const avi_answer_class *c, con
 }
 
 /* What the coefficients multiply. */
-static avi_status add_monomials(avi_answer *a)
+static avi_status add_monomials(avi_optimum *a)
 {
     if (!a->monomial) return AVI_OK;
     AVI_TRY(avi_fields_add(&a->fields, (avi_field){.path = "/exact/monomials", .type = AVI_I64, .rank = 2, .dims = {a->monomials, a->width}, .data = a->monomial,
@@ -65,7 +65,7 @@ static avi_status add_monomials(avi_answer *a)
     return avi_fields_add(&a->fields, f);
 }
 
-static avi_status add_class(avi_answer *a, const avi_answer_class *c)
+static avi_status add_class(avi_optimum *a, const avi_best_polynomial *c)
 {
     char what[160], name[64];
     const char *domain = avi_config_get_string(a->s->config, "inference", "domain");
@@ -78,10 +78,10 @@ static avi_status add_class(avi_answer *a, const avi_answer_class *c)
     AVI_TRY(add_coefficients(a, c, what));
     if (c->gap_means == c->gap) return AVI_OK;
     snprintf(name, sizeof name, "gap_means_%s", c->name);
-    return avi_answer_scalar(a, name, c->gap_means, "nats", "the part of that gap that is left with the optimal variance in every row");
+    return avi_optimum_scalar(a, name, c->gap_means, "nats", "the part of that gap that is left with the optimal variance in every row");
 }
 
-static avi_status add_rows(avi_answer *a)
+static avi_status add_rows(avi_optimum *a)
 {
     const int64_t rows = a->s->partition.rows;
     avi_field f = {.path = "/exact/mean", .type = AVI_F64, .rank = 2, .dims = {rows, a->latent}, .data = a->mean + a->latent, .distributed = true,
@@ -93,23 +93,23 @@ static avi_status add_rows(avi_answer *a)
     return avi_fields_add(&a->fields, f);
 }
 
-static avi_status add_theta(avi_answer *a)
+static avi_status add_theta(avi_optimum *a)
 {
     if (!a->thetas) return AVI_OK;
     const bool gaussian = a->s->problem.global_gaussian;
-    AVI_TRY(avi_answer_scalar(a, "theta_mean", a->theta_mean, "", gaussian ? "mean of q(theta) at the F-VI optimum" : "theta at the F-VI optimum"));
+    AVI_TRY(avi_optimum_scalar(a, "theta_mean", a->theta_mean, "", gaussian ? "mean of q(theta) at the F-VI optimum" : "theta at the F-VI optimum"));
     if (!gaussian) return AVI_OK;
-    return avi_answer_scalar(a, "theta_sd", 1 / sqrt(a->theta_precision), "", "standard deviation of q(theta) at the F-VI optimum");
+    return avi_optimum_scalar(a, "theta_sd", 1 / sqrt(a->theta_precision), "", "standard deviation of q(theta) at the F-VI optimum");
 }
 
-avi_status avi_answer_fields(avi_answer *a, const avi_answer_fit *fit)
+avi_status avi_optimum_fields(avi_optimum *a, const avi_fit_comparison *fit)
 {
     AVI_TRY(add_rows(a));
     AVI_TRY(add_theta(a));
-    AVI_TRY(avi_answer_scalar(a, "elbo", a->elbo, "nats", "ELBO of the F-VI optimum, all normalizing constants included"));
-    AVI_TRY(avi_answer_scalar(a, "log_evidence", a->log_evidence, "nats", a->evidence));
-    AVI_TRY(avi_answer_scalar(a, "approximation_gap", a->log_evidence - a->elbo, "nats", "log_evidence - elbo: what independent factors cost"));
-    if (has_loss(a)) AVI_TRY(avi_answer_scalar(a, "loss", loss_of(a, a->elbo), LOSS_UNITS, "loss of the F-VI optimum in the unit of Margossian & Blei's code"));
+    AVI_TRY(avi_optimum_scalar(a, "elbo", a->elbo, "nats", "ELBO of the F-VI optimum, all normalizing constants included"));
+    AVI_TRY(avi_optimum_scalar(a, "log_evidence", a->log_evidence, "nats", a->evidence));
+    AVI_TRY(avi_optimum_scalar(a, "approximation_gap", a->log_evidence - a->elbo, "nats", "log_evidence - elbo: what independent factors cost"));
+    if (has_loss(a)) AVI_TRY(avi_optimum_scalar(a, "loss", loss_of(a, a->elbo), LOSS_UNITS, "loss of the F-VI optimum in the unit of Margossian & Blei's code"));
     for (int c = 0; c < a->classes; c++) AVI_TRY(add_class(a, &a->class[c]));
     AVI_TRY(add_monomials(a));
     return fit ? add_numbers(a, "fit", fit->gap, fit->estimated ? "the fit, by its last evaluation" : "the fit") : AVI_OK;
@@ -118,7 +118,7 @@ avi_status avi_answer_fields(avi_answer *a, const avi_answer_fit *fit)
 /* ---- the table ---- */
 
 /* gap NAN: not an ELBO. */
-static void print_line(const avi_answer *a, const char *name, double elbo, double gap, const char *note)
+static void print_line(const avi_optimum *a, const char *name, double elbo, double gap, const char *note)
 {
     printf("  %-34s %18.6f %14.6f", name, elbo, elbo / (double)a->s->partition.rows);
     if (isnan(gap))
@@ -129,10 +129,10 @@ static void print_line(const avi_answer *a, const char *name, double elbo, doubl
     printf("%s%s\n", *note ? "  " : "", note);
 }
 
-static void print_classes(const avi_answer *a)
+static void print_classes(const avi_optimum *a)
 {
     for (int c = 0; c < a->classes; c++) {
-        const avi_answer_class *k = &a->class[c];
+        const avi_best_polynomial *k = &a->class[c];
         char name[64];
         int n = snprintf(name, sizeof name, "best %s", k->name);
         for (int i = 0; i < n; i++)
@@ -145,7 +145,7 @@ static void print_classes(const avi_answer *a)
     }
 }
 
-void avi_answer_print(const avi_answer *a, const avi_answer_fit *fit)
+void avi_optimum_print(const avi_optimum *a, const avi_fit_comparison *fit)
 {
     const avi_session *s = a->s;
     if (avi_comm_rank(s->comm) || s->options->verbosity == 0) return;

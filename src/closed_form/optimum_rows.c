@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-double *avi_answer_memory(avi_answer *a, int64_t n, avi_status *status)
+double *avi_optimum_memory(avi_optimum *a, int64_t n, avi_status *status)
 {
     double *p = avi_fields_memory(&a->fields, (size_t)(n > 0 ? n : 1) * sizeof *p);
     if (!p && *status == AVI_OK) *status = avi_fail_memory((size_t)n * sizeof *p, "exact answers");
@@ -13,19 +13,19 @@ double *avi_answer_memory(avi_answer *a, int64_t n, avi_status *status)
 }
 
 /* Values of a row as it travels: its domain, itself, and the row after it. */
-static int64_t travel_width(const avi_answer *a) { return a->width + (1 + a->s->train->lookahead) * a->s->shape.width; }
+static int64_t travel_width(const avi_optimum *a) { return a->width + (1 + a->s->train->lookahead) * a->s->shape.width; }
 
 enum { BLOCK = 256 /* rows that are fetched together: streamed ones cost much more one by one */ };
 
 /* Rows `shift` after own rows [first, first + count), to column `column` of what travels. */
-static void pack_shifted(const avi_answer *a, int64_t first, int64_t count, int64_t shift, int64_t column, double *block, double *out)
+static void pack_shifted(const avi_optimum *a, int64_t first, int64_t count, int64_t shift, int64_t column, double *block, double *out)
 {
     const int64_t d = a->s->shape.width, travel = travel_width(a);
     avi_data_fetch_f64(a->s->train, a->s->train->first + first + shift, count, block);
     for (int64_t i = 0; i < count; i++) memcpy(out + (first + i) * travel + column, block + i * d, (size_t)d * sizeof *out);
 }
 
-static void pack(const avi_answer *a, double *block, double *out)
+static void pack(const avi_optimum *a, double *block, double *out)
 {
     const avi_data *data = a->s->train;
     const avi_domain *d = &a->s->problem.domain;
@@ -37,7 +37,7 @@ static void pack(const avi_answer *a, double *block, double *out)
     }
 }
 
-static void unpack(avi_answer *a, const double *in)
+static void unpack(avi_optimum *a, const double *in)
 {
     const int64_t d = a->s->shape.width;
     const size_t bytes = (size_t)d * sizeof *in;
@@ -48,7 +48,7 @@ static void unpack(avi_answer *a, const double *in)
     }
 }
 
-static avi_status fetch(avi_answer *a)
+static avi_status fetch(avi_optimum *a)
 {
     const avi_session *s = a->s;
     const size_t row = (size_t)travel_width(a) * sizeof(double);
@@ -67,12 +67,12 @@ static avi_status fetch(avi_answer *a)
 }
 
 /* Two passes: means first, then squares about them. A value that never changes keeps the factor 1. */
-static avi_status standardise(avi_answer *a)
+static avi_status standardise(avi_optimum *a)
 {
     const int64_t w = a->width;
     const double n = (double)a->s->partition.rows;
     avi_status status = AVI_OK;
-    double *mean = a->domain_mean = avi_answer_memory(a, w, &status), *square = a->domain_sd = avi_answer_memory(a, w, &status), *x = a->domain + w;
+    double *mean = a->domain_mean = avi_optimum_memory(a, w, &status), *square = a->domain_sd = avi_optimum_memory(a, w, &status), *x = a->domain + w;
     AVI_TRY(avi_agree(a->s->comm, status));
     for (int64_t i = 0; i < a->rows * w; i++) mean[i % w] += x[i] / n;
     AVI_TRY(avi_comm_sum_double(a->s->comm, mean, (size_t)w));
@@ -86,7 +86,7 @@ static avi_status standardise(avi_answer *a)
     return AVI_OK;
 }
 
-avi_status avi_answer_before(const avi_answer *a, int64_t width, double *values)
+avi_status avi_optimum_before(const avi_optimum *a, int64_t width, double *values)
 {
     const avi_session *s = a->s;
     const int ranks = avi_comm_size(s->comm);
@@ -103,7 +103,7 @@ avi_status avi_answer_before(const avi_answer *a, int64_t width, double *values)
     return status;
 }
 
-avi_status avi_answer_rows(avi_answer *a)
+avi_status avi_optimum_rows(avi_optimum *a)
 {
     const avi_session *s = a->s;
     const int rank = avi_comm_rank(s->comm), ranks = avi_comm_size(s->comm);
@@ -113,13 +113,13 @@ avi_status avi_answer_rows(avi_answer *a)
     a->rows = avi_slab_first(s->partition.rows, ranks, rank + 1) - a->first;
     a->latent = s->model->latent;
     a->width = avi_domain_rows(&s->problem.domain) * d;
-    a->domain = avi_answer_memory(a, (1 + a->rows) * a->width, &status);
-    a->x = avi_answer_memory(a, a->rows * d, &status);
-    if (s->train->lookahead) a->x_next = avi_answer_memory(a, a->rows * d, &status);
-    a->mean = avi_answer_memory(a, (1 + a->rows) * a->latent, &status);
-    a->log_sd = avi_answer_memory(a, a->rows * a->latent, &status);
+    a->domain = avi_optimum_memory(a, (1 + a->rows) * a->width, &status);
+    a->x = avi_optimum_memory(a, a->rows * d, &status);
+    if (s->train->lookahead) a->x_next = avi_optimum_memory(a, a->rows * d, &status);
+    a->mean = avi_optimum_memory(a, (1 + a->rows) * a->latent, &status);
+    a->log_sd = avi_optimum_memory(a, a->rows * a->latent, &status);
     AVI_TRY(avi_agree(s->comm, status));
     AVI_TRY(fetch(a));
     AVI_TRY(standardise(a));
-    return avi_answer_before(a, a->width, a->domain);
+    return avi_optimum_before(a, a->width, a->domain);
 }

@@ -13,7 +13,7 @@
 static const char ALONE[] = "exact"; /* why_stopped of a run.h5 without a fit */
 
 /* run.h5 without a fit: configuration, provenance, /exact. */
-static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_answer *a, double seconds)
+static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_optimum *a, double seconds)
 {
     avi_attribute attribute[32];
     char *effective = avi_config_effective(s->config), *path = avi_fields_text(&a->fields, "%s/run.h5", avi_folder_path(folder));
@@ -32,7 +32,7 @@ static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_answ
 }
 
 /* How the fit ended is told as before. */
-static avi_status write_fit(const avi_session *s, avi_state *st, avi_folder *folder, avi_answer *a)
+static avi_status write_fit(const avi_session *s, avi_state *st, avi_folder *folder, avi_optimum *a)
 {
     char *ending, *why;
     avi_results_ending(s, folder, &ending, &why);
@@ -45,18 +45,18 @@ static avi_status write_fit(const avi_session *s, avi_state *st, avi_folder *fol
 }
 
 /* The results of the fit again, with /exact. */
-static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_answer *a, const char *checkpoint)
+static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_optimum *a, const char *checkpoint)
 {
     avi_state *st = NULL;
-    avi_answer_fit fit;
+    avi_fit_comparison fit;
     double row[AVI_EVAL_COLUMNS];
     avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) status = avi_restore(s, st, checkpoint);
     if (status == AVI_OK) status = avi_assess(s, st, 0, row);
-    if (status == AVI_OK) status = avi_answer_hold(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);
-    if (status == AVI_OK) status = avi_agree(s->comm, avi_answer_fields(a, &fit));
+    if (status == AVI_OK) status = avi_optimum_compare_fit(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);
+    if (status == AVI_OK) status = avi_agree(s->comm, avi_optimum_fields(a, &fit));
     if (status == AVI_OK) status = write_fit(s, st, folder, a);
-    if (status == AVI_OK) avi_answer_print(a, &fit);
+    if (status == AVI_OK) avi_optimum_print(a, &fit);
     avi_state_destroy(&st);
     return status;
 }
@@ -73,7 +73,7 @@ static avi_status spare_fit(const avi_session *s, const avi_folder *folder)
     return avi_config_fail(s->config, "checkpoint", "resume", "would replace the results of the fit in %s by those of run.task = exact alone; another run.output would serve", avi_folder_path(folder));
 }
 
-static avi_status write(const avi_session *s, avi_folder *folder, avi_answer *a, double from)
+static avi_status write(const avi_session *s, avi_folder *folder, avi_optimum *a, double from)
 {
     char *checkpoint = NULL;
     if (strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no"))
@@ -85,22 +85,22 @@ static avi_status write(const avi_session *s, avi_folder *folder, avi_answer *a,
         free(checkpoint);
         return status;
     }
-    AVI_TRY(avi_agree(s->comm, avi_answer_fields(a, NULL)));
+    AVI_TRY(avi_agree(s->comm, avi_optimum_fields(a, NULL)));
     AVI_TRY(write_alone(s, folder, a, avi_seconds() - from));
-    avi_answer_print(a, NULL);
+    avi_optimum_print(a, NULL);
     return AVI_OK;
 }
 
 avi_status avi_task_exact(avi_session *s)
 {
-    avi_answer *a = NULL;
+    avi_optimum *a = NULL;
     avi_folder *folder = NULL;
     const double from = avi_seconds();
     avi_status status = avi_folder_open(s->comm, avi_config_get_string(s->config, "run", "output"), &folder);
-    if (status == AVI_OK) status = avi_answer_create(s, &a);
+    if (status == AVI_OK) status = avi_optimum_create(s, &a);
     if (status == AVI_OK) status = write(s, folder, a, from);
     if (status == AVI_OK && avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("written to %s/run.h5\n", avi_folder_path(folder));
     avi_folder_close(&folder);
-    avi_answer_destroy(&a);
+    avi_optimum_destroy(&a);
     return status;
 }

@@ -27,23 +27,23 @@ avi_status avi_after_check(const avi_session *s)
 {
     int tasks;
     AVI_TRY(parse(s, &tasks));
-    return tasks & EXACT ? avi_answer_check(s) : AVI_OK;
+    return tasks & EXACT ? avi_optimum_check(s) : AVI_OK;
 }
 
-avi_status avi_after(const avi_session *s, avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], avi_answer **answer, avi_answer_fit *fit)
+avi_status avi_after(const avi_session *s, avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], avi_optimum **answer, avi_fit_comparison *fit)
 {
     int tasks;
     *answer = NULL;
     AVI_TRY(avi_agree(s->comm, parse(s, &tasks)));
     if (!(tasks & EXACT)) return AVI_OK;
-    AVI_TRY(avi_answer_create(s, answer));
-    AVI_TRY(avi_answer_hold(*answer, st, evaluation[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, fit));
-    return avi_agree(s->comm, avi_answer_fields(*answer, fit));
+    AVI_TRY(avi_optimum_create(s, answer));
+    AVI_TRY(avi_optimum_compare_fit(*answer, st, evaluation[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, fit));
+    return avi_agree(s->comm, avi_optimum_fields(*answer, fit));
 }
 
-void avi_after_print(const avi_session *s, const avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], const avi_answer *answer, const avi_answer_fit *fit)
+void avi_after_print(const avi_session *s, const avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], const avi_optimum *answer, const avi_fit_comparison *fit)
 {
     int tasks;
     if (parse(s, &tasks) == AVI_OK && tasks & EVALUATE) avi_assess_print(s, st, evaluation);
-    if (answer) avi_answer_print(answer, fit);
+    if (answer) avi_optimum_print(answer, fit);
 }

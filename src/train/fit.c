@@ -34,8 +34,8 @@ typedef struct fit {
     const char *why;             /* set when the loop is to end */
     char target[AVI_TARGET_TEXT]; /* [stop] in words, once a run that has a target has ended */
     avi_status outcome;
-    avi_answer *answer;          /* of run.after = exact; NULL else */
-    avi_answer_fit held;         /* the fit held against it */
+    avi_optimum *answer;          /* of run.after = exact; NULL else */
+    avi_fit_comparison held;         /* the fit held against it */
 } fit;
 
 static const char metrics_header[] = "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
@@ -389,7 +389,7 @@ avi_status avi_task_fit(avi_session *s)
     avi_screen_break();
     avi_metrics_close(&f.metrics);
     avi_folder_close(&f.folder);
-    avi_answer_destroy(&f.answer);
+    avi_optimum_destroy(&f.answer);
     avi_state_destroy(&f.st);
     avi_job_free(&f.job);
     free(f.shares);
