@@ -171,8 +171,8 @@ static avi_status print_information(const command *c, const avi_config *config)
 static avi_status perform(avi_session *s, const char *task)
 {
     if (!strcmp(task, "fit")) { /* before the fit, not after it */
-        AVI_TRY(avi_agree(s->comm, avi_target_check(s)));
-        AVI_TRY(avi_agree(s->comm, avi_after_check(s)));
+        AVI_TRY(avi_agree(s->comm, avi_stopping_rule_check(s)));
+        AVI_TRY(avi_agree(s->comm, avi_post_fit_check(s)));
     }
     if (!strcmp(task, "exact")) AVI_TRY(avi_agree(s->comm, avi_optimum_check(s))); /* before the folder is made */
     if (s->options->dry_run) return avi_task_plan(s);
@@ -217,12 +217,12 @@ int avi_command(int argc, char **argv)
 {
     avi_data_child(argc, argv);
     avi_blas_choose_kernels(argv);
-    avi_stop_install(); /* before message passing starts: a signal during the start is remembered, too */
+    avi_signals_install(); /* before message passing starts: a signal during the start is remembered, too */
     avi_comm *comm = NULL;
     command c = {.options.started = avi_seconds()};
     avi_status status = avi_comm_start(&argc, &argv, &comm);
     if (status == AVI_OK) {
-        avi_stop_install(); /* the library may have put handlers of its own in place */
+        avi_signals_install(); /* the library may have put handlers of its own in place */
         status = avi_agree(comm, read_arguments(&c, argc, argv));
         if (status == AVI_OK) status = avi_agree(comm, avi_blas_reserve());
         if (status == AVI_OK) status = configure_and_run(comm, &c);

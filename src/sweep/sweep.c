@@ -38,7 +38,7 @@ static void end_job(sweep *w)
     w->told = w->ending = true;
 }
 
-/* Carries a signal to the other groups, whose runs share no reduction with this one (avi_stop_share). */
+/* Carries a signal to the other groups, whose runs share no reduction with this one (avi_signals_share). */
 static bool share_stop(void *self, bool here)
 {
     sweep *w = self;
@@ -99,7 +99,7 @@ static avi_status read_code(avi_store *store, const avi_config *config, avi_swee
 {
     char *why = NULL;
     AVI_TRY(avi_store_attribute_text(store, "/", "why_stopped", &why));
-    if (avi_target_required(config) && avi_target_missed(why)) {
+    if (avi_stopping_rule_required(config) && avi_stopping_rule_missed(why)) {
         r->code = AVI_ERR_BUDGET;
         keep_message(r, why);
     }
@@ -192,7 +192,7 @@ static avi_status take_runs(sweep *w)
 {
     for (;;) {
         int64_t run = END_OF_JOB;
-        if (avi_comm_rank(w->group) == 0 && !avi_stop_signal()) run = avi_ticket_take(w->ticket, 1);
+        if (avi_comm_rank(w->group) == 0 && !avi_signals_signal()) run = avi_ticket_take(w->ticket, 1);
         AVI_TRY(avi_comm_bcast(w->group, &run, sizeof run, 0));
         if (run >= w->plan.spec.runs) return AVI_OK;
         if (run_one(w, run) == AVI_ERR_STOPPED) end_job(w);
@@ -251,9 +251,9 @@ static avi_status run_all(sweep *w)
     AVI_TRY(avi_folder_open(w->world, w->plan.output, &folder));
     avi_status status = avi_ticket_create(w->world, &w->ticket);
     if (status == AVI_OK) {
-        avi_stop_share(share_stop, w);
+        avi_signals_share(share_stop, w);
         status = take_runs(w); /* groups go their own ways, and meet again here */
-        avi_stop_share(NULL, NULL);
+        avi_signals_share(NULL, NULL);
         avi_ticket_destroy(&w->ticket);
         status = avi_agree(w->world, status);
     }

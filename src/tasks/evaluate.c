@@ -23,8 +23,8 @@ avi_status avi_task_evaluate(avi_session *s)
     avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) status = avi_folder_open(s->comm, avi_config_get_string(s->config, "run", "output"), &folder);
     if (status == AVI_OK) status = load(s, st, folder);
-    if (status == AVI_OK) status = avi_assess(s, st, 0, row);
-    if (status == AVI_OK) avi_assess_print(s, st, row);
+    if (status == AVI_OK) status = avi_evaluation(s, st, 0, row);
+    if (status == AVI_OK) avi_evaluation_print(s, st, row);
     avi_folder_close(&folder);
     avi_state_destroy(&st);
     return status;

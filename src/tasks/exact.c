@@ -52,7 +52,7 @@ static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_opt
     double row[AVI_EVAL_COLUMNS];
     avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) status = avi_restore(s, st, checkpoint);
-    if (status == AVI_OK) status = avi_assess(s, st, 0, row);
+    if (status == AVI_OK) status = avi_evaluation(s, st, 0, row);
     if (status == AVI_OK) status = avi_optimum_compare_fit(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);
     if (status == AVI_OK) status = avi_agree(s->comm, avi_optimum_fields(a, &fit));
     if (status == AVI_OK) status = write_fit(s, st, folder, a);

@@ -23,14 +23,14 @@ static avi_status parse(const avi_session *s, int *tasks)
     return AVI_OK;
 }
 
-avi_status avi_after_check(const avi_session *s)
+avi_status avi_post_fit_check(const avi_session *s)
 {
     int tasks;
     AVI_TRY(parse(s, &tasks));
     return tasks & EXACT ? avi_optimum_check(s) : AVI_OK;
 }
 
-avi_status avi_after(const avi_session *s, avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], avi_optimum **answer, avi_fit_comparison *fit)
+avi_status avi_post_fit(const avi_session *s, avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], avi_optimum **answer, avi_fit_comparison *fit)
 {
     int tasks;
     *answer = NULL;
@@ -41,9 +41,9 @@ avi_status avi_after(const avi_session *s, avi_state *st, const double evaluatio
     return avi_agree(s->comm, avi_optimum_fields(*answer, fit));
 }
 
-void avi_after_print(const avi_session *s, const avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], const avi_optimum *answer, const avi_fit_comparison *fit)
+void avi_post_fit_print(const avi_session *s, const avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], const avi_optimum *answer, const avi_fit_comparison *fit)
 {
     int tasks;
-    if (parse(s, &tasks) == AVI_OK && tasks & EVALUATE) avi_assess_print(s, st, evaluation);
+    if (parse(s, &tasks) == AVI_OK && tasks & EVALUATE) avi_evaluation_print(s, st, evaluation);
     if (answer) avi_optimum_print(answer, fit);
 }

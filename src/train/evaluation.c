@@ -18,7 +18,7 @@ static avi_status assess_one(const avi_session *s, avi_state *st, avi_estimator 
     if (status == AVI_OK && means && !(nu = malloc(bytes))) status = avi_fail_memory(bytes, "an evaluation");
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) status = avi_estimator_evaluate(e, st->params, table, &job, images && !means, sums, &(avi_row_values){.nu = nu});
-    if (status == AVI_OK && means) status = avi_means_error(s, st, e, data, &job, nu, mse);
+    if (status == AVI_OK && means) status = avi_mean_mse(s, st, e, data, &job, nu, mse);
     avi_job_free(&job);
     free(nu);
     AVI_TRY(status);
@@ -28,7 +28,7 @@ static avi_status assess_one(const avi_session *s, avi_state *st, avi_estimator 
     return AVI_OK;
 }
 
-avi_status avi_assess(const avi_session *s, avi_state *st, int64_t limit, double row[AVI_EVAL_COLUMNS])
+avi_status avi_evaluation(const avi_session *s, avi_state *st, int64_t limit, double row[AVI_EVAL_COLUMNS])
 {
     row[AVI_EVAL_STEP] = (double)st->step;
     row[AVI_EVAL_ELBO_TEST] = row[AVI_EVAL_MSE_TEST] = NAN;
@@ -37,7 +37,7 @@ avi_status avi_assess(const avi_session *s, avi_state *st, int64_t limit, double
     return assess_one(s, st, s->test_elbo, s->test, NULL, limit, &row[AVI_EVAL_ELBO_TEST], &row[AVI_EVAL_MSE_TEST]);
 }
 
-void avi_assess_print(const avi_session *s, const avi_state *st, const double row[AVI_EVAL_COLUMNS])
+void avi_evaluation_print(const avi_session *s, const avi_state *st, const double row[AVI_EVAL_COLUMNS])
 {
     if (avi_comm_rank(s->comm)) return;
     printf("step %" PRId64 "\nelbo_train %.10g nats per row\nelbo_test  %.10g nats per row\nmse_train  %.10g\nmse_test   %.10g\n", st->step, row[AVI_EVAL_ELBO_TRAIN],

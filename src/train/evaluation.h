@@ -5,8 +5,8 @@
 #include "session/state.h"
 
 /* Collective. One row of the eval table: limit rows of each data set (0: all). */
-avi_status avi_assess(const avi_session *s, avi_state *st, int64_t limit, double row[AVI_EVAL_COLUMNS]);
+avi_status avi_evaluation(const avi_session *s, avi_state *st, int64_t limit, double row[AVI_EVAL_COLUMNS]);
 /* Such a row on the screen, from rank 0. Not collective. */
-void avi_assess_print(const avi_session *s, const avi_state *st, const double row[AVI_EVAL_COLUMNS]);
+void avi_evaluation_print(const avi_session *s, const avi_state *st, const double row[AVI_EVAL_COLUMNS]);
 
 #endif

@@ -32,7 +32,7 @@ typedef struct fit {
     double seconds_before;       /* of stepping before this start, from the checkpoint */
     int rollbacks;
     const char *why;             /* set when the loop is to end */
-    char target[AVI_TARGET_TEXT]; /* [stop] in words, once a run that has a target has ended */
+    char target[AVI_STOPPING_RULE_TEXT]; /* [stop] in words, once a run that has a target has ended */
     avi_status outcome;
     avi_optimum *answer;          /* of run.after = exact; NULL else */
     avi_fit_comparison held;         /* the fit held against it */
@@ -93,7 +93,7 @@ static avi_status evaluate(fit *f, int64_t limit)
 {
     double row[AVI_EVAL_COLUMNS];
     const double from = avi_seconds();
-    AVI_TRY(avi_assess(f->s, f->st, limit, row));
+    AVI_TRY(avi_evaluation(f->s, f->st, limit, row));
     f->paused += avi_seconds() - from;
     /* The end of a run that was killed before its results stood is reached twice. */
     avi_trace *t = &f->st->eval;
@@ -112,7 +112,7 @@ static const double *evaluation(const fit *f)
 static bool at_target(const fit *f)
 {
     const double *row = evaluation(f);
-    return row && row[AVI_EVAL_STEP] >= (double)f->st->step && avi_target_met(f->s->config, row);
+    return row && row[AVI_EVAL_STEP] >= (double)f->st->step && avi_stopping_rule_met(f->s->config, row);
 }
 
 /* The rule speaks of all training rows: an evaluation on some of them only says when to look. */
@@ -148,7 +148,7 @@ static void request(const fit *f, double sums[AVI_SUMS])
     /* Time to write the last checkpoint must remain: twice what one took, and two seconds for the rest. */
     const double since = f->s->options->started > 0 ? f->s->options->started : f->start;
     const bool late = first && limit > 0 && now - since > limit - 2 * f->save_seconds - fmin(2, 0.1 * limit);
-    sums[AVI_SUM_STOP] = avi_stop_signal() ? 1 : 0;
+    sums[AVI_SUM_STOP] = avi_signals_signal() ? 1 : 0;
     if (late) sums[AVI_SUM_STOP] += 1048576; /* told apart from signals: more than there are ranks */
     if (first && minutes > 0 && now - f->last_save > 60 * minutes) sums[AVI_SUM_SAVE] = 1;
 }
@@ -226,7 +226,7 @@ static bool logs(const fit *f, int64_t step)
 }
 
 /* A step after which [stop] may end the run: the last step has its line in the trace. */
-static bool may_end(const fit *f, int64_t step) { return due(step, f->eval_every) && avi_target_set(f->s->config); }
+static bool may_end(const fit *f, int64_t step) { return due(step, f->eval_every) && avi_stopping_rule_set(f->s->config); }
 
 static avi_status after_step(fit *f, const avi_step_result *r, double step_seconds)
 {
@@ -246,7 +246,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
         avi_screen_progress(s, f->st, elbo, last);
     }
     if (last)
-        end(f, AVI_OK, r->converged ? "converged" : met ? AVI_TARGET_MET : "done");
+        end(f, AVI_OK, r->converged ? "converged" : met ? AVI_STOPPING_RULE_MET : "done");
     else if (r->sums[AVI_SUM_STOP] > 0)
         end(f, AVI_ERR_STOPPED, r->sums[AVI_SUM_STOP] >= 1048576 ? "stopped at run.time_limit" : "stopped by a signal");
     else if (due(step, avi_config_get_int(s->config, "checkpoint", "every")) || r->sums[AVI_SUM_SAVE] > 0)
@@ -335,9 +335,9 @@ static avi_status finish(fit *f)
     AVI_TRY(avi_save(s, f->st, f->folder)); /* first: the last evaluation takes a pass over all rows, and a run that is killed in it is to have its fit */
     if (done) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
     if (done && due(f->st->step, f->eval_every)) AVI_TRY(avi_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
-    if (done && avi_target_set(s->config)) avi_target_describe(s->config, evaluation(f), f->target);
+    if (done && avi_stopping_rule_set(s->config)) avi_stopping_rule_describe(s->config, evaluation(f), f->target);
     /* A fit whose run.after fails has its results all the same. */
-    const avi_status after = done ? avi_after(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
+    const avi_status after = done ? avi_post_fit(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
     const avi_fields *extra = after == AVI_OK && f->answer ? &f->answer->fields : NULL;
     AVI_TRY(avi_results_write(s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done, extra));
     return after;
@@ -352,7 +352,7 @@ static avi_status begin(fit *f)
         end(f, AVI_OK, "done");
     else if (f->st->step > 0)
         AVI_TRY(look_at_target(f, &met));
-    if (met) end(f, AVI_OK, AVI_TARGET_MET);
+    if (met) end(f, AVI_OK, AVI_STOPPING_RULE_MET);
     return AVI_OK;
 }
 
@@ -367,9 +367,9 @@ static const char *last_words(const fit *f)
 static avi_status judge(const fit *f)
 {
     if (f->outcome == AVI_ERR_STOPPED) return avi_fail(AVI_ERR_STOPPED, "%s; the checkpoint is written: the same command goes on", f->why);
-    if (!*f->target || !avi_target_required(f->s->config) || !avi_target_missed(f->target)) return AVI_OK;
+    if (!*f->target || !avi_stopping_rule_required(f->s->config) || !avi_stopping_rule_missed(f->target)) return AVI_OK;
     return avi_fail(AVI_ERR_BUDGET, "%s before the stop rule was met%s, after %" PRId64 " steps; the results are written, and more optim.epochs go on from here",
-                    strcmp(f->why, "converged") ? "budget spent" : "converged", f->target + strlen(AVI_TARGET_MISSED), f->st->step);
+                    strcmp(f->why, "converged") ? "budget spent" : "converged", f->target + strlen(AVI_STOPPING_RULE_MISSED), f->st->step);
 }
 
 avi_status avi_task_fit(avi_session *s)
@@ -383,7 +383,7 @@ avi_status avi_task_fit(avi_session *s)
         if (status == AVI_OK) status = finish(&f);
         if (status == AVI_ERR_DIVERGED) avi_results_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
         if (status == AVI_OK) avi_screen_summary(s, f.st, avi_folder_path(f.folder), last_words(&f));
-        if (status == AVI_OK && f.outcome == AVI_OK) avi_after_print(s, f.st, evaluation(&f), f.answer, &f.held);
+        if (status == AVI_OK && f.outcome == AVI_OK) avi_post_fit_print(s, f.st, evaluation(&f), f.answer, &f.held);
         if (status == AVI_OK) status = judge(&f);
     }
     avi_screen_break();

@@ -214,7 +214,7 @@ static avi_status iterate(solve *v, avi_step_result *r)
     return AVI_OK;
 }
 
-avi_status avi_solve_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r)
+avi_status avi_lbfgs_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r)
 {
     solve v;
     double requests[2] = {r->sums[AVI_SUM_STOP], r->sums[AVI_SUM_SAVE]};

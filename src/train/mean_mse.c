@@ -71,7 +71,7 @@ static avi_status add_all(means *m)
     return AVI_OK;
 }
 
-avi_status avi_means_error(const avi_session *s, const avi_state *st, avi_estimator *e, const avi_data *data,
+avi_status avi_mean_mse(const avi_session *s, const avi_state *st, avi_estimator *e, const avi_data *data,
                            const avi_job *job, const double *nu, double *mse)
 {
     means m = {.s = s, .st = st, .e = e, .data = data, .job = job, .nu = nu};

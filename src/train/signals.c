@@ -14,7 +14,7 @@ static struct {
 
 static void remember(int signal) { caught = signal; }
 
-void avi_stop_install(void)
+void avi_signals_install(void)
 {
     static const int signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
     struct sigaction action = {.sa_handler = remember, .sa_flags = SA_RESTART};
@@ -22,20 +22,20 @@ void avi_stop_install(void)
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) sigaction(signals[i], &action, NULL);
 }
 
-void avi_stop_share(bool (*call)(void *self, bool here), void *self)
+void avi_signals_share(bool (*call)(void *self, bool here), void *self)
 {
     share.call = call;
     share.self = self;
 }
 
-int avi_stop_signal(void)
+int avi_signals_signal(void)
 {
     const int here = caught;
     if (!share.call || !share.call(share.self, here != 0)) return here;
     return here ? here : SIGUSR1; /* elsewhere: which one does not matter */
 }
 
-const char *avi_stop_name(int signal)
+const char *avi_signals_name(int signal)
 {
     switch (signal) {
     case SIGUSR1: return "SIGUSR1";

@@ -73,7 +73,7 @@ static void update(const avi_session *s, avi_state *st, const avi_job *job, cons
 
 avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r)
 {
-    if (!s->optim.ops->update[s->precision]) return avi_solve_step(s, st, job, r);
+    if (!s->optim.ops->update[s->precision]) return avi_lbfgs_step(s, st, job, r);
     AVI_TRY(avi_job_step(s, st->step, job));
     if (s->local_all) memset(st->table_grad, 0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
     avi_bad bad;

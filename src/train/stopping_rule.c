@@ -9,17 +9,17 @@ static const double no_elbo = 1e300;
 static double mse_bound(const avi_config *c) { return avi_config_get_real(c, "stop", "mse"); }
 static double elbo_bound(const avi_config *c) { return avi_config_get_real(c, "stop", "elbo_per_row"); }
 
-bool avi_target_set(const avi_config *config) { return mse_bound(config) > 0 || elbo_bound(config) < no_elbo; }
-bool avi_target_required(const avi_config *config) { return avi_config_get_bool(config, "stop", "required"); }
+bool avi_stopping_rule_set(const avi_config *config) { return mse_bound(config) > 0 || elbo_bound(config) < no_elbo; }
+bool avi_stopping_rule_required(const avi_config *config) { return avi_config_get_bool(config, "stop", "required"); }
 
-avi_status avi_target_check(const avi_session *s)
+avi_status avi_stopping_rule_check(const avi_session *s)
 {
     const avi_config *c = s->config;
     if (mse_bound(c) > 0 && !s->model->ops->reconstruct)
         return avi_config_fail(c, "stop", "mse",
                                "model %s has no reconstruction to measure; 0, or stop.elbo_per_row, would serve",
                                s->model->ops->name);
-    if (avi_target_required(c) && !avi_target_set(c))
+    if (avi_stopping_rule_required(c) && !avi_stopping_rule_set(c))
         return avi_config_fail(c, "stop", "required",
                                "there is no stop rule to require; stop.mse or stop.elbo_per_row, or no, would serve");
     return AVI_OK;
@@ -32,28 +32,28 @@ static bool elbo_met(const avi_config *c, const double *row)
     return elbo_bound(c) < no_elbo && row[AVI_EVAL_ELBO_TRAIN] >= elbo_bound(c);
 }
 
-bool avi_target_met(const avi_config *config, const double row[AVI_EVAL_COLUMNS])
+bool avi_stopping_rule_met(const avi_config *config, const double row[AVI_EVAL_COLUMNS])
 {
     return mse_met(config, row) || elbo_met(config, row);
 }
 
-void avi_target_describe(const avi_config *config, const double row[AVI_EVAL_COLUMNS], char text[AVI_TARGET_TEXT])
+void avi_stopping_rule_describe(const avi_config *config, const double row[AVI_EVAL_COLUMNS], char text[AVI_STOPPING_RULE_TEXT])
 {
-    const bool met = avi_target_met(config, row);
+    const bool met = avi_stopping_rule_met(config, row);
     const double mse = mse_bound(config), elbo = elbo_bound(config);
     const char *between = ": ";
-    int n = snprintf(text, AVI_TARGET_TEXT, "%s", met ? AVI_TARGET_MET : AVI_TARGET_MISSED);
+    int n = snprintf(text, AVI_STOPPING_RULE_TEXT, "%s", met ? AVI_STOPPING_RULE_MET : AVI_STOPPING_RULE_MISSED);
     if (met ? mse_met(config, row) : mse > 0) {
-        n += snprintf(text + n, (size_t)(AVI_TARGET_TEXT - n), "%smse_train %.6g is %s %.6g", between,
+        n += snprintf(text + n, (size_t)(AVI_STOPPING_RULE_TEXT - n), "%smse_train %.6g is %s %.6g", between,
                       row[AVI_EVAL_MSE_TRAIN], met ? "below" : "not below", mse);
         between = ", ";
     }
     if (met ? elbo_met(config, row) : elbo < no_elbo)
-        snprintf(text + n, (size_t)(AVI_TARGET_TEXT - n), "%selbo_train %.8g nats a row is %s %.8g", between,
+        snprintf(text + n, (size_t)(AVI_STOPPING_RULE_TEXT - n), "%selbo_train %.8g nats a row is %s %.8g", between,
                  row[AVI_EVAL_ELBO_TRAIN], met ? "at least" : "below", elbo);
 }
 
-bool avi_target_missed(const char *why_stopped)
+bool avi_stopping_rule_missed(const char *why_stopped)
 {
-    return !strncmp(why_stopped, AVI_TARGET_MISSED, strlen(AVI_TARGET_MISSED));
+    return !strncmp(why_stopped, AVI_STOPPING_RULE_MISSED, strlen(AVI_STOPPING_RULE_MISSED));
 }

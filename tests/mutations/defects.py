@@ -239,9 +239,9 @@ CHECKPOINTS = [
 ]
 
 AGREEMENT = [
-    Defect("a stop flag that only rank 0 raises", "src/train/fit.c", "sums[AVI_SUM_STOP] = avi_stop_signal() ? 1 : 0;", "sums[AVI_SUM_STOP] = first && avi_stop_signal() ? 1 : 0;",
+    Defect("a stop flag that only rank 0 raises", "src/train/fit.c", "sums[AVI_SUM_STOP] = avi_signals_signal() ? 1 : 0;", "sums[AVI_SUM_STOP] = first && avi_signals_signal() ? 1 : 0;",
            "^more_one_signal$"),
-    Defect("a stop flag that is not agreed on", "src/train/fit.c", "else if (r->sums[AVI_SUM_STOP] > 0)", "else if (avi_stop_signal())", "^more_one_signal$"),
+    Defect("a stop flag that is not agreed on", "src/train/fit.c", "else if (r->sums[AVI_SUM_STOP] > 0)", "else if (avi_signals_signal())", "^more_one_signal$"),
     Defect("avi_agree returns the own status", "src/base/comm.c", "    if (worst == AVI_OK) return AVI_OK;\n", "    return status;\n", "^test_comm_np[23]$"),
     Defect("ranks whose parameters differ not noticed", "src/output/checkpoint_state.c", "    if (hash[0] == -hash[1]) return AVI_OK;\n", "    if (hash[0] != INT64_MIN) return AVI_OK;\n", "^more_drift$"),
     Defect("an unknown key ignored", "src/config/config_parse.c", "    const avi_config *c = r->config;\n    if (r->mistakes.count >= AVI_MISTAKES_KEPT) {",
