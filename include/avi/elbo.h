@@ -24,22 +24,22 @@ typedef struct avi_problem {
     int draws;              /* S, or the number of points of `rule` */
     bool stl;               /* sticking the landing (Roeder, Wu & Duvenaud 2017): no score term */
     bool kl_sampled;        /* KL of z by the same draws instead of in closed form */
-    const struct avi_rule *rule; /* quadrature in place of draws (objective.draws = 0), or NULL */
+    const struct avi_quadrature *rule; /* quadrature in place of draws (objective.draws = 0), or NULL */
     int64_t block_rows;     /* tiles of a rank are merged into blocks of up to this many rows */
     bool shared;            /* the gradient is summed in shared memory where all ranks are on one node and there is room */
 } avi_problem;
 
 /* Quadrature points in place of standard normal draws: E f(eps) = sum_s weight[s] f(eps_s). */
-typedef struct avi_rule {
+typedef struct avi_quadrature {
     int count;
     double *weight;      /* (count) */
     double *z[2];        /* (count, L) for rows of even and odd number: neighbours in a chain are independent */
     double *theta;       /* (count): the coordinate of a scalar theta; 0 when theta is a point */
-} avi_rule;
+} avi_quadrature;
 /* Chooses the rule for a model: exact degree-3 cubature (2 points a dimension) when the model is quadratic, else Gauss-Hermite with `points` a dimension of z (L <= 3)
- * times 2 points for theta. Errors: CONFIG when neither serves. Owner: caller, avi_rule_destroy. */
-avi_status avi_rule_create(const avi_model *model, bool global_gaussian, int points, avi_rule **rule);
-void avi_rule_destroy(avi_rule **rule);
+ * times 2 points for theta. Errors: CONFIG when neither serves. Owner: caller, avi_quadrature_destroy. */
+avi_status avi_quadrature_create(const avi_model *model, bool global_gaussian, int points, avi_quadrature **rule);
+void avi_quadrature_destroy(avi_quadrature **rule);
 
 /* Layout of the variational parameters, one flat vector: q(theta) means | log sds (global_gaussian only) | phi. */
 typedef struct avi_layout {

@@ -44,20 +44,20 @@ static void gauss_hermite(int n, double *x, double *w)
     }
 }
 
-static avi_status allocate(int count, int64_t latent, avi_rule **rule)
+static avi_status allocate(int count, int64_t latent, avi_quadrature **rule)
 {
-    avi_rule *r = calloc(1, sizeof *r);
+    avi_quadrature *r = calloc(1, sizeof *r);
     *rule = r;
     if (!r) return avi_fail_memory(sizeof *r, "the quadrature rule");
     const size_t n = (size_t)count * (size_t)latent;
-    *r = (avi_rule){.count = count, .weight = calloc((size_t)count, sizeof(double)), .theta = calloc((size_t)count, sizeof(double)),
+    *r = (avi_quadrature){.count = count, .weight = calloc((size_t)count, sizeof(double)), .theta = calloc((size_t)count, sizeof(double)),
                     .z = {calloc(n, sizeof(double)), calloc(n, sizeof(double))}};
     if (r->weight && r->theta && r->z[0] && r->z[1]) return AVI_OK;
-    avi_rule_destroy(rule);
+    avi_quadrature_destroy(rule);
     return avi_fail_memory(n * sizeof(double), "the quadrature rule");
 }
 
-void avi_rule_destroy(avi_rule **rule)
+void avi_quadrature_destroy(avi_quadrature **rule)
 {
     if (!*rule) return;
     free((*rule)->weight);
@@ -68,7 +68,7 @@ void avi_rule_destroy(avi_rule **rule)
     *rule = NULL;
 }
 
-static avi_status cubature(const avi_model *m, bool theta, avi_rule **rule)
+static avi_status cubature(const avi_model *m, bool theta, avi_quadrature **rule)
 {
     const int64_t l = m->latent, parities = m->ops->coupling == AVI_CHAIN ? 2 : 1, d = theta + parities * l;
     if (2 * d > 65536) return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 would take %lld points; draws > 0 would serve", (long long)(2 * d));
@@ -87,7 +87,7 @@ static avi_status cubature(const avi_model *m, bool theta, avi_rule **rule)
     return AVI_OK;
 }
 
-static avi_status product(const avi_model *m, bool theta, int points, avi_rule **rule)
+static avi_status product(const avi_model *m, bool theta, int points, avi_quadrature **rule)
 {
     const int64_t l = m->latent;
     double x[MAX_POINTS], w[MAX_POINTS];
@@ -111,7 +111,7 @@ static avi_status product(const avi_model *m, bool theta, int points, avi_rule *
     return AVI_OK;
 }
 
-avi_status avi_rule_create(const avi_model *m, bool global_gaussian, int points, avi_rule **rule)
+avi_status avi_quadrature_create(const avi_model *m, bool global_gaussian, int points, avi_quadrature **rule)
 {
     *rule = NULL;
     if (global_gaussian && !(m->ops->scalar_theta && m->theta.count <= 1))

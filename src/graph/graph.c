@@ -52,7 +52,7 @@ avi_node *avi_graph_nu(avi_estimator *e, const avi_pass *pass, int runs, const i
 /* Quadrature in place of draws: the same points for each row, other coordinates for rows of odd number. */
 static void fill_rule(avi_estimator *e, int64_t first, int64_t rows, void *out)
 {
-    const avi_rule *rule = e->p.rule;
+    const avi_quadrature *rule = e->p.rule;
     const int64_t n = (int64_t)rule->count * e->p.model->latent;
     for (int64_t r = 0; r < rows; r++)
         avi_vector_from_double(e->p.precision, rule->z[(first + r) & 1], n, avi_vector_at(e->p.precision, out, r * n));

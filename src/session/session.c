@@ -94,7 +94,7 @@ static avi_status make_problem(avi_session *s)
     };
     AVI_TRY(avi_domain_read(c, &p->domain));
     if (p->draws == 0) {
-        AVI_TRY(avi_rule_create(s->model, p->global_gaussian, (int)avi_config_get_int(c, "objective", "points"), &s->rule));
+        AVI_TRY(avi_quadrature_create(s->model, p->global_gaussian, (int)avi_config_get_int(c, "objective", "points"), &s->rule));
         p->rule = s->rule;
         p->draws = s->rule->count;
     }
@@ -217,7 +217,7 @@ void avi_session_close(avi_session **session)
     avi_data_destroy(&s->test);
     avi_data_destroy(&s->train);
     avi_infer_destroy(&s->infer);
-    avi_rule_destroy(&s->rule);
+    avi_quadrature_destroy(&s->rule);
     avi_model_destroy(&s->model);
     avi_source_close(&s->test_source);
     avi_source_close(&s->train_source);

@@ -30,7 +30,7 @@ typedef struct avi_session {
     avi_model *model;
     avi_infer *infer;
     const avi_family *family;
-    avi_rule *rule;
+    avi_quadrature *rule;
     avi_problem problem;
     avi_layout layout;
     avi_estimator *train_elbo, *test_elbo;
