@@ -70,10 +70,10 @@ typedef enum avi_sum {
 
 /* The rows of a pass on this rank: runs of consecutive positions, for a step one for each tile (exact: never joined). An evaluation takes longer runs too, and cuts
  * them itself; exact: at tiles, so they begin with one. */
-typedef struct avi_job {
+typedef struct avi_row_ranges {
     int count;
     int64_t *first, *rows; /* positions, lengths */
-} avi_job;
+} avi_row_ranges;
 
 typedef struct avi_estimator avi_estimator;
 
@@ -113,22 +113,22 @@ double *avi_estimator_phases(avi_estimator *e);
 typedef struct avi_bad {
     int64_t position, value;
 } avi_bad;
-avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
+avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_row_ranges *job,
                               double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], avi_bad *bad);
 
 /* Whether the local part of the ELBO is E log p(x | z, theta) - KL(q(z) || N(0, I)) with the KL in closed form. */
 bool avi_estimator_kl_is_closed(const avi_problem *p);
 /* Adds weight * the gradient of sum(KL(q(z_n) || N(0, I))) over the job's rows to their rows of table_grad (shapes as in avi_estimator_step). Not collective.
  * Needs local factors and a KL in closed form. Errors: MEMORY. */
-avi_status avi_estimator_add_kl(avi_estimator *e, void *table, void *table_grad, const avi_job *job, double weight);
+avi_status avi_estimator_add_kl(avi_estimator *e, void *table, void *table_grad, const avi_row_ranges *job, double weight);
 
 /* Collective. Moves the local factors of the job's rows (all rows of this rank) towards their optimum given the global parameters, by at most `iterations` safeguarded Newton steps each,
  * until no value of a row's gradient exceeds tolerance (nats). Draws, where there are any, are those of step 0. */
-avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad, const avi_job *job, int iterations, double tolerance);
+avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad, const avi_row_ranges *job, int iterations, double tolerance);
 
 /* For checks by finite differences. Sticking the landing has the gradient of the ELBO with the parameters of log q(z; nu) fixed: the next step over the job
  * takes them down, and later steps use those, so that differences of values are differences of what was derived. Not collective. */
-avi_status avi_estimator_hold(avi_estimator *e, const avi_job *job);
+avi_status avi_estimator_hold(avi_estimator *e, const avi_row_ranges *job);
 
 /* KL(q(theta) || p(theta)), or -log p(theta) of a point; nats. Not collective: the same on all ranks. */
 double avi_estimator_kl_global(const avi_estimator *e, const void *params);
@@ -138,7 +138,7 @@ double avi_estimator_kl_global(const avi_estimator *e, const void *params);
 typedef struct avi_row_values {
     double *elbo, *nu, *reconstruction, *log_weight; /* log_weight: (rows, S) log p(x, z) - log q(z) of each draw */
 } avi_row_values;
-avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_job *job, bool with_error, double sums[AVI_SUMS], const avi_row_values *rows);
+avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job, bool with_error, double sums[AVI_SUMS], const avi_row_values *rows);
 
 /* Reproducible sums carry their scales from step to step: state for the checkpoint, (avi_estimator_scales) doubles. */
 int avi_estimator_scales(const avi_estimator *e, double *out); /* returns the count; out may be NULL */

@@ -96,7 +96,7 @@ void avi_estimator_set_scales(avi_estimator *e, const double *in)
     if (e->p.reproducible) avi_reducer_set_scales(e->reducer, in);
 }
 
-avi_status avi_estimator_hold(avi_estimator *e, const avi_job *job)
+avi_status avi_estimator_hold(avi_estimator *e, const avi_row_ranges *job)
 {
     size_t rows = 1;
     for (int i = 0; i < job->count; i++) rows += (size_t)job->rows[i];
@@ -108,7 +108,7 @@ avi_status avi_estimator_hold(avi_estimator *e, const avi_job *job)
 }
 
 /* The number of runs from `at` that make one block. A chain needs consecutive rows, so it joins none. */
-static int runs_of_block(const avi_estimator *e, const avi_job *job, int at)
+static int runs_of_block(const avi_estimator *e, const avi_row_ranges *job, int at)
 {
     if (e->p.reproducible) return avi_apart_joined(e, job, at);
     if (e->p.model->ops->coupling != AVI_INDEPENDENT) return 1;
@@ -193,7 +193,7 @@ static void add_scalars(const avi_estimator *e, const avi_pass *pass, const avi_
     }
 }
 
-static void run_block(avi_estimator *e, const avi_pass *pass, const avi_job *job, int at, int runs, int64_t *bad_position)
+static void run_block(avi_estimator *e, const avi_pass *pass, const avi_row_ranges *job, int at, int runs, int64_t *bad_position)
 {
     const int64_t *first = job->first + at, *rows = job->rows + at;
     avi_graph g;
@@ -214,7 +214,7 @@ static void run_block(avi_estimator *e, const avi_pass *pass, const avi_job *job
     e->phase[AVI_PHASE_BACKWARD] += avi_seconds() - built;
 }
 
-static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_job *job, int64_t *bad_position)
+static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_row_ranges *job, int64_t *bad_position)
 {
     for (int at = 0, n; at < job->count; at += n) {
         n = runs_of_block(e, job, at);
@@ -234,7 +234,7 @@ static int64_t whole_gradient(const avi_estimator *e, const void *params, double
     return avi_global_bad_value(e, &all, gradient);
 }
 
-avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_job *job,
+avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_row_ranges *job,
                               double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], avi_bad *bad)
 {
     const double requests[AVI_SUMS] = {[AVI_SUM_STOP] = sums[AVI_SUM_STOP], [AVI_SUM_SAVE] = sums[AVI_SUM_SAVE]};

@@ -44,7 +44,7 @@ static void sum_values(const avi_estimator *e, const avi_graph *g, double values
 
 /* The next piece of the job: consecutive rows, up to those of a training block, so that memory stays the same. Runs that follow each other are joined,
  * since GEMM wants rows; reproducible sums keep the tile as the unit, so runs begin at tiles there. *run and *at move on. */
-static int64_t next_piece(const avi_estimator *e, const avi_job *job, int *run, int64_t *at, int64_t *first)
+static int64_t next_piece(const avi_estimator *e, const avi_row_ranges *job, int *run, int64_t *at, int64_t *first)
 {
     int64_t limit = e->p.block_rows > 0 ? e->p.block_rows : INT64_MAX, n = 0;
     if (e->p.reproducible && e->data->partition.tile < limit) limit = e->data->partition.tile;
@@ -61,7 +61,7 @@ static int64_t next_piece(const avi_estimator *e, const avi_job *job, int *run, 
     return n;
 }
 
-avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_job *job, bool with_error, double sums[AVI_SUMS],
+avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job, bool with_error, double sums[AVI_SUMS],
                                   const avi_row_values *rows)
 {
     const avi_pass pass = {.params = params, .table = table, .stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 0),

@@ -65,7 +65,7 @@ void avi_graph_chain(avi_estimator *e, const avi_pass *pass, int64_t first, int6
 void avi_apart_prepare(avi_estimator *e);
 enum { AVI_JOINED = 64 }; /* most tiles of a block with reproducible sums */
 /* Reproducible sums: how many tiles from `at` make one block. */
-int avi_apart_joined(const avi_estimator *e, const avi_job *job, int at);
+int avi_apart_joined(const avi_estimator *e, const avi_row_ranges *job, int at);
 /* Before a block of a pass with gradients is built, and after its backward pass, where the pass was `apart`. Errors: INTERNAL. */
 void avi_apart_begin(avi_estimator *e, int tiles, const int64_t *rows);
 avi_status avi_apart_take(avi_estimator *e);

@@ -264,7 +264,7 @@ static avi_status solve_block(avi_estimator *e, const avi_pass *pass, rows_work 
 }
 
 /* The blocks of a job, in runs of tiles: rows are independent, so that only speed depends on how they are joined. */
-static avi_status solve_blocks(avi_estimator *e, const avi_pass *pass, const avi_job *job, int iterations, double tolerance)
+static avi_status solve_blocks(avi_estimator *e, const avi_pass *pass, const avi_row_ranges *job, int iterations, double tolerance)
 {
     avi_status status = AVI_OK;
     for (int at = 0, next; at < job->count && status == AVI_OK; at = next) {
@@ -295,7 +295,7 @@ static void hessian_chain(avi_estimator *e, const avi_pass *pass, rows_work *w)
 }
 
 /* One Jacobi sweep of a chain: new values of every row from the old table, (own rows, width) into fresh. */
-static avi_status sweep_chain(avi_estimator *e, const avi_pass *pass, const avi_job *job, double *fresh)
+static avi_status sweep_chain(avi_estimator *e, const avi_pass *pass, const avi_row_ranges *job, double *fresh)
 {
     const int64_t width = e->p.infer->outputs;
     for (int k = 0; k < job->count; k++) {
@@ -315,7 +315,7 @@ static avi_status sweep_chain(avi_estimator *e, const avi_pass *pass, const avi_
     return AVI_OK;
 }
 
-static avi_status solve_chain(avi_estimator *e, const avi_pass *pass, const avi_job *job, int iterations)
+static avi_status solve_chain(avi_estimator *e, const avi_pass *pass, const avi_row_ranges *job, int iterations)
 {
     const int64_t values = e->data->count * e->p.infer->outputs;
     double *fresh = malloc((size_t)(values + 1) * sizeof *fresh);
@@ -329,7 +329,7 @@ static avi_status solve_chain(avi_estimator *e, const avi_pass *pass, const avi_
     return status;
 }
 
-avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad, const avi_job *job, int iterations, double tolerance)
+avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad, const avi_row_ranges *job, int iterations, double tolerance)
 {
     const avi_pass pass = {.params = params, .table = table, .table_grad = table_grad, .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, 0)};
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, 0), false);

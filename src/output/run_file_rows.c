@@ -10,13 +10,13 @@ static avi_status own_nu(const avi_session *s, avi_state *st, avi_local *l)
 {
     const size_t bytes = (size_t)(s->train->count * s->infer->outputs + 1) * sizeof *l->own;
     double sums[AVI_SUMS];
-    avi_job job = {0};
+    avi_row_ranges job = {0};
     l->own = malloc(bytes);
-    avi_status status = l->own ? avi_job_pass(&s->train->partition, avi_comm_rank(s->comm), 0, &job) : avi_fail_memory(bytes, "local factors");
+    avi_status status = l->own ? avi_row_ranges_pass(&s->train->partition, avi_comm_rank(s->comm), 0, &job) : avi_fail_memory(bytes, "local factors");
     status = avi_agree(s->comm, status);
     const avi_row_values rows = {.nu = l->own};
     if (status == AVI_OK) status = avi_estimator_evaluate(s->train_elbo, st->params, st->table, &job, false, sums, &rows);
-    avi_job_free(&job);
+    avi_row_ranges_free(&job);
     return status;
 }
 
@@ -87,10 +87,10 @@ avi_status avi_results_local(const avi_session *s, avi_state *st, avi_fields *l,
 static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator *e, const avi_data *data, void *table, int64_t n, double *original, double *image)
 {
     const int64_t width = s->shape.width;
-    avi_job job = {0};
+    avi_row_ranges job = {0};
     double sums[AVI_SUMS];
-    avi_status status = avi_agree(s->comm, avi_job_pass(&data->partition, avi_comm_rank(s->comm), n, &job));
-    double *own = malloc((size_t)(avi_job_total(&job) * width + 1) * sizeof *own);
+    avi_status status = avi_agree(s->comm, avi_row_ranges_pass(&data->partition, avi_comm_rank(s->comm), n, &job));
+    double *own = malloc((size_t)(avi_row_ranges_total(&job) * width + 1) * sizeof *own);
     if (status == AVI_OK) status = avi_agree(s->comm, own ? AVI_OK : avi_fail_memory(1, "images"));
     const avi_row_values rows = {.reconstruction = own};
     if (status == AVI_OK) status = avi_estimator_evaluate(e, st->params, table, &job, true, sums, &rows);
@@ -100,7 +100,7 @@ static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator
         done += (int)job.rows[i];
     }
     free(own);
-    avi_job_free(&job);
+    avi_row_ranges_free(&job);
     AVI_TRY(status);
     AVI_TRY(avi_comm_sum_double(s->comm, original, (size_t)(n * width)));
     return avi_comm_sum_double(s->comm, image, (size_t)(n * width));

@@ -25,7 +25,7 @@ void avi_apart_prepare(avi_estimator *e)
     e->outlet = (avi_outlet){.values = take_values, .products = take_products, .context = e};
 }
 
-int avi_apart_joined(const avi_estimator *e, const avi_job *job, int at)
+int avi_apart_joined(const avi_estimator *e, const avi_row_ranges *job, int at)
 {
     int64_t rows = job->rows[at];
     int n = 1;

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-static avi_status reserve(avi_job *job, int64_t count)
+static avi_status reserve(avi_row_ranges *job, int64_t count)
 {
     /* count doubles as capacity: jobs of a step all have the same number of lanes. */
     int64_t *first = realloc(job->first, (size_t)(count + 1) * sizeof *first);
@@ -13,13 +13,13 @@ static avi_status reserve(avi_job *job, int64_t count)
     return first && rows ? AVI_OK : avi_fail_memory((size_t)count * sizeof *rows, "the rows of a step");
 }
 
-static void add_tile(const avi_partition *p, int64_t tile, avi_job *job)
+static void add_tile(const avi_partition *p, int64_t tile, avi_row_ranges *job)
 {
     job->first[job->count] = avi_partition_tile_first(p, tile);
     job->rows[job->count++] = avi_partition_tile_rows(p, tile);
 }
 
-avi_status avi_job_step(const avi_session *s, int64_t step, avi_job *job)
+avi_status avi_row_ranges_step(const avi_session *s, int64_t step, avi_row_ranges *job)
 {
     const avi_partition *p = &s->partition;
     const int rank = avi_comm_rank(s->comm);
@@ -34,7 +34,7 @@ avi_status avi_job_step(const avi_session *s, int64_t step, avi_job *job)
     return AVI_OK;
 }
 
-avi_status avi_job_rows(const avi_partition *p, int rank, int64_t limit, avi_job *job)
+avi_status avi_row_ranges_rows(const avi_partition *p, int rank, int64_t limit, avi_row_ranges *job)
 {
     const int64_t from = avi_partition_first_tile(p, avi_partition_first_lane(p, rank));
     const int64_t to = avi_partition_first_tile(p, avi_partition_first_lane(p, rank + 1));
@@ -51,7 +51,7 @@ avi_status avi_job_rows(const avi_partition *p, int rank, int64_t limit, avi_job
     return AVI_OK;
 }
 
-avi_status avi_job_pass(const avi_partition *p, int rank, int64_t limit, avi_job *job)
+avi_status avi_row_ranges_pass(const avi_partition *p, int rank, int64_t limit, avi_row_ranges *job)
 {
     const int64_t first = avi_partition_first_row(p, rank), all = avi_partition_first_row(p, rank + 1);
     const int64_t end = limit > 0 && limit < all ? limit : all;
@@ -62,16 +62,16 @@ avi_status avi_job_pass(const avi_partition *p, int rank, int64_t limit, avi_job
     return AVI_OK;
 }
 
-int64_t avi_job_total(const avi_job *job)
+int64_t avi_row_ranges_total(const avi_row_ranges *job)
 {
     int64_t rows = 0;
     for (int i = 0; i < job->count; i++) rows += job->rows[i];
     return rows;
 }
 
-void avi_job_free(avi_job *job)
+void avi_row_ranges_free(avi_row_ranges *job)
 {
     free(job->first);
     free(job->rows);
-    *job = (avi_job){0};
+    *job = (avi_row_ranges){0};
 }

@@ -48,13 +48,13 @@ typedef struct avi_session {
 avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_options *options, avi_session **session);
 void avi_session_close(avi_session **session);
 
-/* Runs of consecutive positions of this rank. Owner: caller, avi_job_free. */
-avi_status avi_job_step(const avi_session *s, int64_t step, avi_job *job); /* reuses job's arrays when large enough */
+/* Runs of consecutive positions of this rank. Owner: caller, avi_row_ranges_free. */
+avi_status avi_row_ranges_step(const avi_session *s, int64_t step, avi_row_ranges *job); /* reuses job's arrays when large enough */
 /* Rows [0, limit) of the partition (0: all) that this rank owns, tile by tile. */
-avi_status avi_job_rows(const avi_partition *p, int rank, int64_t limit, avi_job *job);
+avi_status avi_row_ranges_rows(const avi_partition *p, int rank, int64_t limit, avi_row_ranges *job);
 /* The same rows as one run, for evaluations, which cut it themselves: no list of tiles, of which 1e9 rows have many. */
-avi_status avi_job_pass(const avi_partition *p, int rank, int64_t limit, avi_job *job);
-int64_t avi_job_total(const avi_job *job);
-void avi_job_free(avi_job *job);
+avi_status avi_row_ranges_pass(const avi_partition *p, int rank, int64_t limit, avi_row_ranges *job);
+int64_t avi_row_ranges_total(const avi_row_ranges *job);
+void avi_row_ranges_free(avi_row_ranges *job);
 
 #endif

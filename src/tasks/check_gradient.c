@@ -13,7 +13,7 @@ enum { PROBES = 4 /* coordinates of a block */ };
 typedef struct check {
     avi_session *s;
     avi_state *st;
-    avi_job job;
+    avi_row_ranges job;
     double worst;
     int kinks, rounded; /* probes that needed a shorter step or one side, a longer step */
 } check;
@@ -118,7 +118,7 @@ static avi_status probe_table(check *c)
             const int64_t i = mine ? (c->job.first[0] - s->train->first + 1) * width + k : 0;
             double value, gradient = 0;
             AVI_TRY(loss(c, &value));
-            int64_t rows = avi_job_total(&c->job);
+            int64_t rows = avi_row_ranges_total(&c->job);
             AVI_TRY(avi_comm_sum_int64(s->comm, &rows, 1));
             if (mine) gradient = avi_vector_get(s->precision, c->st->table_grad, i) / (double)rows;
             AVI_TRY(avi_comm_sum_double(s->comm, &gradient, 1));
@@ -147,12 +147,12 @@ static void perturb(const check *c)
 }
 
 /* The rows of the first step. Of a chain all rows: a batch holds factors whose other row is not in it, and its gradient is that of the whole ELBO only on average. */
-static avi_status choose_rows(const avi_session *s, avi_job *job)
+static avi_status choose_rows(const avi_session *s, avi_row_ranges *job)
 {
     if (s->model->ops->coupling == AVI_INDEPENDENT)
-        AVI_TRY(avi_job_step(s, 0, job));
+        AVI_TRY(avi_row_ranges_step(s, 0, job));
     else
-        AVI_TRY(avi_job_rows(&s->partition, avi_comm_rank(s->comm), 0, job));
+        AVI_TRY(avi_row_ranges_rows(&s->partition, avi_comm_rank(s->comm), 0, job));
     return s->problem.stl ? avi_estimator_hold(s->train_elbo, job) : AVI_OK;
 }
 
@@ -179,7 +179,7 @@ avi_status avi_task_check_gradient(avi_session *s)
     }
     if (status == AVI_OK) tell(&c);
     if (status == AVI_OK && !(c.worst <= bound_of(&c))) status = avi_fail(AVI_ERR_INTERNAL, "the gradient differs from finite differences by %.1e", c.worst);
-    avi_job_free(&c.job);
+    avi_row_ranges_free(&c.job);
     avi_state_destroy(&c.st);
     return status;
 }

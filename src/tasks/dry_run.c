@@ -12,8 +12,8 @@ enum { TIMED_STEPS = 5 };
 /* Seconds of a step: the fastest of a few after one to warm up. */
 static avi_status time_steps(avi_session *s, avi_state *st, double *seconds)
 {
-    avi_job job = {0};
-    avi_status status = avi_agree(s->comm, avi_job_step(s, 0, &job)); /* allocates once: no step can fail alone for it */
+    avi_row_ranges job = {0};
+    avi_status status = avi_agree(s->comm, avi_row_ranges_step(s, 0, &job)); /* allocates once: no step can fail alone for it */
     *seconds = 1e300;
     for (int i = 0; i <= TIMED_STEPS && status == AVI_OK && i < s->total_steps; i++) {
         avi_step_result r;
@@ -24,7 +24,7 @@ static avi_status time_steps(avi_session *s, avi_state *st, double *seconds)
         const double took = avi_seconds() - from;
         if ((i || s->total_steps == 1) && took < *seconds) *seconds = took;
     }
-    avi_job_free(&job);
+    avi_row_ranges_free(&job);
     return status;
 }
 

@@ -10,16 +10,16 @@
 /* ELBO per row (its local part over the rows used, and the global part over all training rows) and mean squared error. */
 static avi_status assess_one(const avi_session *s, avi_state *st, avi_estimator *e, const avi_data *data, void *table, int64_t limit, double *elbo, double *mse)
 {
-    avi_job job = {0};
+    avi_row_ranges job = {0};
     double sums[AVI_SUMS], *nu = NULL;
     const bool images = s->model->ops->reconstruct != NULL, means = images && !strcmp(avi_config_get_string(s->config, "log", "mse_at"), "means");
-    avi_status status = (means ? avi_job_rows : avi_job_pass)(&data->partition, avi_comm_rank(s->comm), limit, &job); /* the error at the means is taken tile by tile */
-    const size_t bytes = (size_t)(avi_job_total(&job) * s->infer->outputs + 1) * sizeof *nu;
+    avi_status status = (means ? avi_row_ranges_rows : avi_row_ranges_pass)(&data->partition, avi_comm_rank(s->comm), limit, &job); /* the error at the means is taken tile by tile */
+    const size_t bytes = (size_t)(avi_row_ranges_total(&job) * s->infer->outputs + 1) * sizeof *nu;
     if (status == AVI_OK && means && !(nu = malloc(bytes))) status = avi_fail_memory(bytes, "an evaluation");
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) status = avi_estimator_evaluate(e, st->params, table, &job, images && !means, sums, &(avi_row_values){.nu = nu});
     if (status == AVI_OK && means) status = avi_mean_mse(s, st, e, data, &job, nu, mse);
-    avi_job_free(&job);
+    avi_row_ranges_free(&job);
     free(nu);
     AVI_TRY(status);
     const double rows = sums[AVI_SUM_ROWS], global = avi_estimator_kl_global(e, st->params) / (double)s->partition.rows;

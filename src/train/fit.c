@@ -23,7 +23,7 @@ typedef struct fit {
     avi_state *st;
     avi_folder *folder;
     avi_metrics *metrics;
-    avi_job job;
+    avi_row_ranges job;
     double *shares;              /* (ranks, AVI_SHARES) */
     double phase_before[AVI_PHASES];
     int64_t step_before;         /* of the logged step before */
@@ -310,7 +310,7 @@ static avi_status prepare(fit *f)
     avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
     if (status == AVI_OK) status = avi_folder_open(s->comm, output, &f->folder);
     if (status == AVI_OK) status = resume(f);
-    if (status == AVI_OK) status = avi_agree(s->comm, avi_job_step(s, f->st->step, &f->job)); /* allocates once: no step can fail alone for it */
+    if (status == AVI_OK) status = avi_agree(s->comm, avi_row_ranges_step(s, f->st->step, &f->job)); /* allocates once: no step can fail alone for it */
     if (status == AVI_OK) status = avi_folder_write_text(f->folder, s->comm, "config.ini", effective);
     free(effective);
     AVI_TRY(status);
@@ -391,7 +391,7 @@ avi_status avi_task_fit(avi_session *s)
     avi_folder_close(&f.folder);
     avi_optimum_destroy(&f.answer);
     avi_state_destroy(&f.st);
-    avi_job_free(&f.job);
+    avi_row_ranges_free(&f.job);
     free(f.shares);
     return status;
 }

@@ -9,7 +9,7 @@ enum { MAX_TRIES = 40 };
 typedef struct solve {
     const avi_session *s;
     avi_state *st;
-    const avi_job *job;
+    const avi_row_ranges *job;
     double *x0, *g0, *x1, *g1, *direction, *metric; /* (n) */
     double local_tolerance;                /* nats: of the gradients of local factors */
     void *table0;                          /* the local factors before the step */
@@ -26,7 +26,7 @@ static void free_solve(solve *v)
     free(v->table0);
 }
 
-static avi_status make_solve(const avi_session *s, avi_state *st, const avi_job *job, solve *v)
+static avi_status make_solve(const avi_session *s, avi_state *st, const avi_row_ranges *job, solve *v)
 {
     const size_t bytes = (size_t)(s->layout.size + 1) * sizeof(double), table = (size_t)avi_state_table_values(s) * avi_real_size(s->precision);
     *v = (solve){.s = s, .st = st, .job = job, .x0 = malloc(bytes), .g0 = malloc(bytes), .x1 = malloc(bytes), .g1 = malloc(bytes), .direction = malloc(bytes),
@@ -214,11 +214,11 @@ static avi_status iterate(solve *v, avi_step_result *r)
     return AVI_OK;
 }
 
-avi_status avi_lbfgs_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r)
+avi_status avi_lbfgs_step(const avi_session *s, avi_state *st, avi_row_ranges *job, avi_step_result *r)
 {
     solve v;
     double requests[2] = {r->sums[AVI_SUM_STOP], r->sums[AVI_SUM_SAVE]};
-    AVI_TRY(avi_agree(s->comm, avi_job_step(s, 0, job)));
+    AVI_TRY(avi_agree(s->comm, avi_row_ranges_step(s, 0, job)));
     AVI_TRY(avi_agree(s->comm, make_solve(s, st, job, &v)));
     /* Requests of the ranks are summed apart: an iteration has several reductions, and they must count once. */
     avi_status status = avi_comm_sum_double(s->comm, requests, 2);

@@ -6,6 +6,6 @@
 #include "train/step.h"
 
 /* Collective. As avi_step. */
-avi_status avi_lbfgs_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r);
+avi_status avi_lbfgs_step(const avi_session *s, avi_state *st, avi_row_ranges *job, avi_step_result *r);
 
 #endif

@@ -14,7 +14,7 @@ typedef struct means {
     const avi_state *st;
     avi_estimator *e;
     const avi_data *data;
-    const avi_job *job;
+    const avi_row_ranges *job;
     const double *nu;
     double *z, *log_sd; /* (capacity, L), (L) */
     double *x, *image;  /* (capacity, D) */
@@ -72,7 +72,7 @@ static avi_status add_all(means *m)
 }
 
 avi_status avi_mean_mse(const avi_session *s, const avi_state *st, avi_estimator *e, const avi_data *data,
-                           const avi_job *job, const double *nu, double *mse)
+                           const avi_row_ranges *job, const double *nu, double *mse)
 {
     means m = {.s = s, .st = st, .e = e, .data = data, .job = job, .nu = nu};
     avi_status status = avi_agree(s->comm, add_all(&m));

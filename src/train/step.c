@@ -22,7 +22,7 @@ static void update_range(const avi_session *s, avi_state *st, const avi_optim_up
 }
 
 /* Local rows of this step. Their gradient is that of -ELBO of the row itself: 1 / B would only make every row's step depend on the batch. */
-static void update_rows(const avi_session *s, avi_state *st, const avi_job *job, avi_optim_update u)
+static void update_rows(const avi_session *s, avi_state *st, const avi_row_ranges *job, avi_optim_update u)
 {
     u.count = st->step / s->epoch_steps + 1; /* visits of a row: one an epoch */
     for (int i = 0; i < job->count; i++) update_range(s, st, &u, job->first[i], job->rows[i]);
@@ -30,12 +30,12 @@ static void update_rows(const avi_session *s, avi_state *st, const avi_job *job,
 
 /* optim.local_rows = all: every row has the gradient of -(ELBO's estimate from this batch): of N / B * likelihood of the batch's rows - KL of all rows. The batch's
  * rows come with -likelihood + KL: times N / B, and that much of their KL taken off again. */
-static avi_status spread_gradient(const avi_session *s, avi_state *st, const avi_job *job, double rows_of_step)
+static avi_status spread_gradient(const avi_session *s, avi_state *st, const avi_row_ranges *job, double rows_of_step)
 {
     const double ratio = (double)s->partition.rows / rows_of_step;
     const int64_t width = s->infer->outputs;
     int64_t first = s->train->first, rows = s->train->count;
-    const avi_job all = {.count = rows > 0, .first = &first, .rows = &rows};
+    const avi_row_ranges all = {.count = rows > 0, .first = &first, .rows = &rows};
     for (int i = 0; i < job->count; i++) {
         void *gradient = avi_vector_at(s->precision, st->table_grad, (job->first[i] - first + 1) * width);
         avi_vector_scaled(s->precision, gradient, job->rows[i] * width, ratio, gradient);
@@ -57,7 +57,7 @@ static void update_global(const avi_session *s, avi_state *st, const avi_optim_u
     }
 }
 
-static void update(const avi_session *s, avi_state *st, const avi_job *job, const avi_step_result *r)
+static void update(const avi_session *s, avi_state *st, const avi_row_ranges *job, const avi_step_result *r)
 {
     const double clip = avi_config_get_real(s->config, "optim", "clip_norm");
     const avi_optim_update u = {.learning_rate = r->learning_rate,
@@ -71,10 +71,10 @@ static void update(const avi_session *s, avi_state *st, const avi_job *job, cons
         update_rows(s, st, job, u);
 }
 
-avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r)
+avi_status avi_step(const avi_session *s, avi_state *st, avi_row_ranges *job, avi_step_result *r)
 {
     if (!s->optim.ops->update[s->precision]) return avi_lbfgs_step(s, st, job, r);
-    AVI_TRY(avi_job_step(s, st->step, job));
+    AVI_TRY(avi_row_ranges_step(s, st->step, job));
     if (s->local_all) memset(st->table_grad, 0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
     avi_bad bad;
     AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums, st->gradient, r->own, &bad));

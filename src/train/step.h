@@ -17,7 +17,7 @@ typedef struct avi_step_result {
 } avi_step_result;
 
 /* Collective. Does step st->step; when all is finite, updates and counts it. */
-avi_status avi_step(const avi_session *s, avi_state *st, avi_job *job, avi_step_result *r);
+avi_status avi_step(const avi_session *s, avi_state *st, avi_row_ranges *job, avi_step_result *r);
 /* Collective. Of a step that was not finite: which step, rows and block, in one line on every rank. */
 avi_status avi_step_describe_bad(const avi_session *s, const avi_state *st, const avi_step_result *r, char *text, size_t size);
 

@@ -29,7 +29,7 @@ typedef struct simulation {
     avi_config *config;
     avi_session *session;
     avi_state *state;
-    avi_job job;
+    avi_row_ranges job;
     int steps, node;
     plan_kind plan;
     avi_optim_ops counted; /* the optimizer's, with work that is only counted */
@@ -147,7 +147,7 @@ static avi_status scenario(avi_comm *comm, char *line)
     smpi_process_set_user_data(&s.rank);
     avi_status status = avi_agree(comm, open_all(&s, word[4], words - 5, (const char *const *)word + 5, &options));
     if (status == AVI_OK) status = run(&s);
-    avi_job_free(&s.job);
+    avi_row_ranges_free(&s.job);
     avi_state_destroy(&s.state);
     avi_session_close(&s.session);
     avi_config_destroy(&s.config);
