@@ -84,7 +84,7 @@ void avi_shared_destroy(avi_shared **shared);
 void *avi_shared_of(const avi_shared *shared, int rank);
 void *avi_shared_total(const avi_shared *shared);
 /* Collective. Returns when all ranks are here; what they wrote before can be read. */
-void avi_shared_meet(avi_shared *shared);
+void avi_shared_barrier(avi_shared *shared);
 
 /* Seconds on this rank's clock. Not collective. */
 double avi_seconds(void);

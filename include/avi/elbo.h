@@ -101,7 +101,7 @@ bool avi_estimator_is_shared_out(const avi_estimator *e);
 double *avi_estimator_phases(avi_estimator *e);
 
 /* Collective. One pass over the job of each rank with gradients, then the one reduction of a step. Shared out, params may change when all ranks have returned and not before: see
- * avi_shared_meet.
+ * avi_shared_barrier.
  *   params      variational parameters (layout.size)
  *   table       local factors with one halo row before and after: (1 + own rows + 1, width); NULL for amortized functions
  *   table_grad  the same shape; rows of the job get the gradient of -sum(ELBO of rows), untouched elsewhere

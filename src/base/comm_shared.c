@@ -114,7 +114,7 @@ void avi_shared_destroy(avi_shared **shared)
 void *avi_shared_of(const avi_shared *s, int rank) { return s->memory + PAGE + (size_t)rank * s->own; }
 void *avi_shared_total(const avi_shared *s) { return avi_shared_of(s, s->comm->size); }
 
-void avi_shared_meet(avi_shared *s)
+void avi_shared_barrier(avi_shared *s)
 {
     meeting *m = (meeting *)(void *)s->memory;
     const int number = atomic_load_explicit(&m->number, memory_order_acquire);

@@ -73,7 +73,7 @@ void avi_estimator_destroy(avi_estimator **estimator)
     free(e->theta_fixed);
     free(e->phi);
     free(e->own_draws);
-    avi_share_destroy(&e->share);
+    avi_shard_destroy(&e->share);
     free(e->theta_eps);
     free(e->held);
     free(e);
@@ -243,10 +243,10 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     const avi_stream global = avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step);
     bool redo = true;
     if (e->share)
-        avi_share_draw(e, params, global);
+        avi_shard_draw(e, params, global);
     else
         avi_global_draw(e, params, global, false);
-    if (e->share) avi_share_prepare(e, params, gradient);
+    if (e->share) avi_shard_prepare(e, params, gradient);
     AVI_TRY(avi_estimator_exchange_halo(e, table));
     AVI_TRY(avi_dense_update(e, &pass));
     for (int attempt = 0; redo && attempt < MAX_REDO; attempt++) {
@@ -263,7 +263,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     e->held_taken = true;
     sums[AVI_SUM_LOCAL_SQ] *= (double)e->data->partition.rows;
     if (redo) sums[AVI_SUM_BAD]++; /* no scale holds it: the gradient is not finite */
-    if (!(sums[AVI_SUM_BAD] > 0)) bad->value = e->share ? avi_share_bad_value(e) : whole_gradient(e, params, sums[AVI_SUM_ROWS], gradient);
+    if (!(sums[AVI_SUM_BAD] > 0)) bad->value = e->share ? avi_shard_bad_value(e) : whole_gradient(e, params, sums[AVI_SUM_ROWS], gradient);
     /* A rank whose memory ran out took part in the reduction all the same; now all leave together. */
     return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }

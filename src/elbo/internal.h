@@ -14,7 +14,7 @@ struct avi_estimator {
     void *theta_draws;   /* (theta_draws, theta), or for a scalar theta (theta, theta_draws); the parameters themselves when theta is a point. One of the two below */
     void *own_draws;     /* NULL when theta is a point */
     void *theta_eps;     /* the standard normals behind them */
-    struct avi_share *share; /* share.c; NULL: steps are not shared out */
+    struct avi_shard *share; /* share.c; NULL: steps are not shared out */
     avi_reducer *reducer;
     double phase[AVI_PHASES]; /* seconds */
     avi_status failed;        /* of a block on this rank */
@@ -97,11 +97,11 @@ void avi_global_gradient(const avi_estimator *e, const void *params, const void 
 int64_t avi_global_bad_value(const avi_estimator *e, const avi_global_part *part, const void *gradient);
 
 /* share.c, where steps are shared out. Collective: draws theta for a step, each rank its part. */
-void avi_share_draw(avi_estimator *e, const void *params, avi_stream stream);
+void avi_shard_draw(avi_estimator *e, const void *params, avi_stream stream);
 /* What the coming avi_reducer_finish is to make of its total. */
-void avi_share_prepare(avi_estimator *e, const void *params, void *gradient);
+void avi_shard_prepare(avi_estimator *e, const void *params, void *gradient);
 /* After it, of a good step: the first value of the whole gradient that is not finite, -1: none. The same on all ranks. */
-int64_t avi_share_bad_value(const avi_estimator *e);
-void avi_share_destroy(struct avi_share **share);
+int64_t avi_shard_bad_value(const avi_estimator *e);
+void avi_shard_destroy(struct avi_shard **share);
 
 #endif

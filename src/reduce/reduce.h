@@ -25,7 +25,7 @@ const void *avi_reducer_total(const avi_reducer *r);
 bool avi_reducer_is_shared(const avi_reducer *r);
 /* In shared memory: this rank adds up parts [first[i], end[i]) of the gradient, which with those of the others are all of it, and calls `then` between that and the return of
  * avi_reducer_finish on any rank, unless the step is bad or to be done again. avi_reducer_total holds this rank's parts then, and all on return. Borrows first and end. */
-void avi_reducer_share_out(avi_reducer *r, int parts, const int64_t *first, const int64_t *end, void (*then)(void *context, const double sums[AVI_SUMS]), void *context);
+void avi_reducer_shard(avi_reducer *r, int parts, const int64_t *first, const int64_t *end, void (*then)(void *context, const double sums[AVI_SUMS]), void *context);
 /* Of a rank without rows: a gradient of zeros. */
 void avi_reducer_zero(avi_reducer *r);
 /* Reproducible sums: takes what one tile owes to the block that starts at `place`, n values. */

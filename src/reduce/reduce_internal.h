@@ -19,7 +19,7 @@ struct avi_reducer {
     int64_t *fixed;    /* exact: (size + AVI_SUMS * AVI_WIDE_LIMBS) */
     void *total;       /* (size) after the reduction: where it is depends on the plan; borrowed */
     bool owns_gradient, owns_fixed;
-    int parts;         /* avi_reducer_share_out; 0: an even share, `then` NULL */
+    int parts;         /* avi_reducer_shard; 0: an even share, `then` NULL */
     const int64_t *part_first, *part_end;
     void (*then)(void *context, const double sums[AVI_SUMS]);
     void *context;

@@ -99,7 +99,7 @@ static void sum_parts(const avi_reducer *r, const avi_comm *comm)
     if (r->parts == 0) sum_part(r, comm, share_of(r, comm, rank), share_of(r, comm, rank + 1));
 }
 
-void avi_reducer_share_out(avi_reducer *r, int parts, const int64_t *first, const int64_t *end, void (*then)(void *context, const double sums[AVI_SUMS]), void *context)
+void avi_reducer_shard(avi_reducer *r, int parts, const int64_t *first, const int64_t *end, void (*then)(void *context, const double sums[AVI_SUMS]), void *context)
 {
     r->parts = parts;
     r->part_first = first;
@@ -143,7 +143,7 @@ void avi_reducer_finish_shared(avi_reducer *r, avi_comm *comm, double sums[AVI_S
     const bool single = r->precision == AVI_PRECISION_SINGLE;
     if (!r->reproducible && single) avi_reducer_put_digits(r);
     if (!r->reproducible && !single) memcpy((double *)r->gradient + r->size, r->scalar, sizeof r->scalar);
-    avi_shared_meet(r->shared);
+    avi_shared_barrier(r->shared);
     sum_parts(r, comm);
     if (r->reproducible)
         add_limbs(r, ranks, sums);
@@ -153,7 +153,7 @@ void avi_reducer_finish_shared(avi_reducer *r, avi_comm *comm, double sums[AVI_S
         add_doubles(r, ranks, sums);
     const bool good = !(sums[AVI_SUM_OVERFLOW] > 0) && !(sums[AVI_SUM_BAD] > 0);
     if (good && r->then) r->then(r->context, sums);
-    avi_shared_meet(r->shared);
+    avi_shared_barrier(r->shared);
     if (!r->reproducible || !good) return;
     for (int b = 0; b < r->blocks; b++) {
         double top = 0;

@@ -6,7 +6,7 @@
 
 enum { UNIT = 16 /* values: parts begin at cache lines */ };
 
-typedef struct avi_share {
+typedef struct avi_shard {
     avi_shared *shared; /* borrowed, as draws */
     void *draws;
     avi_global_part part;
@@ -14,7 +14,7 @@ typedef struct avi_share {
     int64_t *first, *end; /* (parts) */
     const void *params;   /* of the step that is under way */
     void *gradient;
-} avi_share;
+} avi_shard;
 
 /* How a rank tells the others of its part of the gradient. */
 typedef struct note {
@@ -36,7 +36,7 @@ static avi_global_part part_of(const avi_estimator *e)
 }
 
 /* The part in the layout of the summed gradient (global.c). */
-static avi_status list_parts(const avi_estimator *e, avi_share *h)
+static avi_status list_parts(const avi_estimator *e, avi_shard *h)
 {
     const avi_layout *l = &e->layout;
     const avi_global_part *p = &h->part;
@@ -60,7 +60,7 @@ static avi_status list_parts(const avi_estimator *e, avi_share *h)
 static void make_gradient(void *context, const double sums[AVI_SUMS])
 {
     const avi_estimator *e = context;
-    const avi_share *h = e->share;
+    const avi_shard *h = e->share;
     note *own = avi_shared_of(h->shared, avi_comm_rank(e->comm));
     avi_global_gradient(e, h->params, avi_reducer_total(e->reducer), sums[AVI_SUM_ROWS], &h->part, h->gradient);
     own->bad_value = avi_global_bad_value(e, &h->part, h->gradient);
@@ -68,24 +68,24 @@ static void make_gradient(void *context, const double sums[AVI_SUMS])
 
 avi_status avi_estimator_share_out(avi_estimator *e, avi_shared *shared, void *draws)
 {
-    avi_share_destroy(&e->share);
-    avi_share *h = calloc(1, sizeof *h);
+    avi_shard_destroy(&e->share);
+    avi_shard *h = calloc(1, sizeof *h);
     avi_status status = h ? AVI_OK : avi_fail_memory(sizeof *h, "the parts of the gradient");
     if (h) {
-        *h = (avi_share){.shared = shared, .draws = draws, .part = part_of(e)};
+        *h = (avi_shard){.shared = shared, .draws = draws, .part = part_of(e)};
         status = list_parts(e, h);
     }
     status = avi_agree(e->comm, status);
     if (status != AVI_OK) {
-        avi_share_destroy(&h);
+        avi_shard_destroy(&h);
         return status;
     }
     e->share = h;
-    avi_reducer_share_out(e->reducer, h->parts, h->first, h->end, make_gradient, e);
+    avi_reducer_shard(e->reducer, h->parts, h->first, h->end, make_gradient, e);
     return AVI_OK;
 }
 
-void avi_share_destroy(avi_share **share)
+void avi_shard_destroy(avi_shard **share)
 {
     if (!*share) return;
     free((*share)->first);
@@ -113,22 +113,22 @@ int avi_estimator_parts(const avi_estimator *e, int64_t first[AVI_PARTS], int64_
     return n + 1;
 }
 
-void avi_share_draw(avi_estimator *e, const void *params, avi_stream stream)
+void avi_shard_draw(avi_estimator *e, const void *params, avi_stream stream)
 {
-    const avi_share *h = e->share;
+    const avi_shard *h = e->share;
     e->theta_draws = e->p.global_gaussian ? h->draws : (void *)(uintptr_t)params; /* read only: a point is its own draw */
     if (!e->p.global_gaussian) return;
     avi_global_draw_into(e, params, stream, false, &h->part, h->draws);
-    avi_shared_meet(h->shared);
+    avi_shared_barrier(h->shared);
 }
 
-void avi_share_prepare(avi_estimator *e, const void *params, void *gradient)
+void avi_shard_prepare(avi_estimator *e, const void *params, void *gradient)
 {
     e->share->params = params;
     e->share->gradient = gradient;
 }
 
-int64_t avi_share_bad_value(const avi_estimator *e)
+int64_t avi_shard_bad_value(const avi_estimator *e)
 {
     for (int k = 0; k < avi_comm_size(e->comm); k++) {
         const note *of = avi_shared_of(e->share->shared, k);

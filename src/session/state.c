@@ -126,6 +126,6 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
     st->trace.rows = st->eval.rows = 0;
     avi_estimator_set_scales(s->train_elbo, NULL);
     AVI_TRY(avi_agree(s->comm, initial_params(s, st->params)));
-    if (st->shared) avi_shared_meet(st->shared); /* every rank writes the same; none may go on while another still does */
+    if (st->shared) avi_shared_barrier(st->shared); /* every rank writes the same; none may go on while another still does */
     return AVI_OK;
 }

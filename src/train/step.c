@@ -87,9 +87,9 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_row_ranges *job, av
     r->grad_norm = r->finite && (r->measure || avi_config_get_real(s->config, "optim", "clip_norm") > 0) ? gradient_norm(s, st, r) : NAN;
     r->kl_global = r->measure ? avi_estimator_kl_global(s->train_elbo, st->params) : NAN;
     if (r->finite && s->local_all) AVI_TRY(avi_agree(s->comm, spread_gradient(s, st, job, r->sums[AVI_SUM_ROWS])));
-    if (r->measure && st->shared) avi_shared_meet(st->shared); /* the KL was that of the parameters before they move */
+    if (r->measure && st->shared) avi_shared_barrier(st->shared); /* the KL was that of the parameters before they move */
     if (r->finite) update(s, st, job, r);
-    if (r->finite && st->shared) avi_shared_meet(st->shared);
+    if (r->finite && st->shared) avi_shared_barrier(st->shared);
     avi_estimator_phases(s->train_elbo)[AVI_PHASE_OPTIMIZER] += avi_seconds() - from;
     st->step++;
     return AVI_OK;

@@ -47,11 +47,11 @@ static void parts_are_seen_after_a_meeting(void **state)
     for (int round = 1; round <= ROUNDS; round++) {
         for (int i = 0; i < VALUES; i++) own[i] = round * 1000 + rank;
         if (round % size == rank) *total = round;
-        avi_shared_meet(s);
+        avi_shared_barrier(s);
         wrong += *total != round;
         for (int r = 0; r < size; r++)
             for (int i = 0; i < VALUES; i += 333) wrong += ((int *)avi_shared_of(s, r))[i] != round * 1000 + r;
-        avi_shared_meet(s);
+        avi_shared_barrier(s);
     }
     assert_int_equal(wrong, 0);
     avi_shared_destroy(&s);

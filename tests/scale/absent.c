@@ -69,4 +69,4 @@ void *avi_shared_of(const avi_shared *shared, int rank)
 
 void *avi_shared_total(const avi_shared *shared) { return avi_shared_of(shared, 0); }
 
-void avi_shared_meet(avi_shared *shared) { (void)shared; }
+void avi_shared_barrier(avi_shared *shared) { (void)shared; }
