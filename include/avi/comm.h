@@ -63,15 +63,15 @@ void avi_comm_abort(avi_status status);
 avi_status avi_comm_barrier(avi_comm *comm);
 
 /* A counter shared by all ranks of a communicator, starting at 0: how groups of ranks take the next piece of work. */
-typedef struct avi_ticket avi_ticket;
-/* Collective. Owner: caller, avi_ticket_destroy. */
-avi_status avi_ticket_create(avi_comm *comm, avi_ticket **ticket);
+typedef struct avi_shared_counter avi_shared_counter;
+/* Collective. Owner: caller, avi_shared_counter_destroy. */
+avi_status avi_shared_counter_create(avi_comm *comm, avi_shared_counter **ticket);
 /* Adds n and returns what the counter was before: no two ranks get the same. Not collective. Across nodes it waits until rank 0 is in one of these functions. */
-int64_t avi_ticket_take(avi_ticket *ticket, int64_t n);
+int64_t avi_shared_counter_take(avi_shared_counter *ticket, int64_t n);
 /* The counter as it was now or, across nodes, some calls ago (0 at first); never waits. Rank 0 answers the others here: it should look often. Not collective. */
-int64_t avi_ticket_look(avi_ticket *ticket);
+int64_t avi_shared_counter_read(avi_shared_counter *ticket);
 /* Collective: returns when all ranks are here. */
-void avi_ticket_destroy(avi_ticket **ticket);
+void avi_shared_counter_destroy(avi_shared_counter **ticket);
 
 /* Memory that all ranks of a communicator share, where they are on one node: a part of each rank, which the others may read, and one that is common. */
 typedef struct avi_shared avi_shared;

@@ -83,7 +83,7 @@ avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_spl
  * before the run opens it (src/data/hdf5_probe.h): when this process is one, does that and ends it. Without the call no child is started. */
 void avi_data_child(int argc, char **argv);
 
-struct avi_feed; /* of streamed rows: private to the data floor (feed.h) */
+struct avi_row_stream; /* of streamed rows: private to the data floor (row_stream.h) */
 
 /* The rows this rank owns, in order of position, with halo rows of the neighbours at both ends (fewer at the ends of the data). */
 typedef struct avi_data {
@@ -93,7 +93,7 @@ typedef struct avi_data {
     int64_t first, count;  /* own positions [first, first + count) */
     int64_t halo_left, halo_right; /* rows held before and after them, already cut at the ends of the data */
     void *values;          /* (halo_left + count + halo_right, width) of shape.type; owned; NULL: streamed */
-    struct avi_feed *feed; /* owned; NULL: held */
+    struct avi_row_stream *feed; /* owned; NULL: held */
     uint64_t checksum;     /* of all rows in given order, independent of the number of ranks; 0: streamed, since it takes a pass over all rows */
     /* Of data that can be streamed, held or not: a hash of what they are made from: source, label, seed, shape, and the values of (at most) 64 rows spread over
      * the data, in which the keys that the source reads show. 0: data that cannot be streamed. */

@@ -42,16 +42,16 @@ avi_status avi_quadrature_create(const avi_model *model, bool global_gaussian, i
 void avi_quadrature_destroy(avi_quadrature **rule);
 
 /* Layout of the variational parameters, one flat vector: q(theta) means | log sds (global_gaussian only) | phi. */
-typedef struct avi_layout {
+typedef struct avi_parameter_layout {
     int64_t theta, phi;  /* sizes with padding */
     int64_t size;        /* of the vector of variational parameters */
     int theta_draws;     /* draws of theta in a step: S, or 1 */
     int64_t gradient;    /* theta_draws * theta + phi: what the tiles sum */
-} avi_layout;
-avi_layout avi_layout_of(const avi_problem *p);
+} avi_parameter_layout;
+avi_parameter_layout avi_parameter_layout_of(const avi_problem *p);
 /* Index of the first log sd, and of phi. */
-int64_t avi_layout_log_sd(const avi_problem *p, const avi_layout *l);
-int64_t avi_layout_phi(const avi_problem *p, const avi_layout *l);
+int64_t avi_parameter_layout_log_sd(const avi_problem *p, const avi_parameter_layout *l);
+int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layout *l);
 
 /* Sums over rows of what a pass saw; after the reduction the same on all ranks. */
 typedef enum avi_sum {

@@ -35,8 +35,8 @@ int avi_partition_owner(const avi_partition *p, int64_t position);      /* rank 
 int64_t avi_partition_tile_first(const avi_partition *p, int64_t tile); /* position of its first row */
 int64_t avi_partition_tile_rows(const avi_partition *p, int64_t tile);
 
-int64_t avi_partition_given(const avi_partition *p, int64_t position);
-int64_t avi_partition_position(const avi_partition *p, int64_t given);
+int64_t avi_partition_original(const avi_partition *p, int64_t position);
+int64_t avi_partition_shuffled(const avi_partition *p, int64_t given);
 
 /* Steps of an epoch: the tiles of the longest lane. */
 int64_t avi_partition_epoch_steps(const avi_partition *p);
@@ -53,14 +53,14 @@ avi_status avi_partition_to_owner(const avi_partition *p, avi_comm *comm, size_t
 avi_status avi_partition_to_given(const avi_partition *p, avi_comm *comm, size_t row_bytes, const void *owned, void *slab);
 
 /* Rows in given order from their owners, a window of each rank at a time: for who writes them in that order and needs no slab of all. */
-typedef struct avi_pull avi_pull;
+typedef struct avi_file_order avi_file_order;
 enum { AVI_PULL_COLUMNS = 8 };
 /* Collective. columns: arrays of own rows in order of position, (own rows, row_bytes) each, and p: borrowed. most: rows of a window at most. Extra memory about
- * most * (columns * row_bytes * 2 + 32) bytes. Owner: caller, avi_pull_destroy. Errors: INTERNAL. */
-avi_status avi_pull_create(const avi_partition *p, avi_comm *comm, size_t row_bytes, int columns, const void *const *owned, int64_t most, avi_pull **pull);
-void avi_pull_destroy(avi_pull **pull);
+ * most * (columns * row_bytes * 2 + 32) bytes. Owner: caller, avi_file_order_destroy. Errors: INTERNAL. */
+avi_status avi_file_order_create(const avi_partition *p, avi_comm *comm, size_t row_bytes, int columns, const void *const *owned, int64_t most, avi_file_order **pull);
+void avi_file_order_destroy(avi_file_order **pull);
 /* Collective. Given rows [first, first + count), 0 <= count <= most, as this rank wants them (others want others): out[k] (count, row_bytes) of column k.
  * Errors: INTERNAL (memory); the same on all ranks. */
-avi_status avi_pull_rows(avi_pull *pull, int64_t first, int64_t count, void *const *out);
+avi_status avi_file_order_rows(avi_file_order *pull, int64_t first, int64_t count, void *const *out);
 
 #endif

@@ -25,15 +25,15 @@ typedef struct avi_attribute {
 } avi_attribute;
 
 /* Where rows of distributed fields come from that no rank holds as its slab. */
-typedef struct avi_supply {
+typedef struct avi_row_producer {
     /* Collective. Rows [first, first + count) of the datasets, a part of this rank's slab, into out[i] for the i-th field of this supply. 0 <= count <=
-     * avi_supply_piece() may differ between ranks. Every rank is asked as often. Errors: the same on all ranks. */
+     * avi_row_producer_piece() may differ between ranks. Every rank is asked as often. Errors: the same on all ranks. */
     avi_status (*rows)(void *self, int64_t first, int64_t count, void *const *out);
     void *self;
-} avi_supply;
+} avi_row_producer;
 enum { AVI_SUPPLY_FIELDS = 8 /* with one supply */ };
 /* Rows that a supply is asked for at a time when a row of all its fields has row_bytes bytes: 8 MiB, or one row. Not collective. */
-int64_t avi_supply_piece(int64_t row_bytes);
+int64_t avi_row_producer_piece(int64_t row_bytes);
 
 /* One dataset. */
 typedef struct avi_field {
@@ -43,7 +43,7 @@ typedef struct avi_field {
     int rank;                /* 0 (scalar) .. 4 */
     int64_t dims[4];         /* of the whole dataset */
     const void *data;        /* rank 0's copy, or this rank's slab when distributed */
-    const avi_supply *supply; /* of distributed fields, in place of data; fields of one supply stand next to each other and have equally many rows */
+    const avi_row_producer *supply; /* of distributed fields, in place of data; fields of one supply stand next to each other and have equally many rows */
     bool distributed;        /* by slabs of dims[0]: rank r holds rows avi_slab_first(dims[0], P, r) .. */
     const char *description, *units, *axes; /* attributes; axes = "row, dimension"; NULL: "" */
 } avi_field;

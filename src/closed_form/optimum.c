@@ -141,7 +141,7 @@ static avi_status gaussian_gap(avi_optimum *a, avi_state *st, double *gap)
     const avi_session *s = a->s;
     const int64_t l = a->latent;
     double *mean, *log_sd, theta = 0;
-    AVI_TRY(avi_results_local(s, st, &a->fields, &mean, &log_sd));
+    AVI_TRY(avi_run_file_local(s, st, &a->fields, &mean, &log_sd));
     if (a->thetas) theta = avi_vector_get(s->precision, st->params, s->model->theta.block[0].offset);
     AVI_TRY(means_apart(a, mean, theta, gap));
     for (int64_t i = 0; i < a->rows * l; i++) {
@@ -150,7 +150,7 @@ static avi_status gaussian_gap(avi_optimum *a, avi_state *st, double *gap)
     }
     AVI_TRY(avi_comm_sum_double(s->comm, gap, 1));
     if (!a->thetas || !s->problem.global_gaussian) return AVI_OK;
-    const int64_t at = avi_layout_log_sd(&s->problem, &s->layout) + s->model->theta.block[0].offset;
+    const int64_t at = avi_parameter_layout_log_sd(&s->problem, &s->layout) + s->model->theta.block[0].offset;
     *gap += avi_optimum_excess(a->theta_precision * exp(2 * avi_vector_get(s->precision, st->params, at)));
     return AVI_OK;
 }

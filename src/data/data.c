@@ -1,6 +1,6 @@
 #include "avi/data.h"
-#include "data/feed.h"
-#include "data/move.h"
+#include "data/row_stream.h"
+#include "data/redistribute.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +28,13 @@ static avi_status read_piece(void *context, int64_t first, int64_t count, const 
 /* Fills the three layouts, each (ranks + 1): who reads, who owns, both over every row of the data. */
 static void fill_layouts(const avi_data *d, const avi_source *source, int ranks, int64_t *readers, int64_t *owners)
 {
-    avi_layout_owners(&d->partition, owners);
+    avi_row_distribution_owners(&d->partition, owners);
     owners[ranks] = d->shape.rows; /* the lookahead row goes to the last rank, which is never empty */
     if (!source->ops->any_rank) {
         readers[0] = 0;
         for (int r = 1; r <= ranks; r++) readers[r] = d->shape.rows;
     } else if (d->partition.shuffled) {
-        avi_layout_slabs(d->shape.rows, ranks, readers);
+        avi_row_distribution_slabs(d->shape.rows, ranks, readers);
     } else {
         memcpy(readers, owners, ((size_t)ranks + 1) * sizeof *readers);
     }
@@ -45,18 +45,18 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
                             const int64_t *owners, void *owned)
 {
     reader r = {.source = source, .row_bytes = (size_t)d->shape.width * avi_dtype_size(d->shape.type)};
-    const avi_move move = {.comm = comm,
+    const avi_redistribution move = {.comm = comm,
                            .row_bytes = r.row_bytes,
                            .from = readers,
                            .to = owners,
-                           .numbers = d->partition.shuffled ? avi_move_positions : NULL,
+                           .numbers = d->partition.shuffled ? avi_redistribution_positions : NULL,
                            .number_context = &d->partition,
                            .piece = read_piece,
                            .piece_context = &r};
-    const size_t bytes = (size_t)avi_move_piece_rows(&move) * r.row_bytes;
+    const size_t bytes = (size_t)avi_redistribution_piece_rows(&move) * r.row_bytes;
     r.rows = malloc(bytes);
     avi_status status = avi_agree(comm, r.rows ? AVI_OK : avi_fail_memory(bytes, "a piece of the data as read"));
-    if (status == AVI_OK) status = avi_move_rows(&move, owned);
+    if (status == AVI_OK) status = avi_redistribution_rows(&move, owned);
     free(r.rows);
     AVI_TRY(status);
     int64_t sum; /* the bits of an unsigned sum, which wraps */
@@ -146,7 +146,7 @@ static avi_status fill(avi_data *d, avi_source *source, avi_comm *comm, int halo
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
     int64_t *arrays = NULL;
     if (source->ops->read_rows && !source->sequential) AVI_TRY(avi_agree(comm, avi_rows_origin(source, &d->origin)));
-    if (source->streamed) return avi_agree(comm, avi_feed_create(source, &d->feed));
+    if (source->streamed) return avi_agree(comm, avi_row_stream_create(source, &d->feed));
     avi_status status = avi_agree(comm, allocate(d, ranks, &arrays));
     if (status == AVI_OK) {
         int64_t *readers = arrays, *owners = arrays + ranks + 1, *counts = arrays + (ptrdiff_t)2 * (ranks + 1);
@@ -189,17 +189,17 @@ avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition
 void avi_data_destroy(avi_data **data)
 {
     if (!data || !*data) return;
-    avi_feed_destroy(&(*data)->feed);
+    avi_row_stream_destroy(&(*data)->feed);
     free((*data)->values);
     free(*data);
     *data = NULL;
 }
 
-avi_status avi_data_status(const avi_data *data) { return data->feed ? avi_feed_status(data->feed) : AVI_OK; }
+avi_status avi_data_status(const avi_data *data) { return data->feed ? avi_row_stream_status(data->feed) : AVI_OK; }
 
 int64_t avi_data_bytes(const avi_data *data)
 {
-    if (data->feed) return avi_feed_bytes(data->feed);
+    if (data->feed) return avi_row_stream_bytes(data->feed);
     return (data->halo_left + data->count + data->halo_right) * data->shape.width *
            (int64_t)avi_dtype_size(data->shape.type);
 }

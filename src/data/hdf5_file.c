@@ -52,7 +52,7 @@ static herr_t list_link(hid_t group, const char *name, const H5L_info_t *info, v
     return 0;
 }
 
-static avi_status fail_dataset(const avi_hdf5 *x, const avi_hdf5_asked *a)
+static avi_status fail_dataset(const avi_hdf5 *x, const avi_hdf5_request *a)
 {
     listing l = {.used = 0};
     (void)H5Lvisit(x->file, H5_INDEX_NAME, H5_ITER_INC, list_link, &l);
@@ -62,7 +62,7 @@ static avi_status fail_dataset(const avi_hdf5 *x, const avi_hdf5_asked *a)
 
 /* ---- open: what the file claims is held against what it has ---- */
 
-static avi_status open_file(avi_hdf5 *x, const avi_hdf5_asked *a)
+static avi_status open_file(avi_hdf5 *x, const avi_hdf5_request *a)
 {
     struct stat about;
     if (stat(a->path, &about) != 0)
@@ -85,7 +85,7 @@ static avi_status open_file(avi_hdf5 *x, const avi_hdf5_asked *a)
     return AVI_OK;
 }
 
-static avi_status open_dataset(avi_hdf5 *x, const avi_hdf5_asked *a)
+static avi_status open_dataset(avi_hdf5 *x, const avi_hdf5_request *a)
 {
     const hid_t object = H5Oopen(x->file, a->dataset[0] ? a->dataset : "/", H5P_DEFAULT);
     if (object < 0 || H5Iget_type(object) != H5I_DATASET) {
@@ -105,7 +105,7 @@ static avi_status open_dataset(avi_hdf5 *x, const avi_hdf5_asked *a)
     return AVI_OK;
 }
 
-static avi_status find_type(avi_hdf5 *x, const avi_hdf5_asked *a)
+static avi_status find_type(avi_hdf5 *x, const avi_hdf5_request *a)
 {
     const hid_t stored = H5Dget_type(x->dataset);
     const H5T_class_t class = stored >= 0 ? H5Tget_class(stored) : H5T_NO_CLASS;
@@ -133,7 +133,7 @@ static avi_status find_type(avi_hdf5 *x, const avi_hdf5_asked *a)
 }
 
 /* Width of a row, with every product checked: the numbers come from the file. */
-static avi_status find_width(avi_hdf5 *x, const avi_hdf5_asked *a)
+static avi_status find_width(avi_hdf5 *x, const avi_hdf5_request *a)
 {
     hsize_t product = 1;
     bool fits = x->dimension[0] <= (hsize_t)INT64_MAX / 8;
@@ -170,7 +170,7 @@ static bool lies_inside(const avi_hdf5 *x, hid_t plan, hsize_t file_bytes)
 
 /* No more is believed than can come out of the bytes that the file has for the dataset. `stored_value`: bytes of a
  * value, at most. */
-static avi_status check_storage(avi_hdf5 *x, const avi_hdf5_asked *a, double stored_value)
+static avi_status check_storage(avi_hdf5 *x, const avi_hdf5_request *a, double stored_value)
 {
     const hid_t plan = H5Dget_create_plist(x->dataset), home = H5Iget_file_id(x->dataset);
     hsize_t file_bytes = 0;
@@ -198,7 +198,7 @@ static avi_status check_storage(avi_hdf5 *x, const avi_hdf5_asked *a, double sto
     return AVI_OK;
 }
 
-static avi_status open_all(avi_hdf5 *x, const avi_hdf5_asked *a)
+static avi_status open_all(avi_hdf5 *x, const avi_hdf5_request *a)
 {
     *x = (avi_hdf5){.file = H5I_INVALID_HID, .dataset = H5I_INVALID_HID, .space = H5I_INVALID_HID};
     x->path = strdup(a->path);
@@ -211,7 +211,7 @@ static avi_status open_all(avi_hdf5 *x, const avi_hdf5_asked *a)
     return check_storage(x, a, x->dtype == AVI_F32 ? 2 : (double)avi_dtype_size(x->dtype));
 }
 
-avi_status avi_hdf5_open(avi_hdf5 *x, const avi_hdf5_asked *a)
+avi_status avi_hdf5_open(avi_hdf5 *x, const avi_hdf5_request *a)
 {
     avi_status status;
     H5E_BEGIN_TRY /* the library's own messages would be printed on top of ours */ { status = open_all(x, a); }

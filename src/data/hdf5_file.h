@@ -14,9 +14,9 @@ enum { AVI_HDF5_DIMENSIONS = 3 }; /* at most */
 enum { AVI_HDF5_DEFLATE_MOST = 1032 };
 
 /* What a person wrote; borrowed. The keys are for messages. */
-typedef struct avi_hdf5_asked {
+typedef struct avi_hdf5_request {
     const char *path_key, *path, *dataset_key, *dataset;
-} avi_hdf5_asked;
+} avi_hdf5_request;
 
 typedef struct avi_hdf5 {
     hid_t file, dataset, space, type; /* type: as held in memory, one of the library's own */
@@ -30,7 +30,7 @@ typedef struct avi_hdf5 {
 
 /* To be closed with avi_hdf5_close, also after a failure. Errors: NOINPUT; DATA (not HDF5, no such dataset, a type or
  * shape that does not serve, more claimed than is stored). */
-avi_status avi_hdf5_open(avi_hdf5 *x, const avi_hdf5_asked *a);
+avi_status avi_hdf5_open(avi_hdf5 *x, const avi_hdf5_request *a);
 /* Rows [first, first + count) into out (count, width) of x->dtype. Errors: DATA, INTERNAL. */
 avi_status avi_hdf5_read(const avi_hdf5 *x, int64_t first, int64_t count, void *out);
 void avi_hdf5_close(avi_hdf5 *x);

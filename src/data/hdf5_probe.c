@@ -58,7 +58,7 @@ void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes)
     limit(RLIMIT_CPU, seconds + STEP_SECONDS + l->bytes / BYTES_A_SECOND + 1);
 }
 
-static avi_status look(const avi_hdf5_asked *a, int part, int parts, bool *in_parts)
+static avi_status look(const avi_hdf5_request *a, int part, int parts, bool *in_parts)
 {
     avi_hdf5 x;
     avi_hdf5_limits limits = {0, 0};
@@ -76,7 +76,7 @@ void avi_data_child(int argc, char **argv)
 {
     answers = argc != WORDS || strcmp(argv[1], child_word) != 0;
     if (answers) return;
-    const avi_hdf5_asked a = {argv[PATH_KEY], argv[PATH], argv[DATASET_KEY], argv[DATASET]};
+    const avi_hdf5_request a = {argv[PATH_KEY], argv[PATH], argv[DATASET_KEY], argv[DATASET]};
     bool in_parts = false;
     limit(RLIMIT_CORE, 0); /* a crash is an answer here */
     const avi_status status = look(&a, atoi(argv[PART]), atoi(argv[PARTS]), &in_parts);
@@ -170,7 +170,7 @@ static int ask(char **argv, answer *heard)
     return deaf;
 }
 
-static avi_status fail_died(const avi_hdf5_asked *a, int ended)
+static avi_status fail_died(const avi_hdf5_request *a, int ended)
 {
     const bool killed = WIFSIGNALED(ended);
     const int number = killed ? WTERMSIG(ended) : WEXITSTATUS(ended);
@@ -182,7 +182,7 @@ static avi_status fail_died(const avi_hdf5_asked *a, int ended)
                     a->path_key, a->path, what);
 }
 
-avi_status avi_hdf5_probe(const avi_hdf5_asked *a, int part, int parts, bool *in_parts)
+avi_status avi_hdf5_probe(const avi_hdf5_request *a, int part, int parts, bool *in_parts)
 {
     *in_parts = false;
     if (!answers) return AVI_OK;

@@ -9,7 +9,7 @@
  * file has chunks, so the other shares must be looked at, too. AVI_OK when the file serves, or when this program does
  * not answer children (avi_data_child was not called). Errors: those of avi_hdf5_open; DATA when the child dies of the
  * file, with what it died of. */
-avi_status avi_hdf5_probe(const avi_hdf5_asked *a, int part, int parts, bool *in_parts);
+avi_status avi_hdf5_probe(const avi_hdf5_request *a, int part, int parts, bool *in_parts);
 
 /* What the child may take: as much as a look at a sound file needs, not what a damaged one asks for. */
 typedef struct avi_hdf5_limits {

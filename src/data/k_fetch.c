@@ -1,7 +1,7 @@
 /* Rows as numbers of the precision of the run. */
 #include "avi/data.h"
 #include "base/real.h"
-#include "data/feed.h"
+#include "data/row_stream.h"
 
 #include <assert.h>
 #include <math.h>
@@ -28,7 +28,7 @@ static void stream(const avi_data *d, int64_t position, int64_t rows, real *out)
     const int64_t width = d->shape.width;
     for (int64_t n; rows > 0; position += n, rows -= n, out += n * width) {
         n = rows;
-        const void *values = avi_feed_rows(d->feed, &d->partition, position, &n);
+        const void *values = avi_row_stream_rows(d->feed, &d->partition, position, &n);
         if (values)
             convert(d, values, n * width, out);
         else

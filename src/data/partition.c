@@ -62,12 +62,12 @@ int64_t avi_partition_tile_rows(const avi_partition *p, int64_t tile)
     return avi_partition_tile_first(p, tile + 1) - avi_partition_tile_first(p, tile);
 }
 
-int64_t avi_partition_given(const avi_partition *p, int64_t position)
+int64_t avi_partition_original(const avi_partition *p, int64_t position)
 {
     return p->shuffled ? (int64_t)avi_permute(&p->permutation, (uint64_t)position) : position;
 }
 
-int64_t avi_partition_position(const avi_partition *p, int64_t given)
+int64_t avi_partition_shuffled(const avi_partition *p, int64_t given)
 {
     return p->shuffled ? (int64_t)avi_permute_inverse(&p->permutation, (uint64_t)given) : given;
 }

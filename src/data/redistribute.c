@@ -1,4 +1,4 @@
-#include "data/move.h"
+#include "data/redistribute.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@ enum { PIECE_BYTES = 16 << 20 };
 /* The buffers of one rank. A row travels with its number in the target layout: `number` and `rows` are filled in order
  * of rank, so that a message is a run of each, and they go in two exchanges. */
 typedef struct mover {
-    const avi_move *move;
+    const avi_redistribution *move;
     int ranks, rank;
     int64_t most;    /* rows of a piece */
     int64_t *number; /* (most): in the target layout, of a piece's rows */
@@ -22,17 +22,17 @@ typedef struct mover {
     int64_t *send_bytes, *send_byte_at, *recv_bytes, *recv_byte_at;
 } mover;
 
-void avi_layout_owners(const avi_partition *p, int64_t *first)
+void avi_row_distribution_owners(const avi_partition *p, int64_t *first)
 {
     for (int r = 0; r <= p->ranks; r++) first[r] = avi_partition_first_row(p, r);
 }
 
-void avi_layout_slabs(int64_t rows, int ranks, int64_t *first)
+void avi_row_distribution_slabs(int64_t rows, int ranks, int64_t *first)
 {
     for (int r = 0; r <= ranks; r++) first[r] = avi_slab_first(rows, ranks, r);
 }
 
-int avi_layout_rank(const int64_t *first, int ranks, int64_t row)
+int avi_row_distribution_rank(const int64_t *first, int ranks, int64_t row)
 {
     int low = 0, high = ranks;
     while (high - low > 1) {
@@ -47,7 +47,7 @@ int avi_layout_rank(const int64_t *first, int ranks, int64_t row)
 
 /* How many ranks may send to one receiver at once: its run of `to` divided by the shortest run of `from`, first and
  * last left out because they may be cut short. A shuffled move spreads more evenly than that. */
-static int64_t senders_at_most(const avi_move *move, int ranks)
+static int64_t senders_at_most(const avi_redistribution *move, int ranks)
 {
     int64_t longest = 1, shortest = INT64_MAX, runs = 0, last = 0;
     for (int r = 0; r < ranks; r++) {
@@ -62,7 +62,7 @@ static int64_t senders_at_most(const avi_move *move, int ranks)
     return inner + 2 < runs ? inner + 2 : (runs > 0 ? runs : 1);
 }
 
-int64_t avi_move_piece_rows(const avi_move *move)
+int64_t avi_redistribution_piece_rows(const avi_redistribution *move)
 {
     const int64_t row = (int64_t)move->row_bytes + (int64_t)sizeof(int64_t);
     const int64_t rows = PIECE_BYTES / row / senders_at_most(move, avi_comm_size(move->comm));
@@ -80,10 +80,10 @@ static void mover_release(mover *m)
     free(m->counts);
 }
 
-static avi_status mover_prepare(mover *m, const avi_move *move)
+static avi_status mover_prepare(mover *m, const avi_redistribution *move)
 {
     const int ranks = avi_comm_size(move->comm), rank = avi_comm_rank(move->comm);
-    int64_t most = avi_move_piece_rows(move);
+    int64_t most = avi_redistribution_piece_rows(move);
     const int64_t own = move->from[rank + 1] - move->from[rank];
     if (own < most) most = own > 0 ? own : 1;
     *m = (mover){.move = move, .ranks = ranks, .rank = rank, .most = most};
@@ -126,14 +126,14 @@ static void number_rows(mover *m, int64_t first, int64_t count)
 /* Puts the rows of a piece in order of the rank they go to. */
 static avi_status mover_pack(mover *m, int64_t first, int64_t count)
 {
-    const avi_move *move = m->move;
+    const avi_redistribution *move = m->move;
     const void *rows = NULL;
     memset(m->send_count, 0, (size_t)m->ranks * sizeof *m->send_count);
     if (count == 0) return AVI_OK;
     AVI_TRY(move->piece(move->piece_context, first, count, &rows));
     number_rows(m, first, count);
     for (int64_t i = 0; i < count; i++) {
-        m->destination[i] = avi_layout_rank(move->to, m->ranks, m->number[i]);
+        m->destination[i] = avi_row_distribution_rank(move->to, m->ranks, m->number[i]);
         m->send_count[m->destination[i]]++;
     }
     int64_t at = 0;
@@ -182,7 +182,7 @@ static avi_status mover_announce(mover *m, int64_t *total)
 /* One round: a piece of every rank that has rows left. */
 static avi_status mover_round(mover *m, int64_t first, int64_t count, unsigned char *into)
 {
-    const avi_move *move = m->move;
+    const avi_redistribution *move = m->move;
     AVI_TRY(avi_agree(move->comm, mover_pack(m, first, count)));
     int64_t total = 0;
     AVI_TRY(mover_announce(m, &total));
@@ -196,10 +196,10 @@ static avi_status mover_round(mover *m, int64_t first, int64_t count, unsigned c
 }
 
 /* Every rank has its rows already: no message is needed. */
-static avi_status move_in_place(const avi_move *move, unsigned char *into)
+static avi_status move_in_place(const avi_redistribution *move, unsigned char *into)
 {
     const int rank = avi_comm_rank(move->comm);
-    const int64_t most = avi_move_piece_rows(move), end = move->from[rank + 1];
+    const int64_t most = avi_redistribution_piece_rows(move), end = move->from[rank + 1];
     for (int64_t first = move->from[rank]; first < end; first += most) {
         const int64_t count = end - first < most ? end - first : most;
         const void *rows = NULL;
@@ -209,7 +209,7 @@ static avi_status move_in_place(const avi_move *move, unsigned char *into)
     return AVI_OK;
 }
 
-avi_status avi_move_rows(const avi_move *move, void *into)
+avi_status avi_redistribution_rows(const avi_redistribution *move, void *into)
 {
     const int ranks = avi_comm_size(move->comm);
     if (!move->numbers && memcmp(move->from, move->to, ((size_t)ranks + 1) * sizeof *move->from) == 0)
@@ -217,7 +217,7 @@ avi_status avi_move_rows(const avi_move *move, void *into)
 
     mover m;
     avi_status status = avi_agree(move->comm, mover_prepare(&m, move));
-    const int64_t most = avi_move_piece_rows(move); /* the same on all ranks, unlike m.most */
+    const int64_t most = avi_redistribution_piece_rows(move); /* the same on all ranks, unlike m.most */
     int64_t rounds = 0;
     for (int r = 0; r < ranks; r++) {
         const int64_t needed = (move->from[r + 1] - move->from[r] + most - 1) / most;
@@ -249,7 +249,7 @@ static avi_status memory_piece(void *context, int64_t first, int64_t count, cons
     return AVI_OK;
 }
 
-void avi_move_positions(const void *partition, int64_t first, int64_t count, int64_t *out)
+void avi_redistribution_positions(const void *partition, int64_t first, int64_t count, int64_t *out)
 {
     const avi_partition *p = partition;
     avi_permute_run(&p->permutation, true, (uint64_t)first, count, out);
@@ -274,19 +274,19 @@ static avi_status partition_move(const avi_partition *p, avi_comm *comm, size_t 
     status = avi_agree(comm, status);
     if (status == AVI_OK) {
         int64_t *owners = layouts, *slabs = layouts + ranks + 1;
-        avi_layout_owners(p, owners);
-        avi_layout_slabs(p->rows, ranks, slabs);
+        avi_row_distribution_owners(p, owners);
+        avi_row_distribution_slabs(p->rows, ranks, slabs);
         const int64_t *first = to_owner ? slabs : owners;
         memory_rows memory = {from, first[avi_comm_rank(comm)], row_bytes};
-        const avi_move move = {.comm = comm,
+        const avi_redistribution move = {.comm = comm,
                                .row_bytes = row_bytes,
                                .from = first,
                                .to = to_owner ? owners : slabs,
-                               .numbers = !p->shuffled ? NULL : (to_owner ? avi_move_positions : given_rows),
+                               .numbers = !p->shuffled ? NULL : (to_owner ? avi_redistribution_positions : given_rows),
                                .number_context = p,
                                .piece = memory_piece,
                                .piece_context = &memory};
-        status = avi_move_rows(&move, into);
+        status = avi_redistribution_rows(&move, into);
     }
     free(layouts);
     return status;

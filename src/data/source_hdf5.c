@@ -8,7 +8,7 @@
 /* Every rank opens the file by itself, read-only, and reads the rows it is asked for: no parallel driver is needed to
  * read. */
 
-static avi_status find_image(const avi_hdf5 *x, const avi_config *config, const avi_hdf5_asked *a, avi_shape *shape)
+static avi_status find_image(const avi_hdf5 *x, const avi_config *config, const avi_hdf5_request *a, avi_shape *shape)
 {
     const int64_t height = avi_config_get_int(config, "data", "height");
     shape->height = x->dimensions == 3 ? (int64_t)x->dimension[1] : (height > 0 ? height : 1);
@@ -24,7 +24,7 @@ static avi_status find_image(const avi_hdf5 *x, const avi_config *config, const 
     return AVI_OK;
 }
 
-static avi_status open_here(avi_source *s, const avi_config *config, avi_split split, const avi_hdf5_asked *a)
+static avi_status open_here(avi_source *s, const avi_config *config, avi_split split, const avi_hdf5_request *a)
 {
     avi_hdf5 *x = calloc(1, sizeof *x);
     if (!x) return avi_fail_memory(sizeof *x, "a data source");
@@ -40,7 +40,7 @@ static avi_status open_here(avi_source *s, const avi_config *config, avi_split s
 
 /* Collective. A damaged file can crash HDF5 or keep it busy for ever: a child of rank 0 meets that first. Chunks are
  * many and far apart, so there every rank has its share of them looked at. */
-static avi_status look_first(const avi_hdf5_asked *a, avi_comm *comm)
+static avi_status look_first(const avi_hdf5_request *a, avi_comm *comm)
 {
     const int rank = avi_comm_rank(comm), ranks = avi_comm_size(comm);
     bool in_parts = false;
@@ -65,7 +65,7 @@ static avi_status hdf5_open(avi_source *s, const avi_config *config, avi_comm *c
     }
     if (!path[0] && !second)
         return avi_config_fail(config, "data", "path", "is not set; data.source = hdf5 needs an HDF5 file");
-    const avi_hdf5_asked a = {second ? "test_path" : "path", second ? other : path, key, dataset};
+    const avi_hdf5_request a = {second ? "test_path" : "path", second ? other : path, key, dataset};
     snprintf(s->label, sizeof s->label, "dataset %s of %s", a.dataset, a.path);
     AVI_TRY(look_first(&a, comm));
     return avi_agree(comm, open_here(s, config, split, &a));

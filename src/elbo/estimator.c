@@ -52,7 +52,7 @@ avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_
     *estimator = e;
     avi_status status = e ? AVI_OK : avi_fail_memory(sizeof *e, "the estimator");
     if (e) {
-        *e = (avi_estimator){.p = *p, .layout = avi_layout_of(p), .comm = comm, .data = data};
+        *e = (avi_estimator){.p = *p, .layout = avi_parameter_layout_of(p), .comm = comm, .data = data};
         status = allocate(e);
         avi_apart_prepare(e);
     }

@@ -9,22 +9,22 @@
 
 #define BY_PRECISION(e, f, ...) ((e)->p.precision == AVI_PRECISION_SINGLE ? f##_f32(__VA_ARGS__) : f##_f64(__VA_ARGS__))
 
-avi_layout avi_layout_of(const avi_problem *p)
+avi_parameter_layout avi_parameter_layout_of(const avi_problem *p)
 {
-    avi_layout l = {.theta = p->model->theta.size, .phi = p->infer->phi.size};
+    avi_parameter_layout l = {.theta = p->model->theta.size, .phi = p->infer->phi.size};
     l.size = (p->global_gaussian ? 2 : 1) * l.theta + l.phi;
     l.theta_draws = p->global_gaussian ? p->draws : 1;
     l.gradient = l.theta_draws * l.theta + l.phi;
     return l;
 }
 
-int64_t avi_layout_log_sd(const avi_problem *p, const avi_layout *l)
+int64_t avi_parameter_layout_log_sd(const avi_problem *p, const avi_parameter_layout *l)
 {
     (void)p;
     return l->theta;
 }
 
-int64_t avi_layout_phi(const avi_problem *p, const avi_layout *l) { return (p->global_gaussian ? 2 : 1) * l->theta; }
+int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layout *l) { return (p->global_gaussian ? 2 : 1) * l->theta; }
 
 static const void *at(const avi_estimator *e, const void *v, int64_t i)
 {
@@ -124,13 +124,13 @@ void avi_global_gradient(const avi_estimator *e, const void *params, const void 
     const size_t theta_bytes = (size_t)(part->theta_end - part->theta) * avi_real_size(p);
     for (int i = 0; e->p.global_gaussian && i < 2; i++) memset(at_mutable(e, gradient, i * e->layout.theta + part->theta), 0, theta_bytes); /* draws are added up */
     theta_gradient(e, params, summed, rows, part, gradient);
-    void *phi = at_mutable(e, gradient, avi_layout_phi(&e->p, &e->layout) + part->phi);
+    void *phi = at_mutable(e, gradient, avi_parameter_layout_phi(&e->p, &e->layout) + part->phi);
     avi_vector_scaled(p, at(e, summed, e->layout.theta_draws * e->layout.theta + part->phi), part->phi_end - part->phi, 1 / rows, phi);
 }
 
 int64_t avi_global_bad_value(const avi_estimator *e, const avi_global_part *part, const void *gradient)
 {
-    const int64_t first[3] = {part->theta, e->layout.theta + part->theta, avi_layout_phi(&e->p, &e->layout) + part->phi}, n = part->theta_end - part->theta;
+    const int64_t first[3] = {part->theta, e->layout.theta + part->theta, avi_parameter_layout_phi(&e->p, &e->layout) + part->phi}, n = part->theta_end - part->theta;
     const int64_t count[3] = {n, e->p.global_gaussian ? n : 0, part->phi_end - part->phi};
     for (int i = 0; i < 3; i++) {
         int64_t bad = -1;

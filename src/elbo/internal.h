@@ -7,7 +7,7 @@
 
 struct avi_estimator {
     avi_problem p;
-    avi_layout layout;
+    avi_parameter_layout layout;
     avi_comm *comm;
     const avi_data *data;
     avi_tape *tape;

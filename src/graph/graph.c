@@ -101,7 +101,7 @@ static void make_leaves(avi_estimator *e, const avi_pass *pass, int s)
         e->theta[k] = leaf(e, pass, rows, cols, value, i);
         e->theta_fixed[k] = avi_constant(e->tape, rows, cols, value);
     }
-    const char *phi_value = (const char *)pass->params + (size_t)avi_layout_phi(&e->p, &e->layout) * avi_real_size(p);
+    const char *phi_value = (const char *)pass->params + (size_t)avi_parameter_layout_phi(&e->p, &e->layout) * avi_real_size(p);
     for (int k = 0; k < phi->count && s == 0; k++) {
         const avi_block *b = &phi->block[k];
         e->phi[k] = leaf(e, pass, b->rows, b->cols, phi_value + (size_t)b->offset * avi_real_size(p), draws * e->layout.theta + b->offset);

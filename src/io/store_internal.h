@@ -80,7 +80,7 @@ avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t 
 /* Not collective: the file descriptor, its size and the HDF5 handle. */
 avi_status avi_store_open_file(const char *path, int *fd, int64_t *file_bytes, hid_t *file);
 
-/* ---- store_create.c and store_supply.c ---- */
+/* ---- store_create.c and store_producer.c ---- */
 typedef struct avi_store_plan {
     const char *path;
     char *temporary; /* owned by the writer */

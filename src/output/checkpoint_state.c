@@ -46,18 +46,18 @@ static size_t row_bytes(const avi_session *s) { return (size_t)s->infer->outputs
 
 static void *slab_of(const avi_session *s) { return malloc((size_t)slab_rows(s) * row_bytes(s) + 64); }
 
-static avi_status pull_rows(void *self, int64_t first, int64_t count, void *const *out) { return avi_pull_rows(self, first, count, out); }
+static avi_status pull_rows(void *self, int64_t first, int64_t count, void *const *out) { return avi_file_order_rows(self, first, count, out); }
 
 /* Collective. The rows of all vectors of the table in the order of the data, as they are written; *pull: NULL when there are none. */
-static avi_status supply_rows(const avi_session *s, const vector *v, int n, avi_pull **pull, avi_supply *supply)
+static avi_status supply_rows(const avi_session *s, const vector *v, int n, avi_file_order **pull, avi_row_producer *supply)
 {
     const void *column[2 * MAX_VECTORS];
     int columns = 0;
     *pull = NULL;
     for (int i = 0; i < n; i++)
         if (v[i].rows) column[columns++] = v[i].values;
-    if (columns) AVI_TRY(avi_pull_create(&s->partition, s->comm, row_bytes(s), columns, column, avi_supply_piece(columns * (int64_t)row_bytes(s)), pull));
-    *supply = (avi_supply){.rows = pull_rows, .self = *pull};
+    if (columns) AVI_TRY(avi_file_order_create(&s->partition, s->comm, row_bytes(s), columns, column, avi_row_producer_piece(columns * (int64_t)row_bytes(s)), pull));
+    *supply = (avi_row_producer){.rows = pull_rows, .self = *pull};
     return AVI_OK;
 }
 
@@ -123,8 +123,8 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
 static avi_status save_state(const avi_session *s, const avi_state *st, avi_folder *folder, const char *path)
 {
     vector v[2 * MAX_VECTORS];
-    avi_pull *pull = NULL;
-    avi_supply supply;
+    avi_file_order *pull = NULL;
+    avi_row_producer supply;
     avi_field f[MAX_FIELDS];
     avi_attribute a[16];
     int n = list_vectors(s, st, v), fields = 0;
@@ -156,21 +156,21 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
         else
             status = avi_store_write(s->comm, path, f, fields, a, attributes);
     }
-    avi_pull_destroy(&pull);
+    avi_file_order_destroy(&pull);
     free(scale);
     free(effective);
     return status;
 }
 
-avi_status avi_save(const avi_session *s, const avi_state *st, avi_folder *folder)
+avi_status avi_checkpoint_state_save(const avi_session *s, const avi_state *st, avi_folder *folder)
 {
-    const avi_stopwatch watch = avi_screen_start();
+    const avi_stopwatch watch = avi_console_start();
     AVI_TRY(save_state(s, st, folder, NULL));
-    avi_screen_written(s, st, "checkpoint", watch);
+    avi_console_written(s, st, "checkpoint", watch);
     return AVI_OK;
 }
 
-avi_status avi_save_dump(const avi_session *s, const avi_state *st, const avi_folder *folder, char *path, size_t size)
+avi_status avi_checkpoint_state_dump(const avi_session *s, const avi_state *st, const avi_folder *folder, char *path, size_t size)
 {
     avi_state before = *st;
     before.step -= st->skipped_in_a_row;
@@ -208,7 +208,7 @@ static avi_status check_identity(const avi_session *s, avi_store *store, const c
     if (version != FORMAT_VERSION)
         return avi_fail(AVI_ERR_DATA, "%s: format version %" PRId64 ", this program reads %d", path, version, FORMAT_VERSION);
     AVI_TRY(avi_store_read_text(store, "/config", &effective));
-    char *difference = avi_config_difference(s->config, effective, avi_keys_free);
+    char *difference = avi_config_difference(s->config, effective, avi_keys_resume_may_change);
     free(effective);
     AVI_TRY(avi_agree(s->comm, difference ? AVI_OK : avi_fail_memory(1024, "the configuration of a checkpoint")));
     const avi_status status = *difference ? avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of another run:\n%s\ncheckpoint.resume = no starts afresh; another run.output keeps both",

@@ -10,7 +10,7 @@
 
 static bool silent(const avi_session *s) { return avi_comm_rank(s->comm) != 0 || s->options->verbosity == 0; }
 
-const char *avi_screen_bytes(double bytes, char *text)
+const char *avi_console_bytes(double bytes, char *text)
 {
     static const char *const unit[] = {"B", "kB", "MB", "GB", "TB"};
     int k = 0;
@@ -19,7 +19,7 @@ const char *avi_screen_bytes(double bytes, char *text)
     return text;
 }
 
-const char *avi_screen_time(double seconds, char *text)
+const char *avi_console_time(double seconds, char *text)
 {
     const int64_t t = (int64_t)seconds;
     if (seconds < 10)
@@ -75,7 +75,7 @@ static struct {
     bool open;
 } display;
 
-void avi_screen_header(const avi_session *s)
+void avi_console_header(const avi_session *s)
 {
     char a[32], b[32];
     memset(&display, 0, sizeof display);
@@ -90,12 +90,12 @@ void avi_screen_header(const avi_session *s)
     if (s->infer->ops->local)
         printf("    %-12s %" PRId64 " local factors of %" PRId64 " values\n", "nu", s->partition.rows, s->infer->outputs);
     print_steps(s);
-    printf("  memory       %s of data and %s of parameters and optimizer state on this rank, %s precision\n", avi_screen_bytes((double)avi_data_bytes(s->train), a),
-           avi_screen_bytes((double)avi_state_bytes(s), b), s->precision == AVI_PRECISION_SINGLE ? "single" : "double");
+    printf("  memory       %s of data and %s of parameters and optimizer state on this rank, %s precision\n", avi_console_bytes((double)avi_data_bytes(s->train), a),
+           avi_console_bytes((double)avi_state_bytes(s), b), s->precision == AVI_PRECISION_SINGLE ? "single" : "double");
     fflush(stdout);
 }
 
-void avi_screen_break(void)
+void avi_console_break(void)
 {
     if (display.open) printf("\n");
     display.open = false;
@@ -119,7 +119,7 @@ static bool on_terminal(void)
     return n > 0 && (!strncmp(target, "/dev/pts/", 9) || !strncmp(target, "/dev/tty", 8));
 }
 
-void avi_screen_progress(const avi_session *s, const avi_state *st, double elbo_per_row, bool last)
+void avi_console_progress(const avi_session *s, const avi_state *st, double elbo_per_row, bool last)
 {
     const char *style = avi_config_get_string(s->config, "log", "progress");
     if (silent(s) || !strcmp(style, "none")) return;
@@ -140,30 +140,30 @@ void avi_screen_progress(const avi_session *s, const avi_state *st, double elbo_
     else
         printf("  ");
     printf("step %" PRId64 "/%" PRId64 "  ELBO %.4f nats a row", st->step, s->total_steps, elbo_per_row);
-    if (rate > 0) printf("  %.3g steps/s  %s left", rate, avi_screen_time(to_go, left));
+    if (rate > 0) printf("  %.3g steps/s  %s left", rate, avi_console_time(to_go, left));
     printf("%s", bar ? "   " : "\n");
     display.open = bar;
-    if (bar && last) avi_screen_break();
+    if (bar && last) avi_console_break();
     fflush(stdout);
 }
 
-avi_stopwatch avi_screen_start(void) { return (avi_stopwatch){.clock = avi_seconds(), .processor = (double)clock() / CLOCKS_PER_SEC}; }
+avi_stopwatch avi_console_start(void) { return (avi_stopwatch){.clock = avi_seconds(), .processor = (double)clock() / CLOCKS_PER_SEC}; }
 
-void avi_screen_written(const avi_session *s, const avi_state *st, const char *what, avi_stopwatch start)
+void avi_console_written(const avi_session *s, const avi_state *st, const char *what, avi_stopwatch start)
 {
-    const avi_stopwatch now = avi_screen_start();
+    const avi_stopwatch now = avi_console_start();
     if (silent(s) || s->options->verbosity < 2) return;
-    avi_screen_break();
+    avi_console_break();
     printf("  step %" PRId64 "  %s written in %.4f s, %.4f s of it this rank's work\n", st->step, what, now.clock - start.clock, now.processor - start.processor);
     fflush(stdout);
 }
 
-void avi_screen_summary(const avi_session *s, const avi_state *st, const char *folder, const char *why)
+void avi_console_summary(const avi_session *s, const avi_state *st, const char *folder, const char *why)
 {
     char text[32];
     if (silent(s)) return;
-    avi_screen_break();
-    printf("%s after %" PRId64 " steps, %s", why, st->step, avi_screen_time(st->seconds, text));
+    avi_console_break();
+    printf("%s after %" PRId64 " steps, %s", why, st->step, avi_console_time(st->seconds, text));
     if (st->skipped) printf("; %" PRId64 " steps skipped because something was not finite", st->skipped);
     printf("\n");
     if (st->eval.rows) {

@@ -66,7 +66,7 @@ static avi_status add_parameters(const avi_session *s, const avi_state *st, avi_
     AVI_TRY(add_blocks(s, st, l, &s->model->theta, "/global", 0, false, "global parameter of the model: mean of q(theta), or the point"));
     if (s->problem.global_gaussian)
         AVI_TRY(add_blocks(s, st, l, &s->model->theta, "/global", s->layout.theta, true, "standard deviation of q(theta)"));
-    return add_blocks(s, st, l, &s->infer->phi, "/inference", avi_layout_phi(&s->problem, &s->layout), false, "weights of the inference function");
+    return add_blocks(s, st, l, &s->infer->phi, "/inference", avi_parameter_layout_phi(&s->problem, &s->layout), false, "weights of the inference function");
 }
 
 static bool wants_local(const avi_session *s, bool whole)
@@ -108,7 +108,7 @@ static char *arguments(const avi_session *s, avi_fields *l)
     return text;
 }
 
-int avi_results_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds, avi_attribute *a)
+int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds, avi_attribute *a)
 {
     const avi_version v = avi_version_of();
     char *now = avi_fields_memory(l, 40);
@@ -149,24 +149,24 @@ static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields 
 
 static bool wants_images(const avi_session *s) { return s->model->ops->reconstruct && s->shape.height > 1 && avi_config_get_int(s->config, "log", "images") > 0; }
 
-avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra)
+avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra)
 {
     avi_fields l = {0};
     avi_attribute a[32];
     avi_local local = {0};
-    const avi_stopwatch watch = avi_screen_start();
+    const avi_stopwatch watch = avi_console_start();
     avi_status result = avi_agree(s->comm, gather_fields(s, st, &l));
     if (result == AVI_OK && wants_local(s, whole)) {
         result = avi_local_open(s, st, &local);
         result = avi_agree(s->comm, result == AVI_OK ? add_local(s, &local, &l) : result);
     }
-    if (result == AVI_OK && whole && wants_images(s)) result = avi_agree(s->comm, avi_results_images(s, st, &l));
+    if (result == AVI_OK && whole && wants_images(s)) result = avi_agree(s->comm, avi_run_file_images(s, st, &l));
     for (int i = 0; extra && result == AVI_OK && i < extra->count; i++) result = avi_fields_add(&l, extra->field[i]);
     char *path = avi_fields_memory(&l, strlen(avi_folder_path(folder)) + 16);
     result = avi_agree(s->comm, result == AVI_OK ? need(path) : result);
     if (result == AVI_OK) {
         sprintf(path, "%s/run.h5", avi_folder_path(folder));
-        int n = avi_results_provenance(s, &l, status, why, st->seconds, a);
+        int n = avi_run_file_provenance(s, &l, status, why, st->seconds, a);
         if (whole && wants_images(s)) {
             a[n++] = (avi_attribute){.group = "/images", .name = "height", .integer = s->shape.height};
             a[n++] = (avi_attribute){.group = "/images", .name = "columns", .integer = s->shape.columns};
@@ -175,11 +175,11 @@ avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *fo
     }
     avi_local_close(&local);
     avi_fields_free(&l);
-    if (result == AVI_OK) avi_screen_written(s, st, "results", watch);
+    if (result == AVI_OK) avi_console_written(s, st, "results", watch);
     return result;
 }
 
-void avi_results_ending(const avi_session *s, const avi_folder *folder, char **status, char **why)
+void avi_run_file_ending(const avi_session *s, const avi_folder *folder, char **status, char **why)
 {
     avi_store *store = NULL;
     char path[4096];
@@ -191,10 +191,10 @@ void avi_results_ending(const avi_session *s, const avi_folder *folder, char **s
     avi_error_clear(); /* that there are no results is no failure */
 }
 
-bool avi_results_stand(const avi_session *s, const avi_folder *folder)
+bool avi_run_is_complete(const avi_session *s, const avi_folder *folder)
 {
     char *status, *why;
-    avi_results_ending(s, folder, &status, &why);
+    avi_run_file_ending(s, folder, &status, &why);
     const bool done = status && !strcmp(status, "done");
     free(status);
     free(why);

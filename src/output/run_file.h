@@ -23,31 +23,31 @@ void avi_fields_free(avi_fields *l);
 
 /* Collective. Replaces folder/run.h5. status: running | done | stopped | diverged. whole: also what takes an evaluation (images, local factors of amortized
  * runs). extra: fields of other tasks, may be NULL. */
-avi_status avi_results_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra);
+avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra);
 
 /* Collective. How the run whose results stand in folder/run.h5 ended: its attributes status and why_stopped; NULL where there is none. Owner: caller, free(). */
-void avi_results_ending(const avi_session *s, const avi_folder *folder, char **status, char **why);
+void avi_run_file_ending(const avi_session *s, const avi_folder *folder, char **status, char **why);
 /* Collective. Whether folder/run.h5 holds the results of a run that came to its end. One that was killed between its last checkpoint and its results has not. */
-bool avi_results_stand(const avi_session *s, const avi_folder *folder);
+bool avi_run_is_complete(const avi_session *s, const avi_folder *folder);
 
 /* Local factors in given order, from the table or the inference function, as a supply of two fields, mean and log sd: (rows, L) double each. */
 typedef struct avi_local {
     const avi_session *s;
-    avi_pull *pull;
+    avi_file_order *pull;
     bool wide;          /* parameters of factors come as double, not in the precision of the run */
     double *own;        /* (own rows, width): of amortized functions; NULL else */
     void *typed;        /* (piece, width) */
     double *nu;         /* (piece, width) */
-    avi_supply supply;
+    avi_row_producer supply;
 } avi_local;
 /* Collective. Owner: caller, avi_local_close, also when it fails; l stays where it is until then. */
 avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l);
 void avi_local_close(avi_local *l);
 /* Collective. The whole of own slab rows. */
-avi_status avi_results_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd);
+avi_status avi_run_file_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd);
 /* Collective. /images. */
-avi_status avi_results_images(const avi_session *s, avi_state *st, avi_fields *l);
+avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *l);
 /* Attributes of / and /provenance into a (room for 24); returns the count. Not collective. */
-int avi_results_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds, avi_attribute *a);
+int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds, avi_attribute *a);
 
 #endif

@@ -20,7 +20,7 @@ static avi_status own_nu(const avi_session *s, avi_state *st, avi_local *l)
     return status;
 }
 
-static int64_t piece_rows(const avi_session *s) { return avi_supply_piece(2 * s->model->latent * (int64_t)sizeof(double)); }
+static int64_t piece_rows(const avi_session *s) { return avi_row_producer_piece(2 * s->model->latent * (int64_t)sizeof(double)); }
 
 /* From what the family keeps of a row to mean and log sd. */
 static avi_status local_rows(void *self, int64_t first, int64_t count, void *const *out)
@@ -30,7 +30,7 @@ static avi_status local_rows(void *self, int64_t first, int64_t count, void *con
     const int64_t dims = s->model->latent, width = s->infer->outputs;
     void *to = l->wide ? l->nu : l->typed;
     double *mean = out[0], *log_sd = out[1];
-    AVI_TRY(avi_pull_rows(l->pull, first, count, &to));
+    AVI_TRY(avi_file_order_rows(l->pull, first, count, &to));
     if (!l->wide) avi_vector_to_double(s->precision, l->typed, count * width, l->nu);
     for (int64_t r = 0; r < count; r++) s->family->moments(l->nu + r * width, dims, mean + r * dims, log_sd + r * dims);
     return AVI_OK;
@@ -44,12 +44,12 @@ avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l)
     AVI_TRY(avi_agree(s->comm, l->nu && l->typed ? AVI_OK : avi_fail_memory(2 * bytes, "local factors")));
     if (l->wide) AVI_TRY(own_nu(s, st, l));
     const void *owned = l->wide ? (void *)l->own : avi_vector_at(s->precision, st->table, width);
-    return avi_pull_create(&s->partition, s->comm, (size_t)width * (l->wide ? sizeof(double) : avi_real_size(s->precision)), 1, &owned, most, &l->pull);
+    return avi_file_order_create(&s->partition, s->comm, (size_t)width * (l->wide ? sizeof(double) : avi_real_size(s->precision)), 1, &owned, most, &l->pull);
 }
 
 void avi_local_close(avi_local *l)
 {
-    avi_pull_destroy(&l->pull);
+    avi_file_order_destroy(&l->pull);
     free(l->own);
     free(l->typed);
     free(l->nu);
@@ -68,7 +68,7 @@ static avi_status take_all(const avi_session *s, avi_local *l, int64_t slab, int
     return AVI_OK;
 }
 
-avi_status avi_results_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd)
+avi_status avi_run_file_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd)
 {
     const int rank = avi_comm_rank(s->comm), ranks = avi_comm_size(s->comm);
     const int64_t first = avi_slab_first(s->partition.rows, ranks, rank), slab = avi_slab_first(s->partition.rows, ranks, rank + 1) - first;
@@ -126,7 +126,7 @@ static void choose_z(const avi_session *s, int64_t samples, double *sample, doub
     }
 }
 
-avi_status avi_results_images(const avi_session *s, avi_state *st, avi_fields *l)
+avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *l)
 {
     const bool test = s->test && !s->infer->ops->local;
     const avi_data *data = test ? s->test : s->train;

@@ -31,14 +31,14 @@ static int64_t boundary(int64_t n, int rank, int ranks)
 static avi_global_part part_of(const avi_estimator *e)
 {
     const int rank = avi_comm_rank(e->comm), ranks = avi_comm_size(e->comm);
-    const avi_layout *l = &e->layout;
+    const avi_parameter_layout *l = &e->layout;
     return (avi_global_part){boundary(l->theta, rank, ranks), boundary(l->theta, rank + 1, ranks), boundary(l->phi, rank, ranks), boundary(l->phi, rank + 1, ranks)};
 }
 
 /* The part in the layout of the summed gradient (global.c). */
 static avi_status list_parts(const avi_estimator *e, avi_shard *h)
 {
-    const avi_layout *l = &e->layout;
+    const avi_parameter_layout *l = &e->layout;
     const avi_global_part *p = &h->part;
     const bool scalar = e->p.model->ops->scalar_theta;
     const int groups = scalar ? 1 : l->theta_draws;
@@ -102,7 +102,7 @@ int avi_estimator_parts(const avi_estimator *e, int64_t first[AVI_PARTS], int64_
     end[0] = e->layout.size;
     if (!e->share) return 1;
     const avi_global_part *p = &e->share->part;
-    const int64_t phi = avi_layout_phi(&e->p, &e->layout);
+    const int64_t phi = avi_parameter_layout_phi(&e->p, &e->layout);
     int n = 0;
     for (int i = 0; i < (e->p.global_gaussian ? 2 : 1); i++, n++) {
         first[n] = i * e->layout.theta + p->theta;

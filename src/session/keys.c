@@ -74,5 +74,5 @@ avi_status avi_keys_config(avi_config **config)
     return avi_config_create(all, n, config);
 }
 
-const char *const avi_keys_free[] = {"run.output", "run.time_limit", "run.task", "run.after", "run.exact_degree", "run.reduction", "optim.epochs", "optim.steps", "stop.*", "log.*", "checkpoint.*",
+const char *const avi_keys_resume_may_change[] = {"run.output", "run.time_limit", "run.task", "run.after", "run.exact_degree", "run.reduction", "optim.epochs", "optim.steps", "stop.*", "log.*", "checkpoint.*",
                                      "output.*", "nan.*", "data.storage", "data.path", "data.test_path", NULL};

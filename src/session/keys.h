@@ -8,6 +8,6 @@
 avi_status avi_keys_config(avi_config **config);
 
 /* Keys that may differ between a checkpoint and the run that resumes it: ends with NULL. */
-extern const char *const avi_keys_free[];
+extern const char *const avi_keys_resume_may_change[];
 
 #endif

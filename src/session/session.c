@@ -101,7 +101,7 @@ static avi_status make_problem(avi_session *s)
     AVI_TRY(avi_infer_create(c, s->shape.width * avi_domain_rows(&p->domain), s->family->width(s->model->latent), s->model->latent, &s->infer));
     p->infer = s->infer;
     p->block_rows = p->draws > 1 ? 32768 / p->draws + 1 : 512; /* with draws: what stays in the second-level cache */
-    s->layout = avi_layout_of(p);
+    s->layout = avi_parameter_layout_of(p);
     return AVI_OK;
 }
 

@@ -32,7 +32,7 @@ typedef struct avi_session {
     const avi_family *family;
     avi_quadrature *rule;
     avi_problem problem;
-    avi_layout layout;
+    avi_parameter_layout layout;
     avi_estimator *train_elbo, *test_elbo;
     avi_optim optim;
     bool local_all;           /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */

@@ -108,7 +108,7 @@ static avi_status initial_params(const avi_session *s, void *params)
             const avi_block *b = &s->model->theta.block[k];
             for (int64_t i = 0; i < b->rows * b->cols; i++) avi_vector_set(p, params, s->layout.theta + b->offset + i, s->model->initial_log_sd);
         }
-    return avi_params_initialise(&s->infer->phi, s->seed, p, avi_vector_at(p, params, avi_layout_phi(&s->problem, &s->layout)));
+    return avi_params_initialise(&s->infer->phi, s->seed, p, avi_vector_at(p, params, avi_parameter_layout_phi(&s->problem, &s->layout)));
 }
 
 avi_status avi_state_reset(const avi_session *s, avi_state *st)

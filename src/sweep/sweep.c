@@ -22,7 +22,7 @@ typedef struct sweep {
     avi_options options;  /* of the runs: quiet */
     bool loud;            /* this rank speaks for its group */
     avi_task task;
-    avi_ticket *ticket;   /* of world: the number of the next run, or END_OF_JOB and more */
+    avi_shared_counter *ticket;   /* of world: the number of the next run, or END_OF_JOB and more */
     double looked;        /* when the counter was last looked at, seconds */
     bool told, ending;    /* this rank has ended the job; it knows that somebody has */
 } sweep;
@@ -34,7 +34,7 @@ static const char *const harmless[] = {"run.output", "run.time_limit", "log.prog
 
 static void end_job(sweep *w)
 {
-    if (!w->told) avi_ticket_take(w->ticket, END_OF_JOB);
+    if (!w->told) avi_shared_counter_take(w->ticket, END_OF_JOB);
     w->told = w->ending = true;
 }
 
@@ -47,7 +47,7 @@ static bool share_stop(void *self, bool here)
     const double now = avi_seconds();
     if (avi_comm_rank(w->world) != 0 && now - w->looked < look_seconds) return false; /* rank 0 of all answers the others when it looks */
     w->looked = now;
-    w->ending = avi_ticket_look(w->ticket) >= END_OF_JOB;
+    w->ending = avi_shared_counter_read(w->ticket) >= END_OF_JOB;
     return w->ending;
 }
 
@@ -162,7 +162,7 @@ static void tell_end(const sweep *w, int64_t run, const avi_sweep_record *r)
     if (r->status == AVI_SWEEP_FAILED)
         printf("run %03" PRId64 " failed (%" PRId64 "): %s: %s\n", run, r->code, label, r->message);
     else if (r->status == AVI_SWEEP_DONE)
-        printf("run %03" PRId64 " %s: %s: ELBO %.5f nats a row after %" PRId64 " steps, %s\n", run, what, label, r->elbo_train, r->steps, avi_screen_time(r->seconds, time));
+        printf("run %03" PRId64 " %s: %s: ELBO %.5f nats a row after %" PRId64 " steps, %s\n", run, what, label, r->elbo_train, r->steps, avi_console_time(r->seconds, time));
     else
         printf("run %03" PRId64 " %s after %" PRId64 " steps: %s\n", run, what, r->steps, label);
     fflush(stdout);
@@ -192,7 +192,7 @@ static avi_status take_runs(sweep *w)
 {
     for (;;) {
         int64_t run = END_OF_JOB;
-        if (avi_comm_rank(w->group) == 0 && !avi_signals_signal()) run = avi_ticket_take(w->ticket, 1);
+        if (avi_comm_rank(w->group) == 0 && !avi_signals_signal()) run = avi_shared_counter_take(w->ticket, 1);
         AVI_TRY(avi_comm_bcast(w->group, &run, sizeof run, 0));
         if (run >= w->plan.spec.runs) return AVI_OK;
         if (run_one(w, run) == AVI_ERR_STOPPED) end_job(w);
@@ -249,12 +249,12 @@ static avi_status run_all(sweep *w)
 {
     avi_folder *folder = NULL;
     AVI_TRY(avi_folder_open(w->world, w->plan.output, &folder));
-    avi_status status = avi_ticket_create(w->world, &w->ticket);
+    avi_status status = avi_shared_counter_create(w->world, &w->ticket);
     if (status == AVI_OK) {
         avi_signals_share(share_stop, w);
         status = take_runs(w); /* groups go their own ways, and meet again here */
         avi_signals_share(NULL, NULL);
-        avi_ticket_destroy(&w->ticket);
+        avi_shared_counter_destroy(&w->ticket);
         status = avi_agree(w->world, status);
     }
     if (status == AVI_OK) status = join_records(w);

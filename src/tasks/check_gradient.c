@@ -174,7 +174,7 @@ avi_status avi_task_check_gradient(avi_session *s)
         if (s->precision == AVI_PRECISION_SINGLE && avi_comm_rank(s->comm) == 0) printf("single precision: differences are rough; run.precision=double is the test\n");
         status = probe_params(&c, &s->model->theta, 0, "");
         if (status == AVI_OK && s->problem.global_gaussian) status = probe_params(&c, &s->model->theta, s->layout.theta, " (log sd)");
-        if (status == AVI_OK) status = probe_params(&c, &s->infer->phi, avi_layout_phi(&s->problem, &s->layout), "");
+        if (status == AVI_OK) status = probe_params(&c, &s->infer->phi, avi_parameter_layout_phi(&s->problem, &s->layout), "");
         if (status == AVI_OK && c.st->table) status = probe_table(&c);
     }
     if (status == AVI_OK) tell(&c);

@@ -24,7 +24,7 @@ static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_opti
         status = avi_fields_add(&a->fields, (avi_field){.path = "/config/effective", .text = effective, .description = "every key in force, its value and origin", .units = "", .axes = ""});
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) {
-        const int n = avi_results_provenance(s, &a->fields, "done", ALONE, seconds, attribute);
+        const int n = avi_run_file_provenance(s, &a->fields, "done", ALONE, seconds, attribute);
         status = avi_store_write(s->comm, path, a->fields.field, a->fields.count, attribute, n);
     }
     free(effective);
@@ -35,10 +35,10 @@ static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_opti
 static avi_status write_fit(const avi_session *s, avi_state *st, avi_folder *folder, avi_optimum *a)
 {
     char *ending, *why;
-    avi_results_ending(s, folder, &ending, &why);
+    avi_run_file_ending(s, folder, &ending, &why);
     const bool ended = ending && why && strcmp(ending, "running"); /* what was killed in its loop is stopped */
     const char *otherwise = st->step >= s->total_steps ? "done" : "stopped";
-    const avi_status status = avi_results_write(s, st, folder, ended ? ending : otherwise, ended ? why : otherwise, true, &a->fields);
+    const avi_status status = avi_run_file_write(s, st, folder, ended ? ending : otherwise, ended ? why : otherwise, true, &a->fields);
     free(ending);
     free(why);
     return status;
@@ -65,7 +65,7 @@ static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_opt
 static avi_status spare_fit(const avi_session *s, const avi_folder *folder)
 {
     char *ending, *why;
-    avi_results_ending(s, folder, &ending, &why);
+    avi_run_file_ending(s, folder, &ending, &why);
     const bool fit = ending && !(why && !strcmp(why, ALONE));
     free(ending);
     free(why);

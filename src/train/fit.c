@@ -130,8 +130,8 @@ static avi_status look_at_target(fit *f, bool *met)
 static avi_status save(fit *f, const char *status, const char *why)
 {
     const double from = avi_seconds();
-    AVI_TRY(avi_save(f->s, f->st, f->folder));
-    AVI_TRY(avi_results_write(f->s, f->st, f->folder, status, why, false, NULL));
+    AVI_TRY(avi_checkpoint_state_save(f->s, f->st, f->folder));
+    AVI_TRY(avi_run_file_write(f->s, f->st, f->folder, status, why, false, NULL));
     f->last_save = avi_seconds();
     f->save_seconds = f->last_save - from;
     f->paused += f->save_seconds;
@@ -198,7 +198,7 @@ static avi_status handle_bad(fit *f, const avi_step_result *r)
     f->st->skipped_in_a_row++;
     const bool stop = !strcmp(policy, "stop"), enough = f->st->skipped_in_a_row >= max, back = !strcmp(policy, "rollback");
     if (avi_comm_rank(f->s->comm) == 0) {
-        avi_screen_break();
+        avi_console_break();
         if (!stop && f->st->skipped_in_a_row == 1) avi_warn("%s; the step is skipped", text);
     }
     if (!stop && !enough) return AVI_OK;
@@ -208,7 +208,7 @@ static avi_status handle_bad(fit *f, const avi_step_result *r)
         return AVI_OK;
     }
     char path[4096];
-    AVI_TRY(avi_save_dump(f->s, f->st, f->folder, path, sizeof path));
+    AVI_TRY(avi_checkpoint_state_dump(f->s, f->st, f->folder, path, sizeof path));
     end(f, AVI_ERR_DIVERGED, "diverged");
     return avi_fail(AVI_ERR_DIVERGED,
                     "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was, and checkpoint.from = %s replays the first of these steps. "
@@ -243,7 +243,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
     }
     if (logs(f, step) || last) {
         AVI_TRY(log_step(f, r, step_seconds, &elbo));
-        avi_screen_progress(s, f->st, elbo, last);
+        avi_console_progress(s, f->st, elbo, last);
     }
     if (last)
         end(f, AVI_OK, r->converged ? "converged" : met ? AVI_STOPPING_RULE_MET : "done");
@@ -289,7 +289,7 @@ static avi_status resume(fit *f)
     AVI_TRY(status);
     if (f->st->step > 0 && (f->st->step >= s->total_steps || at_target(f))) {
         if (!strcmp(mode, "yes")) return AVI_OK;
-        if (avi_results_stand(s, f->folder)) {
+        if (avi_run_is_complete(s, f->folder)) {
             if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  afresh       the run in %s had ended; its results are replaced\n", avi_folder_path(f->folder));
             AVI_TRY(avi_state_reset(s, f->st));
         }
@@ -304,7 +304,7 @@ static avi_status prepare(fit *f)
     avi_session *s = f->s;
     const char *output = avi_config_get_string(s->config, "run", "output");
     AVI_TRY(avi_state_create(s, &f->st));
-    avi_screen_header(s);
+    avi_console_header(s);
     f->shares = malloc((size_t)(AVI_SHARES * avi_comm_size(s->comm)) * sizeof *f->shares);
     char *effective = avi_config_effective(s->config);
     avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
@@ -332,14 +332,14 @@ static avi_status finish(fit *f)
 {
     avi_session *s = f->s;
     const bool done = f->outcome == AVI_OK;
-    AVI_TRY(avi_save(s, f->st, f->folder)); /* first: the last evaluation takes a pass over all rows, and a run that is killed in it is to have its fit */
+    AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* first: the last evaluation takes a pass over all rows, and a run that is killed in it is to have its fit */
     if (done) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
-    if (done && due(f->st->step, f->eval_every)) AVI_TRY(avi_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
+    if (done && due(f->st->step, f->eval_every)) AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
     if (done && avi_stopping_rule_set(s->config)) avi_stopping_rule_describe(s->config, evaluation(f), f->target);
     /* A fit whose run.after fails has its results all the same. */
     const avi_status after = done ? avi_post_fit(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
     const avi_fields *extra = after == AVI_OK && f->answer ? &f->answer->fields : NULL;
-    AVI_TRY(avi_results_write(s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done, extra));
+    AVI_TRY(avi_run_file_write(s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done, extra));
     return after;
 }
 
@@ -381,12 +381,12 @@ avi_status avi_task_fit(avi_session *s)
         if (status == AVI_OK) status = loop(&f);
         /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here returns it on all ranks. */
         if (status == AVI_OK) status = finish(&f);
-        if (status == AVI_ERR_DIVERGED) avi_results_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
-        if (status == AVI_OK) avi_screen_summary(s, f.st, avi_folder_path(f.folder), last_words(&f));
+        if (status == AVI_ERR_DIVERGED) avi_run_file_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
+        if (status == AVI_OK) avi_console_summary(s, f.st, avi_folder_path(f.folder), last_words(&f));
         if (status == AVI_OK && f.outcome == AVI_OK) avi_post_fit_print(s, f.st, evaluation(&f), f.answer, &f.held);
         if (status == AVI_OK) status = judge(&f);
     }
-    avi_screen_break();
+    avi_console_break();
     avi_metrics_close(&f.metrics);
     avi_folder_close(&f.folder);
     avi_optimum_destroy(&f.answer);

@@ -90,7 +90,7 @@ static double beyond(double low, double t, double slope_low, double slope)
 static double first_length(const solve *v)
 {
     const avi_session *s = v->s;
-    const int64_t scaled = s->problem.global_gaussian ? avi_layout_phi(&s->problem, &s->layout) : 0;
+    const int64_t scaled = s->problem.global_gaussian ? avi_parameter_layout_phi(&s->problem, &s->layout) : 0;
     return v->st->lbfgs.pairs ? 1 : fmin(1, 1 / largest(v->direction + scaled, s->layout.size - scaled));
 }
 
@@ -134,7 +134,7 @@ static void set_metric(const solve *v)
 {
     const avi_session *s = v->s;
     const double rows = (double)s->partition.rows;
-    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0, log_sd = avi_layout_log_sd(&s->problem, &s->layout);
+    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0, log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
     for (int64_t i = 0; i < s->layout.size; i++) v->metric[i] = 1;
     for (int64_t i = 0; i < theta; i++) {
         const double g = rows * v->g0[log_sd + i], curvature = fmax(0.1, 1 + g); /* of a standardised theta */
@@ -154,7 +154,7 @@ static double tolerance(const avi_session *s)
 static bool same_scale(const solve *v)
 {
     const avi_session *s = v->s;
-    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0, log_sd = avi_layout_log_sd(&s->problem, &s->layout);
+    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0, log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
     for (int64_t i = log_sd; i < log_sd + theta; i++)
         if (fabs(v->x1[i] - v->x0[i]) > 0.5) return false;
     return true;

@@ -102,10 +102,10 @@ avi_status avi_step_describe_bad(const avi_session *s, const avi_state *st, cons
     int n = snprintf(text, size, "step %" PRId64 ": ", st->step);
     if (first[0] > 0) {
         const int64_t position = s->partition.rows - first[0];
-        n += snprintf(text + n, size - (size_t)n, "the ELBO of row %" PRId64 " (rank %d) is not finite, %.0f values in all", avi_partition_given(&s->partition, position),
+        n += snprintf(text + n, size - (size_t)n, "the ELBO of row %" PRId64 " (rank %d) is not finite, %.0f values in all", avi_partition_original(&s->partition, position),
                       avi_partition_owner(&s->partition, position), r->sums[AVI_SUM_BAD]);
     } else if (r->bad_value >= 0) {
-        const int64_t phi = avi_layout_phi(&s->problem, &s->layout);
+        const int64_t phi = avi_parameter_layout_phi(&s->problem, &s->layout);
         const avi_block *b = r->bad_value >= phi ? avi_params_block_at(&s->infer->phi, r->bad_value - phi)
                                                  : avi_params_block_at(&s->model->theta, r->bad_value % (s->layout.theta > 0 ? s->layout.theta : 1));
         n += snprintf(text + n, size - (size_t)n, "the gradient of parameter block %s is not finite", b ? b->name : "?");

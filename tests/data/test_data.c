@@ -77,7 +77,7 @@ static void check_fetched(const avi_data *d, int64_t position, int64_t count)
         int64_t row = position + i / width;
         if (row < 0) row = 0;
         if (row > d->shape.rows - 1) row = d->shape.rows - 1;
-        const int64_t given = row < d->partition.rows ? avi_partition_given(&d->partition, row) : row;
+        const int64_t given = row < d->partition.rows ? avi_partition_original(&d->partition, row) : row;
         const double scale = d->shape.type == AVI_U8 ? 1.0 / 255 : 1,
                      expected = value_of(d->shape.type, given, i % width) * scale;
         assert_true(fabs(wide[i] - expected) <= 1e-15 * fabs(expected));

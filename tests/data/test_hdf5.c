@@ -89,7 +89,7 @@ static void loads(const char *lines, avi_split split, int64_t rows, int64_t heig
     assert_int_equal(d->shape.type, type);
     double row[6];
     for (int64_t i = 0; i < d->count; i++) {
-        const int64_t given = avi_partition_given(&d->partition, d->first + i);
+        const int64_t given = avi_partition_original(&d->partition, d->first + i);
         avi_data_fetch_f64(d, d->first + i, 1, row);
         for (int64_t c = 0; c < d->shape.width; c++) {
             const double v = number(given * d->shape.width + c);
@@ -222,7 +222,7 @@ static void sound_chunks(void **state)
     }
     assert_int_equal(avi_comm_barrier(world), AVI_OK);
     avi_hdf5 x;
-    assert_int_equal(avi_hdf5_open(&x, &(avi_hdf5_asked){"path", in_folder("edges.h5"), "dataset", "x"}), AVI_OK);
+    assert_int_equal(avi_hdf5_open(&x, &(avi_hdf5_request){"path", in_folder("edges.h5"), "dataset", "x"}), AVI_OK);
     for (int part = 0; part < 4; part++) {
         const avi_status status = avi_hdf5_check_chunks(&x, part, 4, NULL);
         if (status != AVI_OK) print_message("%s\n", avi_error_text());

@@ -57,7 +57,7 @@ static void loads_as_written(const char *name, bool shuffled, int64_t rows)
     const unsigned char *values = d->values;
     for (int64_t i = 0; i < d->count; i++)
         for (int64_t c = 0; c < WIDTH; c++)
-            assert_int_equal(values[i * WIDTH + c], pixel(avi_partition_given(&d->partition, d->first + i), c));
+            assert_int_equal(values[i * WIDTH + c], pixel(avi_partition_original(&d->partition, d->first + i), c));
     avi_data_destroy(&d);
 }
 

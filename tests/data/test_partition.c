@@ -61,10 +61,10 @@ static void check_numbers(const avi_partition *p)
 {
     unsigned char seen[1000] = {0};
     for (int64_t i = 0; i < p->rows; i++) {
-        const int64_t given = avi_partition_given(p, i);
+        const int64_t given = avi_partition_original(p, i);
         assert_true(given >= 0 && given < p->rows && !seen[given]);
         seen[given] = 1;
-        assert_int_equal(avi_partition_position(p, given), i);
+        assert_int_equal(avi_partition_shuffled(p, given), i);
         if (!p->shuffled) assert_int_equal(given, i);
     }
 }
@@ -123,8 +123,8 @@ static void order_is_keyed(void **state)
         same_seed += tile == avi_partition_step_tile(&other, 1, 0, i);
     }
     for (int64_t i = 0; i < 4000; i++) {
-        assert_int_equal(avi_partition_given(&one, i), avi_partition_given(&four, i));
-        fixed += avi_partition_given(&one, i) == i;
+        assert_int_equal(avi_partition_original(&one, i), avi_partition_original(&four, i));
+        fixed += avi_partition_original(&one, i) == i;
     }
     /* Two random orders of 100 agree in one place on average; 10 and more have a chance of 1e-7. */
     assert_true(same_epoch < 10 && same_lane < 10 && same_seed < 10 && fixed < 10);
@@ -143,7 +143,7 @@ static void huge(void **state)
         assert_true(end > first);
         assert_int_equal(avi_partition_owner(&p, first), r);
         assert_int_equal(avi_partition_owner(&p, end - 1), r);
-        assert_int_equal(avi_partition_position(&p, avi_partition_given(&p, first)), first);
+        assert_int_equal(avi_partition_shuffled(&p, avi_partition_original(&p, first)), first);
     }
     assert_int_equal(avi_slab_first(rows, 65536, 65536), rows);
     assert_int_equal(avi_slab_first(rows, 2, 1), rows / 2);

@@ -11,7 +11,7 @@ static void check_rows(const unsigned char *rows, size_t row_bytes, int64_t firs
                        const avi_partition *p)
 {
     for (int64_t i = 0; i < count; i++) {
-        const int64_t given = p ? avi_partition_given(p, first + i) : first + i;
+        const int64_t given = p ? avi_partition_original(p, first + i) : first + i;
         for (size_t c = 0; c<row_bytes; c += row_bytes> 4096 ? 997 : 1)
             assert_int_equal(rows[(size_t)i * row_bytes + c], byte_of(given, c));
     }
@@ -79,7 +79,7 @@ static void pull_all(int64_t rows, int64_t tile, int64_t lanes, size_t row_bytes
                      bool shuffled)
 {
     avi_partition p;
-    avi_pull *pull;
+    avi_file_order *pull;
     assert_int_equal(avi_partition_make(rows, tile, lanes, P, 11, shuffled, &p), AVI_OK);
     const int64_t own_first = avi_partition_first_row(&p, self),
                   own = avi_partition_first_row(&p, self + 1) - own_first;
@@ -92,25 +92,25 @@ static void pull_all(int64_t rows, int64_t tile, int64_t lanes, size_t row_bytes
         for (int64_t i = 0; i < own; i++)
             for (size_t c = 0; c < row_bytes; c++)
                 owned[k][(size_t)i * row_bytes + c] =
-                    (unsigned char)(byte_of(avi_partition_given(&p, own_first + i), c) + k);
+                    (unsigned char)(byte_of(avi_partition_original(&p, own_first + i), c) + k);
     }
-    assert_int_equal(avi_pull_create(&p, world, row_bytes, columns, (const void *const *)out, most, &pull), AVI_OK);
-    avi_pull_destroy(&pull);
+    assert_int_equal(avi_file_order_create(&p, world, row_bytes, columns, (const void *const *)out, most, &pull), AVI_OK);
+    avi_file_order_destroy(&pull);
     assert_null(pull);
-    assert_int_equal(avi_pull_create(&p, world, row_bytes, columns, (const void *const *)owned, most, &pull), AVI_OK);
+    assert_int_equal(avi_file_order_create(&p, world, row_bytes, columns, (const void *const *)owned, most, &pull), AVI_OK);
     for (int64_t round = 0; round < 5; round++) {
         const int64_t first = (int64_t)(avi_mix64((uint64_t)round, (uint64_t)self) % (uint64_t)rows);
         int64_t count = (round + self) % 3 == 2 ? 0 : most;
         if (count > rows - first) count = rows - first;
         for (int k = 0; k < columns; k++) window[k][(size_t)count * row_bytes] = 99;
-        assert_int_equal(avi_pull_rows(pull, first, count, out), AVI_OK);
+        assert_int_equal(avi_file_order_rows(pull, first, count, out), AVI_OK);
         for (int k = 0; k < columns; k++) {
             for (size_t i = 0; i < (size_t)count * row_bytes; i++) window[k][i] = (unsigned char)(window[k][i] - k);
             check_rows(window[k], row_bytes, first, count, NULL);
             assert_int_equal(window[k][(size_t)count * row_bytes], 99);
         }
     }
-    avi_pull_destroy(&pull);
+    avi_file_order_destroy(&pull);
     for (int k = 0; k < columns; k++) free(owned[k]), free(window[k]);
 }
 
@@ -136,9 +136,9 @@ static void refusals(void **state)
     unsigned char byte = 0;
     assert_int_equal(avi_partition_make(10, 1, 10, P + 1, 1, true, &p), AVI_OK);
     assert_int_equal(avi_partition_to_owner(&p, world, 1, &byte, &byte), AVI_ERR_INTERNAL);
-    avi_pull *pull = NULL;
+    avi_file_order *pull = NULL;
     const void *owned = &byte;
-    assert_int_equal(avi_pull_create(&p, world, 1, 1, &owned, 5, &pull), AVI_ERR_INTERNAL);
+    assert_int_equal(avi_file_order_create(&p, world, 1, 1, &owned, 5, &pull), AVI_ERR_INTERNAL);
     assert_null(pull);
     avi_error_clear();
 }

@@ -159,7 +159,7 @@ static avi_status supply_rows(void *self, int64_t first, int64_t count, void *co
 {
     supplier *s = self;
     if (s->calls++ == s->fail_at) return avi_fail(AVI_ERR_DATA, "no more rows");
-    assert_true(count <= avi_supply_piece((WIDE + 1) * 8));
+    assert_true(count <= avi_row_producer_piece((WIDE + 1) * 8));
     for (int64_t i = 0; i < count; i++) {
         for (int64_t c = 0; c < WIDE; c++) ((double *)out[0])[i * WIDE + c] = value_at(0, first + i, c);
         ((double *)out[1])[i] = value_at(1, first + i, 0);
@@ -176,7 +176,7 @@ static avi_status write_rows(const char *path, supplier *s)
     assert_true(wide && narrow);
     void *const out[2] = {wide, narrow};
     supplier all = {.fail_at = -1};
-    const avi_supply supply = {.rows = supply_rows, .self = s};
+    const avi_row_producer supply = {.rows = supply_rows, .self = s};
     for (int64_t i = 0; i < count; i++) {
         void *const row[2] = {(char *)out[0] + i * WIDE * 8, (char *)out[1] + i * 8};
         assert_int_equal(supply_rows(&all, first + i, 1, row), AVI_OK);
@@ -213,7 +213,7 @@ static void supplied_is_held(void **state)
     assert_int_equal(write_rows(in("held.h5"), NULL), AVI_OK);
     assert_int_equal(write_rows(in("supplied.h5"), &s), AVI_OK);
     const int64_t longest = (SUPPLIED_ROWS + avi_comm_size(world) - 1) / avi_comm_size(world),
-                  most = avi_supply_piece((WIDE + 1) * 8);
+                  most = avi_row_producer_piece((WIDE + 1) * 8);
     assert_int_equal(s.calls, (longest + most - 1) / most);
     if (is_root()) {
         snprintf(command, sizeof command, "cmp '%s' '%s'", in("held.h5"), in("supplied.h5"));
@@ -275,7 +275,7 @@ static void refusals(void **state)
     REFUSED(avi_store_write(world, in("c.h5"), &bad, 1, NULL, 0), AVI_ERR_INTERNAL, "no data");
     assert_false(exists(in("c.h5")));
     double x = 1;
-    const avi_supply supply = {.rows = supply_rows};
+    const avi_row_producer supply = {.rows = supply_rows};
     const avi_field both = {
         .path = "/x", .type = AVI_F64, .rank = 1, .dims = {4}, .distributed = true, .data = &x, .supply = &supply};
     REFUSED(avi_store_write(world, in("c.h5"), &both, 1, NULL, 0), AVI_ERR_INTERNAL, "in place of data");

@@ -1,7 +1,7 @@
 /* Rows as a source gives them: checks and hashes; and the feed, which asks for streamed rows. Private to the data
  * floor. */
-#ifndef AVI_DATA_FEED_H
-#define AVI_DATA_FEED_H
+#ifndef AVI_DATA_ROW_STREAM_H
+#define AVI_DATA_ROW_STREAM_H
 
 #include "avi/data.h"
 
@@ -17,12 +17,12 @@ uint64_t avi_row_hash(const void *row, size_t bytes, int64_t given);
 avi_status avi_rows_origin(avi_source *source, uint64_t *origin);
 
 /* Not collective. Owner: caller. Errors: INTERNAL (memory). */
-avi_status avi_feed_create(avi_source *source, struct avi_feed **feed);
-void avi_feed_destroy(struct avi_feed **feed);
-int64_t avi_feed_bytes(const struct avi_feed *feed);
+avi_status avi_row_stream_create(avi_source *source, struct avi_row_stream **feed);
+void avi_row_stream_destroy(struct avi_row_stream **feed);
+int64_t avi_row_stream_bytes(const struct avi_row_stream *feed);
 /* Rows at positions [position, position + *count) of the partition, of which it takes as many as a piece holds: *count
- * becomes their number. NULL: they cannot be had, and avi_feed_status says why. Valid until the next call. */
-const void *avi_feed_rows(struct avi_feed *feed, const avi_partition *partition, int64_t position, int64_t *count);
-avi_status avi_feed_status(const struct avi_feed *feed);
+ * becomes their number. NULL: they cannot be had, and avi_row_stream_status says why. Valid until the next call. */
+const void *avi_row_stream_rows(struct avi_row_stream *feed, const avi_partition *partition, int64_t position, int64_t *count);
+avi_status avi_row_stream_status(const struct avi_row_stream *feed);
 
 #endif

@@ -8,7 +8,7 @@
 
 enum { TAG_TAKE = 1, TAG_LOOK = 2, TAG_TAKEN = 3, TAG_SEEN = 4 };
 
-struct avi_ticket {
+struct avi_shared_counter {
     MPI_Comm mpi;             /* a duplicate, owned: its messages meet no others */
     int rank;
     MPI_Win window;           /* shared memory, or MPI_WIN_NULL */
@@ -21,7 +21,7 @@ struct avi_ticket {
 
 /* ---- rank 0 across nodes ---- */
 
-static void serve(avi_ticket *t)
+static void serve(avi_shared_counter *t)
 {
     if (t->rank != 0 || t->shared) return;
     for (int waiting = 1; waiting;) {
@@ -49,7 +49,7 @@ static bool share_memory(avi_comm *comm)
     return least == comm->size;
 }
 
-static void make_window(avi_ticket *t)
+static void make_window(avi_shared_counter *t)
 {
     void *own = NULL, *first = NULL;
     MPI_Aint bytes;
@@ -61,9 +61,9 @@ static void make_window(avi_ticket *t)
     AVI_MPI(MPI_Barrier(t->mpi)); /* nobody adds before the zero is there */
 }
 
-avi_status avi_ticket_make(avi_comm *comm, bool shared, avi_ticket **ticket)
+avi_status avi_shared_counter_make(avi_comm *comm, bool shared, avi_shared_counter **ticket)
 {
-    avi_ticket *t = calloc(1, sizeof *t);
+    avi_shared_counter *t = calloc(1, sizeof *t);
     *ticket = NULL;
     const avi_status status = avi_agree(comm, t ? AVI_OK : avi_fail_memory(sizeof *t, "a shared counter"));
     if (status != AVI_OK) {
@@ -79,11 +79,11 @@ avi_status avi_ticket_make(avi_comm *comm, bool shared, avi_ticket **ticket)
     return AVI_OK;
 }
 
-avi_status avi_ticket_create(avi_comm *comm, avi_ticket **ticket) { return avi_ticket_make(comm, share_memory(comm), ticket); }
+avi_status avi_shared_counter_create(avi_comm *comm, avi_shared_counter **ticket) { return avi_shared_counter_make(comm, share_memory(comm), ticket); }
 
-void avi_ticket_destroy(avi_ticket **ticket)
+void avi_shared_counter_destroy(avi_shared_counter **ticket)
 {
-    avi_ticket *t = *ticket;
+    avi_shared_counter *t = *ticket;
     MPI_Request all;
     if (!t) return;
     AVI_MPI(MPI_Waitall(2, t->look, MPI_STATUSES_IGNORE));
@@ -100,7 +100,7 @@ void avi_ticket_destroy(avi_ticket **ticket)
 
 /* ---- use ---- */
 
-int64_t avi_ticket_take(avi_ticket *t, int64_t n)
+int64_t avi_shared_counter_take(avi_shared_counter *t, int64_t n)
 {
     if (t->shared) return atomic_fetch_add(t->shared, n);
     serve(t);
@@ -114,7 +114,7 @@ int64_t avi_ticket_take(avi_ticket *t, int64_t n)
     return before;
 }
 
-int64_t avi_ticket_look(avi_ticket *t)
+int64_t avi_shared_counter_read(avi_shared_counter *t)
 {
     int arrived;
     if (t->shared) return atomic_load(t->shared);

@@ -14,7 +14,7 @@ typedef struct piece {
     int64_t most; /* rows */
 } piece;
 
-int64_t avi_supply_piece(int64_t row_bytes)
+int64_t avi_row_producer_piece(int64_t row_bytes)
 {
     const int64_t rows = row_bytes > 0 ? ((int64_t)8 << 20) / row_bytes : 1;
     return rows > 0 ? rows : 1;
@@ -25,7 +25,7 @@ static avi_status make_piece(const avi_store_plan *plan, int at, int n, int64_t 
     size_t bytes = 0, begin[AVI_SUPPLY_FIELDS] = {0};
     int64_t all = 0;
     for (int k = 0; k < n; k++) all += p->row_bytes[k] = avi_field_row_bytes(&plan->fields[at + k]);
-    p->most = avi_supply_piece(all) < slab ? avi_supply_piece(all) : slab;
+    p->most = avi_row_producer_piece(all) < slab ? avi_row_producer_piece(all) : slab;
     for (int k = 0; k < n; k++) {
         begin[k] = bytes;
         bytes += ((size_t)(p->most * p->row_bytes[k]) + 63) / 64 * 64;
@@ -50,7 +50,7 @@ static avi_status write_piece(avi_store_plan *plan, int fd, int at, int n, const
 
 avi_status avi_store_write_supplied(avi_store_plan *plan, avi_comm *comm, int fd, int at, int n, avi_status *status)
 {
-    const avi_supply *supply = plan->fields[at].supply;
+    const avi_row_producer *supply = plan->fields[at].supply;
     const int size = avi_comm_size(comm), rank = avi_comm_rank(comm);
     const int64_t rows = avi_field_rows(&plan->fields[at]), first = avi_slab_first(rows, size, rank);
     const int64_t slab = avi_slab_first(rows, size, rank + 1) - first, longest = (rows + size - 1) / size;

@@ -1,12 +1,12 @@
 /* Rows in given order from their owners, a window at a time. Who needs rows asks for them by position (of shuffled
  * data: the inverse of the shuffle, many at once), so that no rank holds more than its window of anything but its own
  * rows. Unshuffled windows are runs that everyone can work out: nothing is asked for, nothing is copied on the way. */
-#include "data/move.h"
+#include "data/redistribute.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct avi_pull {
+struct avi_file_order {
     const avi_partition *p; /* borrowed */
     avi_comm *comm;         /* borrowed */
     size_t row_bytes;       /* of one column */
@@ -26,9 +26,9 @@ struct avi_pull {
     unsigned char *packed;     /* (give_most, columns * row_bytes) */
 };
 
-static size_t packed_bytes(const avi_pull *u) { return (size_t)u->columns * u->row_bytes; }
+static size_t packed_bytes(const avi_file_order *u) { return (size_t)u->columns * u->row_bytes; }
 
-static avi_status allocate(avi_pull *u)
+static avi_status allocate(avi_file_order *u)
 {
     const size_t ranks = (size_t)avi_comm_size(u->comm), most = (size_t)u->most;
     u->owners = malloc((ranks + 1) * sizeof *u->owners);
@@ -42,36 +42,36 @@ static avi_status allocate(avi_pull *u)
     return avi_fail_memory(most * (packed_bytes(u) + 3 * sizeof(int64_t)), "a window of rows");
 }
 
-avi_status avi_pull_create(const avi_partition *p, avi_comm *comm, size_t row_bytes, int columns,
-                           const void *const *owned, int64_t most, avi_pull **pull)
+avi_status avi_file_order_create(const avi_partition *p, avi_comm *comm, size_t row_bytes, int columns,
+                           const void *const *owned, int64_t most, avi_file_order **pull)
 {
-    avi_pull *u = calloc(1, sizeof *u);
+    avi_file_order *u = calloc(1, sizeof *u);
     avi_status status = u ? AVI_OK : avi_fail_memory(sizeof *u, "a window of rows");
     if (u &&
         (columns < 1 || columns > AVI_PULL_COLUMNS || most < 1 || row_bytes == 0 || p->ranks != avi_comm_size(comm)))
         status = avi_fail(AVI_ERR_INTERNAL, "pulling windows of %lld rows of %d columns of %zu bytes on %d ranks",
                           (long long)most, columns, row_bytes, avi_comm_size(comm));
     if (status == AVI_OK) {
-        *u = (avi_pull){.p = p, .comm = comm, .row_bytes = row_bytes, .columns = columns, .most = most};
+        *u = (avi_file_order){.p = p, .comm = comm, .row_bytes = row_bytes, .columns = columns, .most = most};
         memcpy(u->owned, owned, (size_t)columns * sizeof *owned);
         status = allocate(u);
     }
     *pull = u;
     status = avi_agree(comm, status);
     if (status != AVI_OK) {
-        avi_pull_destroy(pull);
+        avi_file_order_destroy(pull);
         return status;
     }
     int64_t **const arrays[8] = {&u->ask_count, &u->ask_at, &u->give_count, &u->give_at,
                                  &u->out_bytes, &u->out_at, &u->in_bytes,   &u->in_at};
     for (int i = 0; i < 8; i++) *arrays[i] = u->counts + (ptrdiff_t)i * p->ranks;
-    avi_layout_owners(p, u->owners);
+    avi_row_distribution_owners(p, u->owners);
     return AVI_OK;
 }
 
-void avi_pull_destroy(avi_pull **pull)
+void avi_file_order_destroy(avi_file_order **pull)
 {
-    avi_pull *u = *pull;
+    avi_file_order *u = *pull;
     if (!u) return;
     free(u->owners);
     free(u->counts);
@@ -96,7 +96,7 @@ static void overlap(int64_t first, int64_t end, int64_t other_first, int64_t oth
     *at = to > from ? (from - base) * (int64_t)row_bytes : 0;
 }
 
-static avi_status pull_runs(avi_pull *u, int64_t first, int64_t count, void *const *out)
+static avi_status pull_runs(avi_file_order *u, int64_t first, int64_t count, void *const *out)
 {
     const int ranks = u->p->ranks, rank = avi_comm_rank(u->comm);
     const int64_t window[2] = {first, first + count}, *own = u->owners + rank;
@@ -159,12 +159,12 @@ static void scatter_rows(void *to, const int64_t *place, const unsigned char *fr
 }
 
 /* Puts the window's positions in order of their owners. */
-static void sort_by_owner(avi_pull *u, int64_t count)
+static void sort_by_owner(avi_file_order *u, int64_t count)
 {
     const int ranks = u->p->ranks;
     memset(u->ask_count, 0, (size_t)ranks * sizeof *u->ask_count);
     for (int64_t i = 0; i < count; i++) {
-        u->place[i] = avi_layout_rank(u->owners, ranks, u->position[i]);
+        u->place[i] = avi_row_distribution_rank(u->owners, ranks, u->position[i]);
         u->ask_count[u->place[i]]++;
     }
     int64_t at = 0;
@@ -180,7 +180,7 @@ static void sort_by_owner(avi_pull *u, int64_t count)
 }
 
 /* Tells every rank how many rows are wanted from it, and makes room for what is wanted from this one. */
-static avi_status announce(avi_pull *u, int64_t *total)
+static avi_status announce(avi_file_order *u, int64_t *total)
 {
     const int64_t one = (int64_t)sizeof(int64_t);
     for (int r = 0; r < u->p->ranks; r++) {
@@ -207,7 +207,7 @@ static avi_status announce(avi_pull *u, int64_t *total)
 }
 
 /* From `asked` to `wanted`, or back from `packed` to `arrived`. */
-static avi_status send(avi_pull *u, bool back)
+static avi_status send(avi_file_order *u, bool back)
 {
     const int64_t bytes = back ? (int64_t)packed_bytes(u) : (int64_t)sizeof(int64_t);
     const int64_t *out_count = back ? u->give_count : u->ask_count, *out_at = back ? u->give_at : u->ask_at;
@@ -222,7 +222,7 @@ static avi_status send(avi_pull *u, bool back)
                              back ? (void *)u->arrived : u->wanted, u->in_bytes, u->in_at);
 }
 
-static avi_status pull_shuffled(avi_pull *u, int64_t count, void *const *out)
+static avi_status pull_shuffled(avi_file_order *u, int64_t count, void *const *out)
 {
     const int64_t own = u->owners[avi_comm_rank(u->comm)];
     const size_t row = u->row_bytes, all = packed_bytes(u);
@@ -237,7 +237,7 @@ static avi_status pull_shuffled(avi_pull *u, int64_t count, void *const *out)
     return AVI_OK;
 }
 
-avi_status avi_pull_rows(avi_pull *u, int64_t first, int64_t count, void *const *out)
+avi_status avi_file_order_rows(avi_file_order *u, int64_t first, int64_t count, void *const *out)
 {
     if (!u->p->shuffled) return pull_runs(u, first, count, out);
     if (count > 0) avi_permute_run(&u->p->permutation, true, (uint64_t)first, count, u->position);

@@ -1,4 +1,4 @@
-#include "data/feed.h"
+#include "data/row_stream.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ avi_status avi_rows_origin(avi_source *s, uint64_t *origin)
 
 /* ---- the feed ---- */
 
-struct avi_feed {
+struct avi_row_stream {
     avi_source *source; /* borrowed */
     int64_t most;       /* rows of a piece */
     void *rows;         /* (most, width) of shape.type */
@@ -76,9 +76,9 @@ struct avi_feed {
     avi_status status;
 };
 
-avi_status avi_feed_create(avi_source *source, struct avi_feed **feed)
+avi_status avi_row_stream_create(avi_source *source, struct avi_row_stream **feed)
 {
-    struct avi_feed *f = *feed = calloc(1, sizeof *f);
+    struct avi_row_stream *f = *feed = calloc(1, sizeof *f);
     if (!f) return avi_fail_memory(sizeof *f, "streamed rows");
     const int64_t fit = PIECE_BYTES / (int64_t)row_bytes(source);
     f->source = source;
@@ -86,11 +86,11 @@ avi_status avi_feed_create(avi_source *source, struct avi_feed **feed)
     f->rows = malloc((size_t)f->most * row_bytes(source));
     f->given = malloc((size_t)f->most * sizeof *f->given);
     if (f->rows && f->given) return AVI_OK;
-    avi_feed_destroy(feed);
+    avi_row_stream_destroy(feed);
     return avi_fail_memory((size_t)fit * row_bytes(source), "streamed rows");
 }
 
-void avi_feed_destroy(struct avi_feed **feed)
+void avi_row_stream_destroy(struct avi_row_stream **feed)
 {
     if (!*feed) return;
     free((*feed)->rows);
@@ -99,14 +99,14 @@ void avi_feed_destroy(struct avi_feed **feed)
     *feed = NULL;
 }
 
-int64_t avi_feed_bytes(const struct avi_feed *feed)
+int64_t avi_row_stream_bytes(const struct avi_row_stream *feed)
 {
     return feed->most * (int64_t)(row_bytes(feed->source) + sizeof *feed->given);
 }
 
-avi_status avi_feed_status(const struct avi_feed *feed) { return feed->status; }
+avi_status avi_row_stream_status(const struct avi_row_stream *feed) { return feed->status; }
 
-const void *avi_feed_rows(struct avi_feed *f, const avi_partition *p, int64_t position, int64_t *count)
+const void *avi_row_stream_rows(struct avi_row_stream *f, const avi_partition *p, int64_t position, int64_t *count)
 {
     if (*count > f->most) *count = f->most;
     if (p->shuffled)
