@@ -34,7 +34,8 @@ const char *avi_comm_library(void);
 const char *avi_comm_host(void);
 
 /* Collective. All ranks leave with the same status: the largest code of any rank. When it is not AVI_OK, the message of
- * the lowest failing rank becomes the error text on every rank (avi_error_text). One small allreduce when all is well. */
+ * the lowest failing rank becomes the error text on every rank (avi_error_text). One small allreduce when all is well.
+ */
 avi_status avi_agree(avi_comm *comm, avi_status status);
 
 /* Collective. Sums, maxima over ranks in place; n may be 0. */
@@ -58,7 +59,8 @@ avi_status avi_comm_exchange(avi_comm *comm, const void *send, const int64_t *se
 /* Collective. Point to point in a ring without ends: sends `bytes` to `to` and receives as many from `from`
  * (-1: nobody, nothing is written). */
 avi_status avi_comm_shift(avi_comm *comm, const void *send, int to, void *recv, int from, size_t bytes);
-/* Not collective. The last resort of a rank that cannot even take part in agreeing: prints the recorded message and ends the whole job with `status`. */
+/* Not collective. The last resort of a rank that cannot even take part in agreeing: prints the recorded message and
+ * ends the whole job with `status`. */
 void avi_comm_abort(avi_status status);
 avi_status avi_comm_barrier(avi_comm *comm);
 
@@ -66,17 +68,21 @@ avi_status avi_comm_barrier(avi_comm *comm);
 typedef struct avi_shared_counter avi_shared_counter;
 /* Collective. Owner: caller, avi_shared_counter_destroy. */
 avi_status avi_shared_counter_create(avi_comm *comm, avi_shared_counter **ticket);
-/* Adds n and returns what the counter was before: no two ranks get the same. Not collective. Across nodes it waits until rank 0 is in one of these functions. */
+/* Adds n and returns what the counter was before: no two ranks get the same. Not collective. Across nodes it waits
+ * until rank 0 is in one of these functions. */
 int64_t avi_shared_counter_take(avi_shared_counter *ticket, int64_t n);
-/* The counter as it was now or, across nodes, some calls ago (0 at first); never waits. Rank 0 answers the others here: it should look often. Not collective. */
+/* The counter as it was now or, across nodes, some calls ago (0 at first); never waits. Rank 0 answers the others here:
+ * it should look often. Not collective. */
 int64_t avi_shared_counter_read(avi_shared_counter *ticket);
 /* Collective: returns when all ranks are here. */
 void avi_shared_counter_destroy(avi_shared_counter **ticket);
 
-/* Memory that all ranks of a communicator share, where they are on one node: a part of each rank, which the others may read, and one that is common. */
+/* Memory that all ranks of a communicator share, where they are on one node: a part of each rank, which the others may
+ * read, and one that is common. */
 typedef struct avi_shared avi_shared;
-/* Collective. `own` bytes for each rank and `total` common ones, all zero. *shared is NULL, with AVI_OK, where there is no such memory: one rank, several nodes, no room in
- * /dev/shm. Errors: INTERNAL (memory). Owner: caller, avi_shared_destroy. */
+/* Collective. `own` bytes for each rank and `total` common ones, all zero. *shared is NULL, with AVI_OK, where there is
+ * no such memory: one rank, several nodes, no room in /dev/shm. Errors: INTERNAL (memory). Owner: caller,
+ * avi_shared_destroy. */
 avi_status avi_shared_create(avi_comm *comm, size_t own, size_t total, avi_shared **shared);
 /* Not collective: the others' memory stays. */
 void avi_shared_destroy(avi_shared **shared);

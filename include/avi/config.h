@@ -1,7 +1,8 @@
 /* The configuration: INI text + command-line overrides -> typed values, driven by tables of keys.
  *
  * Each part of the program declares its keys in a table that stands next to the code that reads them. The tables drive
- * parsing, checks, --help-keys, inputs/reference.ini and the effective configuration in the output. Unknown keys are fatal. */
+ * parsing, checks, --help-keys, inputs/reference.ini and the effective configuration in the output. Unknown keys are
+ * fatal. */
 #ifndef AVI_CONFIG_H
 #define AVI_CONFIG_H
 
@@ -13,28 +14,30 @@
 #include <stdio.h>
 
 typedef enum avi_key_type {
-    AVI_KEY_INT,      /* 64-bit integer; 1e6 and 1_000_000 are read too when whole */
-    AVI_KEY_REAL,     /* double */
-    AVI_KEY_BOOL,     /* yes | no (also true, false, on, off, 1, 0) */
-    AVI_KEY_STRING,   /* any text, may be empty */
-    AVI_KEY_CHOICE,   /* one of `choices`, separated by " | " */
-    AVI_KEY_PATH,     /* text; relative to the folder of the INI file when it came from the file (to the current folder from an override) */
-    AVI_KEY_INT_LIST  /* integers separated by commas or blanks, may be empty: "400" "256, 256" "" */
+    AVI_KEY_INT,    /* 64-bit integer; 1e6 and 1_000_000 are read too when whole */
+    AVI_KEY_REAL,   /* double */
+    AVI_KEY_BOOL,   /* yes | no (also true, false, on, off, 1, 0) */
+    AVI_KEY_STRING, /* any text, may be empty */
+    AVI_KEY_CHOICE, /* one of `choices`, separated by " | " */
+    AVI_KEY_PATH, /* text; relative to the folder of the INI file when it came from the file (to the current folder from
+                     an override) */
+    AVI_KEY_INT_LIST /* integers separated by commas or blanks, may be empty: "400" "256, 256" "" */
 } avi_key_type;
 
 typedef struct avi_key {
     const char *section, *name;
     avi_key_type type;
-    const char *fallback;  /* default, as text */
-    double min, max;       /* range of numbers (each element of a list), inclusive; min = max = 0: no limits */
-    const char *choices;   /* AVI_KEY_CHOICE: "yes | no | auto"; NULL else */
-    const char *unit;      /* "nats", "rows", "minutes"; NULL when it has none */
-    const char *doc;       /* one line */
+    const char *fallback; /* default, as text */
+    double min, max;      /* range of numbers (each element of a list), inclusive; min = max = 0: no limits */
+    const char *choices;  /* AVI_KEY_CHOICE: "yes | no | auto"; NULL else */
+    const char *unit;     /* "nats", "rows", "minutes"; NULL when it has none */
+    const char *doc;      /* one line */
 } avi_key;
 
 /* A table of keys and when it is in force: always (section == NULL), or when [section] key is one of `values`
- * (separated by " | "): the keys of a model are in force when [model] name selects it. A key of a table that is registered but not in
- * force is accepted and reported as unused: one file serves several models or inference functions. */
+ * (separated by " | "): the keys of a model are in force when [model] name selects it. A key of a table that is
+ * registered but not in force is accepted and reported as unused: one file serves several models or inference
+ * functions. */
 typedef struct avi_key_table {
     const avi_key *keys;
     int count;
@@ -47,18 +50,22 @@ typedef struct avi_config avi_config;
 avi_status avi_config_create(const avi_key_table *tables, int count, avi_config **config);
 void avi_config_destroy(avi_config **config);
 
-/* Collective. Rank 0 reads `path`, all ranks parse the same text. `overrides` are "section.key=value" and win over the file. ${NAME} expands
- * environment variables. All mistakes are reported in one message, each as
- *   file:line: [section] key: what is wrong; what would serve
- * Errors: NOINPUT (file missing or a folder), CONFIG (all others; also a file over 1 MiB, a NUL byte, a key twice, a variable not set). */
-avi_status avi_config_read(avi_config *config, avi_comm *comm, const char *path, int count, const char *const *overrides);
+/* Collective. Rank 0 reads `path`, all ranks parse the same text. `overrides` are "section.key=value" and win over the
+ * file. ${NAME} expands environment variables. All mistakes are reported in one message, each as file:line: [section]
+ * key: what is wrong; what would serve Errors: NOINPUT (file missing or a folder), CONFIG (all others; also a file over
+ * 1 MiB, a NUL byte, a key twice, a variable not set). */
+avi_status avi_config_read(avi_config *config, avi_comm *comm, const char *path, int count,
+                           const char *const *overrides);
 /* Not collective. The same from text; `name` stands for the file in messages. */
-avi_status avi_config_parse(avi_config *config, const char *name, const char *text, int count, const char *const *overrides);
-/* Not collective. What `base` has read, text, folder, environment and overrides, with more overrides ("section.key=value"), which win over those of base. `base` may have
- * been refused for its mistakes; the same rank 0's file is behind both. Errors: as avi_config_parse. */
+avi_status avi_config_parse(avi_config *config, const char *name, const char *text, int count,
+                            const char *const *overrides);
+/* Not collective. What `base` has read, text, folder, environment and overrides, with more overrides
+ * ("section.key=value"), which win over those of base. `base` may have been refused for its mistakes; the same rank 0's
+ * file is behind both. Errors: as avi_config_parse. */
 avi_status avi_config_derive(avi_config *config, const avi_config *base, int count, const char *const *overrides);
 
-/* Typed values. A (section, key, type) that no table in force declares is a mistake of the program: message and abort. Not collective. */
+/* Typed values. A (section, key, type) that no table in force declares is a mistake of the program: message and abort.
+ * Not collective. */
 int64_t avi_config_get_int(const avi_config *config, const char *section, const char *key);
 double avi_config_get_real(const avi_config *config, const char *section, const char *key);
 bool avi_config_get_bool(const avi_config *config, const char *section, const char *key);
@@ -69,23 +76,31 @@ int avi_config_get_int_list(const avi_config *config, const char *section, const
 /* True when the file or an override gave the key. */
 bool avi_config_is_given(const avi_config *config, const char *section, const char *key);
 
-/* A mistake found later, by the code that reads the value: "file:line: [section] key = value: <message>". Returns AVI_ERR_CONFIG. */
-avi_status avi_config_fail(const avi_config *config, const char *section, const char *key, const char *format, ...) AVI_PRINTF(4, 5);
+/* A mistake found later, by the code that reads the value: "file:line: [section] key = value: <message>". Returns
+ * AVI_ERR_CONFIG. */
+avi_status avi_config_fail(const avi_config *config, const char *section, const char *key, const char *format, ...)
+    AVI_PRINTF(4, 5);
 
 /* Texts. Owner: caller, free(). NULL when memory is short. */
-char *avi_config_effective(const avi_config *config); /* every key in force, value, origin as a comment; PATHs absolute; reads back as the same run */
-char *avi_config_unused(const avi_config *config);    /* "model.tau (line 12), ..." keys given but not in force; "" when none */
+char *avi_config_effective(const avi_config *config); /* every key in force, value, origin as a comment; PATHs absolute;
+                                                         reads back as the same run */
+char *
+avi_config_unused(const avi_config *config); /* "model.tau (line 12), ..." keys given but not in force; "" when none */
 const char *avi_config_text(const avi_config *config); /* the file's text as given; owned by the config */
-/* A 64-bit checksum over all values in force except those named in `except` ("section.key" list that ends with NULL; "section.*" allowed). */
+/* A 64-bit checksum over all values in force except those named in `except` ("section.key" list that ends with NULL;
+ * "section.*" allowed). */
 uint64_t avi_config_hash(const avi_config *config, const char *const *except);
-/* One line per key in force whose value differs between `config` and the effective text of another run, for refusals; same `except`. Owner: caller. */
+/* One line per key in force whose value differs between `config` and the effective text of another run, for refusals;
+ * same `except`. Owner: caller. */
 char *avi_config_difference(const avi_config *config, const char *other_effective, const char *const *except);
 
 /* --help-keys[=section] (NULL: all), and inputs/reference.ini. Not collective. */
-avi_status avi_config_help(const avi_config *config, const char *section, FILE *out); /* USAGE: no such section; `out` then names those there are */
+avi_status avi_config_help(const avi_config *config, const char *section,
+                           FILE *out); /* USAGE: no such section; `out` then names those there are */
 void avi_config_reference(const avi_config *config, FILE *out);
 
-/* The nearest of `names` (count, or ends with NULL when count < 0) by edit distance, NULL when nothing is near. For "did you mean". */
+/* The nearest of `names` (count, or ends with NULL when count < 0) by edit distance, NULL when nothing is near. For
+ * "did you mean". */
 const char *avi_closest(const char *word, const char *const *names, int count);
 
 #endif

@@ -2,8 +2,9 @@
  *
  * A source is one file src/data/source_<name>.c and one line AVI_SOURCE(<name>) in registry.def.
  *
- * Rows are HELD (each rank has its own in memory) or STREAMED (no row is held; a fetch asks the source for the rows of a tile anew). Only data that are a
- * pure function of (seed, row) can be streamed. Models see the same bits either way. */
+ * Rows are HELD (each rank has its own in memory) or STREAMED (no row is held; a fetch asks the source for the rows of
+ * a tile anew). Only data that are a pure function of (seed, row) can be streamed. Models see the same bits either way.
+ */
 #ifndef AVI_DATA_H
 #define AVI_DATA_H
 
@@ -19,11 +20,11 @@ typedef enum avi_split { AVI_TRAIN, AVI_TEST } avi_split;
 
 /* What a source says about itself once open. */
 typedef struct avi_shape {
-    int64_t rows;       /* of the data set as given (after data.rows / data.test_rows) */
-    int64_t width;      /* D, values of a row */
+    int64_t rows;            /* of the data set as given (after data.rows / data.test_rows) */
+    int64_t width;           /* D, values of a row */
     int64_t height, columns; /* of an image: height * columns = width; 1, D for plain rows */
-    avi_dtype type;     /* as held in memory: AVI_U8 (value = byte * scale), AVI_F32 or AVI_F64 */
-    double scale;       /* 1/255 for grey images, 1 else */
+    avi_dtype type;          /* as held in memory: AVI_U8 (value = byte * scale), AVI_F32 or AVI_F64 */
+    double scale;            /* 1/255 for grey images, 1 else */
 } avi_shape;
 
 typedef struct avi_source avi_source;
@@ -32,17 +33,18 @@ typedef struct avi_source_ops {
     const char *name, *doc; /* required */
     const avi_key *keys;    /* of section [data], in force when this source is selected; may be NULL */
     int key_count;
-    bool exchangeable;      /* rows may be shuffled as far as the source knows */
-    /* Collective, required. Opens the split and fills s->shape and s->self. A missing test split is AVI_OK with shape.rows = 0. All
-     * ranks return the same status (agreed inside), with one message that names key, file and what would serve. */
+    bool exchangeable; /* rows may be shuffled as far as the source knows */
+    /* Collective, required. Opens the split and fills s->shape and s->self. A missing test split is AVI_OK with
+     * shape.rows = 0. All ranks return the same status (agreed inside), with one message that names key, file and what
+     * would serve. */
     avi_status (*open)(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split);
-    /* Required. Given rows [first, first + count) into out (count, width) of shape.type. Not collective when `any_rank` is
-     * true. When it is false only rank 0 is asked, in ascending order without gaps. */
+    /* Required. Given rows [first, first + count) into out (count, width) of shape.type. Not collective when `any_rank`
+     * is true. When it is false only rank 0 is asked, in ascending order without gaps. */
     avi_status (*read)(avi_source *s, int64_t first, int64_t count, void *out);
     bool any_rank;
-    /* Optional; with it rows can be streamed, unless open sets s->sequential. The `count` rows that `given` lists, in any order and as often as asked, into
-     * out (count, width) of shape.type: the bits that read gives, each row at its own cost alone. On any rank, not collective, without allocating (count = 0
-     * comes before the first step). */
+    /* Optional; with it rows can be streamed, unless open sets s->sequential. The `count` rows that `given` lists, in
+     * any order and as often as asked, into out (count, width) of shape.type: the bits that read gives, each row at its
+     * own cost alone. On any rank, not collective, without allocating (count = 0 comes before the first step). */
     avi_status (*read_rows)(avi_source *s, const int64_t *given, int64_t count, void *out);
     void (*close)(avi_source *s); /* optional */
 } avi_source_ops;
@@ -50,71 +52,80 @@ typedef struct avi_source_ops {
 struct avi_source {
     const avi_source_ops *ops;
     avi_shape shape;
-    void *self;            /* the source's own */
-    uint64_t seed;         /* run.seed, for synthetic sources */
-    char label[256];       /* for people: "MNIST images /data/train-images.gz" */
-    bool sequential;       /* set by open: a row takes those before it, in spite of ops->read_rows */
-    bool streamed;         /* data.storage, settled by avi_source_open */
+    void *self;      /* the source's own */
+    uint64_t seed;   /* run.seed, for synthetic sources */
+    char label[256]; /* for people: "MNIST images /data/train-images.gz" */
+    bool sequential; /* set by open: a row takes those before it, in spite of ops->read_rows */
+    bool streamed;   /* data.storage, settled by avi_source_open */
 };
 
-/* data.storage = auto holds up to this many bytes of rows (rows * width * bytes of a value, of a split on all ranks together) and streams what is larger, where
- * it can be streamed. */
+/* data.storage = auto holds up to this many bytes of rows (rows * width * bytes of a value, of a split on all ranks
+ * together) and streams what is larger, where it can be streamed. */
 #define AVI_STREAM_ABOVE INT64_C(1073741824)
 
 /* The registered sources, in order; NULL after the last. */
 const avi_source_ops *const *avi_source_all(void);
 const avi_source_ops *avi_source_find(const char *name);
 
-/* The keys of section [data]: one table that is always in force, and one for each source, in force when data.source selects it.
- * Owned by the library. Not collective. */
+/* The keys of section [data]: one table that is always in force, and one for each source, in force when data.source
+ * selects it. Owned by the library. Not collective. */
 const avi_key_table *avi_data_key_tables(int *count);
 
 /* Collective. Opens data.source for the split; reads data.* and run.seed. Owner: caller, avi_source_close.
- * Errors: those of the source's open; DATA when the training data have no rows; CONFIG for data.storage = stream of rows that cannot be streamed. */
+ * Errors: those of the source's open; DATA when the training data have no rows; CONFIG for data.storage = stream of
+ * rows that cannot be streamed. */
 avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split split, avi_source **source);
 void avi_source_close(avi_source **source);
 /* Not collective. Errors: DATA when the rows of the two splits differ in size. An empty test split matches all. */
 avi_status avi_source_match(const avi_source *train, const avi_source *test);
-/* Not collective; for sources, once s->label says what is open: sets s->shape.rows from data.rows or data.test_rows of the `available`
- * ones. Errors: CONFIG when more are asked for than there are. */
+/* Not collective; for sources, once s->label says what is open: sets s->shape.rows from data.rows or data.test_rows of
+ * the `available` ones. Errors: CONFIG when more are asked for than there are. */
 avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available);
 
-/* Not collective; first thing in main, before message passing starts. A source may start this program as a child that looks at a file
- * before the run opens it (src/data/hdf5_probe.h): when this process is one, does that and ends it. Without the call no child is started. */
+/* Not collective; first thing in main, before message passing starts. A source may start this program as a child that
+ * looks at a file before the run opens it (src/data/hdf5_probe.h): when this process is one, does that and ends it.
+ * Without the call no child is started. */
 void avi_data_child(int argc, char **argv);
 
 struct avi_row_stream; /* of streamed rows: private to the data floor (row_stream.h) */
 
-/* The rows this rank owns, in order of position, with halo rows of the neighbours at both ends (fewer at the ends of the data). */
+/* The rows this rank owns, in order of position, with halo rows of the neighbours at both ends (fewer at the ends of
+ * the data). */
 typedef struct avi_data {
     avi_partition partition;
-    avi_shape shape;       /* shape.rows counts every row; partition.rows = shape.rows - lookahead */
-    int lookahead;         /* 1: a model that explains row n + 1 from row n has one factor row fewer than rows */
-    int64_t first, count;  /* own positions [first, first + count) */
+    avi_shape shape;      /* shape.rows counts every row; partition.rows = shape.rows - lookahead */
+    int lookahead;        /* 1: a model that explains row n + 1 from row n has one factor row fewer than rows */
+    int64_t first, count; /* own positions [first, first + count) */
     int64_t halo_left, halo_right; /* rows held before and after them, already cut at the ends of the data */
-    void *values;          /* (halo_left + count + halo_right, width) of shape.type; owned; NULL: streamed */
-    struct avi_row_stream *feed; /* owned; NULL: held */
-    uint64_t checksum;     /* of all rows in given order, independent of the number of ranks; 0: streamed, since it takes a pass over all rows */
-    /* Of data that can be streamed, held or not: a hash of what they are made from: source, label, seed, shape, and the values of (at most) 64 rows spread over
-     * the data, in which the keys that the source reads show. 0: data that cannot be streamed. */
+    void *values;                  /* (halo_left + count + halo_right, width) of shape.type; owned; NULL: streamed */
+    struct avi_row_stream *feed;   /* owned; NULL: held */
+    uint64_t checksum; /* of all rows in given order, independent of the number of ranks; 0: streamed, since it takes a
+                          pass over all rows */
+    /* Of data that can be streamed, held or not: a hash of what they are made from: source, label, seed, shape, and the
+     * values of (at most) 64 rows spread over the data, in which the keys that the source reads show. 0: data that
+     * cannot be streamed. */
     uint64_t origin;
 } avi_data;
 
-/* Collective. Reads (each rank its slab, or rank 0 all when the source is sequential), shuffles to owners, fetches halo rows (lookahead
- * rows included in the right halo), checks that every value is finite. `halo` needs an unshuffled partition. Of a source that is to be streamed it reads the
- * rows of the origin alone; the source must then outlive the data.
- * Errors: DATA (NaN or Inf: names the given row and column), IO, INTERNAL (memory). Owner: caller, avi_data_destroy. */
-avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition *partition, int lookahead, int halo, avi_data **data);
+/* Collective. Reads (each rank its slab, or rank 0 all when the source is sequential), shuffles to owners, fetches halo
+ * rows (lookahead rows included in the right halo), checks that every value is finite. `halo` needs an unshuffled
+ * partition. Of a source that is to be streamed it reads the rows of the origin alone; the source must then outlive the
+ * data. Errors: DATA (NaN or Inf: names the given row and column), IO, INTERNAL (memory). Owner: caller,
+ * avi_data_destroy. */
+avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition *partition, int lookahead, int halo,
+                         avi_data **data);
 void avi_data_destroy(avi_data **data);
 /* Bytes held by this rank. */
 int64_t avi_data_bytes(const avi_data *data);
 
-/* Rows position + offset, ... of `count` consecutive positions as numbers (scaled): out is (count, width). Rows before the first or after the last
- * of the data are the edge row. The rows asked for must be held (own or halo) or streamed. Streamed rows that the source fails to give, or gives with a value
- * that is not finite, are NaN: what is computed from them is not finite, and who sees that asks avi_data_status. Not collective. */
+/* Rows position + offset, ... of `count` consecutive positions as numbers (scaled): out is (count, width). Rows before
+ * the first or after the last of the data are the edge row. The rows asked for must be held (own or halo) or streamed.
+ * Streamed rows that the source fails to give, or gives with a value that is not finite, are NaN: what is computed from
+ * them is not finite, and who sees that asks avi_data_status. Not collective. */
 void avi_data_fetch_f32(const avi_data *data, int64_t position, int64_t count, float *out);
 void avi_data_fetch_f64(const avi_data *data, int64_t position, int64_t count, double *out);
-/* The first failure of a fetch on this rank, AVI_OK when there was none (always for held rows). To be agreed on before ranks act on it. Not collective. */
+/* The first failure of a fetch on this rank, AVI_OK when there was none (always for held rows). To be agreed on before
+ * ranks act on it. Not collective. */
 avi_status avi_data_status(const avi_data *data);
 
 #endif

@@ -1,7 +1,8 @@
 /* The ELBO and its gradient: estimator, sums over tiles and ranks.
  *
- * ELBO = sum_n { E_q[log p(x_n | z_n, theta)] + E_q[log p(z_n | ..)] - E_q[log q(z_n)] } - KL(q(theta) || p(theta)), in nats, with all normalizing constants
- * (theta as a point: + log p(theta)). A step sees B of N rows: local terms are scaled by N / B. What is minimised is -ELBO / N. */
+ * ELBO = sum_n { E_q[log p(x_n | z_n, theta)] + E_q[log p(z_n | ..)] - E_q[log q(z_n)] } - KL(q(theta) || p(theta)), in
+ * nats, with all normalizing constants (theta as a point: + log p(theta)). A step sees B of N rows: local terms are
+ * scaled by N / B. What is minimised is -ELBO / N. */
 #ifndef AVI_ELBO_H
 #define AVI_ELBO_H
 
@@ -15,38 +16,39 @@
 typedef struct avi_problem {
     avi_precision precision;
     uint64_t seed;
-    bool reproducible;             /* run.reproducible: sums over tiles in fixed point, the same bits for any number of ranks */
+    bool reproducible; /* run.reproducible: sums over tiles in fixed point, the same bits for any number of ranks */
     const avi_model *model;
     const avi_infer *infer;
     const avi_family *family;
     avi_domain domain;
-    bool global_gaussian;   /* q(theta) is a factorized Gaussian; else a point */
-    int draws;              /* S, or the number of points of `rule` */
-    bool stl;               /* sticking the landing (Roeder, Wu & Duvenaud 2017): no score term */
-    bool kl_sampled;        /* KL of z by the same draws instead of in closed form */
+    bool global_gaussian;              /* q(theta) is a factorized Gaussian; else a point */
+    int draws;                         /* S, or the number of points of `rule` */
+    bool stl;                          /* sticking the landing (Roeder, Wu & Duvenaud 2017): no score term */
+    bool kl_sampled;                   /* KL of z by the same draws instead of in closed form */
     const struct avi_quadrature *rule; /* quadrature in place of draws (objective.draws = 0), or NULL */
-    int64_t block_rows;     /* tiles of a rank are merged into blocks of up to this many rows */
-    bool shared;            /* the gradient is summed in shared memory where all ranks are on one node and there is room */
+    int64_t block_rows;                /* tiles of a rank are merged into blocks of up to this many rows */
+    bool shared; /* the gradient is summed in shared memory where all ranks are on one node and there is room */
 } avi_problem;
 
 /* Quadrature points in place of standard normal draws: E f(eps) = sum_s weight[s] f(eps_s). */
 typedef struct avi_quadrature {
     int count;
-    double *weight;      /* (count) */
-    double *z[2];        /* (count, L) for rows of even and odd number: neighbours in a chain are independent */
-    double *theta;       /* (count): the coordinate of a scalar theta; 0 when theta is a point */
+    double *weight; /* (count) */
+    double *z[2];   /* (count, L) for rows of even and odd number: neighbours in a chain are independent */
+    double *theta;  /* (count): the coordinate of a scalar theta; 0 when theta is a point */
 } avi_quadrature;
-/* Chooses the rule for a model: exact degree-3 cubature (2 points a dimension) when the model is quadratic, else Gauss-Hermite with `points` a dimension of z (L <= 3)
- * times 2 points for theta. Errors: CONFIG when neither serves. Owner: caller, avi_quadrature_destroy. */
+/* Chooses the rule for a model: exact degree-3 cubature (2 points a dimension) when the model is quadratic, else
+ * Gauss-Hermite with `points` a dimension of z (L <= 3) times 2 points for theta. Errors: CONFIG when neither serves.
+ * Owner: caller, avi_quadrature_destroy. */
 avi_status avi_quadrature_create(const avi_model *model, bool global_gaussian, int points, avi_quadrature **rule);
 void avi_quadrature_destroy(avi_quadrature **rule);
 
 /* Layout of the variational parameters, one flat vector: q(theta) means | log sds (global_gaussian only) | phi. */
 typedef struct avi_parameter_layout {
-    int64_t theta, phi;  /* sizes with padding */
-    int64_t size;        /* of the vector of variational parameters */
-    int theta_draws;     /* draws of theta in a step: S, or 1 */
-    int64_t gradient;    /* theta_draws * theta + phi: what the tiles sum */
+    int64_t theta, phi; /* sizes with padding */
+    int64_t size;       /* of the vector of variational parameters */
+    int theta_draws;    /* draws of theta in a step: S, or 1 */
+    int64_t gradient;   /* theta_draws * theta + phi: what the tiles sum */
 } avi_parameter_layout;
 avi_parameter_layout avi_parameter_layout_of(const avi_problem *p);
 /* Index of the first log sd, and of phi. */
@@ -55,21 +57,21 @@ int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layou
 
 /* Sums over rows of what a pass saw; after the reduction the same on all ranks. */
 typedef enum avi_sum {
-    AVI_SUM_ELBO,      /* local part of the ELBO, nats, unscaled */
-    AVI_SUM_LOGLIK,    /* of it, E log p(x | z, theta) */
-    AVI_SUM_SQERR,     /* squared reconstruction error (evaluation) */
+    AVI_SUM_ELBO,   /* local part of the ELBO, nats, unscaled */
+    AVI_SUM_LOGLIK, /* of it, E log p(x | z, theta) */
+    AVI_SUM_SQERR,  /* squared reconstruction error (evaluation) */
     AVI_SUM_ROWS,
-    AVI_SUM_BAD,       /* rows with a non-finite ELBO, values of a local gradient that are not finite */
-    AVI_SUM_LOCAL_SQ,  /* squared norm of the local rows' gradients */
-    AVI_SUM_STOP,      /* requests by any rank: stop */
-    AVI_SUM_SAVE,      /* checkpoint */
-    AVI_SUM_FAIL,      /* blocks that this rank could not compute: memory ran out */
-    AVI_SUM_OVERFLOW,  /* reproducible sums: values out of range, the step is to be redone */
+    AVI_SUM_BAD,      /* rows with a non-finite ELBO, values of a local gradient that are not finite */
+    AVI_SUM_LOCAL_SQ, /* squared norm of the local rows' gradients */
+    AVI_SUM_STOP,     /* requests by any rank: stop */
+    AVI_SUM_SAVE,     /* checkpoint */
+    AVI_SUM_FAIL,     /* blocks that this rank could not compute: memory ran out */
+    AVI_SUM_OVERFLOW, /* reproducible sums: values out of range, the step is to be redone */
     AVI_SUMS
 } avi_sum;
 
-/* The rows of a pass on this rank: runs of consecutive positions, for a step one for each tile (exact: never joined). An evaluation takes longer runs too, and cuts
- * them itself; exact: at tiles, so they begin with one. */
+/* The rows of a pass on this rank: runs of consecutive positions, for a step one for each tile (exact: never joined).
+ * An evaluation takes longer runs too, and cuts them itself; exact: at tiles, so they begin with one. */
 typedef struct avi_row_ranges {
     int count;
     int64_t *first, *rows; /* positions, lengths */
@@ -77,71 +79,90 @@ typedef struct avi_row_ranges {
 
 typedef struct avi_estimator avi_estimator;
 
-/* Where the time of passes goes; seconds of this rank since the estimator was made. Reading the clock a few times a block costs nothing that can be measured. */
-typedef enum avi_phase { AVI_PHASE_INPUT, AVI_PHASE_DRAWS, AVI_PHASE_FORWARD, AVI_PHASE_BACKWARD, AVI_PHASE_REDUCTION, AVI_PHASE_OPTIMIZER, AVI_PHASE_OUTPUT, AVI_PHASES } avi_phase;
+/* Where the time of passes goes; seconds of this rank since the estimator was made. Reading the clock a few times a
+ * block costs nothing that can be measured. */
+typedef enum avi_phase {
+    AVI_PHASE_INPUT,
+    AVI_PHASE_DRAWS,
+    AVI_PHASE_FORWARD,
+    AVI_PHASE_BACKWARD,
+    AVI_PHASE_REDUCTION,
+    AVI_PHASE_OPTIMIZER,
+    AVI_PHASE_OUTPUT,
+    AVI_PHASES
+} avi_phase;
 
-/* Not collective, unless p->shared. Owner: caller. A model with dense coupling has its K factored (O(N^3 / P), two (N, N) matrices over the ranks; with reproducible sums by rank 0 alone) at the first pass. */
+/* Not collective, unless p->shared. Owner: caller. A model with dense coupling has its K factored (O(N^3 / P), two (N,
+ * N) matrices over the ranks; with reproducible sums by rank 0 alone) at the first pass. */
 avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator);
 void avi_estimator_destroy(avi_estimator **estimator);
 size_t avi_estimator_bytes(const avi_estimator *e); /* tape, buffers */
 /* Whether the one reduction of a step goes through shared memory. */
 bool avi_estimator_is_shared(const avi_estimator *e);
 
-/* Ranks that share memory share out the work on global parameters: each draws theta, makes the gradient and moves the parameters of its part alone, and all use what all have
- * made. The parts of a rank as ranges of the vector of variational parameters: means of some theta, their log sds, some of phi; `end` may equal `first`. All of the vector, in one
- * range, where nothing is shared out. */
+/* Ranks that share memory share out the work on global parameters: each draws theta, makes the gradient and moves the
+ * parameters of its part alone, and all use what all have made. The parts of a rank as ranges of the vector of
+ * variational parameters: means of some theta, their log sds, some of phi; `end` may equal `first`. All of the vector,
+ * in one range, where nothing is shared out. */
 enum { AVI_PARTS = 3 };
 int avi_estimator_parts(const avi_estimator *e, int64_t first[AVI_PARTS], int64_t end[AVI_PARTS]);
-/* Collective, for an estimator that is shared. From now on steps are shared out: params and gradient of avi_estimator_step are then the same memory on all ranks.
- * shared: of which a rank has AVI_SHARE_BYTES of its own; draws (layout.theta_draws * layout.theta values, NULL where theta is a point) in its common part. Both borrowed. */
+/* Collective, for an estimator that is shared. From now on steps are shared out: params and gradient of
+ * avi_estimator_step are then the same memory on all ranks. shared: of which a rank has AVI_SHARE_BYTES of its own;
+ * draws (layout.theta_draws * layout.theta values, NULL where theta is a point) in its common part. Both borrowed. */
 enum { AVI_SHARE_BYTES = 64 };
 avi_status avi_estimator_share_out(avi_estimator *e, avi_shared *shared, void *draws);
 bool avi_estimator_is_shared_out(const avi_estimator *e);
 /* The first five are counted here; the caller adds the others. Owned by the estimator. */
 double *avi_estimator_phases(avi_estimator *e);
 
-/* Collective. One pass over the job of each rank with gradients, then the one reduction of a step. Shared out, params may change when all ranks have returned and not before: see
- * avi_shared_barrier.
- *   params      variational parameters (layout.size)
- *   table       local factors with one halo row before and after: (1 + own rows + 1, width); NULL for amortized functions
- *   table_grad  the same shape; rows of the job get the gradient of -sum(ELBO of rows), untouched elsewhere
- *   sums        in: what this rank adds to AVI_SUM_STOP and AVI_SUM_SAVE; out: the total over ranks
- *   gradient    out (layout.size): gradient of -(sum of local terms) / rows + KL(theta) / N
- *   own         out: this rank's share of the sums, NULL when not wanted
- * A row that is not finite is counted in AVI_SUM_BAD; bad->position is the first of this rank (-1: none), bad->value a value of the gradient that is not finite, the same on
- * all ranks (-1: none, or there is no gradient because of AVI_SUM_BAD). */
+/* Collective. One pass over the job of each rank with gradients, then the one reduction of a step. Shared out, params
+ * may change when all ranks have returned and not before: see avi_shared_barrier. params      variational parameters
+ * (layout.size) table       local factors with one halo row before and after: (1 + own rows + 1, width); NULL for
+ * amortized functions table_grad  the same shape; rows of the job get the gradient of -sum(ELBO of rows), untouched
+ * elsewhere sums        in: what this rank adds to AVI_SUM_STOP and AVI_SUM_SAVE; out: the total over ranks gradient
+ * out (layout.size): gradient of -(sum of local terms) / rows + KL(theta) / N own         out: this rank's share of the
+ * sums, NULL when not wanted A row that is not finite is counted in AVI_SUM_BAD; bad->position is the first of this
+ * rank (-1: none), bad->value a value of the gradient that is not finite, the same on all ranks (-1: none, or there is
+ * no gradient because of AVI_SUM_BAD). */
 typedef struct avi_bad {
     int64_t position, value;
 } avi_bad;
-avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_row_ranges *job,
-                              double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], avi_bad *bad);
+avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step,
+                              const avi_row_ranges *job, double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS],
+                              avi_bad *bad);
 
 /* Whether the local part of the ELBO is E log p(x | z, theta) - KL(q(z) || N(0, I)) with the KL in closed form. */
 bool avi_estimator_kl_is_closed(const avi_problem *p);
-/* Adds weight * the gradient of sum(KL(q(z_n) || N(0, I))) over the job's rows to their rows of table_grad (shapes as in avi_estimator_step). Not collective.
- * Needs local factors and a KL in closed form. Errors: MEMORY. */
-avi_status avi_estimator_add_kl(avi_estimator *e, void *table, void *table_grad, const avi_row_ranges *job, double weight);
+/* Adds weight * the gradient of sum(KL(q(z_n) || N(0, I))) over the job's rows to their rows of table_grad (shapes as
+ * in avi_estimator_step). Not collective. Needs local factors and a KL in closed form. Errors: MEMORY. */
+avi_status avi_estimator_add_kl(avi_estimator *e, void *table, void *table_grad, const avi_row_ranges *job,
+                                double weight);
 
-/* Collective. Moves the local factors of the job's rows (all rows of this rank) towards their optimum given the global parameters, by at most `iterations` safeguarded Newton steps each,
- * until no value of a row's gradient exceeds tolerance (nats). Draws, where there are any, are those of step 0. */
-avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad, const avi_row_ranges *job, int iterations, double tolerance);
+/* Collective. Moves the local factors of the job's rows (all rows of this rank) towards their optimum given the global
+ * parameters, by at most `iterations` safeguarded Newton steps each, until no value of a row's gradient exceeds
+ * tolerance (nats). Draws, where there are any, are those of step 0. */
+avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad,
+                                const avi_row_ranges *job, int iterations, double tolerance);
 
-/* For checks by finite differences. Sticking the landing has the gradient of the ELBO with the parameters of log q(z; nu) fixed: the next step over the job
- * takes them down, and later steps use those, so that differences of values are differences of what was derived. Not collective. */
+/* For checks by finite differences. Sticking the landing has the gradient of the ELBO with the parameters of log q(z;
+ * nu) fixed: the next step over the job takes them down, and later steps use those, so that differences of values are
+ * differences of what was derived. Not collective. */
 avi_status avi_estimator_hold(avi_estimator *e, const avi_row_ranges *job);
 
 /* KL(q(theta) || p(theta)), or -log p(theta) of a point; nats. Not collective: the same on all ranks. */
 double avi_estimator_kl_global(const avi_estimator *e, const void *params);
 
-/* Collective. Values without gradients at draws of the evaluation (the same at every call). Sums over all ranks; per-row arrays, when not NULL, are indexed by the order of the job's rows:
- * elbo (rows), nu (rows, width) in double, reconstruction (rows, D) in double (mean of the draws). with_error adds AVI_SUM_SQERR. */
+/* Collective. Values without gradients at draws of the evaluation (the same at every call). Sums over all ranks;
+ * per-row arrays, when not NULL, are indexed by the order of the job's rows: elbo (rows), nu (rows, width) in double,
+ * reconstruction (rows, D) in double (mean of the draws). with_error adds AVI_SUM_SQERR. */
 typedef struct avi_row_values {
     double *elbo, *nu, *reconstruction, *log_weight; /* log_weight: (rows, S) log p(x, z) - log q(z) of each draw */
 } avi_row_values;
-avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job, bool with_error, double sums[AVI_SUMS], const avi_row_values *rows);
+avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job,
+                                  bool with_error, double sums[AVI_SUMS], const avi_row_values *rows);
 
 /* Reproducible sums carry their scales from step to step: state for the checkpoint, (avi_estimator_scales) doubles. */
-int avi_estimator_scales(const avi_estimator *e, double *out); /* returns the count; out may be NULL */
+int avi_estimator_scales(const avi_estimator *e, double *out);     /* returns the count; out may be NULL */
 void avi_estimator_set_scales(avi_estimator *e, const double *in); /* NULL: as at the start of a run */
 
 /* Mean images: x for given z (n, L) through the model: out (n, D). Not collective. DATA when the model cannot. */

@@ -1,5 +1,6 @@
-/* Inference functions: where the variational parameters nu_n of a row come from. Factorized VI reads a local table, amortized VI applies a function of the data
- * to the row's domain. One file src/infer/infer_<name>.c and one line AVI_INFER(<name>); the symbol is `const avi_infer_ops avi_infer_<name>`. */
+/* Inference functions: where the variational parameters nu_n of a row come from. Factorized VI reads a local table,
+ * amortized VI applies a function of the data to the row's domain. One file src/infer/infer_<name>.c and one line
+ * AVI_INFER(<name>); the symbol is `const avi_infer_ops avi_infer_<name>`. */
 #ifndef AVI_INFER_H
 #define AVI_INFER_H
 
@@ -17,8 +18,10 @@ typedef struct avi_infer_ops {
     bool features; /* forward uses the features of the domain */
     /* Reads keys and declares phi; f->inputs, f->outputs, f->latent are set. Errors: CONFIG, INTERNAL. */
     avi_status (*create)(avi_infer *f, const avi_config *config);
-    /* nu (B, outputs) from: features (B, inputs) when ops->features, table rows (B, outputs) when ops->local (else NULL); phi[i] is block i of f->phi. */
-    avi_node *(*forward)(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table, avi_node **phi);
+    /* nu (B, outputs) from: features (B, inputs) when ops->features, table rows (B, outputs) when ops->local (else
+     * NULL); phi[i] is block i of f->phi. */
+    avi_node *(*forward)(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table,
+                         avi_node **phi);
 } avi_infer_ops;
 
 struct avi_infer {
@@ -27,7 +30,7 @@ struct avi_infer {
     int64_t outputs; /* width of nu */
     int64_t latent;  /* L; nu starts with the L means */
     avi_params phi;
-    void *self;      /* freed with free() */
+    void *self; /* freed with free() */
 };
 
 /* The domain of f: the rows before and after row n that it sees. */
@@ -44,7 +47,8 @@ const avi_key_table *avi_infer_key_tables(int *count);
 /* Reads [inference] domain: self | next | ahead | window:w. Errors: CONFIG. */
 avi_status avi_domain_read(const avi_config *config, avi_domain *domain);
 /* inputs: values of the whole domain; outputs: width of the family. Owner: caller. */
-avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent, avi_infer **infer);
+avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
+                            avi_infer **infer);
 void avi_infer_destroy(avi_infer **infer);
 
 #endif

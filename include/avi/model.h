@@ -1,5 +1,6 @@
-/* Models: p(theta) prod_n p(z_n | theta) p(x_n | z_n, theta). One file src/model/model_<name>.c and one line AVI_MODEL(<name>) in registry.def;
- * the symbol is `const avi_model_ops avi_model_<name>`. A model sees neither ranks nor files. */
+/* Models: p(theta) prod_n p(z_n | theta) p(x_n | z_n, theta). One file src/model/model_<name>.c and one line
+ * AVI_MODEL(<name>) in registry.def; the symbol is `const avi_model_ops avi_model_<name>`. A model sees neither ranks
+ * nor files. */
 #ifndef AVI_MODEL_H
 #define AVI_MODEL_H
 
@@ -28,52 +29,61 @@ typedef struct avi_model_ops {
     const avi_key *keys;    /* of section [model], in force when this model is selected */
     int key_count;
     avi_coupling coupling;
-    int lookahead;      /* 1: log_likelihood uses x_next; the data then have one row more than the model has z */
-    bool scalar_theta;  /* every block of theta is one value: draws of theta come as (S, 1), evaluated together with the draws of z */
-    /* Required. Reads its keys, sets latent, declares theta (and prior_sd); shape is what the data look like. Errors: CONFIG, DATA (data
-     * that this model cannot explain), INTERNAL. */
+    int lookahead;     /* 1: log_likelihood uses x_next; the data then have one row more than the model has z */
+    bool scalar_theta; /* every block of theta is one value: draws of theta come as (S, 1), evaluated together with the
+                          draws of z */
+    /* Required. Reads its keys, sets latent, declares theta (and prior_sd); shape is what the data look like. Errors:
+     * CONFIG, DATA (data that this model cannot explain), INTERNAL. */
     avi_status (*create)(avi_model *m, const avi_config *config, const avi_shape *shape);
     void (*destroy)(avi_model *m); /* optional */
-    /* Required. log p(x | z, theta): z (B*S, L) -> (B*S, 1); theta[i] is block i of m->theta, (rows, cols), or (S, 1) for scalar_theta. */
+    /* Required. log p(x | z, theta): z (B*S, L) -> (B*S, 1); theta[i] is block i of m->theta, (rows, cols), or (S, 1)
+     * for scalar_theta. */
     avi_node *(*log_likelihood)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
-    /* Optional. log p(z | x, theta) of independent models: (B*S, 1). NULL: z ~ N(0, 1), and its KL is taken in closed form. */
+    /* Optional. log p(z | x, theta) of independent models: (B*S, 1). NULL: z ~ N(0, 1), and its KL is taken in closed
+     * form. */
     avi_node *(*log_prior)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
-    /* Optional, for independent models with one latent dimension: the means over the draws of log_likelihood and of log_prior at z = mean + exp(log_sd) eps, in one
-     * pass over eps (B*S, 1) that never stores z: nu (B, 2) = (mean, log_sd) of a row; weight of the draws (S), NULL: all alike -> (B, 1). Faster, else the same. */
-    avi_node *(*mean_log_likelihood)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu, avi_node *eps, avi_node **theta, const double *weight);
-    avi_node *(*mean_log_prior)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu, avi_node *eps, avi_node **theta, const double *weight);
+    /* Optional, for independent models with one latent dimension: the means over the draws of log_likelihood and of
+     * log_prior at z = mean + exp(log_sd) eps, in one pass over eps (B*S, 1) that never stores z: nu (B, 2) = (mean,
+     * log_sd) of a row; weight of the draws (S), NULL: all alike -> (B, 1). Faster, else the same. */
+    avi_node *(*mean_log_likelihood)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu, avi_node *eps,
+                                     avi_node **theta, const double *weight);
+    avi_node *(*mean_log_prior)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu, avi_node *eps,
+                                avi_node **theta, const double *weight);
     /* Required for chains. log p(z_n | z_{n-1}, theta) with z_before (B*S, L) the z of the row before. */
     avi_node *(*log_transition)(const avi_model *m, avi_tape *t, avi_node *z_before, avi_node *z, avi_node **theta);
     /* Required for chains. log p(z_1 | theta): z (S, L) -> (S, 1). */
     avi_node *(*log_initial)(const avi_model *m, avi_tape *t, avi_node *z, avi_node **theta);
-    /* Required for dense models. Entry (i, j) of K, jitter included: given rows i, j (row_i, row_j: their D values). Symmetric; a function of its arguments alone. */
+    /* Required for dense models. Entry (i, j) of K, jitter included: given rows i, j (row_i, row_j: their D values).
+     * Symmetric; a function of its arguments alone. */
     double (*covariance)(const avi_model *m, int64_t i, const double *row_i, int64_t j, const double *row_j);
     /* Optional. E[x | z, theta]: (B*S, D), for reconstructions. */
     avi_node *(*reconstruct)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
-    /* Optional, one of the two (avi_model_simulate calls either). Draws rows of a data set of `rows` rows from the model, a pure function of (seed, row):
-     * x (count, D) into out. Rows come with lookahead (one more than the model has z). theta as set by the model's keys. Errors: INTERNAL.
-     * simulate: rows [first, first + count), for models that draw a row from those before it.
-     * simulate_rows: the rows that `row` lists, in any order, each at its own cost alone: such data can be streamed (data.h). It is first called with count = 0:
-     * what it allocates then, into m->self, serves all later calls, which come in the steps of a fit and have the same seed. */
+    /* Optional, one of the two (avi_model_simulate calls either). Draws rows of a data set of `rows` rows from the
+     * model, a pure function of (seed, row): x (count, D) into out. Rows come with lookahead (one more than the model
+     * has z). theta as set by the model's keys. Errors: INTERNAL. simulate: rows [first, first + count), for models
+     * that draw a row from those before it. simulate_rows: the rows that `row` lists, in any order, each at its own
+     * cost alone: such data can be streamed (data.h). It is first called with count = 0: what it allocates then, into
+     * m->self, serves all later calls, which come in the steps of a fit and have the same seed. */
     avi_status (*simulate)(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out);
     avi_status (*simulate_rows)(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out);
     /* Optional, with these: columns D of simulated data; NULL: 1. */
     int64_t (*simulated_width)(const avi_config *config);
-    /* Optional. Polynomial degree of log p(x, z, theta) in (z, theta) when it is 2 or less: expectations under Gaussian factors are then exact with 2 points a
-     * dimension (objective.draws = 0). 0: not polynomial, Gauss-Hermite in z. */
+    /* Optional. Polynomial degree of log p(x, z, theta) in (z, theta) when it is 2 or less: expectations under Gaussian
+     * factors are then exact with 2 points a dimension (objective.draws = 0). 0: not polynomial, Gauss-Hermite in z. */
     int quadratic;
-    /* Optional. The constant that turns nats into the unit of Margossian & Blei's code: loss = -ELBO + offset (N rows). */
+    /* Optional. The constant that turns nats into the unit of Margossian & Blei's code: loss = -ELBO + offset (N rows).
+     */
     double (*loss_offset)(const avi_model *m, int64_t rows);
 } avi_model_ops;
 
 struct avi_model {
     const avi_model_ops *ops;
-    avi_shape shape;      /* of the data */
-    int64_t latent;       /* L */
-    avi_params theta;     /* global parameters: blocks and their initial values (of the mean, when global = gaussian) */
-    double prior_sd;      /* theta ~ N(0, prior_sd^2) for every value; 0: flat */
+    avi_shape shape;  /* of the data */
+    int64_t latent;   /* L */
+    avi_params theta; /* global parameters: blocks and their initial values (of the mean, when global = gaussian) */
+    double prior_sd;  /* theta ~ N(0, prior_sd^2) for every value; 0: flat */
     double initial_log_sd; /* of q(theta), when global = gaussian */
-    void *self;           /* the model's own; freed with free() unless ops->destroy */
+    void *self;            /* the model's own; freed with free() unless ops->destroy */
 };
 
 const avi_model_ops *const *avi_model_all(void); /* NULL after the last */
@@ -83,8 +93,10 @@ const avi_key_table *avi_model_key_tables(int *count);
 /* Creates the model that [model] name selects. Owner: caller. */
 avi_status avi_model_create(const avi_config *config, const avi_shape *shape, avi_model **model);
 void avi_model_destroy(avi_model **model);
-/* Whether the model can draw data, and rows [first, first + count) of them. Errors: those of its simulate or simulate_rows. Not collective. */
+/* Whether the model can draw data, and rows [first, first + count) of them. Errors: those of its simulate or
+ * simulate_rows. Not collective. */
 bool avi_model_simulates(const avi_model_ops *ops);
-avi_status avi_model_simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out);
+avi_status avi_model_simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count,
+                              double *out);
 
 #endif

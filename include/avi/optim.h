@@ -1,5 +1,6 @@
-/* Optimizers: first-order rules that work value by value on a flat vector, the same for global parameters and for local rows.
- * One file src/optim/optim_<name>.c and one line AVI_OPTIM(<name>); the symbol is `const avi_optim_ops avi_optim_<name>`. */
+/* Optimizers: first-order rules that work value by value on a flat vector, the same for global parameters and for local
+ * rows. One file src/optim/optim_<name>.c and one line AVI_OPTIM(<name>); the symbol is `const avi_optim_ops
+ * avi_optim_<name>`. */
 #ifndef AVI_OPTIM_H
 #define AVI_OPTIM_H
 
@@ -25,7 +26,8 @@ typedef struct avi_optim_ops {
     const char *slot_name[AVI_OPTIM_SLOTS];
     avi_status (*create)(avi_optim *o, const avi_config *config);
     /* values -= rule(scale * gradient); slots updated in place. By precision. */
-    void (*update[2])(const avi_optim *o, const avi_optim_update *u, int64_t n, void *values, const void *gradient, void *const *slot);
+    void (*update[2])(const avi_optim *o, const avi_optim_update *u, int64_t n, void *values, const void *gradient,
+                      void *const *slot);
     /* Whole-vector methods (L-BFGS) are driven by run/: update is NULL then. */
 } avi_optim_ops;
 

@@ -1,5 +1,5 @@
-/* Parameters: named blocks laid out in one flat vector, so that gradient, optimizer state, reduction and checkpoint are one
- * array each. Offsets are padded to 16 values; padding is zero and stays zero. Not collective. */
+/* Parameters: named blocks laid out in one flat vector, so that gradient, optimizer state, reduction and checkpoint are
+ * one array each. Offsets are padded to 16 values; padding is zero and stays zero. Not collective. */
 #ifndef AVI_PARAM_H
 #define AVI_PARAM_H
 
@@ -10,7 +10,10 @@
 
 /* The type of the numbers on the tape and of the parameters: one a run. */
 typedef enum avi_precision { AVI_PRECISION_SINGLE = 0, AVI_PRECISION_DOUBLE = 1 } avi_precision;
-static inline size_t avi_real_size(avi_precision p) { return p == AVI_PRECISION_SINGLE ? sizeof(float) : sizeof(double); }
+static inline size_t avi_real_size(avi_precision p)
+{
+    return p == AVI_PRECISION_SINGLE ? sizeof(float) : sizeof(double);
+}
 
 typedef enum avi_init_rule {
     AVI_INIT_CONSTANT, /* every value = scale */
@@ -32,8 +35,10 @@ typedef struct avi_params {
     int64_t size; /* values of the flat vector, padding included */
 } avi_params;
 
-/* Appends a block. *index (may be NULL) becomes its number. Errors: INTERNAL (memory, a name twice or longer than 63 letters, a size < 1). */
-avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t cols, avi_init_rule init, double scale, int *index);
+/* Appends a block. *index (may be NULL) becomes its number. Errors: INTERNAL (memory, a name twice or longer than 63
+ * letters, a size < 1). */
+avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t cols, avi_init_rule init, double scale,
+                          int *index);
 /* Appends weight (out, in) and bias (1, out) of an affine map under `name`, started as PyTorch's Linear. */
 avi_status avi_params_add_affine(avi_params *p, const char *name, int64_t in, int64_t out);
 void avi_params_free(avi_params *p);
@@ -51,7 +56,8 @@ void avi_vector_from_double(avi_precision p, const double *v, int64_t n, void *o
 double avi_vector_sumsq(avi_precision p, const void *v, int64_t n);
 /* out = factor * v; out and v do not overlap. */
 void avi_vector_scaled(avi_precision p, const void *v, int64_t n, double factor, void *out);
-int64_t avi_vector_nonfinite(avi_precision p, const void *v, int64_t n, int64_t *first); /* count; *first: index of the first one */
+int64_t avi_vector_nonfinite(avi_precision p, const void *v, int64_t n,
+                             int64_t *first); /* count; *first: index of the first one */
 void *avi_vector_at(avi_precision p, void *v, int64_t i);
 double avi_vector_get(avi_precision p, const void *v, int64_t i);
 void avi_vector_set(avi_precision p, void *v, int64_t i, double value);

@@ -1,8 +1,8 @@
 /* Random numbers as a function of (seed, purpose, step, row, sample): Philox4x32-10 of Random123 (Salmon et al. 2011).
  * There is no generator state: nothing to save, nothing that depends on ranks, tiles or the order of work.
  *
- * Key of the generator: a 64-bit hash of (seed, purpose). Counter: (row low, row high << 24 ^ block, step low, step high).
- * One counter gives four 32-bit words, words of columns 4*block .. 4*block+3. Not collective. */
+ * Key of the generator: a 64-bit hash of (seed, purpose). Counter: (row low, row high << 24 ^ block, step low, step
+ * high). One counter gives four 32-bit words, words of columns 4*block .. 4*block+3. Not collective. */
 #ifndef AVI_RNG_H
 #define AVI_RNG_H
 
@@ -31,11 +31,13 @@ avi_stream avi_stream_make(uint64_t seed, avi_purpose purpose, uint64_t step);
  * out is (rows, cols), row-major. Box-Muller on the SAME 32-bit words in both
  * precisions, so that single and double runs see the same draws up to rounding. Value (row, col) does not depend on
  * the range asked for. Columns up to 2^26. At most 2.5 ns a value in
- * single precision for cols >= 16 (vectors of 256 bits). One column costs a whole counter a value, two half a counter. */
+ * single precision for cols >= 16 (vectors of 256 bits). One column costs a whole counter a value, two half a counter.
+ */
 void avi_normal_f32(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, float *out);
 void avi_normal_f64(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, double *out);
 
-/* The same values for the `rows` rows that `row` lists, in its order: about as fast for many rows as for consecutive ones. */
+/* The same values for the `rows` rows that `row` lists, in its order: about as fast for many rows as for consecutive
+ * ones. */
 void avi_normal_rows_f32(avi_stream s, const int64_t *row, int64_t rows, int64_t first_col, int64_t cols, float *out);
 void avi_normal_rows_f64(avi_stream s, const int64_t *row, int64_t rows, int64_t first_col, int64_t cols, double *out);
 
@@ -58,7 +60,8 @@ typedef struct avi_permutation {
 avi_permutation avi_permutation_make(uint64_t seed, avi_purpose purpose, uint64_t tweak, uint64_t n);
 uint64_t avi_permute(const avi_permutation *p, uint64_t i);
 uint64_t avi_permute_inverse(const avi_permutation *p, uint64_t i);
-/* avi_permute, or with back = true avi_permute_inverse, of first, first + 1, ...: out (count). Several times as fast as one by one. */
+/* avi_permute, or with back = true avi_permute_inverse, of first, first + 1, ...: out (count). Several times as fast as
+ * one by one. */
 void avi_permute_run(const avi_permutation *p, bool back, uint64_t first, int64_t count, int64_t *out);
 
 #endif

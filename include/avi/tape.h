@@ -1,13 +1,15 @@
-/* The tape: reverse-mode differentiation over coarse, fused operations on matrices. Define by run: a call computes its value at
- * once and is remembered; avi_tape_backward walks back. All memory comes from one arena that is reset between tiles.
+/* The tape: reverse-mode differentiation over coarse, fused operations on matrices. Define by run: a call computes its
+ * value at once and is remembered; avi_tape_backward walks back. All memory comes from one arena that is reset between
+ * tiles.
  *
- * Rows. A tile has B rows of data and S draws a row: what depends on draws has B*S rows, row b*S + s. Operands with fewer rows are spread:
- *   data x of (B, D) against (B*S, D): row b serves its S draws ("repeated");
- *   everything else with R' rows against R = k R' rows: row r uses r mod R' ("cyclic"): a draw of a scalar theta is (S, 1).
- * A column count of 1 spreads over columns where an operation says so.
+ * Rows. A tile has B rows of data and S draws a row: what depends on draws has B*S rows, row b*S + s. Operands with
+ * fewer rows are spread: data x of (B, D) against (B*S, D): row b serves its S draws ("repeated"); everything else with
+ * R' rows against R = k R' rows: row r uses r mod R' ("cyclic"): a draw of a scalar theta is (S, 1). A column count of
+ * 1 spreads over columns where an operation says so.
  *
- * Not collective. A tape belongs to one run precision. Memory that runs out is remembered: builders then return a node all the same and
- * avi_tape_status() tells; no builder returns NULL. Shapes that do not fit are a mistake of the program: message and abort. */
+ * Not collective. A tape belongs to one run precision. Memory that runs out is remembered: builders then return a node
+ * all the same and avi_tape_status() tells; no builder returns NULL. Shapes that do not fit are a mistake of the
+ * program: message and abort. */
 #ifndef AVI_TAPE_H
 #define AVI_TAPE_H
 
@@ -25,11 +27,11 @@ typedef struct avi_node {
     bool apart;      /* a leaf of avi_parameter_apart */
     const struct avi_op *op;
     struct avi_node *in[4];
-    int64_t size[4];    /* private to the operation */
-    double number[2];   /* private to the operation */
+    int64_t size[4];     /* private to the operation */
+    double number[2];    /* private to the operation */
     const int64_t *runs; /* private to the operation, on the arena */
-    const void *data;   /* private to the operation, borrowed */
-    void *aux;          /* private to the operation, on the arena */
+    const void *data;    /* private to the operation, borrowed */
+    void *aux;           /* private to the operation, on the arena */
     struct avi_node *next_older;
 } avi_node;
 
@@ -50,8 +52,9 @@ avi_status avi_tape_status(const avi_tape *tape);
 /* Work space until the next reset. */
 void *avi_tape_alloc(avi_tape *tape, int64_t values);
 
-/* d(sum of seed * root)/d(everything upstream); root (R, 1), the same seed for each row. Gradients of parameters are ADDED to what is there. Once a
- * graph: several roots are seeded first (avi_tape_seed), and the last one walks back for all. */
+/* d(sum of seed * root)/d(everything upstream); root (R, 1), the same seed for each row. Gradients of parameters are
+ * ADDED to what is there. Once a graph: several roots are seeded first (avi_tape_seed), and the last one walks back for
+ * all. */
 void avi_tape_backward(avi_tape *tape, avi_node *root, double seed);
 void avi_tape_seed(avi_tape *tape, avi_node *root, double seed);
 /* The same with one seed for each row: seeds (R). */
@@ -64,30 +67,41 @@ avi_node *avi_constant(avi_tape *t, int64_t rows, int64_t cols, const void *valu
 avi_node *avi_constant_new(avi_tape *t, int64_t rows, int64_t cols);
 /* Borrowed values and gradient; gradient is added to. grad NULL: a constant. */
 avi_node *avi_parameter(avi_tape *t, int64_t rows, int64_t cols, const void *values, void *grad);
-/* The same for a gradient that is not initialised: the first contribution overwrites it, so nobody has to fill it with zeros. Afterwards grad_set tells whether there was one.
- * `place` (size[0]) is the caller's name for it. Visited from the newest to the oldest. */
+/* The same for a gradient that is not initialised: the first contribution overwrites it, so nobody has to fill it with
+ * zeros. Afterwards grad_set tells whether there was one. `place` (size[0]) is the caller's name for it. Visited from
+ * the newest to the oldest. */
 avi_node *avi_parameter_apart(avi_tape *t, int64_t rows, int64_t cols, const void *values, void *grad, int64_t place);
 void avi_tape_each_apart(avi_tape *t, void (*visit)(void *context, const avi_node *leaf), void *context);
-/* Rows of a table (total, cols) of the tape's precision, in `segments` runs: run i takes count[i] rows from row first[i]. Gradients are added to the same
- * rows of table_grad (may be NULL). */
-avi_node *avi_gather(avi_tape *t, int64_t cols, const void *table, void *table_grad, int segments, const int64_t *first, const int64_t *count);
+/* Rows of a table (total, cols) of the tape's precision, in `segments` runs: run i takes count[i] rows from row
+ * first[i]. Gradients are added to the same rows of table_grad (may be NULL). */
+avi_node *avi_gather(avi_tape *t, int64_t cols, const void *table, void *table_grad, int segments, const int64_t *first,
+                     const int64_t *count);
 
 /* ---- structure ---- */
 avi_node *avi_slice(avi_tape *t, avi_node *a, int64_t first_col, int64_t cols);      /* (R, cols) */
 avi_node *avi_slice_rows(avi_tape *t, avi_node *a, int64_t first_row, int64_t rows); /* (rows, C) */
 avi_node *avi_concat(avi_tape *t, avi_node *a, avi_node *b);                         /* (R, Ca + Cb) */
 avi_node *avi_concat_rows(avi_tape *t, avi_node *a, avi_node *b);                    /* a above b: (Ra + Rb, C) */
-avi_node *avi_repeat(avi_tape *t, avi_node *a, int64_t times);                       /* (R*times, C), row r*times + s = a[r] */
-avi_node *avi_detach(avi_tape *t, avi_node *a);                                      /* same values, no gradient */
+avi_node *avi_repeat(avi_tape *t, avi_node *a, int64_t times); /* (R*times, C), row r*times + s = a[r] */
+avi_node *avi_detach(avi_tape *t, avi_node *a);                /* same values, no gradient */
 
 /* ---- arithmetic; a is (R, C), b spreads over rows (cyclic) and columns ---- */
 avi_node *avi_add(avi_tape *t, avi_node *a, avi_node *b);
 avi_node *avi_sub(avi_tape *t, avi_node *a, avi_node *b);
 avi_node *avi_mul(avi_tape *t, avi_node *a, avi_node *b);
 avi_node *avi_scale(avi_tape *t, avi_node *a, double factor, double offset); /* factor * a + offset */
-typedef enum avi_function { AVI_SIN, AVI_COS, AVI_EXP, AVI_LOG, AVI_SOFTPLUS, AVI_SIGMOID, AVI_SQUARE, AVI_FN_TANH } avi_function;
+typedef enum avi_function {
+    AVI_SIN,
+    AVI_COS,
+    AVI_EXP,
+    AVI_LOG,
+    AVI_SOFTPLUS,
+    AVI_SIGMOID,
+    AVI_SQUARE,
+    AVI_FN_TANH
+} avi_function;
 avi_node *avi_map(avi_tape *t, avi_node *a, avi_function f);
-avi_node *avi_row_sum(avi_tape *t, avi_node *a);                                        /* (R, 1) */
+avi_node *avi_row_sum(avi_tape *t, avi_node *a); /* (R, 1) */
 /* Mean over the S draws of each row, or the sum with `weights` (S doubles, borrowed): (B*S, C) -> (B, C). */
 avi_node *avi_draw_mean(avi_tape *t, avi_node *a, int64_t draws, const double *weights);
 /* log sum_s exp a[b*S + s]: (B*S, 1) -> (B, 1). */
@@ -101,34 +115,37 @@ int64_t avi_polynomial_width(int64_t inputs, int degree); /* INT64_MAX when it i
 avi_node *avi_affine(avi_tape *t, avi_node *x, avi_node *w, avi_node *b, avi_activation act);
 
 /* ---- Gaussian factors. nu = (mean, log_sd): (B, 2L) ---- */
-avi_node *avi_gaussian_draw(avi_tape *t, avi_node *nu, avi_node *eps);   /* mean + sd * eps: eps (B*S, L) -> (B*S, L) */
-avi_node *avi_gaussian_entropy(avi_tape *t, avi_node *nu);               /* (B, 1) */
-avi_node *avi_gaussian_kl_std(avi_tape *t, avi_node *nu);                /* KL(q || N(0, 1)): (B, 1) */
-avi_node *avi_gaussian_logq(avi_tape *t, avi_node *nu, avi_node *z);     /* log q(z): (B*S, 1) */
+avi_node *avi_gaussian_draw(avi_tape *t, avi_node *nu, avi_node *eps); /* mean + sd * eps: eps (B*S, L) -> (B*S, L) */
+avi_node *avi_gaussian_entropy(avi_tape *t, avi_node *nu);             /* (B, 1) */
+avi_node *avi_gaussian_kl_std(avi_tape *t, avi_node *nu);              /* KL(q || N(0, 1)): (B, 1) */
+avi_node *avi_gaussian_logq(avi_tape *t, avi_node *nu, avi_node *z);   /* log q(z): (B*S, 1) */
 /* Full covariance: nu = (mean (L), rows of the lower Cholesky factor, its diagonal as logarithm): (B, L + L(L+1)/2). */
 avi_node *avi_gaussian_full_draw(avi_tape *t, avi_node *nu, avi_node *eps);
 avi_node *avi_gaussian_full_entropy(avi_tape *t, avi_node *nu);
 avi_node *avi_gaussian_full_logq(avi_tape *t, avi_node *nu, avi_node *z);
 
-/* ---- log densities, summed over columns: (R, 1). All normalizing constants are kept. x (B, D) is repeated over draws; it
- * may have a gradient, unless it is a count or a class. ---- */
+/* ---- log densities, summed over columns: (R, 1). All normalizing constants are kept. x (B, D) is repeated over draws;
+ * it may have a gradient, unless it is a count or a class. ---- */
 avi_node *avi_std_normal_lpdf(avi_tape *t, avi_node *z);
 /* log_sd spreads over rows (cyclic) and columns. */
 avi_node *avi_normal_lpdf(avi_tape *t, avi_node *x, avi_node *mean, avi_node *log_sd);
 avi_node *avi_normal_lpdf_sd(avi_tape *t, avi_node *x, avi_node *mean, double sd);
-avi_node *avi_bernoulli_logit_lpdf(avi_tape *t, avi_node *x, avi_node *logits);   /* x in [0, 1] */
+avi_node *avi_bernoulli_logit_lpdf(avi_tape *t, avi_node *x, avi_node *logits); /* x in [0, 1] */
 avi_node *avi_poisson_log_lpdf(avi_tape *t, avi_node *x, avi_node *log_rate);
-avi_node *avi_categorical_logit_lpdf(avi_tape *t, avi_node *x, avi_node *logits); /* x (B, 1) class number; logits (R, C) */
+avi_node *avi_categorical_logit_lpdf(avi_tape *t, avi_node *x,
+                                     avi_node *logits); /* x (B, 1) class number; logits (R, C) */
 
 /* ---- hand-written operations ---- */
-/* forward fills out->value from in[0..n-1]->value; backward adds to in[i]->grad where in[i]->needs_grad, through avi_tape_grad(), which returns
- * (R, C) zeroed or holding a sum. One function each for both precisions: write it in a file k_<name>.c. */
+/* forward fills out->value from in[0..n-1]->value; backward adds to in[i]->grad where in[i]->needs_grad, through
+ * avi_tape_grad(), which returns (R, C) zeroed or holding a sum. One function each for both precisions: write it in a
+ * file k_<name>.c. */
 typedef struct avi_custom_op {
     const char *name;
     void (*forward[2])(avi_tape *t, avi_node *out);
     void (*backward[2])(avi_tape *t, avi_node *out);
 } avi_custom_op;
-avi_node *avi_custom(avi_tape *t, const avi_custom_op *op, int64_t rows, int64_t cols, int inputs, avi_node *const *in, const void *data);
+avi_node *avi_custom(avi_tape *t, const avi_custom_op *op, int64_t rows, int64_t cols, int inputs, avi_node *const *in,
+                     const void *data);
 /* The gradient of a node to add to (allocated and zeroed when it is the first contribution). */
 void *avi_tape_grad(avi_tape *t, avi_node *node);
 

@@ -22,12 +22,13 @@ void avi_blas_choose_kernels(char **argv)
     const char *kernels = NULL;
     if (__builtin_cpu_supports("avx512bf16"))
         kernels = "Cooperlake"; /* its sgemm is half as fast again as SkylakeX's at 64 rows, equal at 512 */
-    else if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+    else if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512bw"))
         kernels = "SkylakeX";
     else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         kernels = "Haswell";
-    /* The variable now set is also what ends the recursion. When exec fails, the program runs on, slower. The path is looked up, because a program
-     * started as /proc/self/exe would be called "exe" in lists of processes. */
+    /* The variable now set is also what ends the recursion. When exec fails, the program runs on, slower. The path is
+     * looked up, because a program started as /proc/self/exe would be called "exe" in lists of processes. */
     char path[4096];
     const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     if (!kernels || n <= 0 || setenv("OPENBLAS_CORETYPE", kernels, 1) != 0) return;

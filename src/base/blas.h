@@ -4,12 +4,14 @@
 
 #include "avi/status.h"
 
-/* OpenBLAS chooses its kernels when it is loaded, from the model number of the processor; on a processor younger than itself it falls back to those of 2004, four to five
- * times slower. When that has happened and the instructions are there, sets OPENBLAS_CORETYPE to the best kernels that fit and starts the
- * program again in place (same process). A value set by the user is left alone. To be called first in main, before MPI starts. Not collective. */
+/* OpenBLAS chooses its kernels when it is loaded, from the model number of the processor; on a processor younger than
+ * itself it falls back to those of 2004, four to five times slower. When that has happened and the instructions are
+ * there, sets OPENBLAS_CORETYPE to the best kernels that fit and starts the program again in place (same process). A
+ * value set by the user is left alone. To be called first in main, before MPI starts. Not collective. */
 void avi_blas_choose_kernels(char **argv);
 
-/* Has the BLAS take its work space now. OpenBLAS waits for ever when memory for it cannot be had, so that is tried first. Errors: INTERNAL. Not collective. */
+/* Has the BLAS take its work space now. OpenBLAS waits for ever when memory for it cannot be had, so that is tried
+ * first. Errors: INTERNAL. Not collective. */
 avi_status avi_blas_reserve(void);
 
 /* Name, version and kernels of the BLAS: "OpenBLAS 0.3.21 ... SkylakeX". Owned by the library. */

@@ -8,8 +8,8 @@ enum { PANEL = 64 /* counters side by side */ };
 
 /* sqrt(-2 log u) for u = (w + 1/2) / 2^32, never 0. Above 1/2 the small number 1 - u is what keeps its digits, so that
  * single precision sees the radius of double precision at both ends.
- * In stages: the way from a word to its radius is so long that a processor's schedulers hold two or three vectors of it;
- * of a stage they hold more, and work on them side by side (AVX2: 0.37 ns a normal, in one loop 0.51). */
+ * In stages: the way from a word to its radius is so long that a processor's schedulers hold two or three vectors of
+ * it; of a stage they hold more, and work on them side by side (AVX2: 0.37 ns a normal, in one loop 0.51). */
 static inline void box_muller_radii(const uint32_t *restrict w, real *restrict r)
 {
     real k[PANEL], f[PANEL], s[PANEL];

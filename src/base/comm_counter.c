@@ -1,6 +1,6 @@
-/* A counter that all ranks share: who adds to it gets numbers that nobody else got. Where all ranks share memory it is an atomic integer there. Across nodes
- * rank 0 keeps it and answers messages whenever it enters a function of this file: one-sided communication would do without its help, but not with every
- * transport of every MPI. */
+/* A counter that all ranks share: who adds to it gets numbers that nobody else got. Where all ranks share memory it is
+ * an atomic integer there. Across nodes rank 0 keeps it and answers messages whenever it enters a function of this
+ * file: one-sided communication would do without its help, but not with every transport of every MPI. */
 #include "base/comm_mpi.h"
 
 #include <stdatomic.h>
@@ -9,14 +9,14 @@
 enum { TAG_TAKE = 1, TAG_LOOK = 2, TAG_TAKEN = 3, TAG_SEEN = 4 };
 
 struct avi_shared_counter {
-    MPI_Comm mpi;             /* a duplicate, owned: its messages meet no others */
+    MPI_Comm mpi; /* a duplicate, owned: its messages meet no others */
     int rank;
-    MPI_Win window;           /* shared memory, or MPI_WIN_NULL */
-    _Atomic int64_t *shared;  /* rank 0's integer in it, or NULL */
-    int64_t counter;          /* rank 0's, when not shared */
-    int64_t nothing;          /* what a look adds */
-    int64_t arriving, seen;   /* answers to the look under way and to the last one */
-    MPI_Request look[2];      /* question and answer */
+    MPI_Win window;          /* shared memory, or MPI_WIN_NULL */
+    _Atomic int64_t *shared; /* rank 0's integer in it, or NULL */
+    int64_t counter;         /* rank 0's, when not shared */
+    int64_t nothing;         /* what a look adds */
+    int64_t arriving, seen;  /* answers to the look under way and to the last one */
+    MPI_Request look[2];     /* question and answer */
 };
 
 /* ---- rank 0 across nodes ---- */
@@ -30,7 +30,8 @@ static void serve(avi_shared_counter *t)
         AVI_MPI(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, t->mpi, &waiting, &from));
         if (!waiting) break;
         AVI_MPI(MPI_Recv(&n, 1, MPI_INT64_T, from.MPI_SOURCE, from.MPI_TAG, t->mpi, MPI_STATUS_IGNORE));
-        AVI_MPI(MPI_Send(&t->counter, 1, MPI_INT64_T, from.MPI_SOURCE, from.MPI_TAG == TAG_TAKE ? TAG_TAKEN : TAG_SEEN, t->mpi));
+        AVI_MPI(MPI_Send(&t->counter, 1, MPI_INT64_T, from.MPI_SOURCE, from.MPI_TAG == TAG_TAKE ? TAG_TAKEN : TAG_SEEN,
+                         t->mpi));
         t->counter += n;
     }
 }
@@ -79,7 +80,10 @@ avi_status avi_shared_counter_make(avi_comm *comm, bool shared, avi_shared_count
     return AVI_OK;
 }
 
-avi_status avi_shared_counter_create(avi_comm *comm, avi_shared_counter **ticket) { return avi_shared_counter_make(comm, share_memory(comm), ticket); }
+avi_status avi_shared_counter_create(avi_comm *comm, avi_shared_counter **ticket)
+{
+    return avi_shared_counter_make(comm, share_memory(comm), ticket);
+}
 
 void avi_shared_counter_destroy(avi_shared_counter **ticket)
 {

@@ -19,7 +19,8 @@ MPI_Comm avi_comm_mpi(const avi_comm *comm);
 /* Smaller limits for tests of the cutting (all ranks alike). Not collective. */
 void avi_comm_limit(avi_comm *comm, size_t cut, size_t counts);
 
-/* avi_shared_counter_create with the choice made: in shared memory (all ranks on one node) or by messages. Collective. */
+/* avi_shared_counter_create with the choice made: in shared memory (all ranks on one node) or by messages. Collective.
+ */
 avi_status avi_shared_counter_make(avi_comm *comm, bool shared, avi_shared_counter **ticket);
 
 /* Ends the job with a message when an MPI call did not succeed. `what` is the text of the call. Not collective. */

@@ -6,15 +6,15 @@
 #if AVI_SINGLE
 typedef float real;
 #define AVI_R(name) name##_f32
-#define R(x) x##f
-#define R_EPS 1.1920929e-7f
-#define R_FN(name) name##f /* R_FN(exp)(x) is expf(x) */
+#define R(x)        x##f
+#define R_EPS       1.1920929e-7f
+#define R_FN(name)  name##f /* R_FN(exp)(x) is expf(x) */
 #else
 typedef double real;
 #define AVI_R(name) name##_f64
-#define R(x) x
-#define R_EPS 2.220446049250313e-16
-#define R_FN(name) name
+#define R(x)        x
+#define R_EPS       2.220446049250313e-16
+#define R_FN(name)  name
 #endif
 
 /* Bytes of a vector that a register holds. */

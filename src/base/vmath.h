@@ -116,8 +116,8 @@ static inline real vm_exp_reduced(real x, vm_bits *n)
     return vm_fma(p * r, r, r);
 }
 
-/* For results in the normal range; NaN may come out as anything. The exponent is added to the bits of 1 + p: no product,
- * so no slow denormals on the way. */
+/* For results in the normal range; NaN may come out as anything. The exponent is added to the bits of 1 + p: no
+ * product, so no slow denormals on the way. */
 static inline real vm_exp_within(real x)
 {
     vm_bits n;

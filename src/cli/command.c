@@ -20,8 +20,10 @@ static const char usage[] =
     "\n"
     "  --dry-run            check keys and data, print the plan, write nothing\n"
     "  --check-gradient     hold the gradient of the configured model against finite differences\n"
-    "  --sweep TEXT         many runs in one job: --sweep 'inference.hidden=1|4|16; run.seed=1..5' (values by |, ranges a..b or\n"
-    "                       a..b..step, keys by ;): every combination, each in run.output/NUMBER_KEY=VALUE,..., and a table of\n"
+    "  --sweep TEXT         many runs in one job: --sweep 'inference.hidden=1|4|16; run.seed=1..5' (values by |, "
+    "ranges a..b or\n"
+    "                       a..b..step, keys by ;): every combination, each in run.output/NUMBER_KEY=VALUE,..., and a "
+    "table of\n"
     "                       results in run.output/sweep.csv and sweep.h5\n"
     "  --groups N           of ranks that take runs of the sweep side by side; default: as many as there are runs\n"
     "  --resume, --fresh    go on from the last checkpoint (it must exist), or ignore it\n"
@@ -31,18 +33,19 @@ static const char usage[] =
     "  --reference          a configuration file with every key at its default\n"
     "  --version, --help\n"
     "\n"
-    "exit status: 0 done, 3 ended before the rule of [stop] was met, where required, 4 diverged, 64 usage, 65 bad data or checkpoint, 66 input not found, 70 internal error,\n"
+    "exit status: 0 done, 3 ended before the rule of [stop] was met, where required, 4 diverged, 64 usage, 65 bad data "
+    "or checkpoint, 66 input not found, 70 internal error,\n"
     "73 cannot create output, 74 I/O error, 75 stopped with a checkpoint: run again, 78 bad configuration\n";
 
 typedef enum action { RUN, HELP, VERSION, LIST, KEYS, REFERENCE } action;
 
 typedef struct command {
     action action;
-    const char *section;      /* of --help-keys */
+    const char *section; /* of --help-keys */
     avi_options options;
-    const char *sweep;        /* of --sweep, or NULL */
-    int groups;               /* of --groups, or 0 */
-    const char **override;    /* owned; room for argc + 1 */
+    const char *sweep;     /* of --sweep, or NULL */
+    int groups;            /* of --groups, or 0 */
+    const char **override; /* owned; room for argc + 1 */
 } command;
 
 static avi_status read_option(command *c, const char *text)
@@ -50,8 +53,11 @@ static avi_status read_option(command *c, const char *text)
     static const struct {
         const char *name;
         action action;
-    } actions[] = {{"--help", HELP}, {"-h", HELP}, {"--version", VERSION}, {"--list", LIST}, {"--help-keys", KEYS}, {"--reference", REFERENCE}};
-    static const char *const names[] = {"--help", "--version", "--list", "--help-keys", "--reference", "--dry-run", "--check-gradient", "--resume", "--fresh", "--sweep", "--groups", NULL};
+    } actions[] = {{"--help", HELP}, {"-h", HELP},          {"--version", VERSION},
+                   {"--list", LIST}, {"--help-keys", KEYS}, {"--reference", REFERENCE}};
+    static const char *const names[] = {"--help",      "--version", "--list",           "--help-keys",
+                                        "--reference", "--dry-run", "--check-gradient", "--resume",
+                                        "--fresh",     "--sweep",   "--groups",         NULL};
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
         if (!strcmp(text, actions[i].name)) {
             c->action = actions[i].action;
@@ -74,7 +80,8 @@ static avi_status read_option(command *c, const char *text)
         c->options.verbosity = 2;
     else {
         const char *near = avi_closest(text, names, -1);
-        return avi_fail(AVI_ERR_USAGE, "%s: unknown option%s%s%s; --help lists them", text, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+        return avi_fail(AVI_ERR_USAGE, "%s: unknown option%s%s%s; --help lists them", text,
+                        near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     return AVI_OK;
 }
@@ -83,7 +90,8 @@ static avi_status read_groups(command *c, const char *text)
 {
     char *end;
     const long n = strtol(text, &end, 10);
-    if (*end || end == text || n < 1 || n > INT_MAX) return avi_fail(AVI_ERR_USAGE, "--groups %s: a number of groups of ranks, at least 1, would serve", text);
+    if (*end || end == text || n < 1 || n > INT_MAX)
+        return avi_fail(AVI_ERR_USAGE, "--groups %s: a number of groups of ranks, at least 1, would serve", text);
     c->groups = (int)n;
     return AVI_OK;
 }
@@ -97,7 +105,8 @@ static avi_status read_valued(command *c, int argc, char **argv, int *i, bool *t
         if (strncmp(argv[*i], names[k], n) || (argv[*i][n] && argv[*i][n] != '=')) continue;
         *taken = true;
         const char *value = argv[*i][n] ? argv[*i] + n + 1 : *i + 1 < argc ? argv[++*i] : NULL;
-        if (!value) return avi_fail(AVI_ERR_USAGE, "%s: its value is missing; --help tells how it is written", names[k]);
+        if (!value)
+            return avi_fail(AVI_ERR_USAGE, "%s: its value is missing; --help tells how it is written", names[k]);
         if (k == 1) return read_groups(c, value);
         if (c->sweep) return avi_fail(AVI_ERR_USAGE, "--sweep is given twice; keys are joined by ; in one");
         c->sweep = value;
@@ -123,20 +132,25 @@ static avi_status read_arguments(command *c, int argc, char **argv)
         else if (strchr(argv[i], '='))
             c->override[c->options.overrides++] = argv[i];
         else
-            return avi_fail(AVI_ERR_USAGE, "%s: a second configuration file; one FILE.ini and section.key=value would serve", argv[i]);
+            return avi_fail(AVI_ERR_USAGE,
+                            "%s: a second configuration file; one FILE.ini and section.key=value would serve", argv[i]);
     }
     c->options.override = c->override;
-    if (c->action == RUN && !c->options.file) return avi_fail(AVI_ERR_USAGE, "no configuration file given; avi_mpi FILE.ini, or --help");
+    if (c->action == RUN && !c->options.file)
+        return avi_fail(AVI_ERR_USAGE, "no configuration file given; avi_mpi FILE.ini, or --help");
     if (c->groups && !c->sweep) return avi_fail(AVI_ERR_USAGE, "--groups goes with --sweep");
-    if (c->sweep && c->options.check_gradient) return avi_fail(AVI_ERR_USAGE, "--check-gradient checks one configuration; --sweep with --dry-run checks the keys of all");
+    if (c->sweep && c->options.check_gradient)
+        return avi_fail(AVI_ERR_USAGE,
+                        "--check-gradient checks one configuration; --sweep with --dry-run checks the keys of all");
     return AVI_OK;
 }
 
 static void print_version(void)
 {
     const avi_version v = avi_version_of();
-    printf("avi_mpi %s\nrevision   %s\ncompiler   %s\nflags      %s\nMPI        %s\nHDF5       %s\nBLAS       %s\nScaLAPACK  %s\n", v.version, v.revision, v.compiler, v.flags, v.mpi,
-           v.hdf5, v.blas, v.scalapack);
+    printf("avi_mpi %s\nrevision   %s\ncompiler   %s\nflags      %s\nMPI        %s\nHDF5       %s\nBLAS       "
+           "%s\nScaLAPACK  %s\n",
+           v.version, v.revision, v.compiler, v.flags, v.mpi, v.hdf5, v.blas, v.scalapack);
 }
 
 static void print_list(void)
@@ -157,12 +171,23 @@ static avi_status print_information(const command *c, const avi_config *config)
 {
     avi_status status = AVI_OK;
     switch (c->action) {
-    case HELP: fputs(usage, stdout); break;
-    case VERSION: print_version(); break;
-    case LIST: print_list(); break;
-    case KEYS: status = avi_config_help(config, c->section, stdout); break;
-    case REFERENCE: avi_config_reference(config, stdout); break;
-    case RUN: break;
+    case HELP:
+        fputs(usage, stdout);
+        break;
+    case VERSION:
+        print_version();
+        break;
+    case LIST:
+        print_list();
+        break;
+    case KEYS:
+        status = avi_config_help(config, c->section, stdout);
+        break;
+    case REFERENCE:
+        avi_config_reference(config, stdout);
+        break;
+    case RUN:
+        break;
     }
     fflush(stdout);
     return status;
@@ -186,7 +211,8 @@ static avi_status run_task(avi_comm *comm, const avi_config *config, const avi_o
 {
     const char *task = avi_config_get_string(config, "run", "task");
     avi_session *s = NULL;
-    if (!strcmp(task, "simulate") && !options->dry_run && !options->check_gradient) return avi_task_simulate(comm, config, options);
+    if (!strcmp(task, "simulate") && !options->dry_run && !options->check_gradient)
+        return avi_task_simulate(comm, config, options);
     AVI_TRY(avi_session_open(comm, config, options, &s));
     const avi_status status = perform(s, task);
     avi_session_close(&s);
@@ -205,7 +231,8 @@ static avi_status configure_and_run(avi_comm *comm, const command *c)
     } else {
         status = avi_config_read(config, comm, c->options.file, c->options.overrides, c->options.override);
         char *unused = status == AVI_OK ? avi_config_unused(config) : NULL;
-        if (unused && *unused && avi_comm_rank(comm) == 0 && c->options.verbosity > 0) printf("keys that this run does not use: %s\n", unused);
+        if (unused && *unused && avi_comm_rank(comm) == 0 && c->options.verbosity > 0)
+            printf("keys that this run does not use: %s\n", unused);
         free(unused);
         if (status == AVI_OK) status = run_task(comm, config, &c->options);
     }
@@ -226,7 +253,10 @@ int avi_command(int argc, char **argv)
         status = avi_agree(comm, read_arguments(&c, argc, argv));
         if (status == AVI_OK) status = avi_agree(comm, avi_blas_reserve());
         if (status == AVI_OK) status = configure_and_run(comm, &c);
-        if (status != AVI_OK && avi_comm_rank(comm) == 0) fprintf(stderr, status == AVI_ERR_STOPPED || status == AVI_ERR_BUDGET ? "avi_mpi: %s\n" : "avi_mpi: error: %s\n", avi_error_text());
+        if (status != AVI_OK && avi_comm_rank(comm) == 0)
+            fprintf(stderr,
+                    status == AVI_ERR_STOPPED || status == AVI_ERR_BUDGET ? "avi_mpi: %s\n" : "avi_mpi: error: %s\n",
+                    avi_error_text());
         avi_comm_finish(&comm);
     } else {
         fprintf(stderr, "avi_mpi: error: %s\n", avi_error_text());

@@ -1,4 +1,5 @@
-/* data.source = model: rows drawn from the configured model, a pure function of (seed, split, row). It stands here and not in data/ because a source knows no models. */
+/* data.source = model: rows drawn from the configured model, a pure function of (seed, split, row). It stands here and
+ * not in data/ because a source knows no models. */
 #include "avi/model.h"
 
 #include <stdio.h>
@@ -7,7 +8,8 @@
 enum { TRAIN_ROWS = 10000 };
 
 static const avi_key keys[] = {
-    {"data", "data_seed", AVI_KEY_INT, "0", 0, 9e18, NULL, NULL, "seed of the data drawn from the model; 0 = run.seed, so that another seed means other data too"},
+    {"data", "data_seed", AVI_KEY_INT, "0", 0, 9e18, NULL, NULL,
+     "seed of the data drawn from the model; 0 = run.seed, so that another seed means other data too"},
 };
 
 typedef struct drawn {
@@ -21,11 +23,15 @@ static avi_status create(avi_source *s, const avi_config *config, avi_split spli
     const avi_model_ops *ops = avi_model_find(name);
     drawn *d = s->self = calloc(1, sizeof *d);
     if (!d) return avi_fail_memory(sizeof *d, "data drawn from the model");
-    if (!avi_model_simulates(ops)) return avi_config_fail(config, "data", "source", "model %s cannot draw data; strokes, idx or hdf5 would serve", name);
-    const int64_t rows = avi_config_get_int(config, "data", split == AVI_TRAIN ? "rows" : "test_rows"), seed = avi_config_get_int(config, "data", "data_seed");
+    if (!avi_model_simulates(ops))
+        return avi_config_fail(config, "data", "source", "model %s cannot draw data; strokes, idx or hdf5 would serve",
+                               name);
+    const int64_t rows = avi_config_get_int(config, "data", split == AVI_TRAIN ? "rows" : "test_rows"),
+                  seed = avi_config_get_int(config, "data", "data_seed");
     d->split = split;
     if (seed) s->seed = (uint64_t)seed;
-    s->shape = (avi_shape){.rows = rows || split == AVI_TEST ? rows : TRAIN_ROWS, .type = AVI_F64, .scale = 1, .height = 1};
+    s->shape =
+        (avi_shape){.rows = rows || split == AVI_TEST ? rows : TRAIN_ROWS, .type = AVI_F64, .scale = 1, .height = 1};
     s->shape.width = s->shape.columns = ops->simulated_width ? ops->simulated_width(config) : 1;
     if (s->shape.rows && split == AVI_TRAIN) s->shape.rows += ops->lookahead; /* data.rows counts datapoints */
     s->sequential = !ops->simulate_rows;
@@ -38,7 +44,10 @@ static avi_status open_source(avi_source *s, const avi_config *config, avi_comm 
     return avi_agree(comm, create(s, config, split));
 }
 
-static uint64_t seed_of(const avi_source *s) { return ((const drawn *)s->self)->split == AVI_TRAIN ? s->seed : avi_mix64(s->seed, 1); }
+static uint64_t seed_of(const avi_source *s)
+{
+    return ((const drawn *)s->self)->split == AVI_TRAIN ? s->seed : avi_mix64(s->seed, 1);
+}
 
 static avi_status read_range(avi_source *s, int64_t first, int64_t count, void *out)
 {

@@ -1,5 +1,6 @@
-/* How close polynomials of the configured domain can come to the F-VI optimum: means by least squares (pdgels), variances by Newton's method on a
- * convex function, each step of which is least squares again. No optimizer, no draws. */
+/* How close polynomials of the configured domain can come to the F-VI optimum: means by least squares (pdgels),
+ * variances by Newton's method on a convex function, each step of which is least squares again. No optimizer, no draws.
+ */
 #include "closed_form/optimum.h"
 #include "avi/linalg.h"
 
@@ -11,15 +12,16 @@
 /* Features and a design larger than this are left out, and the answer says so. */
 enum { MAX_FEATURES = 2000, MAX_EXPONENTS = 1000000, MAX_DEGREE = AVI_BEST_POLYNOMIALS - 1, MAX_NEWTON = 60 };
 
-/* A feature whose part that the features before it do not explain is shorter than 1e-6 of it is dropped: what it could add is below rounding. */
+/* A feature whose part that the features before it do not explain is shorter than 1e-6 of it is dropped: what it could
+ * add is below rounding. */
 static const double DEPENDENT = 1e-12;
 
 typedef struct basis {
     avi_optimum *a;
-    int64_t count;                  /* features kept: those of degree d are the first upto[d] */
+    int64_t count;                                     /* features kept: those of degree d are the first upto[d] */
     int64_t upto[MAX_DEGREE + 1], all[MAX_DEGREE + 1]; /* kept and in all, of degree <= d; all = 0: too many */
-    int degrees;                    /* highest degree with features */
-    double *value;                  /* (1 + rows, count) */
+    int degrees;                                       /* highest degree with features */
+    double *value;                                     /* (1 + rows, count) */
 } basis;
 
 double avi_optimum_excess(double a) { return 0.5 * (a - 1 - log(a)); }
@@ -40,7 +42,8 @@ static int64_t polynomial_count(int64_t inputs, int degree)
     return w > MAX_FEATURES ? 0 : w + 1;
 }
 
-/* Each monomial is one of a lower degree times a variable not before its last one. exponent (count, width) may be NULL. */
+/* Each monomial is one of a lower degree times a variable not before its last one. exponent (count, width) may be NULL.
+ */
 static void fill_monomials(const avi_optimum *a, const basis *b, double *value, int64_t *exponent, int64_t count)
 {
     int64_t parent[MAX_FEATURES + 1], last[MAX_FEATURES + 1], begin = 0, end = 1;
@@ -67,7 +70,8 @@ static void fill_monomials(const avi_optimum *a, const basis *b, double *value, 
     }
 }
 
-/* Marks the features that do not depend on those before them: Cholesky of their Gram matrix, scaled to a unit diagonal. Same on all ranks. */
+/* Marks the features that do not depend on those before them: Cholesky of their Gram matrix, scaled to a unit diagonal.
+ * Same on all ranks. */
 static avi_status mark_independent(const avi_optimum *a, const double *value, int64_t k, bool *keep)
 {
     double *g = calloc((size_t)(k * k), sizeof *g);
@@ -102,7 +106,8 @@ static void compress(const avi_optimum *a, basis *b, double *value, int64_t coun
         for (int64_t k = 0, at = 0; k < count; k++)
             if (keep[k]) value[n * b->count + at++] = value[n * count + k];
     for (int64_t k = 0, at = 0; a->monomial && k < count; k++)
-        if (keep[k]) memmove(a->monomial + at++ * a->width, a->monomial + k * a->width, (size_t)a->width * sizeof *a->monomial);
+        if (keep[k])
+            memmove(a->monomial + at++ * a->width, a->monomial + k * a->width, (size_t)a->width * sizeof *a->monomial);
     b->value = value;
 }
 
@@ -117,8 +122,10 @@ static avi_status make_basis(avi_optimum *a, int degree, basis *b)
     avi_status status = AVI_OK;
     bool keep[MAX_FEATURES + 1];
     double *value = avi_optimum_memory(a, (1 + a->rows) * count, &status);
-    if (count * a->width <= MAX_EXPONENTS) a->monomial = avi_fields_memory(&a->fields, (size_t)(count * a->width) * sizeof *a->monomial);
-    if (count * a->width <= MAX_EXPONENTS && !a->monomial) status = avi_fail_memory((size_t)(count * a->width) * sizeof *a->monomial, "features");
+    if (count * a->width <= MAX_EXPONENTS)
+        a->monomial = avi_fields_memory(&a->fields, (size_t)(count * a->width) * sizeof *a->monomial);
+    if (count * a->width <= MAX_EXPONENTS && !a->monomial)
+        status = avi_fail_memory((size_t)(count * a->width) * sizeof *a->monomial, "features");
     AVI_TRY(avi_agree(a->s->comm, status));
     fill_monomials(a, b, value, a->monomial, count);
     AVI_TRY(mark_independent(a, value, count, keep));
@@ -136,7 +143,8 @@ static void fill_unknowns(const avi_optimum *a, const basis *b, int64_t cols, do
     for (int64_t n = 0; n <= a->rows; n++)
         for (int64_t d = 0; d < l; d++) {
             double *row = z + (n * l + d) * cols;
-            for (int64_t k = 0; k < b->count; k++) row[t + k * l + d] = n > 0 || a->first > 0 ? b->value[n * b->count + k] : 0;
+            for (int64_t k = 0; k < b->count; k++)
+                row[t + k * l + d] = n > 0 || a->first > 0 ? b->value[n * b->count + k] : 0;
             row[cols - 1] = a->mean[n * l + d];
         }
     if (!t) return;
@@ -150,7 +158,8 @@ static avi_status best_means(avi_optimum *a, avi_best_polynomial *class, int64_t
     const int64_t k = a->thetas + features * a->latent, n = a->residuals;
     double *design = malloc((size_t)(n * k + 1) * sizeof *design), *target = malloc((size_t)(n + 1) * sizeof *target);
     double *w = malloc((size_t)k * sizeof *w), square = 0;
-    avi_status status = design && target && w ? AVI_OK : avi_fail_memory((size_t)(n * k) * sizeof *design, "least squares");
+    avi_status status =
+        design && target && w ? AVI_OK : avi_fail_memory((size_t)(n * k) * sizeof *design, "least squares");
     class->coefficient = avi_optimum_memory(a, features * a->latent, &status);
     status = avi_agree(a->s->comm, status);
     for (int64_t i = 0; status == AVI_OK && i < n; i++) {
@@ -171,9 +180,11 @@ static avi_status fit_means(avi_optimum *a, const basis *b)
 {
     const int64_t cols = a->thetas + b->count * a->latent + 1;
     const size_t bytes = (size_t)(((1 + a->rows) * a->latent + a->residuals) * cols + 1) * sizeof(double);
-    double *z = calloc((size_t)((1 + a->rows) * a->latent * cols), sizeof *z), *theta = calloc((size_t)cols, sizeof *theta);
+    double *z = calloc((size_t)((1 + a->rows) * a->latent * cols), sizeof *z),
+           *theta = calloc((size_t)cols, sizeof *theta);
     double *residual = malloc((size_t)(a->residuals * cols + 1) * sizeof *residual);
-    avi_status status = avi_agree(a->s->comm, z && theta && residual ? AVI_OK : avi_fail_memory(bytes, "the best polynomials"));
+    avi_status status =
+        avi_agree(a->s->comm, z && theta && residual ? AVI_OK : avi_fail_memory(bytes, "the best polynomials"));
     if (status == AVI_OK) {
         fill_unknowns(a, b, cols, z, theta);
         status = avi_agree(a->s->comm, a->ops->residuals(a, cols, z, theta, residual));
@@ -202,7 +213,8 @@ static avi_status variance_gap(const basis *b, int64_t k, const double *w, const
 }
 
 /* The Newton direction: Hessian F' diag(2 a) F, gradient F' (a - 1). */
-static avi_status newton_direction(const basis *b, int64_t k, const double *ratio, double *design, double *target, double *direction)
+static avi_status newton_direction(const basis *b, int64_t k, const double *ratio, double *design, double *target,
+                                   double *direction)
 {
     const avi_optimum *a = b->a;
     for (int64_t n = 0; n < a->rows; n++) {
@@ -213,7 +225,8 @@ static avi_status newton_direction(const basis *b, int64_t k, const double *rati
     return avi_linalg_least_squares(a->s->comm, a->rows, k, design, 1, target, direction, NULL);
 }
 
-/* work: (2 k) + (rows) + (rows, k) + (rows). The best log sd of one dimension as a combination of k features; p (rows) its precisions. */
+/* work: (2 k) + (rows) + (rows, k) + (rows). The best log sd of one dimension as a combination of k features; p (rows)
+ * its precisions. */
 static avi_status newton(const basis *b, int64_t k, const double *p, double mean_precision, double *work, double *gap)
 {
     const int64_t rows = b->a->rows;
@@ -286,7 +299,8 @@ static avi_status fit_variances(avi_optimum *a, const basis *b)
     if (a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full")) return fit_covariances(a, b);
     const int64_t k = b->count, n = a->rows;
     double *p = malloc((size_t)(n + 1) * sizeof *p), *work = malloc((size_t)(2 * k + 2 * n + n * k + 1) * sizeof *work);
-    avi_status status = avi_agree(a->s->comm, p && work ? AVI_OK : avi_fail_memory((size_t)(n * k) * sizeof *p, "the best variances"));
+    avi_status status =
+        avi_agree(a->s->comm, p && work ? AVI_OK : avi_fail_memory((size_t)(n * k) * sizeof *p, "the best variances"));
     for (int64_t d = 0; status == AVI_OK && d < a->latent; d++) status = fit_dimension(a, b, d, p, work);
     free(p);
     free(work);

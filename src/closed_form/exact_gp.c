@@ -1,5 +1,6 @@
-/* The latent Gaussian process: P = K^-1 + I / s^2, dense, through ScaLAPACK in O(N^3 / ranks) operations and two (N, N) matrices over the ranks. Means
- * come from the well-conditioned K + s^2 I: with alpha = (K + s^2 I)^-1 x, u* = x - s^2 alpha = K alpha, so that u*' K^-1 u* = u*' alpha. */
+/* The latent Gaussian process: P = K^-1 + I / s^2, dense, through ScaLAPACK in O(N^3 / ranks) operations and two (N, N)
+ * matrices over the ranks. Means come from the well-conditioned K + s^2 I: with alpha = (K + s^2 I)^-1 x, u* = x - s^2
+ * alpha = K alpha, so that u*' K^-1 u* = u*' alpha. */
 #include "closed_form/optimum.h"
 #include "avi/linalg.h"
 
@@ -11,10 +12,10 @@ static const double LOG_2PI = 1.8378770664093454836;
 
 typedef struct gp {
     const avi_model *model;
-    double *row;            /* (N, D): all rows in given order, on every rank */
-    int64_t rows, width;    /* N, D */
+    double *row;         /* (N, D): all rows in given order, on every rank */
+    int64_t rows, width; /* N, D */
     double noise_sd;
-    avi_linalg_spd *prior;  /* K */
+    avi_linalg_spd *prior; /* K */
 } gp;
 
 static avi_status check(const avi_session *s)
@@ -43,7 +44,10 @@ static avi_status read_model(avi_optimum *a)
     const avi_session *s = a->s;
     gp *g = a->self = calloc(1, sizeof *g);
     if (!g) return avi_fail_memory(sizeof *g, "exact answers");
-    *g = (gp){.model = s->model, .rows = s->partition.rows, .width = s->shape.width, .noise_sd = avi_config_get_real(s->config, "model", "noise_sd")};
+    *g = (gp){.model = s->model,
+              .rows = s->partition.rows,
+              .width = s->shape.width,
+              .noise_sd = avi_config_get_real(s->config, "model", "noise_sd")};
     g->row = calloc((size_t)(g->rows * g->width), sizeof *g->row);
     return g->row ? AVI_OK : avi_fail_memory((size_t)(g->rows * g->width) * sizeof *g->row, "exact answers");
 }

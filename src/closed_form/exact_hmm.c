@@ -1,5 +1,6 @@
-/* The Gaussian hidden Markov model (Margossian & Blei 2024, section 3.3). Its posterior precision is block tridiagonal: of one dimension through
- * pdpttrf, distributed; of L dimensions by block Cholesky on every rank, N L^2 values of memory each. */
+/* The Gaussian hidden Markov model (Margossian & Blei 2024, section 3.3). Its posterior precision is block tridiagonal:
+ * of one dimension through pdpttrf, distributed; of L dimensions by block Cholesky on every rank, N L^2 values of
+ * memory each. */
 #include "closed_form/optimum.h"
 #include "avi/linalg.h"
 #include "model/hmm.h"
@@ -117,7 +118,8 @@ static avi_status solve_blocks(avi_optimum *a, double *log_det)
 {
     const int64_t values = a->s->partition.rows * a->latent * (2 * a->latent + 1);
     double *whole = calloc((size_t)values, sizeof *whole);
-    AVI_TRY(avi_agree(a->s->comm, whole ? AVI_OK : avi_fail_memory((size_t)values * sizeof *whole, "the posterior precision")));
+    AVI_TRY(avi_agree(a->s->comm,
+                      whole ? AVI_OK : avi_fail_memory((size_t)values * sizeof *whole, "the posterior precision")));
     avi_status status = solve_whole(a, whole, log_det);
     free(whole);
     return status;
@@ -126,7 +128,8 @@ static avi_status solve_blocks(avi_optimum *a, double *log_det)
 /* ---- residuals: one for each value of x_n and of z_n ---- */
 
 /* out (n, cols) = exp(-log_sd) (sign * matrix z), matrix (n, l), z (l, cols); added. */
-static void add_scaled(int64_t n, int64_t l, const double *matrix, const double *log_sd, double sign, int64_t cols, const double *z, double *out)
+static void add_scaled(int64_t n, int64_t l, const double *matrix, const double *log_sd, double sign, int64_t cols,
+                       const double *z, double *out)
 {
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < l; j++) {
@@ -147,7 +150,8 @@ static avi_status residuals(const avi_optimum *a, int64_t cols, const double *z,
         const bool start = a->first + n == 0;
         add_scaled(d, l, h->c, h->log_sd_r, 1, cols, here, o);
         for (int64_t i = 0; i < l; i++)
-            for (int64_t c = 0; c < cols; c++) t[i * cols + c] = here[i * cols + c] * exp(-(start ? log(h->initial_sd) : h->log_sd_q[i]));
+            for (int64_t c = 0; c < cols; c++)
+                t[i * cols + c] = here[i * cols + c] * exp(-(start ? log(h->initial_sd) : h->log_sd_q[i]));
         if (!start) add_scaled(l, l, h->a, h->log_sd_q, -1, cols, before, t);
     }
     return AVI_OK;

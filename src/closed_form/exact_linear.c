@@ -10,7 +10,10 @@ static avi_status check(const avi_session *s)
 static avi_status solve(avi_optimum *a)
 {
     const avi_config *c = a->s->config;
-    const avi_exact_scalar m = {.y = a->x, .alpha = avi_config_get_real(c, "model", "tau"), .beta = 1, .sigma = avi_config_get_real(c, "model", "sigma")};
+    const avi_exact_scalar m = {.y = a->x,
+                                .alpha = avi_config_get_real(c, "model", "tau"),
+                                .beta = 1,
+                                .sigma = avi_config_get_real(c, "model", "sigma")};
     return avi_exact_scalar_solve(a, &m);
 }
 

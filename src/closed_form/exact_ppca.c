@@ -1,6 +1,7 @@
-/* Probabilistic principal components (Tipping & Bishop 1999): maximum likelihood from the eigenvalues of the data's covariance (pdsyevd). In the
- * principal axes W'W is diagonal, so independent factors are the posterior itself: ELBO* = log p(x | theta). Their means are affine in x_n and their
- * variances constant: a polynomial of degree 1 closes the gap (Lucas et al. 2019), and a constant leaves a Gaussian with one variance. */
+/* Probabilistic principal components (Tipping & Bishop 1999): maximum likelihood from the eigenvalues of the data's
+ * covariance (pdsyevd). In the principal axes W'W is diagonal, so independent factors are the posterior itself: ELBO* =
+ * log p(x | theta). Their means are affine in x_n and their variances constant: a polynomial of degree 1 closes the gap
+ * (Lucas et al. 2019), and a constant leaves a Gaussian with one variance. */
 #include "closed_form/optimum.h"
 #include "avi/linalg.h"
 
@@ -22,11 +23,14 @@ typedef struct pca {
 static avi_status check(const avi_session *s)
 {
     if (s->problem.global_gaussian)
-        return avi_config_fail(s->config, "model", "global", "model ppca has a closed form for theta as a point; point would serve");
+        return avi_config_fail(s->config, "model", "global",
+                               "model ppca has a closed form for theta as a point; point would serve");
     if (s->model->prior_sd > 0)
-        return avi_config_fail(s->config, "model", "prior_sd", "model ppca has a closed form under a flat prior of theta; 0 would serve");
+        return avi_config_fail(s->config, "model", "prior_sd",
+                               "model ppca has a closed form under a flat prior of theta; 0 would serve");
     if (s->model->latent >= s->shape.width)
-        return avi_config_fail(s->config, "model", "latent", "%lld dimensions for rows of %lld values leave nothing to the noise; fewer would serve",
+        return avi_config_fail(s->config, "model", "latent",
+                               "%lld dimensions for rows of %lld values leave nothing to the noise; fewer would serve",
                                (long long)s->model->latent, (long long)s->shape.width);
     return AVI_OK;
 }
@@ -52,7 +56,9 @@ static avi_status maximise(avi_optimum *a, pca *p)
     AVI_TRY(avi_linalg_eigen(a->s->comm, p->d, avi_linalg_dense_entry, &dense, p->value, p->l, p->axis));
     for (int64_t k = 0; k < p->d - p->l; k++) p->noise += p->value[k] / (double)(p->d - p->l);
     if (!(p->noise > 1e-14 * p->value[p->d - 1]))
-        return avi_fail(AVI_ERR_DATA, "model ppca: %lld components explain the data without noise, and the likelihood has no maximum; model.latent lower than %lld would serve",
+        return avi_fail(AVI_ERR_DATA,
+                        "model ppca: %lld components explain the data without noise, and the likelihood has no "
+                        "maximum; model.latent lower than %lld would serve",
                         (long long)p->l, (long long)p->l);
     for (int64_t k = 0; k < p->l; k++) {
         const double left = p->value[p->d - 1 - k] - p->noise;
@@ -73,26 +79,48 @@ static void local_factors(avi_optimum *a, const pca *p)
         }
 }
 
-/* Of all rows: -N (D log 2 pi + log det + D) / 2 at the maximum, `leading` eigenvalues kept and the others one variance. */
+/* Of all rows: -N (D log 2 pi + log det + D) / 2 at the maximum, `leading` eigenvalues kept and the others one
+ * variance. */
 static double log_likelihood(const avi_optimum *a, const pca *p, int64_t leading)
 {
     double rest = 0, logs = 0;
     for (int64_t k = 0; k < p->d - leading; k++) rest += p->value[k] / (double)(p->d - leading);
     for (int64_t k = p->d - leading; k < p->d; k++) logs += log(p->value[k]);
-    return -0.5 * (double)a->s->partition.rows * ((double)p->d * (LOG_2PI + 1) + logs + (double)(p->d - leading) * log(rest));
+    return -0.5 * (double)a->s->partition.rows *
+           ((double)p->d * (LOG_2PI + 1) + logs + (double)(p->d - leading) * log(rest));
 }
 
 static avi_status add_fields(avi_optimum *a, const pca *p)
 {
-    const avi_field f = {.path = "/exact/weight", .type = AVI_F64, .rank = 2, .dims = {p->d, p->l}, .data = p->weight,
-                         .description = "W at the maximum of the likelihood, columns along the principal axes", .units = "", .axes = "value of x, dimension of z"};
+    const avi_field f = {.path = "/exact/weight",
+                         .type = AVI_F64,
+                         .rank = 2,
+                         .dims = {p->d, p->l},
+                         .data = p->weight,
+                         .description = "W at the maximum of the likelihood, columns along the principal axes",
+                         .units = "",
+                         .axes = "value of x, dimension of z"};
     AVI_TRY(avi_fields_add(&a->fields, f));
-    AVI_TRY(avi_fields_add(&a->fields, (avi_field){.path = "/exact/bias", .type = AVI_F64, .rank = 1, .dims = {p->d}, .data = p->mean,
-                                                   .description = "mu at the maximum of the likelihood", .units = "", .axes = "value of x"}));
-    AVI_TRY(avi_fields_add(&a->fields, (avi_field){.path = "/exact/eigenvalues", .type = AVI_F64, .rank = 1, .dims = {p->d}, .data = p->value,
-                                                   .description = "of the covariance of the data (divisor N), ascending", .units = "", .axes = "component"}));
+    AVI_TRY(avi_fields_add(&a->fields, (avi_field){.path = "/exact/bias",
+                                                   .type = AVI_F64,
+                                                   .rank = 1,
+                                                   .dims = {p->d},
+                                                   .data = p->mean,
+                                                   .description = "mu at the maximum of the likelihood",
+                                                   .units = "",
+                                                   .axes = "value of x"}));
+    AVI_TRY(
+        avi_fields_add(&a->fields, (avi_field){.path = "/exact/eigenvalues",
+                                               .type = AVI_F64,
+                                               .rank = 1,
+                                               .dims = {p->d},
+                                               .data = p->value,
+                                               .description = "of the covariance of the data (divisor N), ascending",
+                                               .units = "",
+                                               .axes = "component"}));
     AVI_TRY(avi_optimum_scalar(a, "noise_sd", sqrt(p->noise), "", "s at the maximum of the likelihood"));
-    return avi_optimum_scalar(a, "log_likelihood_per_row", a->log_evidence / (double)a->s->partition.rows, "nats", "maximum log-likelihood a datapoint");
+    return avi_optimum_scalar(a, "log_likelihood_per_row", a->log_evidence / (double)a->s->partition.rows, "nats",
+                              "maximum log-likelihood a datapoint");
 }
 
 static avi_status solve(avi_optimum *a)

@@ -15,7 +15,8 @@ static double prior_precision(const avi_optimum *a)
 /* r_n = y_n - alpha c_n ~ N(beta theta, v) once z_n is integrated out. */
 static double remainder_of(const avi_exact_scalar *m, int64_t n) { return m->y[n] - m->alpha * (m->c ? m->c[n] : 0); }
 
-/* Posterior mean of theta, whose precision is `marginal` with z integrated out; mean first, so that a large common part does not swallow digits. */
+/* Posterior mean of theta, whose precision is `marginal` with z integrated out; mean first, so that a large common part
+ * does not swallow digits. */
 static avi_status solve_theta(avi_optimum *a, const avi_exact_scalar *m, double marginal)
 {
     const double n = (double)a->s->partition.rows, v = m->sigma * m->sigma + m->alpha * m->alpha;
@@ -40,7 +41,8 @@ static avi_status allocate(avi_optimum *a, const avi_exact_scalar *m)
 
 avi_status avi_exact_scalar_solve(avi_optimum *a, const avi_exact_scalar *m)
 {
-    const double n = (double)a->s->partition.rows, variance = m->sigma * m->sigma, v = variance + m->alpha * m->alpha, prior = prior_precision(a);
+    const double n = (double)a->s->partition.rows, variance = m->sigma * m->sigma, v = variance + m->alpha * m->alpha,
+                 prior = prior_precision(a);
     const double marginal = n * m->beta * m->beta / v + prior;
     double squares = 0;
     AVI_TRY(avi_agree(a->s->comm, allocate(a, m)));
@@ -57,18 +59,21 @@ avi_status avi_exact_scalar_solve(avi_optimum *a, const avi_exact_scalar *m)
     AVI_TRY(avi_comm_sum_double(a->s->comm, &squares, 1));
     a->log_joint = -0.5 * squares / v - 0.5 * prior * a->theta_mean * a->theta_mean - n * LOG_2PI - n * log(m->sigma);
     if (prior > 0) a->log_joint += 0.5 * log(prior) - 0.5 * LOG_2PI;
-    /* log p(x) = log p(x, u*) + sum_n log(2 pi / P_nn) / 2 + log(2 pi / marginal) / 2: z_n given theta, then theta. A point stops before theta. */
+    /* log p(x) = log p(x, u*) + sum_n log(2 pi / P_nn) / 2 + log(2 pi / marginal) / 2: z_n given theta, then theta. A
+     * point stops before theta. */
     a->log_evidence = a->log_joint + 0.5 * n * (LOG_2PI - log(v / variance));
     if (a->s->problem.global_gaussian) {
         a->log_evidence += 0.5 * (LOG_2PI - log(marginal));
         a->evidence = prior > 0 ? "theta and all z integrated out" : "theta (flat prior) and all z integrated out";
     } else {
-        a->evidence = prior > 0 ? "log p(x, theta) at its maximum over theta, all z integrated out" : "log p(x | theta) at its maximum over theta, all z integrated out";
+        a->evidence = prior > 0 ? "log p(x, theta) at its maximum over theta, all z integrated out"
+                                : "log p(x | theta) at its maximum over theta, all z integrated out";
     }
     return AVI_OK;
 }
 
-avi_status avi_exact_scalar_residuals(const avi_optimum *a, int64_t cols, const double *z, const double *theta, double *out)
+avi_status avi_exact_scalar_residuals(const avi_optimum *a, int64_t cols, const double *z, const double *theta,
+                                      double *out)
 {
     const avi_exact_scalar *m = a->self;
     const double slope = m->alpha / m->sigma, shift = m->beta / m->sigma;

@@ -32,7 +32,8 @@ avi_status avi_optimum_check(const avi_session *s)
         const size_t used = strlen(names);
         snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", models[i]->name);
     }
-    return avi_config_fail(s->config, "model", "name", "has no answer in closed form, which exact asks for; %s have one", names);
+    return avi_config_fail(s->config, "model", "name",
+                           "has no answer in closed form, which exact asks for; %s have one", names);
 }
 
 avi_status avi_optimum_block(int64_t l, const double *block, double *log_det, double *inverse)
@@ -52,9 +53,13 @@ avi_status avi_optimum_block(int64_t l, const double *block, double *log_det, do
 
 /* ---- from mode and precision to the F-VI optimum ---- */
 
-static bool full_covariance(const avi_optimum *a) { return a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full"); }
+static bool full_covariance(const avi_optimum *a)
+{
+    return a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full");
+}
 
-/* Variances of one factor, independent dimensions or full covariance; adds log(2 pi / P) / 2 of each dimension to *sum. */
+/* Variances of one factor, independent dimensions or full covariance; adds log(2 pi / P) / 2 of each dimension to *sum.
+ */
 static avi_status factor(const avi_optimum *a, int64_t n, double *inverse, double *sum)
 {
     const int64_t l = a->latent;
@@ -73,7 +78,8 @@ static avi_status factor(const avi_optimum *a, int64_t n, double *inverse, doubl
     return AVI_OK;
 }
 
-/* ELBO* = log p(x, u*) + sum over factors of log(2 pi / P) / 2: E_q[log p] loses 1/2 a value to the variances, the entropy gives it back. */
+/* ELBO* = log p(x, u*) + sum over factors of log(2 pi / P) / 2: E_q[log p] loses 1/2 a value to the variances, the
+ * entropy gives it back. */
 static avi_status complete(avi_optimum *a)
 {
     avi_status status = AVI_OK;
@@ -125,7 +131,8 @@ static avi_status means_apart(avi_optimum *a, const double *mean, double theta, 
 {
     avi_status status = AVI_OK;
     const int64_t n = a->rows * a->latent;
-    double *apart = avi_optimum_memory(a, n + a->latent, &status), *residual = avi_optimum_memory(a, a->residuals, &status);
+    double *apart = avi_optimum_memory(a, n + a->latent, &status),
+           *residual = avi_optimum_memory(a, a->residuals, &status);
     AVI_TRY(avi_agree(a->s->comm, status));
     for (int64_t i = 0; i < n; i++) apart[a->latent + i] = mean[i] - a->mean[a->latent + i];
     AVI_TRY(avi_optimum_before(a, a->latent, apart));

@@ -1,13 +1,14 @@
-/* Exact answers: the optimum of factorized VI in closed form, and how close a class of inference functions can come to it.
+/* Exact answers: the optimum of factorized VI in closed form, and how close a class of inference functions can come to
+ * it.
  *
- * A model with a closed form is one file src/run/exact_<name>.c and one line AVI_EXACT(<name>) in registry.def; the symbol is
- * `const avi_exact_ops avi_exact_<name>`. Everything here is in double and in SLABS of given rows (partition.h), whatever the run's precision and
- * partition.
+ * A model with a closed form is one file src/run/exact_<name>.c and one line AVI_EXACT(<name>) in registry.def; the
+ * symbol is `const avi_exact_ops avi_exact_<name>`. Everything here is in double and in SLABS of given rows
+ * (partition.h), whatever the run's precision and partition.
  *
- * A jointly Gaussian model is log p(x, u) = log p(x, u*) - |J (u - u*)|^2 / 2 in its unknowns u = (z, theta): u* its mode, J'J = P the posterior
- * precision. F-VI's optimum has the means u* and the variances 1 / P_ii. For factors of means m and variances v
- *     ELBO* - ELBO = |J (m - u*)|^2 / 2 + sum_i (a_i - 1 - log a_i) / 2,   a_i = v_i P_ii,
- * so the best means of a class of functions are a least-squares problem, and the best variances a convex one. */
+ * A jointly Gaussian model is log p(x, u) = log p(x, u*) - |J (u - u*)|^2 / 2 in its unknowns u = (z, theta): u* its
+ * mode, J'J = P the posterior precision. F-VI's optimum has the means u* and the variances 1 / P_ii. For factors of
+ * means m and variances v ELBO* - ELBO = |J (m - u*)|^2 / 2 + sum_i (a_i - 1 - log a_i) / 2,   a_i = v_i P_ii, so the
+ * best means of a class of functions are a least-squares problem, and the best variances a convex one. */
 #ifndef AVI_CLOSED_FORM_OPTIMUM_H
 #define AVI_CLOSED_FORM_OPTIMUM_H
 
@@ -21,19 +22,20 @@ typedef struct avi_exact_ops {
     avi_status (*check)(const avi_session *s);
     /* Required. Fills the fields of the answer marked `solve` below. Collective. Errors: DATA, INTERNAL. */
     avi_status (*solve)(avi_optimum *a);
-    /* Jointly Gaussian models: out (own residuals, cols) = J u for `cols` vectors u at once: z (1 + rows, L, cols), row 0 that of the datapoint before
-     * the slab, theta (thetas, cols). Collective. NULL: solve adds the classes that it knows by itself. */
+    /* Jointly Gaussian models: out (own residuals, cols) = J u for `cols` vectors u at once: z (1 + rows, L, cols), row
+     * 0 that of the datapoint before the slab, theta (thetas, cols). Collective. NULL: solve adds the classes that it
+     * knows by itself. */
     avi_status (*residuals)(const avi_optimum *a, int64_t cols, const double *z, const double *theta, double *out);
     void (*destroy)(avi_optimum *a); /* optional: frees a->self */
 } avi_exact_ops;
 
 /* The best member of a class of inference functions. */
 typedef struct avi_best_polynomial {
-    char name[32];          /* constant, degree_1, ...: as in the names of datasets */
-    int64_t features;       /* coefficients of each output; 0: not counted */
-    double gap, gap_means;  /* nats; gap_means: the part that the means leave, the rest is the variances' */
-    const char *left_out;   /* why there is no number; NULL else */
-    double *coefficient;    /* (features, L): of the means, of the first `features` monomials; NULL when not computed */
+    char name[32];         /* constant, degree_1, ...: as in the names of datasets */
+    int64_t features;      /* coefficients of each output; 0: not counted */
+    double gap, gap_means; /* nats; gap_means: the part that the means leave, the rest is the variances' */
+    const char *left_out;  /* why there is no number; NULL else */
+    double *coefficient;   /* (features, L): of the means, of the first `features` monomials; NULL when not computed */
 } avi_best_polynomial;
 
 enum { AVI_BEST_POLYNOMIALS = 17 };
@@ -41,29 +43,31 @@ enum { AVI_BEST_POLYNOMIALS = 17 };
 struct avi_optimum {
     const avi_session *s;
     const avi_exact_ops *ops;
-    avi_fields fields;      /* what goes to /exact; owns every array here */
-    int64_t first, rows;    /* own slab of the N datapoints */
-    int64_t latent, width;  /* L; values of the domain of a datapoint */
-    int thetas;             /* scalar global parameters that are optimised along: 0 or 1 */
-    double *x;              /* (rows, D) */
-    double *x_next;         /* (rows, D), of models with lookahead; NULL else */
-    double *domain;         /* (1 + rows, width), each value less its mean, divided by its sd: the same polynomials, better conditioned */
+    avi_fields fields;     /* what goes to /exact; owns every array here */
+    int64_t first, rows;   /* own slab of the N datapoints */
+    int64_t latent, width; /* L; values of the domain of a datapoint */
+    int thetas;            /* scalar global parameters that are optimised along: 0 or 1 */
+    double *x;             /* (rows, D) */
+    double *x_next;        /* (rows, D), of models with lookahead; NULL else */
+    double *domain; /* (1 + rows, width), each value less its mean, divided by its sd: the same polynomials, better
+                       conditioned */
     double *domain_mean, *domain_sd; /* (width); sd 1 where a value never changes */
-    int64_t *monomial;      /* (monomials, width): exponents of the features of the classes; NULL when there are none, or they are too many to keep */
+    int64_t *monomial; /* (monomials, width): exponents of the features of the classes; NULL when there are none, or
+                          they are too many to keep */
     int64_t monomials;
     /* solve: */
-    double *mean;           /* (1 + rows, L): F-VI optimum; row 0 is filled in afterwards */
-    double *log_sd;         /* (rows, L) */
-    double *precision;      /* (rows, L, L): blocks of P on its diagonal; jointly Gaussian models */
+    double *mean;      /* (1 + rows, L): F-VI optimum; row 0 is filled in afterwards */
+    double *log_sd;    /* (rows, L) */
+    double *precision; /* (rows, L, L): blocks of P on its diagonal; jointly Gaussian models */
     double theta_mean, theta_precision;
-    int64_t residuals;      /* own rows of J */
-    double log_joint;       /* log p(x, u*), nats; jointly Gaussian models */
-    double elbo;            /* of the F-VI optimum, nats; jointly Gaussian models: filled in afterwards */
+    int64_t residuals; /* own rows of J */
+    double log_joint;  /* log p(x, u*), nats; jointly Gaussian models */
+    double elbo;       /* of the F-VI optimum, nats; jointly Gaussian models: filled in afterwards */
     double log_evidence;
-    const char *evidence;   /* what log_evidence is, for people */
+    const char *evidence; /* what log_evidence is, for people */
     avi_best_polynomial class[AVI_BEST_POLYNOMIALS];
     int classes;
-    void *self;             /* the model's own */
+    void *self; /* the model's own */
 };
 
 /* The exact answers of a fit, where there is one. */
@@ -72,12 +76,14 @@ typedef struct avi_fit_comparison {
     bool estimated;   /* elbo is the estimate of the last evaluation, not the closed form */
 } avi_fit_comparison;
 
-/* CONFIG, with a message that names the models that have one, when the configured model has no closed form. Not collective. */
+/* CONFIG, with a message that names the models that have one, when the configured model has no closed form. Not
+ * collective. */
 avi_status avi_optimum_check(const avi_session *s);
 /* Collective. Owner: caller. */
 avi_status avi_optimum_create(const avi_session *s, avi_optimum **answer);
 void avi_optimum_destroy(avi_optimum **answer);
-/* Collective. The fit's ELBO held against the F-VI optimum; elbo: of its last evaluation, for models that are not jointly Gaussian. */
+/* Collective. The fit's ELBO held against the F-VI optimum; elbo: of its last evaluation, for models that are not
+ * jointly Gaussian. */
 avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, double elbo, avi_fit_comparison *fit);
 /* Fields of /exact into a->fields. fit may be NULL. Not collective. */
 avi_status avi_optimum_fields(avi_optimum *a, const avi_fit_comparison *fit);
@@ -96,8 +102,10 @@ avi_status avi_optimum_rows(avi_optimum *a);
 avi_status avi_best_polynomiales(avi_optimum *a);
 void avi_optimum_add_polynomial(avi_optimum *a, const char *name, int64_t features, double gap);
 /* Adds a scalar in nats (or `units`) to /exact. */
-avi_status avi_optimum_scalar(avi_optimum *a, const char *name, double value, const char *units, const char *description);
-/* log det of a symmetric positive definite block (l, l); its inverse (l, l), NULL when not wanted. Errors: DATA, INTERNAL. Not collective. */
+avi_status avi_optimum_scalar(avi_optimum *a, const char *name, double value, const char *units,
+                              const char *description);
+/* log det of a symmetric positive definite block (l, l); its inverse (l, l), NULL when not wanted. Errors: DATA,
+ * INTERNAL. Not collective. */
 avi_status avi_optimum_block(int64_t l, const double *block, double *log_det, double *inverse);
 /* (a - 1 - log a) / 2: what a variance a times the best one costs. */
 double avi_optimum_excess(double a);

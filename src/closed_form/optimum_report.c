@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-avi_status avi_optimum_scalar(avi_optimum *a, const char *name, double value, const char *units, const char *description)
+avi_status avi_optimum_scalar(avi_optimum *a, const char *name, double value, const char *units,
+                              const char *description)
 {
     avi_status status = AVI_OK;
     double *copy = avi_optimum_memory(a, 1, &status);
@@ -14,12 +15,17 @@ avi_status avi_optimum_scalar(avi_optimum *a, const char *name, double value, co
     AVI_TRY(status);
     if (!path || !text) return avi_fail_memory(512, "exact answers");
     *copy = value;
-    return avi_fields_add(&a->fields, (avi_field){.path = path, .type = AVI_F64, .data = copy, .description = text, .units = units, .axes = ""});
+    return avi_fields_add(
+        &a->fields,
+        (avi_field){.path = path, .type = AVI_F64, .data = copy, .description = text, .units = units, .axes = ""});
 }
 
 static bool has_loss(const avi_optimum *a) { return a->s->model->ops->loss_offset != NULL; }
 
-static double loss_of(const avi_optimum *a, double elbo) { return -elbo + a->s->model->ops->loss_offset(a->s->model, a->s->partition.rows); }
+static double loss_of(const avi_optimum *a, double elbo)
+{
+    return -elbo + a->s->model->ops->loss_offset(a->s->model, a->s->partition.rows);
+}
 
 static const char LOSS_UNITS[] = "nats, the paper's constants left out";
 
@@ -45,19 +51,38 @@ static avi_status add_coefficients(avi_optimum *a, const avi_best_polynomial *c,
     char *text = avi_fields_text(&a->fields, "means of %s: weights of the first rows of /exact/monomials", what);
     if (!c->coefficient || !a->monomial) return AVI_OK;
     if (!path || !text) return avi_fail_memory(512, "exact answers");
-    return avi_fields_add(&a->fields, (avi_field){.path = path, .type = AVI_F64, .rank = 2, .dims = {c->features, a->latent}, .data = c->coefficient,
-                                                  .description = text, .units = "", .axes = "monomial, dimension"});
+    return avi_fields_add(&a->fields, (avi_field){.path = path,
+                                                  .type = AVI_F64,
+                                                  .rank = 2,
+                                                  .dims = {c->features, a->latent},
+                                                  .data = c->coefficient,
+                                                  .description = text,
+                                                  .units = "",
+                                                  .axes = "monomial, dimension"});
 }
 
 /* What the coefficients multiply. */
 static avi_status add_monomials(avi_optimum *a)
 {
     if (!a->monomial) return AVI_OK;
-    AVI_TRY(avi_fields_add(&a->fields, (avi_field){.path = "/exact/monomials", .type = AVI_I64, .rank = 2, .dims = {a->monomials, a->width}, .data = a->monomial,
-                                                   .description = "exponents of each monomial in the values of the domain, each less domain_mean and divided by domain_sd",
-                                                   .units = "", .axes = "monomial, value of the domain"}));
-    avi_field f = {.path = "/exact/domain_mean", .type = AVI_F64, .rank = 1, .dims = {a->width}, .data = a->domain_mean,
-                   .description = "mean of each value of the domain over all rows", .units = "", .axes = "value of the domain"};
+    AVI_TRY(
+        avi_fields_add(&a->fields, (avi_field){.path = "/exact/monomials",
+                                               .type = AVI_I64,
+                                               .rank = 2,
+                                               .dims = {a->monomials, a->width},
+                                               .data = a->monomial,
+                                               .description = "exponents of each monomial in the values of the domain, "
+                                                              "each less domain_mean and divided by domain_sd",
+                                               .units = "",
+                                               .axes = "monomial, value of the domain"}));
+    avi_field f = {.path = "/exact/domain_mean",
+                   .type = AVI_F64,
+                   .rank = 1,
+                   .dims = {a->width},
+                   .data = a->domain_mean,
+                   .description = "mean of each value of the domain over all rows",
+                   .units = "",
+                   .axes = "value of the domain"};
     AVI_TRY(avi_fields_add(&a->fields, f));
     f.path = "/exact/domain_sd";
     f.data = a->domain_sd;
@@ -78,14 +103,22 @@ static avi_status add_class(avi_optimum *a, const avi_best_polynomial *c)
     AVI_TRY(add_coefficients(a, c, what));
     if (c->gap_means == c->gap) return AVI_OK;
     snprintf(name, sizeof name, "gap_means_%s", c->name);
-    return avi_optimum_scalar(a, name, c->gap_means, "nats", "the part of that gap that is left with the optimal variance in every row");
+    return avi_optimum_scalar(a, name, c->gap_means, "nats",
+                              "the part of that gap that is left with the optimal variance in every row");
 }
 
 static avi_status add_rows(avi_optimum *a)
 {
     const int64_t rows = a->s->partition.rows;
-    avi_field f = {.path = "/exact/mean", .type = AVI_F64, .rank = 2, .dims = {rows, a->latent}, .data = a->mean + a->latent, .distributed = true,
-                   .description = "mean of q(z_n) at the F-VI optimum, rows in the order of the data as given", .units = "", .axes = "row, dimension"};
+    avi_field f = {.path = "/exact/mean",
+                   .type = AVI_F64,
+                   .rank = 2,
+                   .dims = {rows, a->latent},
+                   .data = a->mean + a->latent,
+                   .distributed = true,
+                   .description = "mean of q(z_n) at the F-VI optimum, rows in the order of the data as given",
+                   .units = "",
+                   .axes = "row, dimension"};
     AVI_TRY(avi_fields_add(&a->fields, f));
     f.path = "/exact/log_sd";
     f.data = a->log_sd;
@@ -97,22 +130,29 @@ static avi_status add_theta(avi_optimum *a)
 {
     if (!a->thetas) return AVI_OK;
     const bool gaussian = a->s->problem.global_gaussian;
-    AVI_TRY(avi_optimum_scalar(a, "theta_mean", a->theta_mean, "", gaussian ? "mean of q(theta) at the F-VI optimum" : "theta at the F-VI optimum"));
+    AVI_TRY(avi_optimum_scalar(a, "theta_mean", a->theta_mean, "",
+                               gaussian ? "mean of q(theta) at the F-VI optimum" : "theta at the F-VI optimum"));
     if (!gaussian) return AVI_OK;
-    return avi_optimum_scalar(a, "theta_sd", 1 / sqrt(a->theta_precision), "", "standard deviation of q(theta) at the F-VI optimum");
+    return avi_optimum_scalar(a, "theta_sd", 1 / sqrt(a->theta_precision), "",
+                              "standard deviation of q(theta) at the F-VI optimum");
 }
 
 avi_status avi_optimum_fields(avi_optimum *a, const avi_fit_comparison *fit)
 {
     AVI_TRY(add_rows(a));
     AVI_TRY(add_theta(a));
-    AVI_TRY(avi_optimum_scalar(a, "elbo", a->elbo, "nats", "ELBO of the F-VI optimum, all normalizing constants included"));
+    AVI_TRY(
+        avi_optimum_scalar(a, "elbo", a->elbo, "nats", "ELBO of the F-VI optimum, all normalizing constants included"));
     AVI_TRY(avi_optimum_scalar(a, "log_evidence", a->log_evidence, "nats", a->evidence));
-    AVI_TRY(avi_optimum_scalar(a, "approximation_gap", a->log_evidence - a->elbo, "nats", "log_evidence - elbo: what independent factors cost"));
-    if (has_loss(a)) AVI_TRY(avi_optimum_scalar(a, "loss", loss_of(a, a->elbo), LOSS_UNITS, "loss of the F-VI optimum in the unit of Margossian & Blei's code"));
+    AVI_TRY(avi_optimum_scalar(a, "approximation_gap", a->log_evidence - a->elbo, "nats",
+                               "log_evidence - elbo: what independent factors cost"));
+    if (has_loss(a))
+        AVI_TRY(avi_optimum_scalar(a, "loss", loss_of(a, a->elbo), LOSS_UNITS,
+                                   "loss of the F-VI optimum in the unit of Margossian & Blei's code"));
     for (int c = 0; c < a->classes; c++) AVI_TRY(add_class(a, &a->class[c]));
     AVI_TRY(add_monomials(a));
-    return fit ? add_numbers(a, "fit", fit->gap, fit->estimated ? "the fit, by its last evaluation" : "the fit") : AVI_OK;
+    return fit ? add_numbers(a, "fit", fit->gap, fit->estimated ? "the fit, by its last evaluation" : "the fit")
+               : AVI_OK;
 }
 
 /* ---- the table ---- */
@@ -160,6 +200,7 @@ void avi_optimum_print(const avi_optimum *a, const avi_fit_comparison *fit)
         printf("  theta: mean %.8g, sd %.6g\n", a->theta_mean, 1 / sqrt(a->theta_precision));
     else if (a->thetas)
         printf("  theta: %.8g\n", a->theta_mean);
-    printf("  log p(x): %s; %.6g nats above the F-VI optimum (approximation gap)\n", a->evidence, a->log_evidence - a->elbo);
+    printf("  log p(x): %s; %.6g nats above the F-VI optimum (approximation gap)\n", a->evidence,
+           a->log_evidence - a->elbo);
     fflush(stdout);
 }

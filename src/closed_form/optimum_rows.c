@@ -13,16 +13,21 @@ double *avi_optimum_memory(avi_optimum *a, int64_t n, avi_status *status)
 }
 
 /* Values of a row as it travels: its domain, itself, and the row after it. */
-static int64_t travel_width(const avi_optimum *a) { return a->width + (1 + a->s->train->lookahead) * a->s->shape.width; }
+static int64_t travel_width(const avi_optimum *a)
+{
+    return a->width + (1 + a->s->train->lookahead) * a->s->shape.width;
+}
 
 enum { BLOCK = 256 /* rows that are fetched together: streamed ones cost much more one by one */ };
 
 /* Rows `shift` after own rows [first, first + count), to column `column` of what travels. */
-static void pack_shifted(const avi_optimum *a, int64_t first, int64_t count, int64_t shift, int64_t column, double *block, double *out)
+static void pack_shifted(const avi_optimum *a, int64_t first, int64_t count, int64_t shift, int64_t column,
+                         double *block, double *out)
 {
     const int64_t d = a->s->shape.width, travel = travel_width(a);
     avi_data_fetch_f64(a->s->train, a->s->train->first + first + shift, count, block);
-    for (int64_t i = 0; i < count; i++) memcpy(out + (first + i) * travel + column, block + i * d, (size_t)d * sizeof *out);
+    for (int64_t i = 0; i < count; i++)
+        memcpy(out + (first + i) * travel + column, block + i * d, (size_t)d * sizeof *out);
 }
 
 static void pack(const avi_optimum *a, double *block, double *out)
@@ -52,8 +57,11 @@ static avi_status fetch(avi_optimum *a)
 {
     const avi_session *s = a->s;
     const size_t row = (size_t)travel_width(a) * sizeof(double);
-    double *owned = malloc((size_t)s->train->count * row + 1), *slab = malloc((size_t)a->rows * row + 1), *block = malloc((size_t)(BLOCK * s->shape.width) * sizeof *block);
-    avi_status status = avi_agree(s->comm, owned && slab && block ? AVI_OK : avi_fail_memory((size_t)(s->train->count + a->rows) * row, "exact answers"));
+    double *owned = malloc((size_t)s->train->count * row + 1), *slab = malloc((size_t)a->rows * row + 1),
+           *block = malloc((size_t)(BLOCK * s->shape.width) * sizeof *block);
+    avi_status status = avi_agree(
+        s->comm,
+        owned && slab && block ? AVI_OK : avi_fail_memory((size_t)(s->train->count + a->rows) * row, "exact answers"));
     if (status == AVI_OK) {
         pack(a, block, owned);
         status = avi_agree(s->comm, avi_data_status(s->train));
@@ -72,7 +80,8 @@ static avi_status standardise(avi_optimum *a)
     const int64_t w = a->width;
     const double n = (double)a->s->partition.rows;
     avi_status status = AVI_OK;
-    double *mean = a->domain_mean = avi_optimum_memory(a, w, &status), *square = a->domain_sd = avi_optimum_memory(a, w, &status), *x = a->domain + w;
+    double *mean = a->domain_mean = avi_optimum_memory(a, w, &status),
+           *square = a->domain_sd = avi_optimum_memory(a, w, &status), *x = a->domain + w;
     AVI_TRY(avi_agree(a->s->comm, status));
     for (int64_t i = 0; i < a->rows * w; i++) mean[i % w] += x[i] / n;
     AVI_TRY(avi_comm_sum_double(a->s->comm, mean, (size_t)w));
@@ -93,11 +102,13 @@ avi_status avi_optimum_before(const avi_optimum *a, int64_t width, double *value
     const size_t bytes = (size_t)width * sizeof *values;
     double *last = malloc((size_t)ranks * bytes + 1);
     AVI_TRY(avi_agree(s->comm, last ? AVI_OK : avi_fail_memory((size_t)ranks * bytes, "the last rows of all ranks")));
-    avi_status status = avi_comm_allgather(s->comm, values + a->rows * width, bytes, last); /* of an empty slab: row 0, which nobody asks for */
+    avi_status status = avi_comm_allgather(s->comm, values + a->rows * width, bytes,
+                                           last); /* of an empty slab: row 0, which nobody asks for */
     memset(values, 0, bytes);
     for (int r = 0; status == AVI_OK && a->rows > 0 && r < ranks; r++) {
         const int64_t end = avi_slab_first(s->partition.rows, ranks, r + 1);
-        if (end == a->first && end > avi_slab_first(s->partition.rows, ranks, r)) memcpy(values, last + r * width, bytes);
+        if (end == a->first && end > avi_slab_first(s->partition.rows, ranks, r))
+            memcpy(values, last + r * width, bytes);
     }
     free(last);
     return status;

@@ -60,7 +60,8 @@ avi_status avi_config_help(const avi_config *config, const char *section, FILE *
         fprintf(out, "\nsections:");
         for (int i = 0; i < config->section_count; ++i) fprintf(out, " %s", config->sections[i]);
         fprintf(out, "\n");
-        return avi_fail(AVI_ERR_USAGE, "--help-keys=%s: unknown section%s%s%s", section, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+        return avi_fail(AVI_ERR_USAGE, "--help-keys=%s: unknown section%s%s%s", section, near ? "; did you mean " : "",
+                        near ? near : "", near ? "?" : "");
     }
     bool first = true;
     for (int i = 0; i < config->section_count; ++i) {

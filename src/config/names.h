@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* Appends `name` to `list` (size bytes), with " | " between names. A name that does not fit is a mistake of the program: abort. */
+/* Appends `name` to `list` (size bytes), with " | " between names. A name that does not fit is a mistake of the
+ * program: abort. */
 void avi_names_append(char *list, size_t size, const char *name);
 
 #endif

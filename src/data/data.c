@@ -46,13 +46,13 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
 {
     reader r = {.source = source, .row_bytes = (size_t)d->shape.width * avi_dtype_size(d->shape.type)};
     const avi_redistribution move = {.comm = comm,
-                           .row_bytes = r.row_bytes,
-                           .from = readers,
-                           .to = owners,
-                           .numbers = d->partition.shuffled ? avi_redistribution_positions : NULL,
-                           .number_context = &d->partition,
-                           .piece = read_piece,
-                           .piece_context = &r};
+                                     .row_bytes = r.row_bytes,
+                                     .from = readers,
+                                     .to = owners,
+                                     .numbers = d->partition.shuffled ? avi_redistribution_positions : NULL,
+                                     .number_context = &d->partition,
+                                     .piece = read_piece,
+                                     .piece_context = &r};
     const size_t bytes = (size_t)avi_redistribution_piece_rows(&move) * r.row_bytes;
     r.rows = malloc(bytes);
     avi_status status = avi_agree(comm, r.rows ? AVI_OK : avi_fail_memory(bytes, "a piece of the data as read"));

@@ -43,7 +43,7 @@ static avi_status allocate(avi_file_order *u)
 }
 
 avi_status avi_file_order_create(const avi_partition *p, avi_comm *comm, size_t row_bytes, int columns,
-                           const void *const *owned, int64_t most, avi_file_order **pull)
+                                 const void *const *owned, int64_t most, avi_file_order **pull)
 {
     avi_file_order *u = calloc(1, sizeof *u);
     avi_status status = u ? AVI_OK : avi_fail_memory(sizeof *u, "a window of rows");

@@ -278,14 +278,15 @@ static avi_status partition_move(const avi_partition *p, avi_comm *comm, size_t 
         avi_row_distribution_slabs(p->rows, ranks, slabs);
         const int64_t *first = to_owner ? slabs : owners;
         memory_rows memory = {from, first[avi_comm_rank(comm)], row_bytes};
-        const avi_redistribution move = {.comm = comm,
-                               .row_bytes = row_bytes,
-                               .from = first,
-                               .to = to_owner ? owners : slabs,
-                               .numbers = !p->shuffled ? NULL : (to_owner ? avi_redistribution_positions : given_rows),
-                               .number_context = p,
-                               .piece = memory_piece,
-                               .piece_context = &memory};
+        const avi_redistribution move = {
+            .comm = comm,
+            .row_bytes = row_bytes,
+            .from = first,
+            .to = to_owner ? owners : slabs,
+            .numbers = !p->shuffled ? NULL : (to_owner ? avi_redistribution_positions : given_rows),
+            .number_context = p,
+            .piece = memory_piece,
+            .piece_context = &memory};
         status = avi_redistribution_rows(&move, into);
     }
     free(layouts);

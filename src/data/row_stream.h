@@ -22,7 +22,8 @@ void avi_row_stream_destroy(struct avi_row_stream **feed);
 int64_t avi_row_stream_bytes(const struct avi_row_stream *feed);
 /* Rows at positions [position, position + *count) of the partition, of which it takes as many as a piece holds: *count
  * becomes their number. NULL: they cannot be had, and avi_row_stream_status says why. Valid until the next call. */
-const void *avi_row_stream_rows(struct avi_row_stream *feed, const avi_partition *partition, int64_t position, int64_t *count);
+const void *avi_row_stream_rows(struct avi_row_stream *feed, const avi_partition *partition, int64_t position,
+                                int64_t *count);
 avi_status avi_row_stream_status(const struct avi_row_stream *feed);
 
 #endif

@@ -27,8 +27,8 @@ static inline real total(vec v, short_vec few, real one)
 /* ---- what the operations share ---- */
 
 /* aux: of each row (B) the derivatives of its value with respect to the factor's mean and log sd, and to the density's
- * mean; sd; of each draw (S) its weight and b theta; of each draw of each row (B*S) the weighted derivative with respect
- * to the density's mean, where theta's gradient wants it. */
+ * mean; sd; of each draw (S) its weight and b theta; of each draw of each row (B*S) the weighted derivative with
+ * respect to the density's mean, where theta's gradient wants it. */
 typedef struct parts {
     int64_t rows, draws;
     real *to_mean, *to_log_sd, *to_mu, *sd, *weight, *shift, *each;
@@ -38,7 +38,14 @@ static parts parts_of(const avi_node *n)
 {
     const int64_t rows = n->rows, draws = n->in[3]->rows / rows;
     real *at = n->aux;
-    return (parts){rows, draws, at, at + rows, at + 2 * rows, at + 3 * rows, at + 4 * rows, at + 4 * rows + draws,
+    return (parts){rows,
+                   draws,
+                   at,
+                   at + rows,
+                   at + 2 * rows,
+                   at + 3 * rows,
+                   at + 4 * rows,
+                   at + 4 * rows + draws,
                    at + 4 * rows + 2 * draws};
 }
 
@@ -92,8 +99,8 @@ static void backward(avi_tape *t, avi_node *n)
 
 /* ---- log N(y; a z + b theta, sd^2) ---- */
 
-/* With d = base - shift - slope eps: the sums over draws of w d^2, w d and w d eps; w d of each draw into `each`, unless
- * NULL. */
+/* With d = base - shift - slope eps: the sums over draws of w d^2, w d and w d eps; w d of each draw into `each`,
+ * unless NULL. */
 static inline void normal_row(const parts *a, real base, real slope, const real *restrict eps, real *restrict each,
                               real *square, real *sum, real *product)
 {
@@ -129,8 +136,8 @@ void AVI_R(avi_forward_scalar_normal_draws)(avi_tape *t, avi_node *n)
     const bool each = wants_each(n);
     for (int64_t r = 0; r < a.rows; r++) {
         real square, sum, product;
-        normal_row(&a, y[r] - slope * nu[2 * r], slope * a.sd[r], eps + r * a.draws,
-                   each ? a.each + r * a.draws : NULL, &square, &sum, &product);
+        normal_row(&a, y[r] - slope * nu[2 * r], slope * a.sd[r], eps + r * a.draws, each ? a.each + r * a.draws : NULL,
+                   &square, &sum, &product);
         value[r] = R(-0.5) * square - constant;
         a.to_mean[r] = slope * sum;
         a.to_log_sd[r] = slope * a.sd[r] * product;
@@ -169,7 +176,7 @@ static void add_wave_row(const avi_node *n, const parts *a, int64_t r, int64_t f
 {
     const real *restrict eps = (const real *)n->in[3]->value + r * a->draws + first;
     const real *restrict w = a->weight + first, *restrict value = v->value + at, *restrict to_mu = v->to_mean + at,
-                        *restrict to_z = v->to_z + at;
+                         *restrict to_z = v->to_z + at;
     real *restrict keep = each ? a->each + r * a->draws + first : NULL;
 #define ADD(type, y, m, z, e)                                                                                          \
     do {                                                                                                               \

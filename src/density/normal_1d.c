@@ -73,8 +73,8 @@ avi_node *avi_wave_lpdf(avi_tape *t, const bool *drop_log_sigma, avi_node *x, av
 static avi_node *draws_node(avi_tape *t, const avi_custom_op *op, avi_scalar_draws p, avi_node *x, avi_node *nu,
                             avi_node *theta, avi_node *eps)
 {
-    avi_tape_require(x->cols == 1 && nu->cols == 2 && nu->rows == x->rows, op->name, "operands are not (B, 1) and (B, 2)",
-                     x, nu);
+    avi_tape_require(x->cols == 1 && nu->cols == 2 && nu->rows == x->rows, op->name,
+                     "operands are not (B, 1) and (B, 2)", x, nu);
     check_shapes(op->name, x, eps, theta);
     avi_scalar_draws *data = avi_tape_alloc(t, (int64_t)(sizeof *data / sizeof(float)));
     *data = p;

@@ -50,8 +50,9 @@ avi_node *avi_scalar_normal_lpdf(avi_tape *t, const avi_scalar_normal *p, avi_no
  * *drop_log_sigma leaves out the term -cos z. */
 avi_node *avi_wave_lpdf(avi_tape *t, const bool *drop_log_sigma, avi_node *x, avi_node *z, avi_node *theta);
 
-/* The means over draws of both, at z = mean + exp(log_sd) eps with (mean, log_sd) the rows of nu (B, 2): in one pass over eps (B*S, 1), without z. weight: of the draws
- * (S, borrowed), NULL: all alike. y or x: (B, 1); theta as above -> (B, 1). All but eps may have gradients. */
+/* The means over draws of both, at z = mean + exp(log_sd) eps with (mean, log_sd) the rows of nu (B, 2): in one pass
+ * over eps (B*S, 1), without z. weight: of the draws (S, borrowed), NULL: all alike. y or x: (B, 1); theta as above ->
+ * (B, 1). All but eps may have gradients. */
 avi_node *avi_scalar_normal_draws(avi_tape *t, const avi_scalar_normal *p, avi_node *y, avi_node *nu, avi_node *eps,
                                   avi_node *theta, const double *weight);
 avi_node *avi_wave_draws(avi_tape *t, bool drop_log_sigma, avi_node *x, avi_node *nu, avi_node *eps, avi_node *theta,

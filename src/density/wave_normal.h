@@ -17,8 +17,8 @@ static inline void avi_wave_angles(int64_t count, const real *restrict z, real *
     }
 }
 
-/* Values, and derivatives with respect to the mean and to z, of up to AVI_WAVE_MOST draws. d: x - theta. keep = 0 leaves
- * out -log sigma. In stages, as box_muller.h has them: 0.8 of the time of one loop on AVX2. */
+/* Values, and derivatives with respect to the mean and to z, of up to AVI_WAVE_MOST draws. d: x - theta. keep = 0
+ * leaves out -log sigma. In stages, as box_muller.h has them: 0.8 of the time of one loop on AVX2. */
 static inline void avi_wave_piece(int64_t count, real keep, const real *restrict z, const real *restrict d,
                                   real *restrict value, real *restrict to_mean, real *restrict to_z)
 {

@@ -23,7 +23,8 @@ static avi_status create_reducer(avi_estimator *e)
             offset[n++] = s * e->layout.theta + theta->block[k].offset * (groups == 1 ? draws : 1);
     for (int k = 0; k < phi->count; k++) offset[n++] = draws * e->layout.theta + phi->block[k].offset;
     offset[n] = e->layout.gradient;
-    status = avi_reducer_create(e->p.precision, e->p.reproducible, n, offset, e->data->partition.tiles, e->p.shared ? e->comm : NULL, &e->reducer);
+    status = avi_reducer_create(e->p.precision, e->p.reproducible, n, offset, e->data->partition.tiles,
+                                e->p.shared ? e->comm : NULL, &e->reducer);
     free(offset);
     return status;
 }
@@ -41,7 +42,8 @@ static avi_status allocate(avi_estimator *e)
         e->own_draws = calloc(1, draws);
         e->theta_eps = calloc(1, draws);
     }
-    if (!e->tape || !e->theta || !e->theta_fixed || !e->phi || (e->p.global_gaussian && (!e->own_draws || !e->theta_eps)))
+    if (!e->tape || !e->theta || !e->theta_fixed || !e->phi ||
+        (e->p.global_gaussian && (!e->own_draws || !e->theta_eps)))
         return avi_fail_memory(2 * draws, "draws of the global parameters");
     return AVI_OK;
 }
@@ -83,14 +85,18 @@ void avi_estimator_destroy(avi_estimator **estimator)
 size_t avi_estimator_bytes(const avi_estimator *e)
 {
     const size_t draws = e->p.global_gaussian ? 2 * (size_t)(e->layout.theta_draws * e->layout.theta) : 0;
-    return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision) + avi_dense_bytes(e);
+    return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision) +
+           avi_dense_bytes(e);
 }
 
 bool avi_estimator_is_shared(const avi_estimator *e) { return avi_reducer_is_shared(e->reducer); }
 
 double *avi_estimator_phases(avi_estimator *e) { return e->phase; }
 
-int avi_estimator_scales(const avi_estimator *e, double *out) { return e->p.reproducible ? avi_reducer_scales(e->reducer, out) : 0; }
+int avi_estimator_scales(const avi_estimator *e, double *out)
+{
+    return e->p.reproducible ? avi_reducer_scales(e->reducer, out) : 0;
+}
 void avi_estimator_set_scales(avi_estimator *e, const double *in)
 {
     if (e->p.reproducible) avi_reducer_set_scales(e->reducer, in);
@@ -114,12 +120,15 @@ static int runs_of_block(const avi_estimator *e, const avi_row_ranges *job, int 
     if (e->p.model->ops->coupling != AVI_INDEPENDENT) return 1;
     int64_t rows = job->rows[at];
     int n = 1;
-    while (at + n < job->count && n < MAX_RUNS && rows + job->rows[at + n] <= e->p.block_rows) rows += job->rows[at + n++];
+    while (at + n < job->count && n < MAX_RUNS && rows + job->rows[at + n] <= e->p.block_rows)
+        rows += job->rows[at + n++];
     return n;
 }
 
-/* What rows [first, end) of a block add to the sums; *bad: the first one that is not finite, unless there is one already. */
-static void sum_rows(const avi_estimator *e, const avi_graph *g, int64_t first, int64_t end, double values[AVI_SUMS], int64_t *bad)
+/* What rows [first, end) of a block add to the sums; *bad: the first one that is not finite, unless there is one
+ * already. */
+static void sum_rows(const avi_estimator *e, const avi_graph *g, int64_t first, int64_t end, double values[AVI_SUMS],
+                     int64_t *bad)
 {
     const avi_precision p = e->p.precision;
     memset(values, 0, AVI_SUMS * sizeof *values);
@@ -145,10 +154,12 @@ static int64_t position_of_row(const int64_t *first, const int64_t *rows, int64_
     return *first + r;
 }
 
-static void zero_table_rows(const avi_estimator *e, void *table_grad, int runs, const int64_t *first, const int64_t *rows)
+static void zero_table_rows(const avi_estimator *e, void *table_grad, int runs, const int64_t *first,
+                            const int64_t *rows)
 {
     const size_t width = (size_t)e->p.infer->outputs * avi_real_size(e->p.precision);
-    for (int i = 0; i < runs; i++) memset((char *)table_grad + (size_t)(first[i] - e->data->first + 1) * width, 0, (size_t)rows[i] * width);
+    for (int i = 0; i < runs; i++)
+        memset((char *)table_grad + (size_t)(first[i] - e->data->first + 1) * width, 0, (size_t)rows[i] * width);
 }
 
 static double table_norm(const avi_estimator *e, void *table_grad, int runs, const int64_t *first, const int64_t *rows)
@@ -156,7 +167,9 @@ static double table_norm(const avi_estimator *e, void *table_grad, int runs, con
     const int64_t width = e->p.infer->outputs;
     double sum = 0;
     for (int i = 0; i < runs; i++)
-        sum += avi_vector_sumsq(e->p.precision, avi_vector_at(e->p.precision, table_grad, (first[i] - e->data->first + 1) * width), rows[i] * width);
+        sum += avi_vector_sumsq(e->p.precision,
+                                avi_vector_at(e->p.precision, table_grad, (first[i] - e->data->first + 1) * width),
+                                rows[i] * width);
     return sum;
 }
 
@@ -174,8 +187,10 @@ avi_status avi_estimator_exchange_halo(avi_estimator *e, void *table)
     return avi_comm_shift(e->comm, rows + bytes, before, rows + (size_t)(count + 1) * bytes, after, bytes);
 }
 
-/* Sums over rows and squares of the local gradient: of the whole block, or with reproducible sums of each tile by itself. */
-static void add_scalars(const avi_estimator *e, const avi_pass *pass, const avi_graph *g, int runs, const int64_t *first, const int64_t *rows, int64_t *bad)
+/* Sums over rows and squares of the local gradient: of the whole block, or with reproducible sums of each tile by
+ * itself. */
+static void add_scalars(const avi_estimator *e, const avi_pass *pass, const avi_graph *g, int runs,
+                        const int64_t *first, const int64_t *rows, int64_t *bad)
 {
     const int unit = e->p.reproducible ? 1 : runs;
     for (int i = 0, at = 0; i < runs; i += unit) {
@@ -185,7 +200,8 @@ static void add_scalars(const avi_estimator *e, const avi_pass *pass, const avi_
         sum_rows(e, g, at, at + n, values, bad);
         const double norm = pass->table_grad ? table_norm(e, pass->table_grad, unit, first + i, rows + i) : 0;
         if (isfinite(norm))
-            values[AVI_SUM_LOCAL_SQ] = fmin(norm / (double)e->data->partition.rows, 1e9); /* per row of the data: within what the reduction carries */
+            values[AVI_SUM_LOCAL_SQ] = fmin(norm / (double)e->data->partition.rows,
+                                            1e9); /* per row of the data: within what the reduction carries */
         else
             values[AVI_SUM_BAD]++;
         avi_reducer_add_scalars(e->reducer, values);
@@ -193,7 +209,8 @@ static void add_scalars(const avi_estimator *e, const avi_pass *pass, const avi_
     }
 }
 
-static void run_block(avi_estimator *e, const avi_pass *pass, const avi_row_ranges *job, int at, int runs, int64_t *bad_position)
+static void run_block(avi_estimator *e, const avi_pass *pass, const avi_row_ranges *job, int at, int runs,
+                      int64_t *bad_position)
 {
     const int64_t *first = job->first + at, *rows = job->rows + at;
     avi_graph g;
@@ -234,11 +251,15 @@ static int64_t whole_gradient(const avi_estimator *e, const void *params, double
     return avi_global_bad_value(e, &all, gradient);
 }
 
-avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step, const avi_row_ranges *job,
-                              double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS], avi_bad *bad)
+avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step,
+                              const avi_row_ranges *job, double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS],
+                              avi_bad *bad)
 {
     const double requests[AVI_SUMS] = {[AVI_SUM_STOP] = sums[AVI_SUM_STOP], [AVI_SUM_SAVE] = sums[AVI_SUM_SAVE]};
-    avi_pass pass = {.params = params, .table = table, .table_grad = table_grad, .gradient = avi_reducer_gradient(e->reducer),
+    avi_pass pass = {.params = params,
+                     .table = table,
+                     .table_grad = table_grad,
+                     .gradient = avi_reducer_gradient(e->reducer),
                      .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)};
     const avi_stream global = avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step);
     bool redo = true;
@@ -263,7 +284,8 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     e->held_taken = true;
     sums[AVI_SUM_LOCAL_SQ] *= (double)e->data->partition.rows;
     if (redo) sums[AVI_SUM_BAD]++; /* no scale holds it: the gradient is not finite */
-    if (!(sums[AVI_SUM_BAD] > 0)) bad->value = e->share ? avi_shard_bad_value(e) : whole_gradient(e, params, sums[AVI_SUM_ROWS], gradient);
+    if (!(sums[AVI_SUM_BAD] > 0))
+        bad->value = e->share ? avi_shard_bad_value(e) : whole_gradient(e, params, sums[AVI_SUM_ROWS], gradient);
     /* A rank whose memory ran out took part in the reduction all the same; now all leave together. */
     return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }

@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Sum of squared differences of x and its reconstruction over the block; rows of the reconstruction to out when wanted. */
+/* Sum of squared differences of x and its reconstruction over the block; rows of the reconstruction to out when wanted.
+ */
 static double squared_error(const avi_estimator *e, const avi_graph *g, double *out)
 {
     const avi_precision p = e->p.precision;
@@ -24,7 +25,8 @@ static void take_rows(const avi_estimator *e, const avi_graph *g, int64_t done, 
     if (!rows) return;
     if (rows->elbo) avi_vector_to_double(p, g->elbo->value, g->rows, rows->elbo + done);
     if (rows->nu) avi_vector_to_double(p, g->nu->value, g->rows * g->nu->cols, rows->nu + done * g->nu->cols);
-    if (rows->log_weight && g->log_weight) avi_vector_to_double(p, g->log_weight->value, g->log_weight->rows, rows->log_weight + done * e->p.draws);
+    if (rows->log_weight && g->log_weight)
+        avi_vector_to_double(p, g->log_weight->value, g->log_weight->rows, rows->log_weight + done * e->p.draws);
 }
 
 static void sum_values(const avi_estimator *e, const avi_graph *g, double values[AVI_SUMS])
@@ -42,8 +44,9 @@ static void sum_values(const avi_estimator *e, const avi_graph *g, double values
     }
 }
 
-/* The next piece of the job: consecutive rows, up to those of a training block, so that memory stays the same. Runs that follow each other are joined,
- * since GEMM wants rows; reproducible sums keep the tile as the unit, so runs begin at tiles there. *run and *at move on. */
+/* The next piece of the job: consecutive rows, up to those of a training block, so that memory stays the same. Runs
+ * that follow each other are joined, since GEMM wants rows; reproducible sums keep the tile as the unit, so runs begin
+ * at tiles there. *run and *at move on. */
 static int64_t next_piece(const avi_estimator *e, const avi_row_ranges *job, int *run, int64_t *at, int64_t *first)
 {
     int64_t limit = e->p.block_rows > 0 ? e->p.block_rows : INT64_MAX, n = 0;
@@ -61,10 +64,12 @@ static int64_t next_piece(const avi_estimator *e, const avi_row_ranges *job, int
     return n;
 }
 
-avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job, bool with_error, double sums[AVI_SUMS],
-                                  const avi_row_values *rows)
+avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job,
+                                  bool with_error, double sums[AVI_SUMS], const avi_row_values *rows)
 {
-    const avi_pass pass = {.params = params, .table = table, .stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 0),
+    const avi_pass pass = {.params = params,
+                           .table = table,
+                           .stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 0),
                            .reconstruct = with_error || (rows && rows->reconstruction)};
     bool redo;
     int64_t done = 0;
@@ -83,13 +88,15 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
         if (status != AVI_OK) e->failed = status;
         values[AVI_SUM_FAIL] = status != AVI_OK;
         if (g.mean_x)
-            values[AVI_SUM_SQERR] = squared_error(e, &g, rows && rows->reconstruction ? rows->reconstruction + done * g.x->cols : NULL);
+            values[AVI_SUM_SQERR] =
+                squared_error(e, &g, rows && rows->reconstruction ? rows->reconstruction + done * g.x->cols : NULL);
         take_rows(e, &g, done, rows);
         avi_reducer_add_scalars(e->reducer, values);
         done += n;
     }
     AVI_TRY(avi_reducer_finish(e->reducer, e->comm, true, sums, &redo));
-    if (sums[AVI_SUM_BAD] > 0) AVI_TRY(avi_agree(e->comm, avi_data_status(e->data))); /* a streamed row that could not be had? */
+    if (sums[AVI_SUM_BAD] > 0)
+        AVI_TRY(avi_agree(e->comm, avi_data_status(e->data))); /* a streamed row that could not be had? */
     return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }
 

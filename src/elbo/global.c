@@ -1,7 +1,7 @@
 /* Global parameters: draws of theta once a step, and the chain rule from the gradient at the draws to that of q(theta).
  *
- * Layout of draws (and of their gradient): draw s of value i at s * theta + i; for a scalar theta at i * S + s, so that a block's draws are the (S, 1)
- * column that the tape uses. Work goes block by block: padding stays zero. */
+ * Layout of draws (and of their gradient): draw s of value i at s * theta + i; for a scalar theta at i * S + s, so that
+ * a block's draws are the (S, 1) column that the tape uses. Work goes block by block: padding stays zero. */
 #include "elbo/global_kernels.h"
 #include "elbo/internal.h"
 
@@ -24,14 +24,20 @@ int64_t avi_parameter_layout_log_sd(const avi_problem *p, const avi_parameter_la
     return l->theta;
 }
 
-int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layout *l) { return (p->global_gaussian ? 2 : 1) * l->theta; }
+int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layout *l)
+{
+    return (p->global_gaussian ? 2 : 1) * l->theta;
+}
 
 static const void *at(const avi_estimator *e, const void *v, int64_t i)
 {
     return (const char *)v + (size_t)i * avi_real_size(e->p.precision);
 }
 
-static void *at_mutable(const avi_estimator *e, void *v, int64_t i) { return (char *)v + (size_t)i * avi_real_size(e->p.precision); }
+static void *at_mutable(const avi_estimator *e, void *v, int64_t i)
+{
+    return (char *)v + (size_t)i * avi_real_size(e->p.precision);
+}
 
 /* Where value i of draw s is, and the distance to value i + 1. */
 static int64_t draw_index(const avi_estimator *e, int s, int64_t i)
@@ -41,7 +47,10 @@ static int64_t draw_index(const avi_estimator *e, int s, int64_t i)
 
 static int64_t draw_stride(const avi_estimator *e) { return e->p.model->ops->scalar_theta ? e->layout.theta_draws : 1; }
 
-avi_global_part avi_global_all(const avi_estimator *e) { return (avi_global_part){0, e->layout.theta, 0, e->layout.phi}; }
+avi_global_part avi_global_all(const avi_estimator *e)
+{
+    return (avi_global_part){0, e->layout.theta, 0, e->layout.phi};
+}
 
 /* What of a block of theta is in the part: values [*from, *from + n) of the vector. */
 static int64_t in_part(const avi_block *b, const avi_global_part *part, int64_t *from)
@@ -71,7 +80,8 @@ static void fill_eps(avi_estimator *e, avi_stream stream, int s, int64_t first, 
     }
 }
 
-void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream stream, bool at_mean, const avi_global_part *part, void *draws)
+void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream stream, bool at_mean,
+                          const avi_global_part *part, void *draws)
 {
     const avi_params *theta = &e->p.model->theta;
     for (int s = 0; s < e->layout.theta_draws; s++)
@@ -80,14 +90,16 @@ void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream strea
             const int64_t n = in_part(&theta->block[k], part, &first), d = draw_index(e, s, first);
             if (n == 0) continue;
             fill_eps(e, stream, s, first, n, at_mean);
-            BY_PRECISION(e, avi_global_draw, n, at(e, params, first), at(e, params, e->layout.theta + first), at(e, e->theta_eps, d), draw_stride(e), at_mutable(e, draws, d));
+            BY_PRECISION(e, avi_global_draw, n, at(e, params, first), at(e, params, e->layout.theta + first),
+                         at(e, e->theta_eps, d), draw_stride(e), at_mutable(e, draws, d));
         }
 }
 
 void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean)
 {
     const avi_global_part all = avi_global_all(e);
-    e->theta_draws = e->p.global_gaussian ? e->own_draws : (void *)(uintptr_t)params; /* read only: a point is its own draw */
+    e->theta_draws =
+        e->p.global_gaussian ? e->own_draws : (void *)(uintptr_t)params; /* read only: a point is its own draw */
     if (e->p.global_gaussian) avi_global_draw_into(e, params, stream, at_mean, &all, e->own_draws);
 }
 
@@ -97,7 +109,8 @@ static double prior_precision(const avi_estimator *e)
     return sd > 0 ? 1 / (sd * sd) : 0;
 }
 
-static void theta_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, const avi_global_part *part, void *gradient)
+static void theta_gradient(const avi_estimator *e, const void *params, const void *summed, double rows,
+                           const avi_global_part *part, void *gradient)
 {
     const avi_params *theta = &e->p.model->theta;
     const bool gaussian = e->p.global_gaussian;
@@ -107,10 +120,12 @@ static void theta_gradient(const avi_estimator *e, const void *params, const voi
         const int64_t n = in_part(&theta->block[k], part, &first);
         if (n == 0) continue;
         const void *mean = at(e, params, first), *log_sd = gaussian ? at(e, params, e->layout.theta + first) : NULL;
-        void *dm = at_mutable(e, gradient, first), *dls = gaussian ? at_mutable(e, gradient, e->layout.theta + first) : NULL;
+        void *dm = at_mutable(e, gradient, first),
+             *dls = gaussian ? at_mutable(e, gradient, e->layout.theta + first) : NULL;
         for (int s = 0; gaussian && s < e->layout.theta_draws; s++) {
             const int64_t d = draw_index(e, s, first);
-            BY_PRECISION(e, avi_global_chain, n, log_sd, at(e, e->theta_eps, d), at(e, summed, d), draw_stride(e), 1 / rows, dm, dls);
+            BY_PRECISION(e, avi_global_chain, n, log_sd, at(e, e->theta_eps, d), at(e, summed, d), draw_stride(e),
+                         1 / rows, dm, dls);
         }
         if (!gaussian) avi_vector_scaled(e->p.precision, at(e, summed, first), n, 1 / rows, dm);
         if (gaussian || prior_precision(e) > 0)
@@ -118,19 +133,24 @@ static void theta_gradient(const avi_estimator *e, const void *params, const voi
     }
 }
 
-void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows, const avi_global_part *part, void *gradient)
+void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows,
+                         const avi_global_part *part, void *gradient)
 {
     const avi_precision p = e->p.precision;
     const size_t theta_bytes = (size_t)(part->theta_end - part->theta) * avi_real_size(p);
-    for (int i = 0; e->p.global_gaussian && i < 2; i++) memset(at_mutable(e, gradient, i * e->layout.theta + part->theta), 0, theta_bytes); /* draws are added up */
+    for (int i = 0; e->p.global_gaussian && i < 2; i++)
+        memset(at_mutable(e, gradient, i * e->layout.theta + part->theta), 0, theta_bytes); /* draws are added up */
     theta_gradient(e, params, summed, rows, part, gradient);
     void *phi = at_mutable(e, gradient, avi_parameter_layout_phi(&e->p, &e->layout) + part->phi);
-    avi_vector_scaled(p, at(e, summed, e->layout.theta_draws * e->layout.theta + part->phi), part->phi_end - part->phi, 1 / rows, phi);
+    avi_vector_scaled(p, at(e, summed, e->layout.theta_draws * e->layout.theta + part->phi), part->phi_end - part->phi,
+                      1 / rows, phi);
 }
 
 int64_t avi_global_bad_value(const avi_estimator *e, const avi_global_part *part, const void *gradient)
 {
-    const int64_t first[3] = {part->theta, e->layout.theta + part->theta, avi_parameter_layout_phi(&e->p, &e->layout) + part->phi}, n = part->theta_end - part->theta;
+    const int64_t first[3] = {part->theta, e->layout.theta + part->theta,
+                              avi_parameter_layout_phi(&e->p, &e->layout) + part->phi},
+                  n = part->theta_end - part->theta;
     const int64_t count[3] = {n, e->p.global_gaussian ? n : 0, part->phi_end - part->phi};
     for (int i = 0; i < 3; i++) {
         int64_t bad = -1;
@@ -145,8 +165,9 @@ double avi_estimator_kl_global(const avi_estimator *e, const void *params)
     double sum = 0;
     for (int k = 0; k < theta->count; k++) {
         const avi_block *b = &theta->block[k];
-        sum += BY_PRECISION(e, avi_global_kl, b->rows * b->cols, at(e, params, b->offset),
-                            e->p.global_gaussian ? at(e, params, e->layout.theta + b->offset) : NULL, prior_precision(e));
+        sum +=
+            BY_PRECISION(e, avi_global_kl, b->rows * b->cols, at(e, params, b->offset),
+                         e->p.global_gaussian ? at(e, params, e->layout.theta + b->offset) : NULL, prior_precision(e));
     }
     return sum;
 }

@@ -6,11 +6,14 @@
 
 #define AVI_GLOBAL_KERNELS(type)                                                                                       \
     /* out[i * stride] = mean[i] + exp(log_sd[i]) * eps[i * stride] */                                                 \
-    void avi_global_draw_##type(int64_t n, const void *mean, const void *log_sd, const void *eps, int64_t stride, void *out); \
+    void avi_global_draw_##type(int64_t n, const void *mean, const void *log_sd, const void *eps, int64_t stride,      \
+                                void *out);                                                                            \
     /* One draw's part: dmean += f g, dlog_sd += f g eps sd; g, eps strided */                                         \
-    void avi_global_chain_##type(int64_t n, const void *log_sd, const void *eps, const void *g, int64_t stride, double f, void *dmean, void *dlog_sd); \
+    void avi_global_chain_##type(int64_t n, const void *log_sd, const void *eps, const void *g, int64_t stride,        \
+                                 double f, void *dmean, void *dlog_sd);                                                \
     /* KL to N(0, 1 / precision) or minus the entropy (precision 0), times f; dlog_sd NULL: a point, -log prior */     \
-    void avi_global_kl_gradient_##type(int64_t n, const void *mean, const void *log_sd, double precision, double f, void *dmean, void *dlog_sd); \
+    void avi_global_kl_gradient_##type(int64_t n, const void *mean, const void *log_sd, double precision, double f,    \
+                                       void *dmean, void *dlog_sd);                                                    \
     double avi_global_kl_##type(int64_t n, const void *mean, const void *log_sd, double precision);
 AVI_GLOBAL_KERNELS(f32)
 AVI_GLOBAL_KERNELS(f64)

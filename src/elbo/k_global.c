@@ -14,7 +14,8 @@ void AVI_R(avi_global_draw)(int64_t n, const void *mean, const void *log_sd, con
         for (int64_t i = 0; i < n; i++) y[i * stride] = m[i] + vm_exp(ls[i]) * e[i * stride];
 }
 
-void AVI_R(avi_global_chain)(int64_t n, const void *log_sd, const void *eps, const void *g, int64_t stride, double f, void *dmean, void *dlog_sd)
+void AVI_R(avi_global_chain)(int64_t n, const void *log_sd, const void *eps, const void *g, int64_t stride, double f,
+                             void *dmean, void *dlog_sd)
 {
     const real *restrict ls = log_sd, *restrict e = eps, *restrict d = g;
     real *restrict dm = dmean, *restrict dls = dlog_sd;
@@ -31,7 +32,8 @@ void AVI_R(avi_global_chain)(int64_t n, const void *log_sd, const void *eps, con
         }
 }
 
-void AVI_R(avi_global_kl_gradient)(int64_t n, const void *mean, const void *log_sd, double precision, double f, void *dmean, void *dlog_sd)
+void AVI_R(avi_global_kl_gradient)(int64_t n, const void *mean, const void *log_sd, double precision, double f,
+                                   void *dmean, void *dlog_sd)
 {
     const real *restrict m = mean, *restrict ls = log_sd;
     real *restrict dm = dmean, *restrict dls = dlog_sd;
@@ -42,7 +44,8 @@ void AVI_R(avi_global_kl_gradient)(int64_t n, const void *mean, const void *log_
 }
 
 /* Sums of squares, of log sds and of variances, in lanes; the first of them alone where theta is a point. */
-static void kl_sums(int64_t n, const real *restrict m, const real *restrict ls, double *square, double *log_sds, double *variance)
+static void kl_sums(int64_t n, const real *restrict m, const real *restrict ls, double *square, double *log_sds,
+                    double *variance)
 {
     enum { LANES = 8 };
     double sq[LANES] = {0}, logs[LANES] = {0}, var[LANES] = {0};
@@ -73,7 +76,8 @@ double AVI_R(avi_global_kl)(int64_t n, const void *mean, const void *log_sd, dou
     if (!log_sd && !(precision > 0)) return 0;
     kl_sums(n, mean, log_sd, &square, &log_sds, &variance);
     const double log_prior_sd = precision > 0 ? -0.5 * log(precision) : 0;
-    if (!log_sd) return 0.5 * precision * square + values * (log_prior_sd + 0.5 * log_2pi); /* -log N(m; 0, 1 / precision) */
+    if (!log_sd)
+        return 0.5 * precision * square + values * (log_prior_sd + 0.5 * log_2pi); /* -log N(m; 0, 1 / precision) */
     if (precision > 0) return values * (log_prior_sd - 0.5) - log_sds + 0.5 * precision * (square + variance);
     return -log_sds - values * 0.5 * (1 + log_2pi);
 }

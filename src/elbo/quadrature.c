@@ -1,8 +1,10 @@
 /* Quadrature in place of draws: the ELBO without Monte Carlo noise (objective.draws = 0).
  *
- * Quadratic models: the degree-3 cubature of D coordinates, points +-sqrt(D) e_i with equal weights (Stroud 1971, E_n^{r2} 3-1): exact for every polynomial of degree 3 under a
- * Gaussian. The coordinates are theta (when it has a scalar Gaussian) and z; in a chain, z of rows of even and odd number are separate coordinates.
- * Other models: a product of Gauss-Hermite rules in z (up to 3 dimensions) and the two points +-1 in theta, exact when the model is quadratic in theta. */
+ * Quadratic models: the degree-3 cubature of D coordinates, points +-sqrt(D) e_i with equal weights (Stroud 1971,
+ * E_n^{r2} 3-1): exact for every polynomial of degree 3 under a Gaussian. The coordinates are theta (when it has a
+ * scalar Gaussian) and z; in a chain, z of rows of even and odd number are separate coordinates. Other models: a
+ * product of Gauss-Hermite rules in z (up to 3 dimensions) and the two points +-1 in theta, exact when the model is
+ * quadratic in theta. */
 #include "avi/elbo.h"
 
 #include <math.h>
@@ -11,7 +13,8 @@
 
 enum { MAX_POINTS = 128 };
 
-/* Nodes and weights of E f(x), x ~ N(0, 1): roots of the probabilists' Hermite polynomial He_n by bisection between sign changes on a fine grid, weight = n! / (n He_{n-1})^2 in scaled form. */
+/* Nodes and weights of E f(x), x ~ N(0, 1): roots of the probabilists' Hermite polynomial He_n by bisection between
+ * sign changes on a fine grid, weight = n! / (n He_{n-1})^2 in scaled form. */
 static double hermite(int n, double x, double *before)
 {
     double h0 = 0, h1 = 1; /* normalised: E h_k^2 = 1 */
@@ -50,8 +53,10 @@ static avi_status allocate(int count, int64_t latent, avi_quadrature **rule)
     *rule = r;
     if (!r) return avi_fail_memory(sizeof *r, "the quadrature rule");
     const size_t n = (size_t)count * (size_t)latent;
-    *r = (avi_quadrature){.count = count, .weight = calloc((size_t)count, sizeof(double)), .theta = calloc((size_t)count, sizeof(double)),
-                    .z = {calloc(n, sizeof(double)), calloc(n, sizeof(double))}};
+    *r = (avi_quadrature){.count = count,
+                          .weight = calloc((size_t)count, sizeof(double)),
+                          .theta = calloc((size_t)count, sizeof(double)),
+                          .z = {calloc(n, sizeof(double)), calloc(n, sizeof(double))}};
     if (r->weight && r->theta && r->z[0] && r->z[1]) return AVI_OK;
     avi_quadrature_destroy(rule);
     return avi_fail_memory(n * sizeof(double), "the quadrature rule");
@@ -71,7 +76,9 @@ void avi_quadrature_destroy(avi_quadrature **rule)
 static avi_status cubature(const avi_model *m, bool theta, avi_quadrature **rule)
 {
     const int64_t l = m->latent, parities = m->ops->coupling == AVI_CHAIN ? 2 : 1, d = theta + parities * l;
-    if (2 * d > 65536) return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 would take %lld points; draws > 0 would serve", (long long)(2 * d));
+    if (2 * d > 65536)
+        return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 would take %lld points; draws > 0 would serve",
+                        (long long)(2 * d));
     AVI_TRY(allocate((int)(2 * d), l, rule));
     for (int64_t s = 0; s < 2 * d; s++) {
         const double x = (s & 1 ? -1 : 1) * sqrt((double)d);
@@ -92,7 +99,9 @@ static avi_status product(const avi_model *m, bool theta, int points, avi_quadra
     const int64_t l = m->latent;
     double x[MAX_POINTS], w[MAX_POINTS];
     if (l > 3 || m->ops->coupling == AVI_CHAIN)
-        return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0: model %s with %lld latent dimensions has no closed form and too many dimensions for quadrature; draws > 0 would serve",
+        return avi_fail(AVI_ERR_CONFIG,
+                        "objective.draws = 0: model %s with %lld latent dimensions has no closed form and too many "
+                        "dimensions for quadrature; draws > 0 would serve",
                         m->ops->name, (long long)l);
     points = points > MAX_POINTS ? MAX_POINTS : points;
     gauss_hermite(points, x, w);
@@ -115,7 +124,9 @@ avi_status avi_quadrature_create(const avi_model *m, bool global_gaussian, int p
 {
     *rule = NULL;
     if (global_gaussian && !(m->ops->scalar_theta && m->theta.count <= 1))
-        return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 with global = gaussian takes a model with one scalar global parameter; model %s has %lld; global = point or draws > 0 would serve",
+        return avi_fail(AVI_ERR_CONFIG,
+                        "objective.draws = 0 with global = gaussian takes a model with one scalar global parameter; "
+                        "model %s has %lld; global = point or draws > 0 would serve",
                         m->ops->name, (long long)avi_params_values(&m->theta));
     const bool theta = global_gaussian && m->theta.count == 1;
     return m->ops->quadratic == 2 ? cubature(m, theta, rule) : product(m, theta, points, rule);

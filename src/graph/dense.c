@@ -26,7 +26,9 @@ size_t avi_dense_bytes(const avi_estimator *e)
     const avi_dense *d = e->dense;
     if (!d) return 0;
     const size_t n = (size_t)d->rows, ranks = d->alone ? 1 : (size_t)avi_comm_size(e->comm);
-    const size_t matrices = d->alone && avi_comm_rank(e->comm) > 0 ? 0 : d->newton ? 3 : 2; /* K's factor, its inverse, a Newton step's factor */
+    const size_t matrices = d->alone && avi_comm_rank(e->comm) > 0 ? 0
+                            : d->newton                            ? 3
+                                        : 2; /* K's factor, its inverse, a Newton step's factor */
     return matrices * n * n * sizeof(double) / ranks + n * (size_t)(d->width + d->latent) * sizeof(double);
 }
 
@@ -64,10 +66,12 @@ avi_status avi_dense_gather(avi_estimator *e, int64_t k, const double *own, doub
     return avi_comm_sum_double(e->comm, all, (size_t)(e->dense->rows * k));
 }
 
-/* own (count, k), in order of position: through work(factor, slab) and back. Coupled data are not shuffled: positions are given rows, but tiles are not slabs. */
+/* own (count, k), in order of position: through work(factor, slab) and back. Coupled data are not shuffled: positions
+ * are given rows, but tiles are not slabs. */
 typedef avi_status (*slab_work)(avi_linalg_spd *spd, int64_t k, double *slab);
 
-static avi_status through_slabs(avi_estimator *e, avi_linalg_spd *spd, slab_work work, int64_t k, const double *in, double *out)
+static avi_status through_slabs(avi_estimator *e, avi_linalg_spd *spd, slab_work work, int64_t k, const double *in,
+                                double *out)
 {
     avi_dense *d = e->dense;
     const size_t row_bytes = (size_t)k * sizeof(double);
@@ -89,12 +93,14 @@ static avi_status inverse_diagonal(avi_linalg_spd *spd, int64_t k, double *slab)
     return avi_linalg_spd_inverse_diagonal(spd, slab);
 }
 
-/* The factor of K + the diagonal that self's entry adds. Where reproducible sums are asked for, rank 0 works alone: ScaLAPACK's results agree between rank counts to rounding only. */
+/* The factor of K + the diagonal that self's entry adds. Where reproducible sums are asked for, rank 0 works alone:
+ * ScaLAPACK's results agree between rank counts to rounding only. */
 avi_status avi_dense_factor(avi_estimator *e, avi_linalg_entry entry, void *self, avi_linalg_spd **spd)
 {
     avi_dense *d = e->dense;
     if (!d->alone) return avi_linalg_spd_create(e->comm, d->rows, entry, self, 0, spd);
-    return avi_agree(e->comm, avi_comm_rank(e->comm) == 0 ? avi_linalg_spd_create(d->alone, d->rows, entry, self, 0, spd) : AVI_OK);
+    return avi_agree(
+        e->comm, avi_comm_rank(e->comm) == 0 ? avi_linalg_spd_create(d->alone, d->rows, entry, self, 0, spd) : AVI_OK);
 }
 
 avi_status avi_dense_solve(avi_estimator *e, avi_linalg_spd *spd, int64_t k, const double *in, double *out)
@@ -143,7 +149,9 @@ static avi_status own_means(avi_estimator *e, const avi_pass *pass)
         const avi_node *nu = avi_graph_factors(e, &values, first, n);
         if (status == AVI_OK) status = avi_tape_status(e->tape);
         for (int64_t r = 0; r < n; r++)
-            for (int64_t k = 0; k < l; k++) e->dense->mean[(first - e->data->first + r) * l + k] = avi_vector_get(e->p.precision, nu->value, r * nu->cols + k);
+            for (int64_t k = 0; k < l; k++)
+                e->dense->mean[(first - e->data->first + r) * l + k] =
+                    avi_vector_get(e->p.precision, nu->value, r * nu->cols + k);
     }
     return status;
 }
@@ -178,7 +186,10 @@ static avi_node *prior_terms(avi_estimator *e, int64_t first, int64_t rows, avi_
                                      .backward = {avi_backward_dense_prior_f32, avi_backward_dense_prior_f64}};
     avi_dense *d = e->dense;
     const int64_t at = first - e->data->first;
-    d->term = (avi_dense_term){.latent = d->latent, .c = d->c + at * d->latent, .kappa = d->kappa + at, .constant = (double)d->latent * d->constant};
+    d->term = (avi_dense_term){.latent = d->latent,
+                               .c = d->c + at * d->latent,
+                               .kappa = d->kappa + at,
+                               .constant = (double)d->latent * d->constant};
     return avi_custom(e->tape, &op, rows, 1, 1, &nu, &d->term);
 }
 
@@ -195,8 +206,11 @@ void avi_graph_dense(avi_estimator *e, const avi_pass *pass, int64_t first, int6
     avi_node *z = family->draw(t, g->nu, avi_graph_eps(e, pass, 1, &first, &rows, 0, draws));
     const avi_batch b = {.rows = rows, .draws = draws, .x = g->x};
     g->loglik = avi_draw_mean(t, m->ops->log_likelihood(m, t, &b, z, e->theta), draws, weight);
-    if (pass->reconstruct && m->ops->reconstruct) g->mean_x = avi_draw_mean(t, m->ops->reconstruct(m, t, &b, z, e->theta), draws, weight);
-    avi_node *minus_q = e->p.stl || e->p.kl_sampled ? avi_scale(t, avi_draw_mean(t, family->logq(t, avi_graph_nu_of_q(e, g->nu), z), draws, weight), -1, 0)
-                                                    : family->entropy(t, g->nu);
+    if (pass->reconstruct && m->ops->reconstruct)
+        g->mean_x = avi_draw_mean(t, m->ops->reconstruct(m, t, &b, z, e->theta), draws, weight);
+    avi_node *minus_q =
+        e->p.stl || e->p.kl_sampled
+            ? avi_scale(t, avi_draw_mean(t, family->logq(t, avi_graph_nu_of_q(e, g->nu), z), draws, weight), -1, 0)
+            : family->entropy(t, g->nu);
     g->elbo = avi_add(t, avi_add(t, g->loglik, prior_terms(e, first, rows, g->nu)), minus_q);
 }

@@ -3,8 +3,8 @@
  * For Gaussian factors with means m and sds s, per dimension,
  *   E_q[log p(z)] = -1/2 (m' K^-1 m + sum_n s_n^2 (K^-1)_nn) - 1/2 log det(2 pi K)
  *                 = sum_n { -1/2 (m_n c_n + s_n^2 kappa_n) } + const,   c = K^-1 m, kappa = diag(K^-1):
- * a sum over rows once c is known, whose gradient is -c_n for m_n and -kappa_n s_n^2 for log s_n. A pass over rows is then preceded by one collective
- * solve with the factor of K, which is made once. */
+ * a sum over rows once c is known, whose gradient is -c_n for m_n and -kappa_n s_n^2 for log s_n. A pass over rows is
+ * then preceded by one collective solve with the factor of K, which is made once. */
 #ifndef AVI_GRAPH_DENSE_H
 #define AVI_GRAPH_DENSE_H
 
@@ -33,7 +33,8 @@ typedef struct avi_dense {
     avi_dense_term term;         /* of the block on the tape */
 } avi_dense;
 
-/* Collective. The factor of the matrix of these entries over all rows; one for a run's K is kept inside. With reproducible sums rank 0 works alone, and *spd is NULL elsewhere. */
+/* Collective. The factor of the matrix of these entries over all rows; one for a run's K is kept inside. With
+ * reproducible sums rank 0 works alone, and *spd is NULL elsewhere. */
 avi_status avi_dense_factor(avi_estimator *e, avi_linalg_entry entry, void *self, avi_linalg_spd **spd);
 /* Collective. out = A^-1 in, own rows in order of position: (count, k), 1 <= k <= L; in and out may be the same. */
 avi_status avi_dense_solve(avi_estimator *e, avi_linalg_spd *spd, int64_t k, const double *in, double *out);
@@ -41,7 +42,8 @@ avi_status avi_dense_solve(avi_estimator *e, avi_linalg_spd *spd, int64_t k, con
 avi_status avi_dense_gather(avi_estimator *e, int64_t k, const double *own, double *all);
 /* Entry (i, j) of K; self: the avi_dense. Not collective. */
 double avi_dense_covariance(void *self, int64_t i, int64_t j);
-/* How many own rows from position `first` are to be passed at once; 0 at the end. With reproducible sums a tile, so that bits do not depend on the ranks. Not collective. */
+/* How many own rows from position `first` are to be passed at once; 0 at the end. With reproducible sums a tile, so
+ * that bits do not depend on the ranks. Not collective. */
 int64_t avi_dense_piece(const avi_estimator *e, int64_t first);
 
 /* nu (B, 2L) = (means, log sds) -> the terms of the rows, (B, 1): k_dense.c. */

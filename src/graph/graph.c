@@ -35,7 +35,8 @@ static avi_node *domain_features(avi_estimator *e, int runs, const int64_t *firs
     return all;
 }
 
-avi_node *avi_graph_nu(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, avi_node *x)
+avi_node *avi_graph_nu(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows,
+                       avi_node *x)
 {
     const avi_infer *f = e->p.infer;
     avi_node *features = f->ops->features ? domain_features(e, runs, first, rows, x) : NULL, *table = NULL;
@@ -58,7 +59,8 @@ static void fill_rule(avi_estimator *e, int64_t first, int64_t rows, void *out)
         avi_vector_from_double(e->p.precision, rule->z[(first + r) & 1], n, avi_vector_at(e->p.precision, out, r * n));
 }
 
-avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, int first_draw, int draws)
+avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows,
+                        int first_draw, int draws)
 {
     const int64_t dims = e->p.model->latent, width = draws * dims;
     int64_t total = 0, done = 0;
@@ -79,11 +81,13 @@ avi_node *avi_graph_eps(avi_estimator *e, const avi_pass *pass, int runs, const 
     return eps;
 }
 
-static avi_node *leaf(const avi_estimator *e, const avi_pass *pass, int64_t rows, int64_t cols, const void *value, int64_t place)
+static avi_node *leaf(const avi_estimator *e, const avi_pass *pass, int64_t rows, int64_t cols, const void *value,
+                      int64_t place)
 {
     if (!pass->gradient) return avi_constant(e->tape, rows, cols, value);
     void *grad = avi_vector_at(e->p.precision, pass->gradient, place);
-    return pass->apart ? avi_parameter_apart(e->tape, rows, cols, value, grad, place) : avi_parameter(e->tape, rows, cols, value, grad);
+    return pass->apart ? avi_parameter_apart(e->tape, rows, cols, value, grad, place)
+                       : avi_parameter(e->tape, rows, cols, value, grad);
 }
 
 /* Leaves for the parameters; theta of draw s (all draws of a scalar theta at once). */
@@ -101,10 +105,12 @@ static void make_leaves(avi_estimator *e, const avi_pass *pass, int s)
         e->theta[k] = leaf(e, pass, rows, cols, value, i);
         e->theta_fixed[k] = avi_constant(e->tape, rows, cols, value);
     }
-    const char *phi_value = (const char *)pass->params + (size_t)avi_parameter_layout_phi(&e->p, &e->layout) * avi_real_size(p);
+    const char *phi_value =
+        (const char *)pass->params + (size_t)avi_parameter_layout_phi(&e->p, &e->layout) * avi_real_size(p);
     for (int k = 0; k < phi->count && s == 0; k++) {
         const avi_block *b = &phi->block[k];
-        e->phi[k] = leaf(e, pass, b->rows, b->cols, phi_value + (size_t)b->offset * avi_real_size(p), draws * e->layout.theta + b->offset);
+        e->phi[k] = leaf(e, pass, b->rows, b->cols, phi_value + (size_t)b->offset * avi_real_size(p),
+                         draws * e->layout.theta + b->offset);
     }
 }
 
@@ -135,8 +141,8 @@ typedef struct draw_terms {
     avi_node *log_weight, *mean_x;
 } draw_terms;
 
-static draw_terms evaluate_draws(avi_estimator *e, const avi_pass *pass, avi_batch *b, avi_node *nu, avi_node *nu_of_q, avi_node *eps, bool closed_form,
-                                 bool entropy)
+static draw_terms evaluate_draws(avi_estimator *e, const avi_pass *pass, avi_batch *b, avi_node *nu, avi_node *nu_of_q,
+                                 avi_node *eps, bool closed_form, bool entropy)
 {
     const avi_model *m = e->p.model;
     avi_tape *t = e->tape;
@@ -144,7 +150,8 @@ static draw_terms evaluate_draws(avi_estimator *e, const avi_pass *pass, avi_bat
     avi_node *z = e->p.family->draw(t, nu, eps);
     avi_node *ll = m->ops->log_likelihood(m, t, b, z, e->theta);
     draw_terms d = {.loglik = avi_draw_mean(t, ll, b->draws, weight)};
-    if (pass->reconstruct && m->ops->reconstruct) d.mean_x = avi_draw_mean(t, m->ops->reconstruct(m, t, b, z, e->theta), b->draws, weight);
+    if (pass->reconstruct && m->ops->reconstruct)
+        d.mean_x = avi_draw_mean(t, m->ops->reconstruct(m, t, b, z, e->theta), b->draws, weight);
     if (closed_form) return d;
     avi_node *prior = m->ops->log_prior ? m->ops->log_prior(m, t, b, z, e->theta) : avi_std_normal_lpdf(t, z);
     if (entropy) {
@@ -162,8 +169,8 @@ static draw_terms evaluate_draws(avi_estimator *e, const avi_pass *pass, avi_bat
 static bool is_fused(const avi_estimator *e, const avi_pass *pass)
 {
     const avi_model *m = e->p.model;
-    return m->ops->mean_log_likelihood && (!m->ops->log_prior || m->ops->mean_log_prior) && m->latent == 1 && e->p.family->independent && !e->p.stl && !e->p.kl_sampled &&
-           !pass->reconstruct;
+    return m->ops->mean_log_likelihood && (!m->ops->log_prior || m->ops->mean_log_prior) && m->latent == 1 &&
+           e->p.family->independent && !e->p.stl && !e->p.kl_sampled && !pass->reconstruct;
 }
 
 static draw_terms evaluate_fused(avi_estimator *e, avi_batch *b, avi_node *nu, avi_node *eps, bool closed_form)
@@ -173,7 +180,8 @@ static draw_terms evaluate_fused(avi_estimator *e, avi_batch *b, avi_node *nu, a
     const double *weight = e->p.rule ? e->p.rule->weight : NULL;
     draw_terms d = {.loglik = m->ops->mean_log_likelihood(m, t, b, nu, eps, e->theta, weight)};
     if (closed_form) return d; /* as it is of every independent Gaussian without log_prior */
-    d.prior_minus_q = avi_add(t, m->ops->mean_log_prior(m, t, b, nu, eps, e->theta, weight), e->p.family->entropy(t, nu));
+    d.prior_minus_q =
+        avi_add(t, m->ops->mean_log_prior(m, t, b, nu, eps, e->theta, weight), e->p.family->entropy(t, nu));
     return d;
 }
 
@@ -184,7 +192,8 @@ static avi_node *accumulate(avi_tape *t, avi_node *sum, avi_node *one, double we
     return sum ? avi_add(t, sum, one) : one;
 }
 
-static void build_independent(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, avi_graph *g)
+static void build_independent(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first,
+                              const int64_t *rows, avi_graph *g)
 {
     const avi_model *m = e->p.model;
     avi_tape *t = e->tape;
@@ -202,7 +211,9 @@ static void build_independent(avi_estimator *e, const avi_pass *pass, int runs, 
     for (int s = 0; s < groups; s++) {
         if (s) make_leaves(e, pass, s);
         avi_node *eps = avi_graph_eps(e, pass, runs, first, rows, s * draws, draws);
-        const draw_terms d = is_fused(e, pass) ? evaluate_fused(e, &b, g->nu, eps, closed_form) : evaluate_draws(e, pass, &b, g->nu, nu_of_q, eps, closed_form, !sampled);
+        const draw_terms d = is_fused(e, pass)
+                                 ? evaluate_fused(e, &b, g->nu, eps, closed_form)
+                                 : evaluate_draws(e, pass, &b, g->nu, nu_of_q, eps, closed_form, !sampled);
         g->loglik = accumulate(t, g->loglik, d.loglik, 1.0 / groups);
         rest = accumulate(t, rest, d.prior_minus_q, 1.0 / groups);
         g->mean_x = accumulate(t, g->mean_x, d.mean_x, 1.0 / groups);
@@ -211,7 +222,8 @@ static void build_independent(avi_estimator *e, const avi_pass *pass, int runs, 
     g->elbo = closed_form ? avi_sub(t, g->loglik, e->p.family->kl_std(t, g->nu)) : avi_add(t, g->loglik, rest);
 }
 
-void avi_graph_build(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows, avi_graph *g)
+void avi_graph_build(avi_estimator *e, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows,
+                     avi_graph *g)
 {
     *g = (avi_graph){0};
     avi_tape_reset(e->tape);

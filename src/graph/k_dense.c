@@ -1,5 +1,5 @@
-/* Rows of E_q[log p(z)] for z ~ N(0, K): dense.h. The gradient of m_n is -c_n and not -c_n / 2, because c moves with every m: it is that of the sum over all rows,
- * so all rows must carry the same weight. */
+/* Rows of E_q[log p(z)] for z ~ N(0, K): dense.h. The gradient of m_n is -c_n and not -c_n / 2, because c moves with
+ * every m: it is that of the sum over all rows, so all rows must carry the same weight. */
 #include "base/real.h"
 #include "graph/dense.h"
 
@@ -15,7 +15,8 @@ void AVI_R(avi_forward_dense_prior)(avi_tape *t, avi_node *n)
     for (int64_t r = 0; r < n->rows; r++) {
         double sum = 0;
         for (int64_t k = 0; k < l; k++)
-            sum += (double)nu[2 * l * r + k] * term->c[l * r + k] + exp(2 * (double)nu[2 * l * r + l + k]) * term->kappa[r];
+            sum += (double)nu[2 * l * r + k] * term->c[l * r + k] +
+                   exp(2 * (double)nu[2 * l * r + l + k]) * term->kappa[r];
         out[r] = (real)(term->constant - 0.5 * sum);
     }
 }

@@ -20,7 +20,8 @@ static avi_status add_block(avi_estimator *e, void *table, void *table_grad, int
     return avi_tape_status(e->tape);
 }
 
-avi_status avi_estimator_add_kl(avi_estimator *e, void *table, void *table_grad, const avi_row_ranges *job, double weight)
+avi_status avi_estimator_add_kl(avi_estimator *e, void *table, void *table_grad, const avi_row_ranges *job,
+                                double weight)
 {
     for (int i = 0; i < job->count; i++)
         for (int64_t done = 0; done < job->rows[i]; done += BLOCK) {

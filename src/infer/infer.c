@@ -27,9 +27,12 @@ const avi_infer_ops *avi_infer_find(const char *name)
 static char choices[FUNCTIONS * 32 + 1]; /* filled at the first call, constant from then on */
 
 static const avi_key common_keys[] = {
-    {"inference", "function", AVI_KEY_CHOICE, "mlp", 0, 0, choices, NULL, "where a row's variational parameters come from (--list tells what each is)"},
-    {"inference", "family", AVI_KEY_CHOICE, "gaussian", 0, 0, "gaussian | gaussian_full", NULL, "q(z_n): Gaussian with independent dimensions or with full covariance"},
-    {"inference", "domain", AVI_KEY_STRING, "self", 0, 0, NULL, NULL, "the rows that the function sees: self | next (n, n+1) | ahead (n+1 alone) | window:w (n-w..n+w)"},
+    {"inference", "function", AVI_KEY_CHOICE, "mlp", 0, 0, choices, NULL,
+     "where a row's variational parameters come from (--list tells what each is)"},
+    {"inference", "family", AVI_KEY_CHOICE, "gaussian", 0, 0, "gaussian | gaussian_full", NULL,
+     "q(z_n): Gaussian with independent dimensions or with full covariance"},
+    {"inference", "domain", AVI_KEY_STRING, "self", 0, 0, NULL, NULL,
+     "the rows that the function sees: self | next (n, n+1) | ahead (n+1 alone) | window:w (n-w..n+w)"},
 };
 
 const avi_key_table *avi_infer_key_tables(int *count)
@@ -38,7 +41,8 @@ const avi_key_table *avi_infer_key_tables(int *count)
     if (!tables[0].count) {
         for (int i = 0; i < FUNCTIONS; i++) {
             avi_names_append(choices, sizeof choices, functions[i]->name);
-            tables[i + 1] = (avi_key_table){functions[i]->keys, functions[i]->key_count, "inference", "function", functions[i]->name};
+            tables[i + 1] = (avi_key_table){functions[i]->keys, functions[i]->key_count, "inference", "function",
+                                            functions[i]->name};
         }
         tables[0] = (avi_key_table){.keys = common_keys, .count = (int)(sizeof common_keys / sizeof common_keys[0])};
     }
@@ -66,10 +70,12 @@ avi_status avi_domain_read(const avi_config *config, avi_domain *d)
             return AVI_OK;
         }
     }
-    return avi_config_fail(config, "inference", "domain", "unknown domain; self, next, ahead or window:w with w from 0 to 4096 would serve");
+    return avi_config_fail(config, "inference", "domain",
+                           "unknown domain; self, next, ahead or window:w with w from 0 to 4096 would serve");
 }
 
-avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent, avi_infer **infer)
+avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
+                            avi_infer **infer)
 {
     avi_infer *f = calloc(1, sizeof *f);
     *infer = f;

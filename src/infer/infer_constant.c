@@ -7,7 +7,8 @@ static avi_status create(avi_infer *f, const avi_config *config)
     return avi_params_add(&f->phi, "constant", 1, f->outputs, AVI_INIT_CONSTANT, 0, NULL);
 }
 
-static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table, avi_node **phi)
+static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table,
+                         avi_node **phi)
 {
     (void)f;
     (void)features;

@@ -8,7 +8,8 @@ static avi_status create(avi_infer *f, const avi_config *config)
     return AVI_OK;
 }
 
-static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table, avi_node **phi)
+static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table,
+                         avi_node **phi)
 {
     (void)f;
     (void)t;

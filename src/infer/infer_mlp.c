@@ -1,4 +1,5 @@
-/* A-VI by a network (an encoder), or by two: one for the means, one for the scales (Margossian & Blei's nonlinear model). */
+/* A-VI by a network (an encoder), or by two: one for the means, one for the scales (Margossian & Blei's nonlinear
+ * model). */
 #include "avi/infer.h"
 
 #include <stdio.h>
@@ -14,9 +15,11 @@ typedef struct mlp {
 } mlp;
 
 static const avi_key keys[] = {
-    {"inference", "hidden", AVI_KEY_INT_LIST, "400", 1, 1e6, NULL, "units", "widths of the hidden layers, from x to z; empty: an affine function"},
+    {"inference", "hidden", AVI_KEY_INT_LIST, "400", 1, 1e6, NULL, "units",
+     "widths of the hidden layers, from x to z; empty: an affine function"},
     {"inference", "activation", AVI_KEY_CHOICE, "relu", 0, 0, AVI_ACTIVATION_CHOICES, NULL, "of the hidden layers"},
-    {"inference", "networks", AVI_KEY_CHOICE, "shared", 0, 0, "shared | separate", NULL, "one network for mean and scale of q(z_n), or one each"},
+    {"inference", "networks", AVI_KEY_CHOICE, "shared", 0, 0, "shared | separate", NULL,
+     "one network for mean and scale of q(z_n), or one each"},
 };
 
 static avi_status declare(avi_infer *f, const char *name, const int64_t *hidden, int count, int64_t outputs)
@@ -54,7 +57,8 @@ static avi_node *network(const mlp *n, avi_tape *t, avi_node *x, avi_node **phi)
     return x;
 }
 
-static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table, avi_node **phi)
+static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table,
+                         avi_node **phi)
 {
     (void)rows;
     (void)table;

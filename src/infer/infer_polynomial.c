@@ -1,10 +1,12 @@
-/* nu = polynomial of the domain's values: degree 1 closes the gap of linear Gaussian models exactly (Margossian & Blei 2024, section 3). */
+/* nu = polynomial of the domain's values: degree 1 closes the gap of linear Gaussian models exactly (Margossian & Blei
+ * 2024, section 3). */
 #include "avi/infer.h"
 
 #include <stdlib.h>
 
 static const avi_key keys[] = {
-    {"inference", "degree", AVI_KEY_INT, "1", 1, 32, NULL, NULL, "total degree of the polynomial in the values of the domain"},
+    {"inference", "degree", AVI_KEY_INT, "1", 1, 32, NULL, NULL,
+     "total degree of the polynomial in the values of the domain"},
 };
 
 static avi_status create(avi_infer *f, const avi_config *config)
@@ -14,13 +16,15 @@ static avi_status create(avi_infer *f, const avi_config *config)
     *degree = (int)avi_config_get_int(config, "inference", "degree");
     const int64_t features = avi_polynomial_width(f->inputs, *degree);
     if (*degree > 1 && (f->inputs > 64 || features > 1000000))
-        return avi_config_fail(config, "inference", "degree", "%lld monomials of %lld values; degree 1 or function = mlp would serve",
+        return avi_config_fail(config, "inference", "degree",
+                               "%lld monomials of %lld values; degree 1 or function = mlp would serve",
                                (long long)features, (long long)f->inputs);
     AVI_TRY(avi_params_add(&f->phi, "polynomial.coefficients", f->outputs, features, AVI_INIT_CONSTANT, 0, NULL));
     return avi_params_add(&f->phi, "polynomial.constant", 1, f->outputs, AVI_INIT_CONSTANT, 0, NULL);
 }
 
-static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table, avi_node **phi)
+static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table,
+                         avi_node **phi)
 {
     (void)rows;
     (void)table;

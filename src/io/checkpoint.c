@@ -145,7 +145,10 @@ static avi_status keep_unread(avi_status status)
     char text[4096];
     snprintf(text, sizeof text, "%s", avi_error_text());
     avi_error_clear();
-    return avi_fail(status, "%s; the newest checkpoint that is whole cannot be told: once it can be read the same command goes on; checkpoint.resume = no starts afresh without it", text);
+    return avi_fail(status,
+                    "%s; the newest checkpoint that is whole cannot be told: once it can be read the same command goes "
+                    "on; checkpoint.resume = no starts afresh without it",
+                    text);
 }
 
 /* Rank 0. The first of steps[] whose file holds; -1 where there are none. Damaged ones are passed over. */
@@ -167,7 +170,9 @@ static avi_status first_whole(const char *folder, const int64_t *steps, size_t c
         avi_error_clear();
     }
     if (count == 0) return AVI_OK;
-    return avi_fail(AVI_ERR_DATA, "%s: no checkpoint is whole, of %zu; checkpoint.resume = no starts afresh and removes them", folder, count);
+    return avi_fail(AVI_ERR_DATA,
+                    "%s: no checkpoint is whole, of %zu; checkpoint.resume = no starts afresh and removes them", folder,
+                    count);
 }
 
 /* `latest` is for people and scripts, and a cross-check: a file it names that is gone is worth a word. */

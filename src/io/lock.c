@@ -134,10 +134,11 @@ avi_status avi_lock_take(const char *folder, const char *path, int *fd)
 avi_status avi_lock_check(const char *folder, const char *path, int fd)
 {
     if (still_there(fd, path)) return AVI_OK;
-    return avi_fail(AVI_ERR_CANTCREATE,
-                    "output folder %s was removed or replaced while this run wrote to it; nothing more is written there. "
-                    "Run again to go on from what is left",
-                    folder);
+    return avi_fail(
+        AVI_ERR_CANTCREATE,
+        "output folder %s was removed or replaced while this run wrote to it; nothing more is written there. "
+        "Run again to go on from what is left",
+        folder);
 }
 
 void avi_lock_release(const char *path, int fd)

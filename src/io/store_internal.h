@@ -101,8 +101,9 @@ int64_t avi_field_row_bytes(const avi_field *field);
 avi_status avi_store_create(avi_store_plan *plan);
 /* Writes the sums over those that the file was made with. Rank 0 only. */
 avi_status avi_store_put_sums(const avi_store_plan *plan);
-/* Collective. This rank's slab of the fields [at, at + n) of one supply, and its share of their sums. local: this rank's status so far; when it is not AVI_OK,
- * rows are still asked for, because others wait for this rank's part in them. *status becomes this rank's. Returns what the supply returns. */
+/* Collective. This rank's slab of the fields [at, at + n) of one supply, and its share of their sums. local: this
+ * rank's status so far; when it is not AVI_OK, rows are still asked for, because others wait for this rank's part in
+ * them. *status becomes this rank's. Returns what the supply returns. */
 avi_status avi_store_write_supplied(avi_store_plan *plan, avi_comm *comm, int fd, int at, int n, avi_status *status);
 
 /* ---- lock.c: rank 0 only ---- */

@@ -58,7 +58,8 @@ static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch
     (void)theta;
     const hmm *h = m->self;
     if (h->scalar) return avi_scalar_normal_lpdf(t, &h->emission, b->x, z, NULL);
-    return avi_normal_lpdf(t, b->x, multiply(t, z, h->given.width, h->given.c), avi_model_constant(t, 1, h->given.width, h->given.log_sd_r));
+    return avi_normal_lpdf(t, b->x, multiply(t, z, h->given.width, h->given.c),
+                           avi_model_constant(t, 1, h->given.width, h->given.log_sd_r));
 }
 
 static avi_node *log_transition(const avi_model *m, avi_tape *t, avi_node *z_before, avi_node *z, avi_node **theta)

@@ -35,8 +35,8 @@ static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch
     return avi_scalar_normal_lpdf(t, &l->density, b->x, z, theta[0]);
 }
 
-static avi_node *mean_log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu,
-                                     avi_node *eps, avi_node **theta, const double *weight)
+static avi_node *mean_log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu, avi_node *eps,
+                                     avi_node **theta, const double *weight)
 {
     return avi_scalar_normal_draws(t, &((const linear *)m->self)->density, b->x, nu, eps, theta[0], weight);
 }

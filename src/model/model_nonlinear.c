@@ -36,8 +36,8 @@ static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch
     return avi_wave_lpdf(t, &n->drop_log_sigma, b->x, z, theta[0]);
 }
 
-static avi_node *mean_log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu,
-                                     avi_node *eps, avi_node **theta, const double *weight)
+static avi_node *mean_log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu, avi_node *eps,
+                                     avi_node **theta, const double *weight)
 {
     return avi_wave_draws(t, ((const nonlinear *)m->self)->drop_log_sigma, b->x, nu, eps, theta[0], weight);
 }

@@ -42,14 +42,14 @@ static avi_node *log_prior(const avi_model *m, avi_tape *t, const avi_batch *b, 
     return avi_scalar_normal_lpdf(t, &s->prior, b->x, z, NULL);
 }
 
-static avi_node *mean_log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu,
-                                     avi_node *eps, avi_node **theta, const double *weight)
+static avi_node *mean_log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu, avi_node *eps,
+                                     avi_node **theta, const double *weight)
 {
     return avi_scalar_normal_draws(t, &((const saw *)m->self)->density, b->x_next, nu, eps, theta[0], weight);
 }
 
-static avi_node *mean_log_prior(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu,
-                                avi_node *eps, avi_node **theta, const double *weight)
+static avi_node *mean_log_prior(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu, avi_node *eps,
+                                avi_node **theta, const double *weight)
 {
     (void)theta;
     return avi_scalar_normal_draws(t, &((const saw *)m->self)->prior, b->x, nu, eps, NULL, weight);

@@ -1,7 +1,8 @@
 /* Variational autoencoder (Kingma & Welling 2014): z ~ N(0, 1) in L dimensions, x | z from a network, the decoder.
  *   bernoulli: logit of p(x_d = 1) = decoder(z)_d, grey values in [0, 1] taken as expected bits
  *   gaussian:  x ~ N(decoder(z), noise_sd^2)
- * With global = gaussian, the weights theta have the prior N(0, prior_sd^2): the Bayesian VAE of Margossian & Blei 2024, section 5.4. */
+ * With global = gaussian, the weights theta have the prior N(0, prior_sd^2): the Bayesian VAE of Margossian & Blei
+ * 2024, section 5.4. */
 #include "avi/model.h"
 
 #include <math.h>
@@ -20,13 +21,20 @@ typedef struct vae {
 
 static const avi_key keys[] = {
     {"model", "latent", AVI_KEY_INT, "20", 1, 65536, NULL, "dimensions", "dimensions of z"},
-    {"model", "hidden", AVI_KEY_INT_LIST, "400", 1, 1e6, NULL, "units", "widths of the decoder's hidden layers, from z to x; empty: a linear decoder"},
-    {"model", "activation", AVI_KEY_CHOICE, "relu", 0, 0, AVI_ACTIVATION_CHOICES, NULL, "of the decoder's hidden layers"},
-    {"model", "likelihood", AVI_KEY_CHOICE, "bernoulli", 0, 0, "bernoulli | gaussian", NULL, "p(x | z): independent bits by logit, or N(decoder(z), noise_sd^2)"},
-    {"model", "noise_sd", AVI_KEY_REAL, "1", 1e-6, 1e6, NULL, "data units", "standard deviation of the gaussian likelihood"},
-    {"model", "prior_sd", AVI_KEY_REAL, "0", 0, 1e6, NULL, NULL, "theta ~ N(0, prior_sd^2); 0: flat for a point, 1 where global = gaussian"},
-    {"model", "global_log_sd", AVI_KEY_REAL, "-2", -30, 5, NULL, NULL, "initial log sd of q(theta), where global = gaussian (means start at 0 when zero_means = yes)"},
-    {"model", "zero_means", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "start all means of theta at 0, as the paper's code does, instead of at random weights"},
+    {"model", "hidden", AVI_KEY_INT_LIST, "400", 1, 1e6, NULL, "units",
+     "widths of the decoder's hidden layers, from z to x; empty: a linear decoder"},
+    {"model", "activation", AVI_KEY_CHOICE, "relu", 0, 0, AVI_ACTIVATION_CHOICES, NULL,
+     "of the decoder's hidden layers"},
+    {"model", "likelihood", AVI_KEY_CHOICE, "bernoulli", 0, 0, "bernoulli | gaussian", NULL,
+     "p(x | z): independent bits by logit, or N(decoder(z), noise_sd^2)"},
+    {"model", "noise_sd", AVI_KEY_REAL, "1", 1e-6, 1e6, NULL, "data units",
+     "standard deviation of the gaussian likelihood"},
+    {"model", "prior_sd", AVI_KEY_REAL, "0", 0, 1e6, NULL, NULL,
+     "theta ~ N(0, prior_sd^2); 0: flat for a point, 1 where global = gaussian"},
+    {"model", "global_log_sd", AVI_KEY_REAL, "-2", -30, 5, NULL, NULL,
+     "initial log sd of q(theta), where global = gaussian (means start at 0 when zero_means = yes)"},
+    {"model", "zero_means", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
+     "start all means of theta at 0, as the paper's code does, instead of at random weights"},
 };
 
 static avi_status declare_layers(avi_model *m, vae *v, const int64_t *hidden, int count, bool zero)
@@ -89,7 +97,8 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
 
 const avi_model_ops avi_model_vae = {
     .name = "vae",
-    .doc = "variational autoencoder: z ~ N(0, 1), x from a network, Bernoulli or Gaussian; Bayesian with global = gaussian",
+    .doc = "variational autoencoder: z ~ N(0, 1), x from a network, Bernoulli or Gaussian; Bayesian with global = "
+           "gaussian",
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .coupling = AVI_INDEPENDENT,

@@ -1,10 +1,13 @@
-/* Local factors by Newton's method: given the global parameters, rows are independent problems in a handful of unknowns (the width of nu), and Newton converges in about ten iterations
- * where first-order methods take thousands (Regier et al. 2016 fit the factors of 188 million celestial sources so).
+/* Local factors by Newton's method: given the global parameters, rows are independent problems in a handful of unknowns
+ * (the width of nu), and Newton converges in about ten iterations where first-order methods take thousands (Regier et
+ * al. 2016 fit the factors of 188 million celestial sources so).
  *
- * The Hessian comes from one-sided differences of the gradient, for all rows of a block at once: width passes, and its error only makes the convergence linear with a rate of the size of
- * the difference. A step is damped (Levenberg-Marquardt) until the Hessian is positive definite and taken only where it raises the row's ELBO; otherwise the row's damping grows. Rows that
- * have converged leave the block, since a few always take longest. In a chain rows touch their neighbours: every row then takes its step from the same old state (Jacobi), so that results
- * do not depend on tiles or ranks. */
+ * The Hessian comes from one-sided differences of the gradient, for all rows of a block at once: width passes, and its
+ * error only makes the convergence linear with a rate of the size of the difference. A step is damped
+ * (Levenberg-Marquardt) until the Hessian is positive definite and taken only where it raises the row's ELBO; otherwise
+ * the row's damping grows. Rows that have converged leave the block, since a few always take longest. In a chain rows
+ * touch their neighbours: every row then takes its step from the same old state (Jacobi), so that results do not depend
+ * on tiles or ranks. */
 #include "elbo/internal.h"
 
 #include <math.h>
@@ -22,9 +25,10 @@ typedef struct rows_work {
     double *trial_g;       /* (rows, width) */
     double *lambda;        /* (rows): damping */
     double *radius;        /* (rows): how far a value may move in one step */
-    double *promise;       /* (rows): by how much the quadratic model lowers -ELBO in this step; 0 where the radius did not cut it */
-    double *step;          /* (rows, width) */
-    double *start;         /* (rows, width): nu before the step */
+    double *promise; /* (rows): by how much the quadratic model lowers -ELBO in this step; 0 where the radius did not
+                        cut it */
+    double *step;    /* (rows, width) */
+    double *start;   /* (rows, width): nu before the step */
 } rows_work;
 
 static void free_work(rows_work *w) { free(w->g); /* one piece of memory */ }
@@ -75,12 +79,14 @@ static void *at_run(const avi_estimator *e, const rows_work *w, int run, void *t
 
 static void get_rows(const avi_estimator *e, const rows_work *w, void *table, double *out)
 {
-    for (int i = 0; i < w->runs; out += w->count[i++] * w->width) avi_vector_to_double(e->p.precision, at_run(e, w, i, table), w->count[i] * w->width, out);
+    for (int i = 0; i < w->runs; out += w->count[i++] * w->width)
+        avi_vector_to_double(e->p.precision, at_run(e, w, i, table), w->count[i] * w->width, out);
 }
 
 static void put_nu(const avi_estimator *e, const avi_pass *pass, const rows_work *w, const double *nu)
 {
-    for (int i = 0; i < w->runs; nu += w->count[i++] * w->width) avi_vector_from_double(e->p.precision, nu, w->count[i] * w->width, at_run(e, w, i, pass->table));
+    for (int i = 0; i < w->runs; nu += w->count[i++] * w->width)
+        avi_vector_from_double(e->p.precision, nu, w->count[i] * w->width, at_run(e, w, i, pass->table));
 }
 
 /* One pass over the rows: gradient of -ELBO into g and -ELBO of each row into value (may be NULL). */
@@ -88,7 +94,8 @@ static void pass_rows(avi_estimator *e, const avi_pass *pass, const rows_work *w
 {
     const avi_precision p = e->p.precision;
     avi_graph graph;
-    for (int i = 0; i < w->runs; i++) memset(at_run(e, w, i, pass->table_grad), 0, (size_t)(w->count[i] * w->width) * avi_real_size(p));
+    for (int i = 0; i < w->runs; i++)
+        memset(at_run(e, w, i, pass->table_grad), 0, (size_t)(w->count[i] * w->width) * avi_real_size(p));
     avi_graph_build(e, pass, w->runs, w->first, w->count, &graph);
     if (value) {
         avi_vector_to_double(p, graph.elbo->value, w->rows, value);
@@ -222,8 +229,8 @@ static void move_row(rows_work *w, int64_t from, int64_t to)
     memmove(w->start + to * w->width, w->start + from * w->width, row);
 }
 
-/* Rows whose gradient is above the tolerance go on. The others leave, or, where the sums of a tile must keep their shape (exact) or rows lie too scattered, stay and get no more steps.
- * Returns how many go on. */
+/* Rows whose gradient is above the tolerance go on. The others leave, or, where the sums of a tile must keep their
+ * shape (exact) or rows lie too scattered, stay and get no more steps. Returns how many go on. */
 static int64_t drop_rows(const avi_estimator *e, rows_work *w, double tolerance)
 {
     const int64_t n = w->width;
@@ -264,13 +271,17 @@ static avi_status solve_block(avi_estimator *e, const avi_pass *pass, rows_work 
 }
 
 /* The blocks of a job, in runs of tiles: rows are independent, so that only speed depends on how they are joined. */
-static avi_status solve_blocks(avi_estimator *e, const avi_pass *pass, const avi_row_ranges *job, int iterations, double tolerance)
+static avi_status solve_blocks(avi_estimator *e, const avi_pass *pass, const avi_row_ranges *job, int iterations,
+                               double tolerance)
 {
     avi_status status = AVI_OK;
     for (int at = 0, next; at < job->count && status == AVI_OK; at = next) {
         rows_work w;
         int64_t rows = job->rows[at];
-        for (next = at + 1; next < job->count && !e->p.reproducible && next - at < MAX_RUNS && rows + job->rows[next] <= e->p.block_rows; next++) rows += job->rows[next];
+        for (next = at + 1; next < job->count && !e->p.reproducible && next - at < MAX_RUNS &&
+                            rows + job->rows[next] <= e->p.block_rows;
+             next++)
+            rows += job->rows[next];
         AVI_TRY(make_work(rows, e->p.infer->outputs, &w));
         for (int k = at; k < next; k++) add_run(job->first[k], job->rows[k], &w.runs, w.first, w.count);
         status = solve_block(e, pass, &w, iterations, tolerance);
@@ -279,14 +290,16 @@ static avi_status solve_blocks(avi_estimator *e, const avi_pass *pass, const avi
     return status;
 }
 
-/* Hessians of a chain's rows: while the differences of one row are taken its neighbours must not move, so rows of even and odd number take turns. */
+/* Hessians of a chain's rows: while the differences of one row are taken its neighbours must not move, so rows of even
+ * and odd number take turns. */
 static void hessian_chain(avi_estimator *e, const avi_pass *pass, rows_work *w)
 {
     const int64_t n = w->width, first = w->first[0];
     const double h = difference(e);
     for (int turn = 0; turn < 2; turn++)
         for (int64_t j = 0; j < n; j++) {
-            for (int64_t i = 0; i < w->rows * n; i++) w->step[i] = w->start[i] + (i % n == j && ((first + i / n) & 1) == turn ? h : 0);
+            for (int64_t i = 0; i < w->rows * n; i++)
+                w->step[i] = w->start[i] + (i % n == j && ((first + i / n) & 1) == turn ? h : 0);
             put_nu(e, pass, w, w->step);
             pass_rows(e, pass, w, w->step, NULL);
             for (int64_t r = 0; r < w->rows; r++)
@@ -319,19 +332,26 @@ static avi_status solve_chain(avi_estimator *e, const avi_pass *pass, const avi_
 {
     const int64_t values = e->data->count * e->p.infer->outputs;
     double *fresh = malloc((size_t)(values + 1) * sizeof *fresh);
-    avi_status status = avi_agree(e->comm, fresh ? AVI_OK : avi_fail_memory((size_t)values * sizeof *fresh, "Newton steps of local factors"));
+    avi_status status = avi_agree(
+        e->comm, fresh ? AVI_OK : avi_fail_memory((size_t)values * sizeof *fresh, "Newton steps of local factors"));
     for (int i = 0; i < iterations && status == AVI_OK; i++) {
         status = avi_estimator_exchange_halo(e, pass->table);
         if (status == AVI_OK) status = avi_agree(e->comm, sweep_chain(e, pass, job, fresh));
-        if (status == AVI_OK) avi_vector_from_double(e->p.precision, fresh, values, avi_vector_at(e->p.precision, pass->table, e->p.infer->outputs));
+        if (status == AVI_OK)
+            avi_vector_from_double(e->p.precision, fresh, values,
+                                   avi_vector_at(e->p.precision, pass->table, e->p.infer->outputs));
     }
     free(fresh);
     return status;
 }
 
-avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad, const avi_row_ranges *job, int iterations, double tolerance)
+avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad,
+                                const avi_row_ranges *job, int iterations, double tolerance)
 {
-    const avi_pass pass = {.params = params, .table = table, .table_grad = table_grad, .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, 0)};
+    const avi_pass pass = {.params = params,
+                           .table = table,
+                           .table_grad = table_grad,
+                           .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, 0)};
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, 0), false);
     if (e->p.model->ops->coupling == AVI_DENSE) return avi_dense_newton(e, &pass, iterations, tolerance);
     if (e->p.model->ops->coupling == AVI_CHAIN) return solve_chain(e, &pass, job, iterations);

@@ -1,9 +1,10 @@
 /* Newton's method for local factors under dense coupling: means m and log sds t, one dimension. The negative ELBO is
  *   1/2 m' K^-1 m + sum_n f_n(m_n, t_n),   f_n: the likelihood's part, kappa_n s_n^2 / 2 and the entropy,
- * so that of its Hessian only the means' part K^-1 + W is coupled. With (w, b, h) the second derivatives of f_n, the log sds are eliminated,
- *   dt = -(g_t + b dm) / h,   dm = -(K^-1 + W)^-1 (g_m - b g_t / h),   W = diag(w - b^2 / h),
- * and (K^-1 + W)^-1 = W^-1 - W^-1 (K + W^-1)^-1 W^-1 needs the factor of a well-conditioned matrix only (Rasmussen & Williams 2006, section 3.4.3). The
- * factor is kept while W stays: for a Gaussian likelihood it is made once, and the means are exact after one step. A step is halved until the ELBO rises. */
+ * so that of its Hessian only the means' part K^-1 + W is coupled. With (w, b, h) the second derivatives of f_n, the
+ * log sds are eliminated, dt = -(g_t + b dm) / h,   dm = -(K^-1 + W)^-1 (g_m - b g_t / h),   W = diag(w - b^2 / h), and
+ * (K^-1 + W)^-1 = W^-1 - W^-1 (K + W^-1)^-1 W^-1 needs the factor of a well-conditioned matrix only (Rasmussen &
+ * Williams 2006, section 3.4.3). The factor is kept while W stays: for a Gaussian likelihood it is made once, and the
+ * means are exact after one step. A step is halved until the ELBO rises. */
 #include "graph/dense.h"
 
 #include <math.h>
@@ -15,20 +16,17 @@ enum { MAX_HALVINGS = 30 };
 typedef struct newton {
     avi_estimator *e;
     const avi_pass *pass;
-    int64_t n;                 /* own rows */
-    double *nu, *trial;        /* (n, 2) */
-    double *g, *up, *down;     /* (n, 2): gradients of -ELBO, at nu and beside it */
-    double *h;                 /* (n, 3): w, b, h as above */
-    double *inverse_weight;    /* (n): W^-1 */
-    double *rhs, *step;        /* (n), (n, 2) */
-    double *all;               /* (N) */
-    avi_status status;         /* of passes on this rank */
+    int64_t n;              /* own rows */
+    double *nu, *trial;     /* (n, 2) */
+    double *g, *up, *down;  /* (n, 2): gradients of -ELBO, at nu and beside it */
+    double *h;              /* (n, 3): w, b, h as above */
+    double *inverse_weight; /* (n): W^-1 */
+    double *rhs, *step;     /* (n), (n, 2) */
+    double *all;            /* (N) */
+    avi_status status;      /* of passes on this rank */
 } newton;
 
-static void free_newton(newton *w)
-{
-    free(w->nu); /* one piece of memory */
-}
+static void free_newton(newton *w) { free(w->nu); /* one piece of memory */ }
 
 static avi_status make_newton(avi_estimator *e, const avi_pass *pass, newton *w)
 {
@@ -47,9 +45,15 @@ static avi_status make_newton(avi_estimator *e, const avi_pass *pass, newton *w)
     return AVI_OK;
 }
 
-static void *own_rows(const newton *w, void *table) { return avi_vector_at(w->e->p.precision, table, 2); } /* after the halo row */
+static void *own_rows(const newton *w, void *table)
+{
+    return avi_vector_at(w->e->p.precision, table, 2);
+} /* after the halo row */
 
-static void put(const newton *w, const double *nu) { avi_vector_from_double(w->e->p.precision, nu, 2 * w->n, own_rows(w, w->pass->table)); }
+static void put(const newton *w, const double *nu)
+{
+    avi_vector_from_double(w->e->p.precision, nu, 2 * w->n, own_rows(w, w->pass->table));
+}
 
 /* -ELBO of own rows into the reduction; its gradient into g when wanted. c is what it is. */
 static void pass_rows(newton *w, double *g)
@@ -86,7 +90,8 @@ static avi_status value(newton *w, const double *nu, double *f, double *g)
     return avi_agree(e->comm, w->status);
 }
 
-/* Second derivatives of every f_n by central differences of the gradient, all rows at once: c is held, so that rows do not touch each other. */
+/* Second derivatives of every f_n by central differences of the gradient, all rows at once: c is held, so that rows do
+ * not touch each other. */
 static void curvatures(newton *w)
 {
     const double d = w->e->p.precision == AVI_PRECISION_DOUBLE ? 1e-5 : 1e-2;
@@ -97,7 +102,8 @@ static void curvatures(newton *w)
             pass_rows(w, side ? w->down : w->up);
         }
         for (int64_t r = 0; r < w->n; r++) {
-            const double of_mean = (w->up[2 * r] - w->down[2 * r]) / (2 * d), of_log_sd = (w->up[2 * r + 1] - w->down[2 * r + 1]) / (2 * d);
+            const double of_mean = (w->up[2 * r] - w->down[2 * r]) / (2 * d),
+                         of_log_sd = (w->up[2 * r + 1] - w->down[2 * r + 1]) / (2 * d);
             double *h = w->h + 3 * r;
             h[column] = column ? 0.5 * (h[1] + of_mean) : of_mean;
             h[column + 1] = of_log_sd;
@@ -131,7 +137,8 @@ static double newton_entry(void *self, int64_t i, int64_t j)
     return avi_dense_covariance(self, i, j) + (i == j ? d->inverse_weight[i] : 0);
 }
 
-/* Collective. The factor of K + W^-1, made anew where W has moved by more than a thousandth: the metric of a step need not be exact. */
+/* Collective. The factor of K + W^-1, made anew where W has moved by more than a thousandth: the metric of a step need
+ * not be exact. */
 static avi_status refresh(newton *w)
 {
     avi_estimator *e = w->e;
@@ -158,7 +165,8 @@ static avi_status direction(newton *w)
     for (int64_t r = 0; r < w->n; r++) u[r] = w->rhs[r] * w->inverse_weight[r];
     AVI_TRY(avi_dense_solve(w->e, d->newton, 1, u, v));
     for (int64_t r = 0; r < w->n; r++) {
-        const double *h = w->h + 3 * r, dm = -(u[r] - w->inverse_weight[r] * v[r]), dt = -(w->g[2 * r + 1] + h[1] * dm) / h[2];
+        const double *h = w->h + 3 * r, dm = -(u[r] - w->inverse_weight[r] * v[r]),
+                     dt = -(w->g[2 * r + 1] + h[1] * dm) / h[2];
         w->step[2 * r] = dm;
         w->step[2 * r + 1] = fmax(-1, fmin(1, dt));
     }
@@ -203,7 +211,9 @@ avi_status avi_dense_newton(avi_estimator *e, const avi_pass *pass, int iteratio
 {
     newton w;
     if (e->p.model->latent != 1)
-        return avi_fail(AVI_ERR_CONFIG, "optim.method = lbfgs with inference.function = factorized takes one latent dimension where rows are coupled densely, not %lld; adam would serve",
+        return avi_fail(AVI_ERR_CONFIG,
+                        "optim.method = lbfgs with inference.function = factorized takes one latent dimension where "
+                        "rows are coupled densely, not %lld; adam would serve",
                         (long long)e->p.model->latent);
     AVI_TRY(avi_agree(e->comm, make_newton(e, pass, &w)));
     avi_vector_to_double(e->p.precision, own_rows(&w, pass->table), 2 * w.n, w.nu);

@@ -26,20 +26,30 @@ static char choices[METHODS * 32 + 1]; /* filled at the first call, constant fro
 
 static const avi_key common_keys[] = {
     {"optim", "method", AVI_KEY_CHOICE, "adam", 0, 0, choices, NULL, "the optimizer (--list tells what each is)"},
-    {"optim", "learning_rate", AVI_KEY_REAL, "1e-3", 0, 1e3, NULL, NULL, "step size (its largest value under a schedule)"},
+    {"optim", "learning_rate", AVI_KEY_REAL, "1e-3", 0, 1e3, NULL, NULL,
+     "step size (its largest value under a schedule)"},
     {"optim", "schedule", AVI_KEY_CHOICE, "constant", 0, 0, "constant | step | cosine", NULL,
-     "constant; step: times schedule_factor every schedule_every steps; cosine: half a cosine from learning_rate to 0 over the run"},
+     "constant; step: times schedule_factor every schedule_every steps; cosine: half a cosine from learning_rate to 0 "
+     "over the run"},
     {"optim", "schedule_every", AVI_KEY_INT, "1000", 1, 1e15, NULL, "steps", "length of a stair of schedule = step"},
     {"optim", "schedule_factor", AVI_KEY_REAL, "0.5", 1e-6, 1, NULL, NULL, "height of a stair of schedule = step"},
-    {"optim", "warmup", AVI_KEY_INT, "0", 0, 1e12, NULL, "steps", "steps over which the learning rate rises linearly from 0 at the start"},
-    {"optim", "clip_norm", AVI_KEY_REAL, "0", 0, 1e30, NULL, NULL, "largest norm of the whole gradient (of -ELBO/N, over all ranks, local rows included); 0 = no clipping"},
-    {"optim", "batch", AVI_KEY_INT, "1024", 0, 1e12, NULL, "rows", "GLOBAL number of rows a step, 0 = all rows; never depends on the number of ranks"},
-    {"optim", "tile", AVI_KEY_INT, "0", 0, 1e7, NULL, "rows", "rows of a tile (batch / tile lanes, the largest useful number of ranks); 0 = chosen from the model and the batch"},
+    {"optim", "warmup", AVI_KEY_INT, "0", 0, 1e12, NULL, "steps",
+     "steps over which the learning rate rises linearly from 0 at the start"},
+    {"optim", "clip_norm", AVI_KEY_REAL, "0", 0, 1e30, NULL, NULL,
+     "largest norm of the whole gradient (of -ELBO/N, over all ranks, local rows included); 0 = no clipping"},
+    {"optim", "batch", AVI_KEY_INT, "1024", 0, 1e12, NULL, "rows",
+     "GLOBAL number of rows a step, 0 = all rows; never depends on the number of ranks"},
+    {"optim", "tile", AVI_KEY_INT, "0", 0, 1e7, NULL, "rows",
+     "rows of a tile (batch / tile lanes, the largest useful number of ranks); 0 = chosen from the model and the "
+     "batch"},
     {"optim", "local_rows", AVI_KEY_CHOICE, "batch", 0, 0, "batch | all", NULL,
-     "F-VI: whose factors a step moves. batch: those of its rows, each once an epoch; all: every row's at every step, by N / B times the likelihood's gradient of the "
-     "batch's rows and the KL's of all, as a program does that minimises one loss of all parameters (KL in closed form only)"},
+     "F-VI: whose factors a step moves. batch: those of its rows, each once an epoch; all: every row's at every step, "
+     "by N / B times the likelihood's gradient of the "
+     "batch's rows and the KL's of all, as a program does that minimises one loss of all parameters (KL in closed form "
+     "only)"},
     {"optim", "epochs", AVI_KEY_INT, "20", 0, 1e9, NULL, "epochs", "length of the run"},
-    {"optim", "steps", AVI_KEY_INT, "0", 0, 999999999, NULL, "steps", "length of the run in steps; > 0 wins over epochs"},
+    {"optim", "steps", AVI_KEY_INT, "0", 0, 999999999, NULL, "steps",
+     "length of the run in steps; > 0 wins over epochs"},
 };
 
 const avi_key_table *avi_optim_key_tables(int *count)
@@ -48,7 +58,8 @@ const avi_key_table *avi_optim_key_tables(int *count)
     if (!tables[0].count) {
         for (int i = 0; i < METHODS; i++) {
             avi_names_append(choices, sizeof choices, methods[i]->name);
-            tables[i + 1] = (avi_key_table){methods[i]->keys, methods[i]->key_count, "optim", "method", methods[i]->name};
+            tables[i + 1] =
+                (avi_key_table){methods[i]->keys, methods[i]->key_count, "optim", "method", methods[i]->name};
         }
         tables[0] = (avi_key_table){.keys = common_keys, .count = (int)(sizeof common_keys / sizeof common_keys[0])};
     }

@@ -1,10 +1,13 @@
-/* L-BFGS for full batches and a function without noise: objective.draws = 0, or the same draws at every step. The driver is train/lbfgs_step.c. */
+/* L-BFGS for full batches and a function without noise: objective.draws = 0, or the same draws at every step. The
+ * driver is train/lbfgs_step.c. */
 #include "avi/optim.h"
 
 static const avi_key keys[] = {
     {"optim", "memory", AVI_KEY_INT, "20", 1, 1000, NULL, "pairs", "pairs of past steps that L-BFGS keeps"},
-    {"optim", "tolerance", AVI_KEY_REAL, "1e-8", 0, 1, NULL, "nats per row", "the run is done when the largest value of the gradient of -ELBO/N is below it"},
-    {"optim", "newton", AVI_KEY_INT, "20", 1, 1000, NULL, "iterations", "most Newton iterations of local factors for each set of global parameters (factorized)"},
+    {"optim", "tolerance", AVI_KEY_REAL, "1e-8", 0, 1, NULL, "nats per row",
+     "the run is done when the largest value of the gradient of -ELBO/N is below it"},
+    {"optim", "newton", AVI_KEY_INT, "20", 1, 1000, NULL, "iterations",
+     "most Newton iterations of local factors for each set of global parameters (factorized)"},
 };
 
 static avi_status create(avi_optim *o, const avi_config *config)

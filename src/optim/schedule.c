@@ -9,7 +9,9 @@ void avi_schedule_read(const avi_config *config, int64_t total_steps, avi_schedu
     *s = (avi_schedule){
         .learning_rate = avi_config_get_real(config, "optim", "learning_rate"),
         .factor = avi_config_get_real(config, "optim", "schedule_factor"),
-        .kind = !strcmp(kind, "step") ? 1 : !strcmp(kind, "cosine") ? 2 : 0,
+        .kind = !strcmp(kind, "step")     ? 1
+                : !strcmp(kind, "cosine") ? 2
+                                          : 0,
         .every = avi_config_get_int(config, "optim", "schedule_every"),
         .warmup = avi_config_get_int(config, "optim", "warmup"),
         .total = total_steps,

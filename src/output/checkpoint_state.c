@@ -14,8 +14,8 @@ static avi_dtype dtype_of(const avi_session *s) { return s->precision == AVI_PRE
 /* A vector of the state: where it is in the file and in memory. */
 typedef struct vector {
     char path[64];
-    void *values;  /* global (layout.size), or own rows of the table without halo */
-    bool rows;     /* of the table */
+    void *values; /* global (layout.size), or own rows of the table without halo */
+    bool rows;    /* of the table */
 } vector;
 
 static int list_vectors(const avi_session *s, const avi_state *st, vector v[2 * MAX_VECTORS])
@@ -28,7 +28,8 @@ static int list_vectors(const avi_session *s, const avi_state *st, vector v[2 * 
         snprintf(v[n++].path, sizeof v->path, "/state/global/%s", s->optim.ops->slot_name[i]);
     }
     if (!st->table) return n;
-    v[n++] = (vector){.path = "/state/local/value", .values = avi_vector_at(s->precision, st->table, halo), .rows = true};
+    v[n++] =
+        (vector){.path = "/state/local/value", .values = avi_vector_at(s->precision, st->table, halo), .rows = true};
     for (int i = 0; i < s->optim.ops->slots; i++) {
         v[n] = (vector){.values = avi_vector_at(s->precision, st->table_slot[i], halo), .rows = true};
         snprintf(v[n++].path, sizeof v->path, "/state/local/%s", s->optim.ops->slot_name[i]);
@@ -46,24 +47,36 @@ static size_t row_bytes(const avi_session *s) { return (size_t)s->infer->outputs
 
 static void *slab_of(const avi_session *s) { return malloc((size_t)slab_rows(s) * row_bytes(s) + 64); }
 
-static avi_status pull_rows(void *self, int64_t first, int64_t count, void *const *out) { return avi_file_order_rows(self, first, count, out); }
+static avi_status pull_rows(void *self, int64_t first, int64_t count, void *const *out)
+{
+    return avi_file_order_rows(self, first, count, out);
+}
 
-/* Collective. The rows of all vectors of the table in the order of the data, as they are written; *pull: NULL when there are none. */
-static avi_status supply_rows(const avi_session *s, const vector *v, int n, avi_file_order **pull, avi_row_producer *supply)
+/* Collective. The rows of all vectors of the table in the order of the data, as they are written; *pull: NULL when
+ * there are none. */
+static avi_status supply_rows(const avi_session *s, const vector *v, int n, avi_file_order **pull,
+                              avi_row_producer *supply)
 {
     const void *column[2 * MAX_VECTORS];
     int columns = 0;
     *pull = NULL;
     for (int i = 0; i < n; i++)
         if (v[i].rows) column[columns++] = v[i].values;
-    if (columns) AVI_TRY(avi_file_order_create(&s->partition, s->comm, row_bytes(s), columns, column, avi_row_producer_piece(columns * (int64_t)row_bytes(s)), pull));
+    if (columns)
+        AVI_TRY(avi_file_order_create(&s->partition, s->comm, row_bytes(s), columns, column,
+                                      avi_row_producer_piece(columns * (int64_t)row_bytes(s)), pull));
     *supply = (avi_row_producer){.rows = pull_rows, .self = *pull};
     return AVI_OK;
 }
 
 static avi_field vector_field(const avi_session *s, const vector *v, const void *data)
 {
-    avi_field f = {.path = v->path, .type = dtype_of(s), .data = data, .distributed = v->rows, .description = "state of the fit", .units = "",
+    avi_field f = {.path = v->path,
+                   .type = dtype_of(s),
+                   .data = data,
+                   .distributed = v->rows,
+                   .description = "state of the fit",
+                   .units = "",
                    .axes = v->rows ? "row, variational parameter" : "value of the flat vector"};
     f.rank = v->rows ? 2 : 1;
     f.dims[0] = v->rows ? s->partition.rows : s->layout.size;
@@ -73,8 +86,14 @@ static avi_field vector_field(const avi_session *s, const vector *v, const void 
 
 static avi_field table_field(const char *path, const avi_trace *t)
 {
-    return (avi_field){.path = path, .type = AVI_F64, .rank = 2, .dims = {t->rows, t->columns + t->extra}, .data = t->value,
-                       .description = "lines so far", .units = "", .axes = "line, column"};
+    return (avi_field){.path = path,
+                       .type = AVI_F64,
+                       .rank = 2,
+                       .dims = {t->rows, t->columns + t->extra},
+                       .data = t->value,
+                       .description = "lines so far",
+                       .units = "",
+                       .axes = "line, column"};
 }
 
 static uint64_t hash_of(const avi_session *s, const void *values, uint64_t h)
@@ -88,7 +107,8 @@ static uint64_t hash_of(const avi_session *s, const void *values, uint64_t h)
     return h;
 }
 
-/* Parameters and the optimizer's state are replicated: a rank whose copy differs has computed something else, and nothing it says can be trusted. */
+/* Parameters and the optimizer's state are replicated: a rank whose copy differs has computed something else, and
+ * nothing it says can be trusted. */
 static avi_status compare_replicas(const avi_session *s, const avi_state *st)
 {
     int64_t hash[2] = {0, 0};
@@ -98,7 +118,10 @@ static avi_status compare_replicas(const avi_session *s, const avi_state *st)
     hash[1] = -hash[0];
     AVI_TRY(avi_comm_max_int64(s->comm, hash, 2));
     if (hash[0] == -hash[1]) return AVI_OK;
-    return avi_fail(AVI_ERR_INTERNAL, "step %" PRId64 ": the ranks' copies of the global parameters or of the optimizer's state differ; the checkpoint before it is kept", st->step);
+    return avi_fail(AVI_ERR_INTERNAL,
+                    "step %" PRId64 ": the ranks' copies of the global parameters or of the optimizer's state differ; "
+                                    "the checkpoint before it is kept",
+                    st->step);
 }
 
 static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[16])
@@ -112,8 +135,10 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
     a[n++] = (avi_attribute){.group = "/", .name = "rate_factor", .is_real = true, .real = st->rate_factor};
     a[n++] = (avi_attribute){.group = "/", .name = "seconds", .is_real = true, .real = st->seconds};
     a[n++] = (avi_attribute){.group = "/", .name = "rows", .integer = s->partition.rows};
-    a[n++] = (avi_attribute){.group = "/", .name = "data_checksum", .integer = (int64_t)s->train->checksum}; /* 0: they were streamed */
-    if (s->train->origin) a[n++] = (avi_attribute){.group = "/", .name = "data_origin", .integer = (int64_t)s->train->origin};
+    a[n++] = (avi_attribute){
+        .group = "/", .name = "data_checksum", .integer = (int64_t)s->train->checksum}; /* 0: they were streamed */
+    if (s->train->origin)
+        a[n++] = (avi_attribute){.group = "/", .name = "data_origin", .integer = (int64_t)s->train->origin};
     a[n++] = (avi_attribute){.group = "/", .name = "lbfgs_pairs", .integer = st->lbfgs.pairs};
     a[n++] = (avi_attribute){.group = "/", .name = "trace_extra", .integer = st->trace.extra};
     return n;
@@ -142,17 +167,32 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     if (status == AVI_OK) {
         avi_estimator_scales(s->train_elbo, scale);
         if (scales)
-            f[fields++] = (avi_field){.path = "/state/exact_scales", .type = AVI_F64, .rank = 1, .dims = {scales}, .data = scale,
-                                      .description = "magnitudes that set the scale of the reproducible sums", .units = "", .axes = "block"};
+            f[fields++] = (avi_field){.path = "/state/exact_scales",
+                                      .type = AVI_F64,
+                                      .rank = 1,
+                                      .dims = {scales},
+                                      .data = scale,
+                                      .description = "magnitudes that set the scale of the reproducible sums",
+                                      .units = "",
+                                      .axes = "block"};
         if (st->lbfgs.history)
-            f[fields++] = (avi_field){.path = "/state/lbfgs", .type = AVI_F64, .rank = 2, .dims = {2 * st->lbfgs.memory, st->lbfgs.n}, .data = st->lbfgs.history,
-                                      .description = "pairs of L-BFGS: differences of points, then of gradients", .units = "", .axes = "pair, value"};
+            f[fields++] = (avi_field){.path = "/state/lbfgs",
+                                      .type = AVI_F64,
+                                      .rank = 2,
+                                      .dims = {2 * st->lbfgs.memory, st->lbfgs.n},
+                                      .data = st->lbfgs.history,
+                                      .description = "pairs of L-BFGS: differences of points, then of gradients",
+                                      .units = "",
+                                      .axes = "pair, value"};
         f[fields++] = table_field("/trace", &st->trace);
         f[fields++] = table_field("/eval", &st->eval);
-        f[fields++] = (avi_field){.path = "/config", .text = effective, .description = "effective configuration", .units = "", .axes = ""};
+        f[fields++] = (avi_field){
+            .path = "/config", .text = effective, .description = "effective configuration", .units = "", .axes = ""};
         const int attributes = list_attributes(s, st, a);
         if (folder)
-            status = avi_checkpoint_write(folder, s->comm, st->step, (int)avi_config_get_int(s->config, "checkpoint", "keep"), f, fields, a, attributes);
+            status = avi_checkpoint_write(folder, s->comm, st->step,
+                                          (int)avi_config_get_int(s->config, "checkpoint", "keep"), f, fields, a,
+                                          attributes);
         else
             status = avi_store_write(s->comm, path, f, fields, a, attributes);
     }
@@ -170,7 +210,8 @@ avi_status avi_checkpoint_state_save(const avi_session *s, const avi_state *st, 
     return AVI_OK;
 }
 
-avi_status avi_checkpoint_state_dump(const avi_session *s, const avi_state *st, const avi_folder *folder, char *path, size_t size)
+avi_status avi_checkpoint_state_dump(const avi_session *s, const avi_state *st, const avi_folder *folder, char *path,
+                                     size_t size)
 {
     avi_state before = *st;
     before.step -= st->skipped_in_a_row;
@@ -180,7 +221,8 @@ avi_status avi_checkpoint_state_dump(const avi_session *s, const avi_state *st, 
     return save_state(s, &before, NULL, path);
 }
 
-/* Refuses a checkpoint of other data: by the sum over all rows where both runs hold theirs, else by what the rows are made from. */
+/* Refuses a checkpoint of other data: by the sum over all rows where both runs hold theirs, else by what the rows are
+ * made from. */
 static avi_status check_data(const avi_session *s, avi_store *store, const char *path)
 {
     int64_t rows, sum, now = (int64_t)s->train->checksum;
@@ -191,8 +233,10 @@ static avi_status check_data(const avi_session *s, avi_store *store, const char 
         now = (int64_t)s->train->origin;
     }
     if (rows == s->partition.rows && sum == now) return AVI_OK;
-    return avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of other data (%" PRId64 " rows, checksum %016" PRIx64 "; now %" PRId64 " rows, %016" PRIx64 ")", path, rows,
-                    (uint64_t)sum, s->partition.rows, (uint64_t)now);
+    return avi_fail(AVI_ERR_DATA,
+                    "%s: the checkpoint is of other data (%" PRId64 " rows, checksum %016" PRIx64 "; now %" PRId64
+                    " rows, %016" PRIx64 ")",
+                    path, rows, (uint64_t)sum, s->partition.rows, (uint64_t)now);
 }
 
 /* Refuses a checkpoint of another run, naming what differs. */
@@ -206,12 +250,15 @@ static avi_status check_identity(const avi_session *s, avi_store *store, const c
     if (!ours) return avi_fail(AVI_ERR_DATA, "%s: not a checkpoint of avi_mpi", path);
     AVI_TRY(avi_store_attribute_int(store, "/", "format_version", &version));
     if (version != FORMAT_VERSION)
-        return avi_fail(AVI_ERR_DATA, "%s: format version %" PRId64 ", this program reads %d", path, version, FORMAT_VERSION);
+        return avi_fail(AVI_ERR_DATA, "%s: format version %" PRId64 ", this program reads %d", path, version,
+                        FORMAT_VERSION);
     AVI_TRY(avi_store_read_text(store, "/config", &effective));
     char *difference = avi_config_difference(s->config, effective, avi_keys_resume_may_change);
     free(effective);
     AVI_TRY(avi_agree(s->comm, difference ? AVI_OK : avi_fail_memory(1024, "the configuration of a checkpoint")));
-    const avi_status status = *difference ? avi_fail(AVI_ERR_DATA, "%s: the checkpoint is of another run:\n%s\ncheckpoint.resume = no starts afresh; another run.output keeps both",
+    const avi_status status = *difference ? avi_fail(AVI_ERR_DATA,
+                                                     "%s: the checkpoint is of another run:\n%s\ncheckpoint.resume = "
+                                                     "no starts afresh; another run.output keeps both",
                                                      path, difference)
                                           : AVI_OK;
     free(difference);
@@ -234,9 +281,11 @@ static avi_status restore_table(const avi_session *s, avi_store *store, const ch
     int rank;
     int64_t dims[4];
     AVI_TRY(avi_store_shape(store, path, &type, &rank, dims));
-    if (type != AVI_F64 || rank != 2 || (dims[0] > 0 && dims[1] < t->columns)) return avi_fail(AVI_ERR_DATA, "%s: not a table of this program", path);
+    if (type != AVI_F64 || rank != 2 || (dims[0] > 0 && dims[1] < t->columns))
+        return avi_fail(AVI_ERR_DATA, "%s: not a table of this program", path);
     double *value = malloc((size_t)(dims[0] * dims[1] + 1) * sizeof *value);
-    AVI_TRY(avi_agree(s->comm, value ? AVI_OK : avi_fail_memory((size_t)(dims[0] * dims[1]) * sizeof *value, "the trace")));
+    AVI_TRY(
+        avi_agree(s->comm, value ? AVI_OK : avi_fail_memory((size_t)(dims[0] * dims[1]) * sizeof *value, "the trace")));
     avi_status status = avi_store_read(store, path, AVI_F64, 2, dims, false, value);
     t->rows = 0;
     for (int64_t r = 0; status == AVI_OK && r < dims[0]; r++)
@@ -250,7 +299,8 @@ static avi_status restore_vector(const avi_session *s, avi_store *store, const v
     const avi_field f = vector_field(s, v, NULL);
     if (!v->rows) return avi_store_read(store, v->path, f.type, f.rank, f.dims, false, v->values);
     void *slab = slab_of(s);
-    avi_status status = avi_agree(s->comm, slab ? AVI_OK : avi_fail_memory((size_t)slab_rows(s) * row_bytes(s), "a checkpoint"));
+    avi_status status =
+        avi_agree(s->comm, slab ? AVI_OK : avi_fail_memory((size_t)slab_rows(s) * row_bytes(s), "a checkpoint"));
     if (status == AVI_OK) status = avi_store_read(store, v->path, f.type, f.rank, f.dims, true, slab);
     if (status == AVI_OK) status = avi_partition_to_owner(&s->partition, s->comm, row_bytes(s), slab, v->values);
     free(slab);
@@ -267,8 +317,11 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
     if (st->lbfgs.history) {
         int64_t pairs;
         AVI_TRY(avi_store_attribute_int(store, "/", "lbfgs_pairs", &pairs));
-        AVI_TRY(avi_store_read(store, "/state/lbfgs", AVI_F64, 2, (int64_t[4]){2 * st->lbfgs.memory, st->lbfgs.n}, false, st->lbfgs.history));
-        if (pairs < 0 || pairs > st->lbfgs.memory) return avi_fail(AVI_ERR_DATA, "%s: %" PRId64 " pairs of L-BFGS in a memory of %d", path, pairs, st->lbfgs.memory);
+        AVI_TRY(avi_store_read(store, "/state/lbfgs", AVI_F64, 2, (int64_t[4]){2 * st->lbfgs.memory, st->lbfgs.n},
+                               false, st->lbfgs.history));
+        if (pairs < 0 || pairs > st->lbfgs.memory)
+            return avi_fail(AVI_ERR_DATA, "%s: %" PRId64 " pairs of L-BFGS in a memory of %d", path, pairs,
+                            st->lbfgs.memory);
         st->lbfgs.pairs = (int)pairs;
     }
     AVI_TRY(restore_table(s, store, "/trace", &st->trace));

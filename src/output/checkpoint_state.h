@@ -5,12 +5,15 @@
 #include "avi/store.h"
 #include "session/state.h"
 
-/* Collective. Writes checkpoint/step_N.h5. Before it a hash of the replicated parameters is compared across ranks: drift is INTERNAL. */
+/* Collective. Writes checkpoint/step_N.h5. Before it a hash of the replicated parameters is compared across ranks:
+ * drift is INTERNAL. */
 avi_status avi_checkpoint_state_save(const avi_session *s, const avi_state *st, avi_folder *folder);
-/* Collective. Of a run that diverged: the state before the first of the bad steps into <output>/dump.h5, so that checkpoint.from can replay them on any number of ranks. The
- * name to `path`. */
-avi_status avi_checkpoint_state_dump(const avi_session *s, const avi_state *st, const avi_folder *folder, char *path, size_t size);
-/* Collective. Reads `path` into st. Errors: DATA when it belongs to another model, data or optimizer: the difference is named. */
+/* Collective. Of a run that diverged: the state before the first of the bad steps into <output>/dump.h5, so that
+ * checkpoint.from can replay them on any number of ranks. The name to `path`. */
+avi_status avi_checkpoint_state_dump(const avi_session *s, const avi_state *st, const avi_folder *folder, char *path,
+                                     size_t size);
+/* Collective. Reads `path` into st. Errors: DATA when it belongs to another model, data or optimizer: the difference is
+ * named. */
 avi_status avi_restore(const avi_session *s, avi_state *st, const char *path);
 
 #endif

@@ -37,7 +37,8 @@ static void describe_blocks(const avi_params *p, const char *what)
 {
     printf("    %-12s %" PRId64 " values in %d blocks", what, avi_params_values(p), p->count);
     for (int i = 0; i < p->count && i < 6; i++)
-        printf("%s%s (%" PRId64 ", %" PRId64 ")", i ? ", " : ": ", p->block[i].name, p->block[i].rows, p->block[i].cols);
+        printf("%s%s (%" PRId64 ", %" PRId64 ")", i ? ", " : ": ", p->block[i].name, p->block[i].rows,
+               p->block[i].cols);
     printf("%s\n", p->count > 6 ? ", ..." : "");
 }
 
@@ -62,13 +63,16 @@ static const char *how_ranks_work(const avi_session *s)
 static void print_steps(const avi_session *s)
 {
     const avi_partition *p = &s->partition;
-    printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows, %s, learning rate %g\n", s->total_steps,
-           (double)s->total_steps / (double)s->epoch_steps, s->epoch_steps, s->batch, s->optim.ops->name, s->schedule.learning_rate);
-    printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s), p->lanes, p->tile,
+    printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows, %s, learning rate %g\n",
+           s->total_steps, (double)s->total_steps / (double)s->epoch_steps, s->epoch_steps, s->batch,
+           s->optim.ops->name, s->schedule.learning_rate);
+    printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s),
+           p->lanes, p->tile,
            s->problem.reproducible ? "; reproducible sums: the same bits on any number of ranks" : "");
 }
 
-/* The state of the line on the terminal: when it was last drawn, and whether it is open. Each fit starts it anew with its header. */
+/* The state of the line on the terminal: when it was last drawn, and whether it is open. Each fit starts it anew with
+ * its header. */
 static struct {
     double last, start;
     int64_t start_step;
@@ -88,10 +92,12 @@ void avi_console_header(const avi_session *s)
     describe_blocks(&s->model->theta, s->problem.global_gaussian ? "q(theta)" : "theta");
     if (s->infer->phi.count) describe_blocks(&s->infer->phi, "phi");
     if (s->infer->ops->local)
-        printf("    %-12s %" PRId64 " local factors of %" PRId64 " values\n", "nu", s->partition.rows, s->infer->outputs);
+        printf("    %-12s %" PRId64 " local factors of %" PRId64 " values\n", "nu", s->partition.rows,
+               s->infer->outputs);
     print_steps(s);
-    printf("  memory       %s of data and %s of parameters and optimizer state on this rank, %s precision\n", avi_console_bytes((double)avi_data_bytes(s->train), a),
-           avi_console_bytes((double)avi_state_bytes(s), b), s->precision == AVI_PRECISION_SINGLE ? "single" : "double");
+    printf("  memory       %s of data and %s of parameters and optimizer state on this rank, %s precision\n",
+           avi_console_bytes((double)avi_data_bytes(s->train), a), avi_console_bytes((double)avi_state_bytes(s), b),
+           s->precision == AVI_PRECISION_SINGLE ? "single" : "double");
     fflush(stdout);
 }
 
@@ -109,7 +115,8 @@ static void draw_bar(double part, char bar[33])
     bar[30] = 0;
 }
 
-/* mpirun gives its ranks a terminal even when its own output goes to a file: what its parent process writes to decides. */
+/* mpirun gives its ranks a terminal even when its own output goes to a file: what its parent process writes to decides.
+ */
 static bool on_terminal(void)
 {
     char link[64], target[64];
@@ -147,14 +154,18 @@ void avi_console_progress(const avi_session *s, const avi_state *st, double elbo
     fflush(stdout);
 }
 
-avi_stopwatch avi_console_start(void) { return (avi_stopwatch){.clock = avi_seconds(), .processor = (double)clock() / CLOCKS_PER_SEC}; }
+avi_stopwatch avi_console_start(void)
+{
+    return (avi_stopwatch){.clock = avi_seconds(), .processor = (double)clock() / CLOCKS_PER_SEC};
+}
 
 void avi_console_written(const avi_session *s, const avi_state *st, const char *what, avi_stopwatch start)
 {
     const avi_stopwatch now = avi_console_start();
     if (silent(s) || s->options->verbosity < 2) return;
     avi_console_break();
-    printf("  step %" PRId64 "  %s written in %.4f s, %.4f s of it this rank's work\n", st->step, what, now.clock - start.clock, now.processor - start.processor);
+    printf("  step %" PRId64 "  %s written in %.4f s, %.4f s of it this rank's work\n", st->step, what,
+           now.clock - start.clock, now.processor - start.processor);
     fflush(stdout);
 }
 
@@ -177,6 +188,7 @@ void avi_console_summary(const avi_session *s, const avi_state *st, const char *
             printf("\n");
         }
     }
-    printf("  results      %s/run.h5\n  to watch     %s/metrics.csv\n  pictures     analysis/plot_trace.py %s\n", folder, folder, folder);
+    printf("  results      %s/run.h5\n  to watch     %s/metrics.csv\n  pictures     analysis/plot_trace.py %s\n",
+           folder, folder, folder);
     fflush(stdout);
 }

@@ -20,28 +20,42 @@ static avi_status add_table(avi_fields *l, const char *group, const avi_trace *t
         char *path = avi_fields_text(l, "%s/%s", group, t->column[c].name);
         AVI_TRY(need(value && path ? value : NULL));
         for (int64_t r = 0; r < t->rows; r++) value[r] = t->value[r * (t->columns + t->extra) + c];
-        AVI_TRY(avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = 1, .dims = {t->rows}, .data = value,
-                                              .description = t->column[c].description, .units = t->column[c].units, .axes = "logged step"}));
+        AVI_TRY(avi_fields_add(l, (avi_field){.path = path,
+                                              .type = AVI_F64,
+                                              .rank = 1,
+                                              .dims = {t->rows},
+                                              .data = value,
+                                              .description = t->column[c].description,
+                                              .units = t->column[c].units,
+                                              .axes = "logged step"}));
     }
     return AVI_OK;
 }
 
 /* Shares of the ranks: (rows, ranks), or (rows, ranks, count) for several. */
-static avi_status add_shares(avi_fields *l, const avi_trace *t, int which, int count, const char *path, const char *description, const char *units)
+static avi_status add_shares(avi_fields *l, const avi_trace *t, int which, int count, const char *path,
+                             const char *description, const char *units)
 {
     const int64_t ranks = t->extra / AVI_SHARES;
     double *value = avi_fields_memory(l, (size_t)(t->rows * ranks * count + 1) * sizeof *value);
     AVI_TRY(need(value));
     for (int64_t r = 0; r < t->rows; r++)
         for (int64_t k = 0; k < ranks * count; k++)
-            value[r * ranks * count + k] = t->value[r * (t->columns + t->extra) + t->columns + k / count * AVI_SHARES + which + k % count];
-    return avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = count > 1 ? 3 : 2, .dims = {t->rows, ranks, count}, .data = value, .description = description,
-                                         .units = units, .axes = count > 1 ? "logged step, rank, phase" : "logged step, rank"});
+            value[r * ranks * count + k] =
+                t->value[r * (t->columns + t->extra) + t->columns + k / count * AVI_SHARES + which + k % count];
+    return avi_fields_add(l, (avi_field){.path = path,
+                                         .type = AVI_F64,
+                                         .rank = count > 1 ? 3 : 2,
+                                         .dims = {t->rows, ranks, count},
+                                         .data = value,
+                                         .description = description,
+                                         .units = units,
+                                         .axes = count > 1 ? "logged step, rank, phase" : "logged step, rank"});
 }
 
 /* Blocks of a flat vector as datasets of their own shape. first: index of the vector's first value in st->params. */
-static avi_status add_blocks(const avi_session *s, const avi_state *st, avi_fields *l, const avi_params *p, const char *format, int64_t first, bool exponential,
-                             const char *description)
+static avi_status add_blocks(const avi_session *s, const avi_state *st, avi_fields *l, const avi_params *p,
+                             const char *format, int64_t first, bool exponential, const char *description)
 {
     for (int k = 0; k < p->count; k++) {
         const avi_block *b = &p->block[k];
@@ -55,18 +69,27 @@ static avi_status add_blocks(const avi_session *s, const avi_state *st, avi_fiel
         for (int64_t i = 0; exponential && i < n; i++) value[i] = exp(value[i]);
         avi_vector_from_double(s->precision, value, n, typed);
         const bool matrix = b->rows > 1;
-        AVI_TRY(avi_fields_add(l, (avi_field){.path = path, .type = dtype_of(s), .rank = matrix ? 2 : 1, .dims = {matrix ? b->rows : b->cols, matrix ? b->cols : 0},
-                                              .data = typed, .description = description, .units = "", .axes = matrix ? "output, input" : "output"}));
+        AVI_TRY(avi_fields_add(l, (avi_field){.path = path,
+                                              .type = dtype_of(s),
+                                              .rank = matrix ? 2 : 1,
+                                              .dims = {matrix ? b->rows : b->cols, matrix ? b->cols : 0},
+                                              .data = typed,
+                                              .description = description,
+                                              .units = "",
+                                              .axes = matrix ? "output, input" : "output"}));
     }
     return AVI_OK;
 }
 
 static avi_status add_parameters(const avi_session *s, const avi_state *st, avi_fields *l)
 {
-    AVI_TRY(add_blocks(s, st, l, &s->model->theta, "/global", 0, false, "global parameter of the model: mean of q(theta), or the point"));
+    AVI_TRY(add_blocks(s, st, l, &s->model->theta, "/global", 0, false,
+                       "global parameter of the model: mean of q(theta), or the point"));
     if (s->problem.global_gaussian)
-        AVI_TRY(add_blocks(s, st, l, &s->model->theta, "/global", s->layout.theta, true, "standard deviation of q(theta)"));
-    return add_blocks(s, st, l, &s->infer->phi, "/inference", avi_parameter_layout_phi(&s->problem, &s->layout), false, "weights of the inference function");
+        AVI_TRY(
+            add_blocks(s, st, l, &s->model->theta, "/global", s->layout.theta, true, "standard deviation of q(theta)"));
+    return add_blocks(s, st, l, &s->infer->phi, "/inference", avi_parameter_layout_phi(&s->problem, &s->layout), false,
+                      "weights of the inference function");
 }
 
 static bool wants_local(const avi_session *s, bool whole)
@@ -78,8 +101,15 @@ static bool wants_local(const avi_session *s, bool whole)
 
 static avi_status add_local(const avi_session *s, const avi_local *local, avi_fields *l)
 {
-    const avi_field f = {.path = "/local/mean", .type = AVI_F64, .rank = 2, .dims = {s->partition.rows, s->model->latent}, .supply = &local->supply, .distributed = true,
-                         .description = "mean of q(z_n), rows in the order of the data as given", .units = "", .axes = "row, dimension"};
+    const avi_field f = {.path = "/local/mean",
+                         .type = AVI_F64,
+                         .rank = 2,
+                         .dims = {s->partition.rows, s->model->latent},
+                         .supply = &local->supply,
+                         .distributed = true,
+                         .description = "mean of q(z_n), rows in the order of the data as given",
+                         .units = "",
+                         .axes = "row, dimension"};
     avi_field g = f;
     g.path = "/local/log_sd";
     g.description = "log standard deviation of q(z_n), rows in the order of the data as given";
@@ -95,8 +125,16 @@ static avi_status add_config(const avi_session *s, avi_fields *l)
     if (copy) memcpy(copy, effective, strlen(effective) + 1);
     free(effective);
     AVI_TRY(need(copy));
-    AVI_TRY(avi_fields_add(l, (avi_field){.path = "/config/ini", .text = avi_config_text(s->config), .description = "configuration file as given", .units = "", .axes = ""}));
-    return avi_fields_add(l, (avi_field){.path = "/config/effective", .text = copy, .description = "every key in force, its value and origin", .units = "", .axes = ""});
+    AVI_TRY(avi_fields_add(l, (avi_field){.path = "/config/ini",
+                                          .text = avi_config_text(s->config),
+                                          .description = "configuration file as given",
+                                          .units = "",
+                                          .axes = ""}));
+    return avi_fields_add(l, (avi_field){.path = "/config/effective",
+                                         .text = copy,
+                                         .description = "every key in force, its value and origin",
+                                         .units = "",
+                                         .axes = ""});
 }
 
 static char *arguments(const avi_session *s, avi_fields *l)
@@ -108,7 +146,8 @@ static char *arguments(const avi_session *s, avi_fields *l)
     return text;
 }
 
-int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds, avi_attribute *a)
+int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds,
+                            avi_attribute *a)
 {
     const avi_version v = avi_version_of();
     char *now = avi_fields_memory(l, 40);
@@ -120,16 +159,23 @@ int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *sta
     a[n++] = (avi_attribute){.group = "/", .name = "format_version", .integer = 1};
     a[n++] = (avi_attribute){.group = "/", .name = "status", .text = status};
     a[n++] = (avi_attribute){.group = "/", .name = "why_stopped", .text = why};
-    const char *const text[][2] = {{"version", v.version}, {"git_revision", v.revision}, {"compiler", v.compiler}, {"flags", v.flags}, {"mpi", v.mpi},
-                                   {"hdf5", v.hdf5}, {"blas", v.blas}, {"scalapack", v.scalapack}, {"hosts", s->hosts}, {"started_at", now ? now : ""}};
-    for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) a[n++] = (avi_attribute){.group = "/provenance", .name = text[i][0], .text = text[i][1]};
+    const char *const text[][2] = {{"version", v.version},   {"git_revision", v.revision},
+                                   {"compiler", v.compiler}, {"flags", v.flags},
+                                   {"mpi", v.mpi},           {"hdf5", v.hdf5},
+                                   {"blas", v.blas},         {"scalapack", v.scalapack},
+                                   {"hosts", s->hosts},      {"started_at", now ? now : ""}};
+    for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)
+        a[n++] = (avi_attribute){.group = "/provenance", .name = text[i][0], .text = text[i][1]};
     const char *argv = arguments(s, l);
     a[n++] = (avi_attribute){.group = "/provenance", .name = "argv", .text = argv ? argv : ""};
     a[n++] = (avi_attribute){.group = "/provenance", .name = "ranks", .integer = avi_comm_size(s->comm)};
     a[n++] = (avi_attribute){.group = "/provenance", .name = "seed", .integer = (int64_t)s->seed};
     a[n++] = (avi_attribute){.group = "/", .name = "rows", .integer = s->partition.rows};
     if (s->model->ops->loss_offset)
-        a[n++] = (avi_attribute){.group = "/", .name = "loss_offset", .is_real = true, .real = s->model->ops->loss_offset(s->model, s->partition.rows)};
+        a[n++] = (avi_attribute){.group = "/",
+                                 .name = "loss_offset",
+                                 .is_real = true,
+                                 .real = s->model->ops->loss_offset(s->model, s->partition.rows)};
     a[n++] = (avi_attribute){.group = "/provenance", .name = "seconds", .is_real = true, .real = seconds};
     return n;
 }
@@ -137,19 +183,27 @@ int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *sta
 static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields *l)
 {
     AVI_TRY(add_table(l, "/trace", &st->trace, st->trace.columns));
-    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_ELBO, 1, "/trace/elbo_rank", "each rank's share of the local part of the ELBO, scaled to the whole data set", "nats"));
-    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_SECONDS, 1, "/trace/seconds_rank", "seconds of each rank in the logged step, waiting in the reduction included", "seconds"));
+    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_ELBO, 1, "/trace/elbo_rank",
+                       "each rank's share of the local part of the ELBO, scaled to the whole data set", "nats"));
+    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_SECONDS, 1, "/trace/seconds_rank",
+                       "seconds of each rank in the logged step, waiting in the reduction included", "seconds"));
     if (avi_config_get_bool(s->config, "log", "profile"))
         AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_PHASES, AVI_PHASES, "/trace/profile",
-                           "mean seconds a step since the logged step before, by phase: input, draws, forward, backward, reduction (with waiting), optimizer, output", "seconds"));
+                           "mean seconds a step since the logged step before, by phase: input, draws, forward, "
+                           "backward, reduction (with waiting), optimizer, output",
+                           "seconds"));
     AVI_TRY(add_table(l, "/eval", &st->eval, st->eval.columns));
     AVI_TRY(add_parameters(s, st, l));
     return add_config(s, l);
 }
 
-static bool wants_images(const avi_session *s) { return s->model->ops->reconstruct && s->shape.height > 1 && avi_config_get_int(s->config, "log", "images") > 0; }
+static bool wants_images(const avi_session *s)
+{
+    return s->model->ops->reconstruct && s->shape.height > 1 && avi_config_get_int(s->config, "log", "images") > 0;
+}
 
-avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra)
+avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status,
+                              const char *why, bool whole, const avi_fields *extra)
 {
     avi_fields l = {0};
     avi_attribute a[32];
@@ -185,7 +239,8 @@ void avi_run_file_ending(const avi_session *s, const avi_folder *folder, char **
     char path[4096];
     *status = *why = NULL;
     if (snprintf(path, sizeof path, "%s/run.h5", avi_folder_path(folder)) >= (int)sizeof path) return;
-    if (avi_store_open(s->comm, path, &store) == AVI_OK && avi_store_attribute_text(store, "/", "status", status) == AVI_OK)
+    if (avi_store_open(s->comm, path, &store) == AVI_OK &&
+        avi_store_attribute_text(store, "/", "status", status) == AVI_OK)
         (void)avi_store_attribute_text(store, "/", "why_stopped", why);
     if (store) avi_store_close(&store);
     avi_error_clear(); /* that there are no results is no failure */

@@ -21,23 +21,27 @@ void *avi_fields_memory(avi_fields *l, size_t bytes);
 char *avi_fields_text(avi_fields *l, const char *format, ...) AVI_PRINTF(2, 3);
 void avi_fields_free(avi_fields *l);
 
-/* Collective. Replaces folder/run.h5. status: running | done | stopped | diverged. whole: also what takes an evaluation (images, local factors of amortized
- * runs). extra: fields of other tasks, may be NULL. */
-avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status, const char *why, bool whole, const avi_fields *extra);
+/* Collective. Replaces folder/run.h5. status: running | done | stopped | diverged. whole: also what takes an evaluation
+ * (images, local factors of amortized runs). extra: fields of other tasks, may be NULL. */
+avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status,
+                              const char *why, bool whole, const avi_fields *extra);
 
-/* Collective. How the run whose results stand in folder/run.h5 ended: its attributes status and why_stopped; NULL where there is none. Owner: caller, free(). */
+/* Collective. How the run whose results stand in folder/run.h5 ended: its attributes status and why_stopped; NULL where
+ * there is none. Owner: caller, free(). */
 void avi_run_file_ending(const avi_session *s, const avi_folder *folder, char **status, char **why);
-/* Collective. Whether folder/run.h5 holds the results of a run that came to its end. One that was killed between its last checkpoint and its results has not. */
+/* Collective. Whether folder/run.h5 holds the results of a run that came to its end. One that was killed between its
+ * last checkpoint and its results has not. */
 bool avi_run_is_complete(const avi_session *s, const avi_folder *folder);
 
-/* Local factors in given order, from the table or the inference function, as a supply of two fields, mean and log sd: (rows, L) double each. */
+/* Local factors in given order, from the table or the inference function, as a supply of two fields, mean and log sd:
+ * (rows, L) double each. */
 typedef struct avi_local {
     const avi_session *s;
     avi_file_order *pull;
-    bool wide;          /* parameters of factors come as double, not in the precision of the run */
-    double *own;        /* (own rows, width): of amortized functions; NULL else */
-    void *typed;        /* (piece, width) */
-    double *nu;         /* (piece, width) */
+    bool wide;   /* parameters of factors come as double, not in the precision of the run */
+    double *own; /* (own rows, width): of amortized functions; NULL else */
+    void *typed; /* (piece, width) */
+    double *nu;  /* (piece, width) */
     avi_row_producer supply;
 } avi_local;
 /* Collective. Owner: caller, avi_local_close, also when it fails; l stays where it is until then. */
@@ -48,6 +52,7 @@ avi_status avi_run_file_local(const avi_session *s, avi_state *st, avi_fields *l
 /* Collective. /images. */
 avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *l);
 /* Attributes of / and /provenance into a (room for 24); returns the count. Not collective. */
-int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds, avi_attribute *a);
+int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds,
+                            avi_attribute *a);
 
 #endif

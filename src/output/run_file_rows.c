@@ -12,15 +12,20 @@ static avi_status own_nu(const avi_session *s, avi_state *st, avi_local *l)
     double sums[AVI_SUMS];
     avi_row_ranges job = {0};
     l->own = malloc(bytes);
-    avi_status status = l->own ? avi_row_ranges_pass(&s->train->partition, avi_comm_rank(s->comm), 0, &job) : avi_fail_memory(bytes, "local factors");
+    avi_status status = l->own ? avi_row_ranges_pass(&s->train->partition, avi_comm_rank(s->comm), 0, &job)
+                               : avi_fail_memory(bytes, "local factors");
     status = avi_agree(s->comm, status);
     const avi_row_values rows = {.nu = l->own};
-    if (status == AVI_OK) status = avi_estimator_evaluate(s->train_elbo, st->params, st->table, &job, false, sums, &rows);
+    if (status == AVI_OK)
+        status = avi_estimator_evaluate(s->train_elbo, st->params, st->table, &job, false, sums, &rows);
     avi_row_ranges_free(&job);
     return status;
 }
 
-static int64_t piece_rows(const avi_session *s) { return avi_row_producer_piece(2 * s->model->latent * (int64_t)sizeof(double)); }
+static int64_t piece_rows(const avi_session *s)
+{
+    return avi_row_producer_piece(2 * s->model->latent * (int64_t)sizeof(double));
+}
 
 /* From what the family keeps of a row to mean and log sd. */
 static avi_status local_rows(void *self, int64_t first, int64_t count, void *const *out)
@@ -40,11 +45,17 @@ avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l)
 {
     const int64_t width = s->infer->outputs, most = piece_rows(s);
     const size_t bytes = (size_t)(most * width) * sizeof *l->nu;
-    *l = (avi_local){.s = s, .wide = !s->infer->ops->local, .nu = malloc(bytes), .typed = malloc(bytes), .supply = {.rows = local_rows, .self = l}};
+    *l = (avi_local){.s = s,
+                     .wide = !s->infer->ops->local,
+                     .nu = malloc(bytes),
+                     .typed = malloc(bytes),
+                     .supply = {.rows = local_rows, .self = l}};
     AVI_TRY(avi_agree(s->comm, l->nu && l->typed ? AVI_OK : avi_fail_memory(2 * bytes, "local factors")));
     if (l->wide) AVI_TRY(own_nu(s, st, l));
     const void *owned = l->wide ? (void *)l->own : avi_vector_at(s->precision, st->table, width);
-    return avi_file_order_create(&s->partition, s->comm, (size_t)width * (l->wide ? sizeof(double) : avi_real_size(s->precision)), 1, &owned, most, &l->pull);
+    return avi_file_order_create(&s->partition, s->comm,
+                                 (size_t)width * (l->wide ? sizeof(double) : avi_real_size(s->precision)), 1, &owned,
+                                 most, &l->pull);
 }
 
 void avi_local_close(avi_local *l)
@@ -57,11 +68,14 @@ void avi_local_close(avi_local *l)
 }
 
 /* Pieces as the writing of a store takes them: every rank as many as the longest slab has. */
-static avi_status take_all(const avi_session *s, avi_local *l, int64_t slab, int64_t first, double *mean, double *log_sd)
+static avi_status take_all(const avi_session *s, avi_local *l, int64_t slab, int64_t first, double *mean,
+                           double *log_sd)
 {
-    const int64_t most = piece_rows(s), ranks = avi_comm_size(s->comm), dims = s->model->latent, longest = (s->partition.rows + ranks - 1) / ranks;
+    const int64_t most = piece_rows(s), ranks = avi_comm_size(s->comm), dims = s->model->latent,
+                  longest = (s->partition.rows + ranks - 1) / ranks;
     for (int64_t done = 0; done < longest; done += most) {
-        const int64_t left = slab > done ? slab - done : 0, count = left < most ? left : most, at = count ? done * dims : 0;
+        const int64_t left = slab > done ? slab - done : 0, count = left < most ? left : most,
+                      at = count ? done * dims : 0;
         void *const out[2] = {mean + at, log_sd + at};
         AVI_TRY(local_rows(l, first + done, count, out));
     }
@@ -71,7 +85,8 @@ static avi_status take_all(const avi_session *s, avi_local *l, int64_t slab, int
 avi_status avi_run_file_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd)
 {
     const int rank = avi_comm_rank(s->comm), ranks = avi_comm_size(s->comm);
-    const int64_t first = avi_slab_first(s->partition.rows, ranks, rank), slab = avi_slab_first(s->partition.rows, ranks, rank + 1) - first;
+    const int64_t first = avi_slab_first(s->partition.rows, ranks, rank),
+                  slab = avi_slab_first(s->partition.rows, ranks, rank + 1) - first;
     const size_t bytes = (size_t)(slab * s->model->latent) * sizeof **mean;
     *mean = avi_fields_memory(l, bytes);
     *log_sd = avi_fields_memory(l, bytes);
@@ -84,7 +99,8 @@ avi_status avi_run_file_local(const avi_session *s, avi_state *st, avi_fields *l
 }
 
 /* Rows [0, n) by position of a data set and their reconstructions, on every rank: (n, D) each. */
-static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator *e, const avi_data *data, void *table, int64_t n, double *original, double *image)
+static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator *e, const avi_data *data, void *table,
+                              int64_t n, double *original, double *image)
 {
     const int64_t width = s->shape.width;
     avi_row_ranges job = {0};
@@ -106,9 +122,16 @@ static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator
     return avi_comm_sum_double(s->comm, image, (size_t)(n * width));
 }
 
-static avi_status add_images(avi_fields *l, const char *path, int64_t n, int64_t width, const double *image, const char *description)
+static avi_status add_images(avi_fields *l, const char *path, int64_t n, int64_t width, const double *image,
+                             const char *description)
 {
-    return avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = 2, .dims = {n, width}, .data = image, .description = description, .units = "data units",
+    return avi_fields_add(l, (avi_field){.path = path,
+                                         .type = AVI_F64,
+                                         .rank = 2,
+                                         .dims = {n, width},
+                                         .data = image,
+                                         .description = description,
+                                         .units = "data units",
                                          .axes = "image, pixel"});
 }
 
@@ -136,9 +159,11 @@ avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *
     const int64_t samples = 2 * n;
     const size_t bytes = (size_t)width * sizeof(double);
     double *original = avi_fields_memory(l, (size_t)n * bytes), *image = avi_fields_memory(l, (size_t)n * bytes);
-    double *sample = avi_fields_memory(l, (size_t)samples * bytes), *walk = avi_fields_memory(l, (size_t)walk_count * bytes);
+    double *sample = avi_fields_memory(l, (size_t)samples * bytes),
+           *walk = avi_fields_memory(l, (size_t)walk_count * bytes);
     double *z = avi_fields_memory(l, (size_t)((samples + walk_count) * dims) * sizeof *z);
-    AVI_TRY(avi_agree(s->comm, original && image && sample && walk && z ? AVI_OK : avi_fail_memory((size_t)n * bytes, "images")));
+    AVI_TRY(avi_agree(
+        s->comm, original && image && sample && walk && z ? AVI_OK : avi_fail_memory((size_t)n * bytes, "images")));
     AVI_TRY(reconstruct(s, st, test ? s->test_elbo : s->train_elbo, data, test ? NULL : st->table, n, original, image));
     choose_z(s, samples, z, z + samples * dims);
     AVI_TRY(avi_estimator_decode(s->train_elbo, st->params, samples, z, sample));
@@ -146,5 +171,6 @@ avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *
     AVI_TRY(add_images(l, "/images/original", n, width, original, "rows of the data (test data where there are any)"));
     AVI_TRY(add_images(l, "/images/reconstruction", n, width, image, "E[x | z] with z from q(z | x), the same rows"));
     AVI_TRY(add_images(l, "/images/sample", samples, width, sample, "E[x | z] with z from the prior"));
-    return add_images(l, "/images/walk", walk_count, width, walk, "E[x | z] on a grid over the first two dimensions of z, the others 0: 15 x 15, steps of 0.3");
+    return add_images(l, "/images/walk", walk_count, width, walk,
+                      "E[x | z] on a grid over the first two dimensions of z, the others 0: 15 x 15, steps of 0.3");
 }

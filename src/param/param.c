@@ -8,13 +8,16 @@
 
 enum { ALIGN = 16 /* values: blocks start on a cache line in single precision */ };
 
-avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t cols, avi_init_rule init, double scale, int *index)
+avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t cols, avi_init_rule init, double scale,
+                          int *index)
 {
     if (rows < 1 || cols < 1) return avi_fail(AVI_ERR_INTERNAL, "parameter block %s: a size below 1", name);
     if (strlen(name) >= sizeof p->block->name)
-        return avi_fail(AVI_ERR_INTERNAL, "parameter block %s: a name longer than %zu letters", name, sizeof p->block->name - 1);
+        return avi_fail(AVI_ERR_INTERNAL, "parameter block %s: a name longer than %zu letters", name,
+                        sizeof p->block->name - 1);
     for (int i = 0; i < p->count; i++)
-        if (!strcmp(p->block[i].name, name)) return avi_fail(AVI_ERR_INTERNAL, "parameter block %s is declared twice", name);
+        if (!strcmp(p->block[i].name, name))
+            return avi_fail(AVI_ERR_INTERNAL, "parameter block %s is declared twice", name);
     avi_block *grown = realloc(p->block, (size_t)(p->count + 1) * sizeof *grown);
     if (!grown) return avi_fail_memory((size_t)(p->count + 1) * sizeof *grown, "parameter blocks");
     p->block = grown;
@@ -30,7 +33,8 @@ avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t
 avi_status avi_params_add_affine(avi_params *p, const char *name, int64_t in, int64_t out)
 {
     char full[128]; /* avi_params_add refuses what is too long */
-    const double bound = 1 / sqrt((double)in); /* PyTorch nn.Linear: kaiming_uniform(a = sqrt 5) and the same bound for the bias */
+    const double bound =
+        1 / sqrt((double)in); /* PyTorch nn.Linear: kaiming_uniform(a = sqrt 5) and the same bound for the bias */
     snprintf(full, sizeof full, "%s.weight", name);
     AVI_TRY(avi_params_add(p, full, out, in, AVI_INIT_UNIFORM, bound, NULL));
     snprintf(full, sizeof full, "%s.bias", name);
@@ -57,7 +61,8 @@ const avi_block *avi_params_block_at(const avi_params *p, int64_t i)
     return NULL;
 }
 
-/* The row of a block in the stream of initial values: a hash of its name, so that values do not depend on other blocks. */
+/* The row of a block in the stream of initial values: a hash of its name, so that values do not depend on other blocks.
+ */
 static uint64_t name_row(const char *name)
 {
     uint64_t h = 0;

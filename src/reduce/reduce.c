@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tile gradients may exceed the summed gradient of the step before, which gives the scale, by this many bits before a step must be redone: 10, and the 4 by which a
- * product must stay below other values. */
+/* Tile gradients may exceed the summed gradient of the step before, which gives the scale, by this many bits before a
+ * step must be redone: 10, and the 4 by which a product must stay below other values. */
 enum { HEADROOM_BITS = 10 + 51 - AVI_PRODUCT_BITS };
-
 
 static size_t scalar_values(const avi_reducer *r)
 {
@@ -28,13 +27,15 @@ static avi_status allocate(avi_reducer *r)
     return AVI_OK;
 }
 
-avi_status avi_reducer_create(avi_precision precision, bool reproducible, int blocks, const int64_t *offset, int64_t tiles, avi_comm *comm, avi_reducer **reducer)
+avi_status avi_reducer_create(avi_precision precision, bool reproducible, int blocks, const int64_t *offset,
+                              int64_t tiles, avi_comm *comm, avi_reducer **reducer)
 {
     avi_reducer *r = calloc(1, sizeof *r);
     *reducer = r;
     avi_status status = r ? AVI_OK : avi_fail_memory(sizeof *r, "the reduction");
     if (r) {
-        *r = (avi_reducer){.precision = precision, .reproducible = reproducible, .blocks = blocks, .size = offset[blocks]};
+        *r = (avi_reducer){
+            .precision = precision, .reproducible = reproducible, .blocks = blocks, .size = offset[blocks]};
         while (tiles > 2048) {
             r->extra_bits++;
             tiles /= 2;
@@ -43,7 +44,8 @@ avi_status avi_reducer_create(avi_precision precision, bool reproducible, int bl
         r->largest = calloc((size_t)blocks + 1, sizeof *r->largest);
         r->tile_max = calloc((size_t)blocks + 1, sizeof *r->tile_max);
         r->written = calloc((size_t)blocks + 1, sizeof *r->written);
-        if (!r->offset || !r->largest || !r->tile_max || !r->written) status = avi_fail_memory((size_t)blocks, "the blocks of the gradient");
+        if (!r->offset || !r->largest || !r->tile_max || !r->written)
+            status = avi_fail_memory((size_t)blocks, "the blocks of the gradient");
     }
     if (status == AVI_OK) memcpy(r->offset, offset, (size_t)(blocks + 1) * sizeof *offset);
     if (comm) status = avi_agree(comm, status);
@@ -70,7 +72,10 @@ void avi_reducer_destroy(avi_reducer **reducer)
     *reducer = NULL;
 }
 
-int64_t *avi_reducer_limbs(const avi_reducer *r, int i) { return r->fixed + (r->reproducible ? r->size : 0) + i * AVI_WIDE_LIMBS; }
+int64_t *avi_reducer_limbs(const avi_reducer *r, int i)
+{
+    return r->fixed + (r->reproducible ? r->size : 0) + i * AVI_WIDE_LIMBS;
+}
 
 void avi_reducer_begin(avi_reducer *r)
 {
@@ -104,7 +109,8 @@ static int block_at(const avi_reducer *r, int64_t place)
 
 static void zero_unless_written(avi_reducer *r, int b)
 {
-    if (!r->written[b]) memset(r->fixed + r->offset[b], 0, (size_t)(r->offset[b + 1] - r->offset[b]) * sizeof *r->fixed);
+    if (!r->written[b])
+        memset(r->fixed + r->offset[b], 0, (size_t)(r->offset[b + 1] - r->offset[b]) * sizeof *r->fixed);
     r->written[b] = true;
 }
 
@@ -121,7 +127,8 @@ void avi_reducer_add_values(avi_reducer *r, int64_t place, int64_t n, const void
 
 static avi_status reserve_scratch(avi_reducer *r, int64_t rows, int64_t in)
 {
-    const size_t need = r->precision == AVI_PRECISION_SINGLE ? avi_products_scratch_f32(rows, in) : avi_products_scratch_f64(rows, in);
+    const size_t need =
+        r->precision == AVI_PRECISION_SINGLE ? avi_products_scratch_f32(rows, in) : avi_products_scratch_f64(rows, in);
     const size_t bytes = (need + 63) / 64 * 64;
     if (bytes <= r->scratch_bytes) return AVI_OK;
     free(r->scratch);
@@ -142,9 +149,11 @@ avi_status avi_reducer_add_products(avi_reducer *r, int64_t place, int count, co
     if (!add) memset(sum + values, 0, (size_t)(r->offset[b + 1] - r->offset[b] - values) * sizeof *sum); /* padding */
     r->written[b] = true;
     if (r->precision == AVI_PRECISION_SINGLE)
-        r->overflow += avi_products_fixed_point_f32(sum, add, count, p, avi_reducer_shift(r, b), &r->tile_max[b], r->scratch);
+        r->overflow +=
+            avi_products_fixed_point_f32(sum, add, count, p, avi_reducer_shift(r, b), &r->tile_max[b], r->scratch);
     else
-        r->overflow += avi_products_fixed_point_f64(sum, add, count, p, avi_reducer_shift(r, b), &r->tile_max[b], r->scratch);
+        r->overflow +=
+            avi_products_fixed_point_f64(sum, add, count, p, avi_reducer_shift(r, b), &r->tile_max[b], r->scratch);
     return AVI_OK;
 }
 
@@ -153,13 +162,15 @@ void avi_reducer_add_scalars(avi_reducer *r, const double values[AVI_SUMS])
     for (int i = 0; i < AVI_SUMS; i++) {
         r->scalar[i] += values[i];
         /* A value that no fixed point holds makes the pass bad, as NaN does. */
-        if (r->reproducible && avi_wide_add(avi_reducer_limbs(r, i), values[i])) avi_wide_add(avi_reducer_limbs(r, AVI_SUM_BAD), 1);
+        if (r->reproducible && avi_wide_add(avi_reducer_limbs(r, i), values[i]))
+            avi_wide_add(avi_reducer_limbs(r, AVI_SUM_BAD), 1);
     }
 }
 
 void avi_reducer_own(const avi_reducer *r, double sums[AVI_SUMS])
 {
-    for (int i = 0; i < AVI_SUMS; i++) sums[i] = r->reproducible ? avi_wide_read(avi_reducer_limbs(r, i)) : r->scalar[i];
+    for (int i = 0; i < AVI_SUMS; i++)
+        sums[i] = r->reproducible ? avi_wide_read(avi_reducer_limbs(r, i)) : r->scalar[i];
 }
 
 /* New scales from the tiles of this step, after an overflow: the one case that needs a second reduction. */
@@ -176,16 +187,19 @@ static void read_fixed_point_gradient(avi_reducer *r)
     for (int b = 0; b < r->blocks; b++) {
         const int64_t at = r->offset[b], n = r->offset[b + 1] - at;
         const int shift = avi_reducer_shift(r, b);
-        const double top = r->precision == AVI_PRECISION_SINGLE ? avi_fixed_point_read_f32((float *)r->gradient + at, r->fixed + at, n, shift)
-                                                                : avi_fixed_point_read_f64((double *)r->gradient + at, r->fixed + at, n, shift);
+        const double top = r->precision == AVI_PRECISION_SINGLE
+                               ? avi_fixed_point_read_f32((float *)r->gradient + at, r->fixed + at, n, shift)
+                               : avi_fixed_point_read_f64((double *)r->gradient + at, r->fixed + at, n, shift);
         if (top > 0) r->largest[b] = top; /* the scale of the next step */
     }
 }
 
-/* Values that are not finite overflow too, but no scale helps: the caller sees them in AVI_SUM_BAD and drops the step. */
+/* Values that are not finite overflow too, but no scale helps: the caller sees them in AVI_SUM_BAD and drops the step.
+ */
 static bool must_redo(const double sums[AVI_SUMS]) { return sums[AVI_SUM_OVERFLOW] > 0 && !(sums[AVI_SUM_BAD] > 0); }
 
-static avi_status finish_reproducible(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS], bool *redo)
+static avi_status finish_reproducible(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS],
+                                      bool *redo)
 {
     for (int b = 0; !scalars_only && b < r->blocks; b++) zero_unless_written(r, b);
     for (int b = 0; !scalars_only && b < r->blocks; b++) r->overflow += !(r->largest[b] > 0) && r->tile_max[b] > 0;
@@ -223,7 +237,8 @@ static avi_status finish_single(avi_reducer *r, avi_comm *comm, bool scalars_onl
 {
     float *tail = (float *)r->gradient + r->size;
     avi_reducer_put_digits(r);
-    AVI_TRY(avi_comm_sum_float(comm, scalars_only ? tail : r->gradient, (scalars_only ? 0 : (size_t)r->size) + AVI_SUMS * AVI_DIGITS));
+    AVI_TRY(avi_comm_sum_float(comm, scalars_only ? tail : r->gradient,
+                               (scalars_only ? 0 : (size_t)r->size) + AVI_SUMS * AVI_DIGITS));
     for (int i = 0; i < AVI_SUMS; i++) sums[i] = avi_digits_read(tail + i * AVI_DIGITS);
     return AVI_OK;
 }
@@ -232,7 +247,8 @@ static avi_status finish_double(avi_reducer *r, avi_comm *comm, bool scalars_onl
 {
     double *tail = (double *)r->gradient + r->size;
     memcpy(tail, r->scalar, sizeof r->scalar);
-    AVI_TRY(avi_comm_sum_double(comm, scalars_only ? tail : r->gradient, (scalars_only ? 0 : (size_t)r->size) + AVI_SUMS));
+    AVI_TRY(
+        avi_comm_sum_double(comm, scalars_only ? tail : r->gradient, (scalars_only ? 0 : (size_t)r->size) + AVI_SUMS));
     memcpy(sums, tail, AVI_SUMS * sizeof *sums);
     return AVI_OK;
 }
@@ -245,7 +261,8 @@ avi_status avi_reducer_finish(avi_reducer *r, avi_comm *comm, bool scalars_only,
         avi_reducer_finish_shared(r, comm, sums);
         return AVI_OK;
     }
-    return r->precision == AVI_PRECISION_SINGLE ? finish_single(r, comm, scalars_only, sums) : finish_double(r, comm, scalars_only, sums);
+    return r->precision == AVI_PRECISION_SINGLE ? finish_single(r, comm, scalars_only, sums)
+                                                : finish_double(r, comm, scalars_only, sums);
 }
 
 int avi_reducer_scales(const avi_reducer *r, double *out)

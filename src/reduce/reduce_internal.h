@@ -9,24 +9,25 @@ struct avi_reducer {
     avi_precision precision;
     bool reproducible;
     int blocks;
-    int64_t *offset;   /* (blocks + 1) */
-    int64_t size;      /* offset[blocks] */
-    int extra_bits;    /* of headroom, for very many tiles */
-    double *largest;   /* (blocks): magnitude that sets the scale; 0: not known yet */
-    double *tile_max;  /* (blocks): largest magnitude of any tile of this step on this rank */
-    avi_shared *shared; /* where gradients are summed by the ranks of a node themselves: reduce_shared.c; NULL: messages */
-    void *gradient;    /* (size + room for scalars) of the precision; with reproducible sums one tile's gradient */
-    int64_t *fixed;    /* exact: (size + AVI_SUMS * AVI_WIDE_LIMBS) */
-    void *total;       /* (size) after the reduction: where it is depends on the plan; borrowed */
+    int64_t *offset;  /* (blocks + 1) */
+    int64_t size;     /* offset[blocks] */
+    int extra_bits;   /* of headroom, for very many tiles */
+    double *largest;  /* (blocks): magnitude that sets the scale; 0: not known yet */
+    double *tile_max; /* (blocks): largest magnitude of any tile of this step on this rank */
+    avi_shared
+        *shared;    /* where gradients are summed by the ranks of a node themselves: reduce_shared.c; NULL: messages */
+    void *gradient; /* (size + room for scalars) of the precision; with reproducible sums one tile's gradient */
+    int64_t *fixed; /* exact: (size + AVI_SUMS * AVI_WIDE_LIMBS) */
+    void *total;    /* (size) after the reduction: where it is depends on the plan; borrowed */
     bool owns_gradient, owns_fixed;
-    int parts;         /* avi_reducer_shard; 0: an even share, `then` NULL */
+    int parts; /* avi_reducer_shard; 0: an even share, `then` NULL */
     const int64_t *part_first, *part_end;
     void (*then)(void *context, const double sums[AVI_SUMS]);
     void *context;
     double scalar[AVI_SUMS];
     int64_t overflow;
-    bool *written;     /* exact (blocks): `fixed` holds sums of this step; else it is not initialised */
-    void *scratch;     /* of products */
+    bool *written; /* exact (blocks): `fixed` holds sums of this step; else it is not initialised */
+    void *scratch; /* of products */
     size_t scratch_bytes;
 };
 
@@ -36,9 +37,11 @@ int avi_reducer_shift(const avi_reducer *r, int block);
 /* Scalars of single precision as digits behind the gradient (exact.h). */
 void avi_reducer_put_digits(avi_reducer *r);
 
-/* reduce_shared.c. Collective: shared memory for the reducer's buffers, if it can be had (r->shared stays NULL else). */
+/* reduce_shared.c. Collective: shared memory for the reducer's buffers, if it can be had (r->shared stays NULL else).
+ */
 avi_status avi_reducer_share(avi_reducer *r, avi_comm *comm);
-/* Collective: sums over ranks -> r->total and sums. With reproducible sums *redo as in avi_reducer_finish, before any scale is set anew. */
+/* Collective: sums over ranks -> r->total and sums. With reproducible sums *redo as in avi_reducer_finish, before any
+ * scale is set anew. */
 void avi_reducer_finish_shared(avi_reducer *r, avi_comm *comm, double sums[AVI_SUMS]);
 
 #endif

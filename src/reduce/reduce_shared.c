@@ -1,5 +1,6 @@
-/* The reduction of ranks that share memory: every rank's gradient lives there, every rank adds up its share of all gradients, in order of ranks, and all read the total.
- * Nothing is copied, and with reproducible sums a value is rounded to the run's precision by one rank and not by each. */
+/* The reduction of ranks that share memory: every rank's gradient lives there, every rank adds up its share of all
+ * gradients, in order of ranks, and all read the total. Nothing is copied, and with reproducible sums a value is
+ * rounded to the run's precision by one rank and not by each. */
 #include "reduce/reduce_internal.h"
 
 #include <math.h>
@@ -7,19 +8,25 @@
 
 enum { CHUNK = 2048, ALIGN = 16 /* values: shares begin at cache lines */ };
 
-/* A rank's part: values, then scalars (digits, doubles or limbs), then, with reproducible sums, the largest magnitude of each block in its share of the total. */
+/* A rank's part: values, then scalars (digits, doubles or limbs), then, with reproducible sums, the largest magnitude
+ * of each block in its share of the total. */
 static size_t own_values_bytes(const avi_reducer *r)
 {
     if (r->reproducible) return ((size_t)r->size + AVI_SUMS * AVI_WIDE_LIMBS) * sizeof(int64_t);
-    return r->precision == AVI_PRECISION_SINGLE ? ((size_t)r->size + AVI_SUMS * AVI_DIGITS) * sizeof(float) : ((size_t)r->size + AVI_SUMS) * sizeof(double);
+    return r->precision == AVI_PRECISION_SINGLE ? ((size_t)r->size + AVI_SUMS * AVI_DIGITS) * sizeof(float)
+                                                : ((size_t)r->size + AVI_SUMS) * sizeof(double);
 }
 
 static size_t tops_at(const avi_reducer *r) { return (own_values_bytes(r) + 63) / 64 * 64; }
-static double *tops_of(const avi_reducer *r, int rank) { return (double *)(void *)((char *)avi_shared_of(r->shared, rank) + tops_at(r)); }
+static double *tops_of(const avi_reducer *r, int rank)
+{
+    return (double *)(void *)((char *)avi_shared_of(r->shared, rank) + tops_at(r));
+}
 
 avi_status avi_reducer_share(avi_reducer *r, avi_comm *comm)
 {
-    AVI_TRY(avi_shared_create(comm, tops_at(r) + (size_t)r->blocks * sizeof(double), (size_t)r->size * avi_real_size(r->precision), &r->shared));
+    AVI_TRY(avi_shared_create(comm, tops_at(r) + (size_t)r->blocks * sizeof(double),
+                              (size_t)r->size * avi_real_size(r->precision), &r->shared));
     if (!r->shared) return AVI_OK;
     void *own = avi_shared_of(r->shared, avi_comm_rank(comm));
     if (r->reproducible)
@@ -65,8 +72,9 @@ static double sum_fixed_point(const avi_reducer *r, int ranks, int block, int64_
             const uint64_t *restrict b = (const uint64_t *)avi_shared_of(r->shared, k) + at;
             for (int64_t i = 0; i < n; i++) sum[i] += b[i];
         }
-        const double largest = r->precision == AVI_PRECISION_SINGLE ? avi_fixed_point_read_f32((float *)r->total + at, (const int64_t *)sum, n, shift)
-                                                                    : avi_fixed_point_read_f64((double *)r->total + at, (const int64_t *)sum, n, shift);
+        const double largest = r->precision == AVI_PRECISION_SINGLE
+                                   ? avi_fixed_point_read_f32((float *)r->total + at, (const int64_t *)sum, n, shift)
+                                   : avi_fixed_point_read_f64((double *)r->total + at, (const int64_t *)sum, n, shift);
         top = fmax(top, largest);
     }
     return top;
@@ -76,7 +84,8 @@ static void sum_fixed_point_part(const avi_reducer *r, const avi_comm *comm, int
 {
     double *tops = tops_of(r, avi_comm_rank(comm));
     for (int b = 0; b < r->blocks; b++) {
-        const int64_t from = r->offset[b] > first ? r->offset[b] : first, to = r->offset[b + 1] < end ? r->offset[b + 1] : end;
+        const int64_t from = r->offset[b] > first ? r->offset[b] : first,
+                      to = r->offset[b + 1] < end ? r->offset[b + 1] : end;
         if (from < to) tops[b] = fmax(tops[b], sum_fixed_point(r, avi_comm_size(comm), b, from, to));
     }
 }
@@ -99,7 +108,8 @@ static void sum_parts(const avi_reducer *r, const avi_comm *comm)
     if (r->parts == 0) sum_part(r, comm, share_of(r, comm, rank), share_of(r, comm, rank + 1));
 }
 
-void avi_reducer_shard(avi_reducer *r, int parts, const int64_t *first, const int64_t *end, void (*then)(void *context, const double sums[AVI_SUMS]), void *context)
+void avi_reducer_shard(avi_reducer *r, int parts, const int64_t *first, const int64_t *end,
+                       void (*then)(void *context, const double sums[AVI_SUMS]), void *context)
 {
     r->parts = parts;
     r->part_first = first;
@@ -115,7 +125,8 @@ static void add_limbs(const avi_reducer *r, int ranks, double sums[AVI_SUMS])
     for (int i = 0; i < AVI_SUMS; i++) {
         int64_t limbs[AVI_WIDE_LIMBS] = {0};
         for (int k = 0; k < ranks; k++)
-            for (int l = 0; l < AVI_WIDE_LIMBS; l++) limbs[l] += ((const int64_t *)avi_shared_of(r->shared, k))[r->size + i * AVI_WIDE_LIMBS + l];
+            for (int l = 0; l < AVI_WIDE_LIMBS; l++)
+                limbs[l] += ((const int64_t *)avi_shared_of(r->shared, k))[r->size + i * AVI_WIDE_LIMBS + l];
         sums[i] = avi_wide_read(limbs);
     }
 }
@@ -125,7 +136,8 @@ static void add_digits(const avi_reducer *r, int ranks, double sums[AVI_SUMS])
     for (int i = 0; i < AVI_SUMS; i++) {
         float digits[AVI_DIGITS] = {0};
         for (int k = 0; k < ranks; k++)
-            for (int d = 0; d < AVI_DIGITS; d++) digits[d] += ((const float *)avi_shared_of(r->shared, k))[r->size + i * AVI_DIGITS + d];
+            for (int d = 0; d < AVI_DIGITS; d++)
+                digits[d] += ((const float *)avi_shared_of(r->shared, k))[r->size + i * AVI_DIGITS + d];
         sums[i] = avi_digits_read(digits);
     }
 }

@@ -1,5 +1,5 @@
-/* Steps that are shared out among ranks with common memory: what of the global parameters each rank draws, derives and moves. Bits do not depend on it: every value is made by the
- * same operations, whoever makes it. */
+/* Steps that are shared out among ranks with common memory: what of the global parameters each rank draws, derives and
+ * moves. Bits do not depend on it: every value is made by the same operations, whoever makes it. */
 #include "elbo/internal.h"
 
 #include <stdlib.h>
@@ -32,7 +32,8 @@ static avi_global_part part_of(const avi_estimator *e)
 {
     const int rank = avi_comm_rank(e->comm), ranks = avi_comm_size(e->comm);
     const avi_parameter_layout *l = &e->layout;
-    return (avi_global_part){boundary(l->theta, rank, ranks), boundary(l->theta, rank + 1, ranks), boundary(l->phi, rank, ranks), boundary(l->phi, rank + 1, ranks)};
+    return (avi_global_part){boundary(l->theta, rank, ranks), boundary(l->theta, rank + 1, ranks),
+                             boundary(l->phi, rank, ranks), boundary(l->phi, rank + 1, ranks)};
 }
 
 /* The part in the layout of the summed gradient (global.c). */
@@ -116,7 +117,8 @@ int avi_estimator_parts(const avi_estimator *e, int64_t first[AVI_PARTS], int64_
 void avi_shard_draw(avi_estimator *e, const void *params, avi_stream stream)
 {
     const avi_shard *h = e->share;
-    e->theta_draws = e->p.global_gaussian ? h->draws : (void *)(uintptr_t)params; /* read only: a point is its own draw */
+    e->theta_draws =
+        e->p.global_gaussian ? h->draws : (void *)(uintptr_t)params; /* read only: a point is its own draw */
     if (!e->p.global_gaussian) return;
     avi_global_draw_into(e, params, stream, false, &h->part, h->draws);
     avi_shared_barrier(h->shared);

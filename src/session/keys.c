@@ -8,46 +8,75 @@
 
 static const avi_key keys[] = {
     {"run", "task", AVI_KEY_CHOICE, "fit", 0, 0, "fit | exact | evaluate | simulate", NULL, "what to do"},
-    {"run", "seed", AVI_KEY_INT, "1", 0, 9e18, NULL, NULL, "of everything random: shuffle, initial values, draws, synthetic data"},
-    {"run", "output", AVI_KEY_STRING, "runs/avi", 0, 0, NULL, NULL, "folder for everything that is written, created; relative to where the command runs"},
-    {"run", "precision", AVI_KEY_CHOICE, "single", 0, 0, "single | double", NULL, "of parameters and arithmetic; sums of losses are always double"},
-    {"run", "reproducible", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: reproducible sums, the same bits on any number of ranks (costs a little)"},
+    {"run", "seed", AVI_KEY_INT, "1", 0, 9e18, NULL, NULL,
+     "of everything random: shuffle, initial values, draws, synthetic data"},
+    {"run", "output", AVI_KEY_STRING, "runs/avi", 0, 0, NULL, NULL,
+     "folder for everything that is written, created; relative to where the command runs"},
+    {"run", "precision", AVI_KEY_CHOICE, "single", 0, 0, "single | double", NULL,
+     "of parameters and arithmetic; sums of losses are always double"},
+    {"run", "reproducible", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
+     "yes: reproducible sums, the same bits on any number of ranks (costs a little)"},
     {"run", "reduction", AVI_KEY_CHOICE, "auto", 0, 0, "auto | shared | messages", NULL,
-     "how the gradients of all ranks are added up: in shared memory, which needs one node and room in /dev/shm for the gradients of its ranks, or by MPI_Allreduce; auto: shared where it can be"},
-    {"run", "time_limit", AVI_KEY_REAL, "0", 0, 1e9, NULL, "minutes", "stop cleanly with a checkpoint before it (exit status 75); 0 = none"},
+     "how the gradients of all ranks are added up: in shared memory, which needs one node and room in /dev/shm for the "
+     "gradients of its ranks, or by MPI_Allreduce; auto: shared where it can be"},
+    {"run", "time_limit", AVI_KEY_REAL, "0", 0, 1e9, NULL, "minutes",
+     "stop cleanly with a checkpoint before it (exit status 75); 0 = none"},
     {"run", "after", AVI_KEY_STRING, "", 0, 0, NULL, NULL, "tasks to do when the fit is done: exact, evaluate"},
-    {"run", "exact_degree", AVI_KEY_INT, "2", 0, 16, NULL, NULL, "exact: degree of the polynomials of inference.domain whose smallest possible gap is computed"},
-    {"objective", "draws", AVI_KEY_INT, "1", 0, 65536, NULL, "draws", "Monte Carlo draws of z (and theta) per step and datapoint; 0 = exact expectations: closed form or quadrature"},
-    {"objective", "estimator", AVI_KEY_CHOICE, "pathwise", 0, 0, "pathwise | stl", NULL, "of the gradient; stl: sticking the landing, no score term"},
-    {"objective", "kl", AVI_KEY_CHOICE, "analytic", 0, 0, "analytic | sampled", NULL, "KL of q(z_n): closed form where there is one, or by the draws"},
-    {"objective", "points", AVI_KEY_INT, "32", 2, 128, NULL, "points", "Gauss-Hermite points a dimension where draws = 0 needs quadrature"},
+    {"run", "exact_degree", AVI_KEY_INT, "2", 0, 16, NULL, NULL,
+     "exact: degree of the polynomials of inference.domain whose smallest possible gap is computed"},
+    {"objective", "draws", AVI_KEY_INT, "1", 0, 65536, NULL, "draws",
+     "Monte Carlo draws of z (and theta) per step and datapoint; 0 = exact expectations: closed form or quadrature"},
+    {"objective", "estimator", AVI_KEY_CHOICE, "pathwise", 0, 0, "pathwise | stl", NULL,
+     "of the gradient; stl: sticking the landing, no score term"},
+    {"objective", "kl", AVI_KEY_CHOICE, "analytic", 0, 0, "analytic | sampled", NULL,
+     "KL of q(z_n): closed form where there is one, or by the draws"},
+    {"objective", "points", AVI_KEY_INT, "32", 2, 128, NULL, "points",
+     "Gauss-Hermite points a dimension where draws = 0 needs quadrature"},
     {"stop", "mse", AVI_KEY_REAL, "0", 0, 1e300, NULL, "data units squared",
-     "end when an evaluation's mean squared reconstruction error of a value is below it, on all training rows; 0 = none"},
-    {"stop", "elbo_per_row", AVI_KEY_REAL, "1e300", -1e300, 1e300, NULL, "nats", "end when an evaluation's ELBO is at least this, on all training rows; 1e300 = none"},
-    {"stop", "required", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: a run that ends before one of [stop] was met has exit status 3"},
+     "end when an evaluation's mean squared reconstruction error of a value is below it, on all training rows; 0 = "
+     "none"},
+    {"stop", "elbo_per_row", AVI_KEY_REAL, "1e300", -1e300, 1e300, NULL, "nats",
+     "end when an evaluation's ELBO is at least this, on all training rows; 1e300 = none"},
+    {"stop", "required", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
+     "yes: a run that ends before one of [stop] was met has exit status 3"},
     {"log", "every", AVI_KEY_INT, "10", 1, 1e12, NULL, "steps", "between lines of the trace"},
-    {"log", "eval_every", AVI_KEY_INT, "0", -1, 1e12, NULL, "steps", "between evaluations on train and test data; 0 = once an epoch (at most 100 in a run), -1 = only at the end"},
-    {"log", "eval_rows", AVI_KEY_INT, "2000", 0, 1e15, NULL, "rows", "rows of each data set used by evaluations during the fit; 0 = all"},
-    {"log", "last_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows", "rows of each data set used by the evaluation at the end of the fit; 0 = all"},
+    {"log", "eval_every", AVI_KEY_INT, "0", -1, 1e12, NULL, "steps",
+     "between evaluations on train and test data; 0 = once an epoch (at most 100 in a run), -1 = only at the end"},
+    {"log", "eval_rows", AVI_KEY_INT, "2000", 0, 1e15, NULL, "rows",
+     "rows of each data set used by evaluations during the fit; 0 = all"},
+    {"log", "last_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",
+     "rows of each data set used by the evaluation at the end of the fit; 0 = all"},
     {"log", "mse_at", AVI_KEY_CHOICE, "draws", 0, 0, "draws | means", NULL,
-     "the mean squared error is that of E[x | z, theta] at draws of z and theta from q, as many as objective.draws, or at the means of q"},
-    {"log", "progress", AVI_KEY_CHOICE, "auto", 0, 0, "auto | bar | lines | none", NULL, "auto: a bar on a terminal, plain lines elsewhere"},
+     "the mean squared error is that of E[x | z, theta] at draws of z and theta from q, as many as objective.draws, or "
+     "at the means of q"},
+    {"log", "progress", AVI_KEY_CHOICE, "auto", 0, 0, "auto | bar | lines | none", NULL,
+     "auto: a bar on a terminal, plain lines elsewhere"},
     {"log", "profile", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: seconds a step by part of the program, in /trace"},
-    {"log", "images", AVI_KEY_INT, "10", 0, 10000, NULL, "images", "reconstructions and samples kept in the result, for models of images"},
+    {"log", "images", AVI_KEY_INT, "10", 0, 10000, NULL, "images",
+     "reconstructions and samples kept in the result, for models of images"},
     {"checkpoint", "every", AVI_KEY_INT, "0", 0, 1e15, NULL, "steps", "between checkpoints; 0 = by time alone"},
     {"checkpoint", "minutes", AVI_KEY_REAL, "10", 0, 1e9, NULL, "minutes", "between checkpoints; 0 = by steps alone"},
     {"checkpoint", "keep", AVI_KEY_INT, "2", 1, 1000, NULL, "files", "checkpoints to keep"},
     {"checkpoint", "resume", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
-     "auto: go on from the newest checkpoint of the output folder when it belongs to an unfinished run of this configuration; yes: it must exist; no: start afresh"},
-    {"checkpoint", "from", AVI_KEY_PATH, "", 0, 0, NULL, NULL, "go on from this file, a checkpoint or the dump.h5 of a run that diverged, whatever the output folder holds; empty = the newest of the folder"},
-    {"output", "local", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL, "local factors in the result: auto = for factorized; yes = for amortized runs too"},
+     "auto: go on from the newest checkpoint of the output folder when it belongs to an unfinished run of this "
+     "configuration; yes: it must exist; no: start afresh"},
+    {"checkpoint", "from", AVI_KEY_PATH, "", 0, 0, NULL, NULL,
+     "go on from this file, a checkpoint or the dump.h5 of a run that diverged, whatever the output folder holds; "
+     "empty = the newest of the folder"},
+    {"output", "local", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
+     "local factors in the result: auto = for factorized; yes = for amortized runs too"},
     {"nan", "policy", AVI_KEY_CHOICE, "skip", 0, 0, "skip | rollback | stop", NULL,
-     "when an ELBO or gradient is not finite: skip the step; go back to the last good state with a lower learning rate; stop"},
-    {"nan", "max_skips", AVI_KEY_INT, "20", 1, 1e9, NULL, "steps", "consecutive steps without a finite gradient before the run stops (skip) or goes back (rollback)"},
+     "when an ELBO or gradient is not finite: skip the step; go back to the last good state with a lower learning "
+     "rate; stop"},
+    {"nan", "max_skips", AVI_KEY_INT, "20", 1, 1e9, NULL, "steps",
+     "consecutive steps without a finite gradient before the run stops (skip) or goes back (rollback)"},
     {"nan", "lr_cut", AVI_KEY_REAL, "0.5", 1e-6, 1, NULL, NULL, "factor on the learning rate at each rollback"},
 };
 
-static avi_key_table task_table(void) { return (avi_key_table){.keys = keys, .count = (int)(sizeof keys / sizeof keys[0])}; }
+static avi_key_table task_table(void)
+{
+    return (avi_key_table){.keys = keys, .count = (int)(sizeof keys / sizeof keys[0])};
+}
 
 enum { MAX_TABLES = 128 };
 
@@ -74,5 +103,7 @@ avi_status avi_keys_config(avi_config **config)
     return avi_config_create(all, n, config);
 }
 
-const char *const avi_keys_resume_may_change[] = {"run.output", "run.time_limit", "run.task", "run.after", "run.exact_degree", "run.reduction", "optim.epochs", "optim.steps", "stop.*", "log.*", "checkpoint.*",
-                                     "output.*", "nan.*", "data.storage", "data.path", "data.test_path", NULL};
+const char *const avi_keys_resume_may_change[] = {
+    "run.output",  "run.time_limit", "run.task", "run.after",    "run.exact_degree", "run.reduction", "optim.epochs",
+    "optim.steps", "stop.*",         "log.*",    "checkpoint.*", "output.*",         "nan.*",         "data.storage",
+    "data.path",   "data.test_path", NULL};

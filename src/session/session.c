@@ -17,8 +17,9 @@ static avi_status open_sources(avi_session *s)
     return AVI_OK;
 }
 
-/* Rows of a tile when the user leaves it open: a function of model and batch, never of the number of ranks. Of a minibatch, 64 lanes where it divides; of full
- * batches, what keeps the draws of a tile in cache, but 64 tiles where there are rows enough. */
+/* Rows of a tile when the user leaves it open: a function of model and batch, never of the number of ranks. Of a
+ * minibatch, 64 lanes where it divides; of full batches, what keeps the draws of a tile in cache, but 64 tiles where
+ * there are rows enough. */
 static int64_t automatic_tile(int64_t rows, int64_t batch, int draws)
 {
     const int64_t parts = 64;
@@ -38,9 +39,13 @@ static avi_status check_dense(const avi_session *s)
     const avi_config *c = s->config;
     if (s->model->ops->coupling != AVI_DENSE) return AVI_OK;
     if (avi_config_get_int(c, "optim", "batch") != 0)
-        return avi_config_fail(c, "optim", "batch", "model %s couples every row with all others, so a step takes all rows; 0 would serve", s->model->ops->name);
+        return avi_config_fail(c, "optim", "batch",
+                               "model %s couples every row with all others, so a step takes all rows; 0 would serve",
+                               s->model->ops->name);
     if (s->family->width(s->model->latent) != 2 * s->model->latent)
-        return avi_config_fail(c, "inference", "family", "model %s takes its prior's expectation in closed form, which is there for independent dimensions; gaussian would serve",
+        return avi_config_fail(c, "inference", "family",
+                               "model %s takes its prior's expectation in closed form, which is there for independent "
+                               "dimensions; gaussian would serve",
                                s->model->ops->name);
     return AVI_OK;
 }
@@ -51,26 +56,39 @@ static avi_status make_partition(avi_session *s)
     const int ranks = avi_comm_size(s->comm);
     const int64_t rows = s->shape.rows - s->model->ops->lookahead;
     const char *shuffle = avi_config_get_string(c, "data", "shuffle");
-    const bool coupled = s->model->ops->coupling != AVI_INDEPENDENT || s->model->ops->lookahead || avi_domain_rows(&s->problem.domain) > 1;
-    const bool shuffled = !strcmp(shuffle, "yes") || (!strcmp(shuffle, "auto") && !coupled && s->train_source->ops->exchangeable);
-    if (rows < 1) return avi_fail(AVI_ERR_DATA, "%s: model %s needs at least 2 rows", s->train_source->label, s->model->ops->name);
+    const bool coupled = s->model->ops->coupling != AVI_INDEPENDENT || s->model->ops->lookahead ||
+                         avi_domain_rows(&s->problem.domain) > 1;
+    const bool shuffled =
+        !strcmp(shuffle, "yes") || (!strcmp(shuffle, "auto") && !coupled && s->train_source->ops->exchangeable);
+    if (rows < 1)
+        return avi_fail(AVI_ERR_DATA, "%s: model %s needs at least 2 rows", s->train_source->label,
+                        s->model->ops->name);
     if (shuffled && coupled)
-        return avi_config_fail(c, "data", "shuffle", "model %s with this inference.domain looks at neighbouring rows, which a shuffle would tear apart; auto or no would serve",
+        return avi_config_fail(c, "data", "shuffle",
+                               "model %s with this inference.domain looks at neighbouring rows, which a shuffle would "
+                               "tear apart; auto or no would serve",
                                s->model->ops->name);
     int64_t batch = avi_config_get_int(c, "optim", "batch"), tile = avi_config_get_int(c, "optim", "tile");
     if (batch > rows)
-        return avi_config_fail(c, "optim", "batch", "more than the %lld rows of the data; at most that, or 0 for all rows, would serve", (long long)rows);
+        return avi_config_fail(c, "optim", "batch",
+                               "more than the %lld rows of the data; at most that, or 0 for all rows, would serve",
+                               (long long)rows);
     if (tile == 0) tile = automatic_tile(rows, batch, s->problem.draws);
     if (tile > rows) tile = rows;
     if (batch % tile)
-        return avi_config_fail(c, "optim", "tile", "%lld does not divide optim.batch = %lld; a divisor, or 0 to have one chosen, would serve", (long long)tile, (long long)batch);
+        return avi_config_fail(
+            c, "optim", "tile",
+            "%lld does not divide optim.batch = %lld; a divisor, or 0 to have one chosen, would serve", (long long)tile,
+            (long long)batch);
     const int64_t tiles = (rows + tile - 1) / tile, lanes = batch ? batch / tile : tiles;
     AVI_TRY(avi_partition_make(rows, tile, lanes, ranks, s->seed, shuffled, &s->partition));
     s->batch = batch ? batch : rows;
     if (ranks > s->partition.lanes)
-        return avi_config_fail(c, "optim", batch ? "batch" : "tile", "%d ranks for %lld lanes (batch %lld / tile %lld); at most %lld ranks, or optim.tile = %lld, or a larger optim.batch would serve",
-                               ranks, (long long)s->partition.lanes, (long long)s->batch, (long long)tile, (long long)s->partition.lanes,
-                               (long long)(s->batch / ranks > 0 ? s->batch / ranks : 1));
+        return avi_config_fail(c, "optim", batch ? "batch" : "tile",
+                               "%d ranks for %lld lanes (batch %lld / tile %lld); at most %lld ranks, or optim.tile = "
+                               "%lld, or a larger optim.batch would serve",
+                               ranks, (long long)s->partition.lanes, (long long)s->batch, (long long)tile,
+                               (long long)s->partition.lanes, (long long)(s->batch / ranks > 0 ? s->batch / ranks : 1));
     return AVI_OK;
 }
 
@@ -94,11 +112,13 @@ static avi_status make_problem(avi_session *s)
     };
     AVI_TRY(avi_domain_read(c, &p->domain));
     if (p->draws == 0) {
-        AVI_TRY(avi_quadrature_create(s->model, p->global_gaussian, (int)avi_config_get_int(c, "objective", "points"), &s->rule));
+        AVI_TRY(avi_quadrature_create(s->model, p->global_gaussian, (int)avi_config_get_int(c, "objective", "points"),
+                                      &s->rule));
         p->rule = s->rule;
         p->draws = s->rule->count;
     }
-    AVI_TRY(avi_infer_create(c, s->shape.width * avi_domain_rows(&p->domain), s->family->width(s->model->latent), s->model->latent, &s->infer));
+    AVI_TRY(avi_infer_create(c, s->shape.width * avi_domain_rows(&p->domain), s->family->width(s->model->latent),
+                             s->model->latent, &s->infer));
     p->infer = s->infer;
     p->block_rows = p->draws > 1 ? 32768 / p->draws + 1 : 512; /* with draws: what stays in the second-level cache */
     s->layout = avi_parameter_layout_of(p);
@@ -117,9 +137,12 @@ static avi_status load_data(avi_session *s)
     training.shared = strcmp(reduction, "messages") != 0;
     AVI_TRY(avi_estimator_create(&training, s->comm, s->train, &s->train_elbo));
     if (!strcmp(reduction, "shared") && avi_comm_size(s->comm) > 1 && !avi_estimator_is_shared(s->train_elbo))
-        return avi_config_fail(s->config, "run", "reduction", "the ranks are on several nodes, or /dev/shm has no room for their gradients; auto or messages would serve");
+        return avi_config_fail(s->config, "run", "reduction",
+                               "the ranks are on several nodes, or /dev/shm has no room for their gradients; auto or "
+                               "messages would serve");
     if (!s->test_source) return AVI_OK;
-    const int64_t rows = s->test_source->shape.rows - lookahead, tile = s->partition.tile < rows ? s->partition.tile : rows;
+    const int64_t rows = s->test_source->shape.rows - lookahead,
+                  tile = s->partition.tile < rows ? s->partition.tile : rows;
     avi_partition test;
     if (rows < 1) return AVI_OK;
     AVI_TRY(avi_partition_make(rows, tile, (rows + tile - 1) / tile, avi_comm_size(s->comm), s->seed, false, &test));
@@ -127,22 +150,28 @@ static avi_status load_data(avi_session *s)
     return avi_estimator_create(&s->problem, s->comm, s->test, &s->test_elbo);
 }
 
-/* F-VI by minibatches that moves all rows at every step needs the KL of a row apart from its likelihood. A full batch is all rows anyhow. */
+/* F-VI by minibatches that moves all rows at every step needs the KL of a row apart from its likelihood. A full batch
+ * is all rows anyhow. */
 static avi_status read_local_rows(avi_session *s)
 {
     const bool all = !strcmp(avi_config_get_string(s->config, "optim", "local_rows"), "all");
     s->local_all = all && s->infer->ops->local && s->optim.ops->update[s->precision] && s->batch < s->partition.rows;
     if (!s->local_all || avi_estimator_kl_is_closed(&s->problem)) return AVI_OK;
-    return avi_config_fail(s->config, "optim", "local_rows", "all rows move by the KL of q(z), which is in closed form where the prior of z is N(0, I), objective.kl = analytic "
+    return avi_config_fail(s->config, "optim", "local_rows",
+                           "all rows move by the KL of q(z), which is in closed form where the prior of z is N(0, I), "
+                           "objective.kl = analytic "
                            "and objective.estimator = pathwise; those, or batch, would serve");
 }
 
 static avi_status plan_steps(avi_session *s)
 {
-    const int64_t steps = avi_config_get_int(s->config, "optim", "steps"), epochs = avi_config_get_int(s->config, "optim", "epochs");
+    const int64_t steps = avi_config_get_int(s->config, "optim", "steps"),
+                  epochs = avi_config_get_int(s->config, "optim", "epochs");
     s->epoch_steps = avi_partition_epoch_steps(&s->partition);
     if (steps > AVI_STEP_MAX || (steps == 0 && epochs > AVI_STEP_MAX / s->epoch_steps))
-        return avi_config_fail(s->config, "optim", steps > 0 ? "steps" : "epochs", "more steps than a checkpoint can number; at most %" PRId64 " steps in all would serve", AVI_STEP_MAX);
+        return avi_config_fail(s->config, "optim", steps > 0 ? "steps" : "epochs",
+                               "more steps than a checkpoint can number; at most %" PRId64 " steps in all would serve",
+                               AVI_STEP_MAX);
     s->total_steps = steps > 0 ? steps : epochs * s->epoch_steps;
     avi_schedule_read(s->config, s->total_steps, &s->schedule);
     return AVI_OK;
@@ -168,7 +197,8 @@ static avi_status gather_hosts(avi_session *s)
     char own[HOST] = "", (*name)[HOST] = malloc((size_t)ranks * sizeof *name);
     snprintf(own, sizeof own, "%s", avi_comm_host());
     s->hosts = calloc((size_t)ranks, HOST + 2);
-    avi_status status = avi_agree(s->comm, name && s->hosts ? AVI_OK : avi_fail_memory((size_t)ranks * HOST, "the names of the hosts"));
+    avi_status status =
+        avi_agree(s->comm, name && s->hosts ? AVI_OK : avi_fail_memory((size_t)ranks * HOST, "the names of the hosts"));
     if (status == AVI_OK) status = avi_comm_allgather(s->comm, own, sizeof own, name);
     if (status == AVI_OK) list_hosts(ranks, (const char(*)[HOST])name, s->hosts);
     free(name);
@@ -202,7 +232,8 @@ avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_
     s->config = config;
     s->options = options;
     s->seed = (uint64_t)avi_config_get_int(config, "run", "seed");
-    s->precision = !strcmp(avi_config_get_string(config, "run", "precision"), "double") ? AVI_PRECISION_DOUBLE : AVI_PRECISION_SINGLE;
+    s->precision = !strcmp(avi_config_get_string(config, "run", "precision"), "double") ? AVI_PRECISION_DOUBLE
+                                                                                        : AVI_PRECISION_SINGLE;
     status = avi_agree(comm, build(s));
     if (status != AVI_OK) avi_session_close(session);
     return status;

@@ -13,7 +13,7 @@ typedef struct avi_options {
     int argc;
     char **argv;
     bool dry_run, check_gradient;
-    int verbosity; /* 0 quiet, 1, 2 */
+    int verbosity;  /* 0 quiet, 1, 2 */
     double started; /* avi_seconds() from which run.time_limit counts; 0: from the first step */
 } avi_options;
 
@@ -24,9 +24,9 @@ typedef struct avi_session {
     uint64_t seed;
     avi_precision precision;
     avi_source *train_source, *test_source;
-    avi_shape shape;          /* of the training data */
-    avi_partition partition;  /* of the training rows */
-    avi_data *train, *test;   /* test: NULL when there is none */
+    avi_shape shape;         /* of the training data */
+    avi_partition partition; /* of the training rows */
+    avi_data *train, *test;  /* test: NULL when there is none */
     avi_model *model;
     avi_infer *infer;
     const avi_family *family;
@@ -35,21 +35,23 @@ typedef struct avi_session {
     avi_parameter_layout layout;
     avi_estimator *train_elbo, *test_elbo;
     avi_optim optim;
-    bool local_all;           /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */
+    bool local_all; /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */
     avi_schedule schedule;
-    int64_t batch;            /* rows of a full step */
+    int64_t batch; /* rows of a full step */
     int64_t epoch_steps, total_steps;
-    double opened;            /* avi_seconds() */
-    char *hosts;              /* of all ranks, each once, in order of ranks: "node1, node2" */
+    double opened; /* avi_seconds() */
+    char *hosts;   /* of all ranks, each once, in order of ranks: "node1, node2" */
 } avi_session;
 
-/* Collective. Reads the configuration, opens and distributes the data, creates model, inference function, estimator and optimizer. All ranks return the same
- * status. Owner: caller, avi_session_close. */
-avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_options *options, avi_session **session);
+/* Collective. Reads the configuration, opens and distributes the data, creates model, inference function, estimator and
+ * optimizer. All ranks return the same status. Owner: caller, avi_session_close. */
+avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_options *options,
+                            avi_session **session);
 void avi_session_close(avi_session **session);
 
 /* Runs of consecutive positions of this rank. Owner: caller, avi_row_ranges_free. */
-avi_status avi_row_ranges_step(const avi_session *s, int64_t step, avi_row_ranges *job); /* reuses job's arrays when large enough */
+avi_status avi_row_ranges_step(const avi_session *s, int64_t step,
+                               avi_row_ranges *job); /* reuses job's arrays when large enough */
 /* Rows [0, limit) of the partition (0: all) that this rank owns, tile by tile. */
 avi_status avi_row_ranges_rows(const avi_partition *p, int rank, int64_t limit, avi_row_ranges *job);
 /* The same rows as one run, for evaluations, which cut it themselves: no list of tiles, of which 1e9 rows have many. */

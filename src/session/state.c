@@ -13,7 +13,8 @@ int64_t avi_state_table_values(const avi_session *s)
 
 int64_t avi_state_bytes(const avi_session *s)
 {
-    const int64_t copies = 2 + s->optim.ops->slots, ranks = avi_estimator_is_shared_out(s->train_elbo) ? avi_comm_size(s->comm) : 1;
+    const int64_t copies = 2 + s->optim.ops->slots,
+                  ranks = avi_estimator_is_shared_out(s->train_elbo) ? avi_comm_size(s->comm) : 1;
     return copies * (s->layout.size / ranks + avi_state_table_values(s)) * (int64_t)avi_real_size(s->precision);
 }
 
@@ -27,18 +28,24 @@ static void *vector_of(int64_t n, avi_precision p)
 
 /* ---- one state for all ranks ---- */
 
-/* L-BFGS takes the whole vector at once, a check of gradients moves parameters that are each rank's own, and a few parameters are moved faster than ranks meet. */
+/* L-BFGS takes the whole vector at once, a check of gradients moves parameters that are each rank's own, and a few
+ * parameters are moved faster than ranks meet. */
 static bool may_share(const avi_session *s)
 {
-    return avi_estimator_is_shared(s->train_elbo) && s->optim.ops->update[s->precision] && !s->options->check_gradient && s->layout.size >= LEAST_SHARED;
+    return avi_estimator_is_shared(s->train_elbo) && s->optim.ops->update[s->precision] &&
+           !s->options->check_gradient && s->layout.size >= LEAST_SHARED;
 }
 
-static size_t shared_bytes(const avi_session *s, int64_t values) { return ((size_t)values * avi_real_size(s->precision) + 127) / 64 * 64; }
+static size_t shared_bytes(const avi_session *s, int64_t values)
+{
+    return ((size_t)values * avi_real_size(s->precision) + 127) / 64 * 64;
+}
 
 /* Collective. st->shared stays NULL where there is no room. */
 static avi_status share_vectors(const avi_session *s, avi_state *st)
 {
-    const size_t vector = shared_bytes(s, s->layout.size), draws = s->problem.global_gaussian ? shared_bytes(s, s->layout.theta_draws * s->layout.theta) : 0;
+    const size_t vector = shared_bytes(s, s->layout.size),
+                 draws = s->problem.global_gaussian ? shared_bytes(s, s->layout.theta_draws * s->layout.theta) : 0;
     const int slots = s->optim.ops->slots;
     AVI_TRY(avi_shared_create(s->comm, AVI_SHARE_BYTES, (size_t)(2 + slots) * vector + draws, &st->shared));
     if (!st->shared) return AVI_OK;
@@ -56,7 +63,8 @@ static avi_status allocate(const avi_session *s, avi_state *st)
     bool ok = !size || ((st->params = vector_of(size, p)) && (st->gradient = vector_of(size, p)));
     for (int i = 0; ok && size && i < s->optim.ops->slots; i++) ok = (st->slot[i] = vector_of(size, p)) != NULL;
     if (ok && values) ok = (st->table = vector_of(values, p)) && (st->table_grad = vector_of(values, p));
-    for (int i = 0; ok && values && i < s->optim.ops->slots; i++) ok = (st->table_slot[i] = vector_of(values, p)) != NULL;
+    for (int i = 0; ok && values && i < s->optim.ops->slots; i++)
+        ok = (st->table_slot[i] = vector_of(values, p)) != NULL;
     if (!ok) return avi_fail_memory((size_t)avi_state_bytes(s), "parameters, local factors and optimizer state");
     return s->optim.ops->update[0] ? AVI_OK : avi_lbfgs_create(s->layout.size, (int)s->optim.number[0], &st->lbfgs);
 }
@@ -106,9 +114,11 @@ static avi_status initial_params(const avi_session *s, void *params)
     if (s->problem.global_gaussian)
         for (int k = 0; k < s->model->theta.count; k++) {
             const avi_block *b = &s->model->theta.block[k];
-            for (int64_t i = 0; i < b->rows * b->cols; i++) avi_vector_set(p, params, s->layout.theta + b->offset + i, s->model->initial_log_sd);
+            for (int64_t i = 0; i < b->rows * b->cols; i++)
+                avi_vector_set(p, params, s->layout.theta + b->offset + i, s->model->initial_log_sd);
         }
-    return avi_params_initialise(&s->infer->phi, s->seed, p, avi_vector_at(p, params, avi_parameter_layout_phi(&s->problem, &s->layout)));
+    return avi_params_initialise(&s->infer->phi, s->seed, p,
+                                 avi_vector_at(p, params, avi_parameter_layout_phi(&s->problem, &s->layout)));
 }
 
 avi_status avi_state_reset(const avi_session *s, avi_state *st)
@@ -126,6 +136,7 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
     st->trace.rows = st->eval.rows = 0;
     avi_estimator_set_scales(s->train_elbo, NULL);
     AVI_TRY(avi_agree(s->comm, initial_params(s, st->params)));
-    if (st->shared) avi_shared_barrier(st->shared); /* every rank writes the same; none may go on while another still does */
+    if (st->shared)
+        avi_shared_barrier(st->shared); /* every rank writes the same; none may go on while another still does */
     return AVI_OK;
 }

@@ -1,4 +1,5 @@
-/* What a fit changes: parameters, local factors, optimizer state, counters, trace. All of it is in a checkpoint, in data order. */
+/* What a fit changes: parameters, local factors, optimizer state, counters, trace. All of it is in a checkpoint, in
+ * data order. */
 #ifndef AVI_SESSION_STATE_H
 #define AVI_SESSION_STATE_H
 
@@ -7,20 +8,23 @@
 #include "session/trace.h"
 
 typedef struct avi_state {
-    avi_shared *shared;                  /* params, gradient and slots are the same memory on all ranks, and steps are shared out (elbo.h); NULL: each rank has its own */
-    void *params, *gradient;             /* (layout.size) */
-    void *slot[AVI_OPTIM_SLOTS];         /* (layout.size) each, as many as the optimizer has */
-    void *table, *table_grad;            /* (1 + own rows + 1, width): local factors with a halo row at both ends; NULL for amortized functions */
-    void *table_slot[AVI_OPTIM_SLOTS];   /* the same shape */
-    avi_lbfgs lbfgs;                     /* memory of L-BFGS; empty for other methods */
-    int64_t step;                        /* steps done */
+    avi_shared *shared;      /* params, gradient and slots are the same memory on all ranks, and steps are shared out
+                                (elbo.h); NULL: each rank has its own */
+    void *params, *gradient; /* (layout.size) */
+    void *slot[AVI_OPTIM_SLOTS]; /* (layout.size) each, as many as the optimizer has */
+    void *table, *table_grad;    /* (1 + own rows + 1, width): local factors with a halo row at both ends; NULL for
+                                    amortized functions */
+    void *table_slot[AVI_OPTIM_SLOTS]; /* the same shape */
+    avi_lbfgs lbfgs;                   /* memory of L-BFGS; empty for other methods */
+    int64_t step;                      /* steps done */
     int64_t skipped, skipped_in_a_row;
-    double rate_factor;                  /* on the learning rate, lowered by rollbacks */
-    double seconds;                      /* of stepping, resumed runs included */
+    double rate_factor; /* on the learning rate, lowered by rollbacks */
+    double seconds;     /* of stepping, resumed runs included */
     avi_trace trace, eval;
 } avi_state;
 
-/* Collective. Initial values. Owner: caller. Ranks that share memory have one state in common where the method works value by value and the parameters are many enough. */
+/* Collective. Initial values. Owner: caller. Ranks that share memory have one state in common where the method works
+ * value by value and the parameters are many enough. */
 avi_status avi_state_create(const avi_session *s, avi_state **state);
 void avi_state_destroy(avi_state **state);
 /* Collective. Sets parameters to their initial values and everything else to zero. */

@@ -22,7 +22,8 @@ const avi_column avi_trace_columns[] = {
 const avi_column avi_eval_columns[] = {
     {"step", "steps", "steps done"},
     {"elbo_train", "nats per row", "ELBO of the training rows used"},
-    {"elbo_test", "nats per row", "ELBO of the test rows used; NaN where the inference function knows only training rows"},
+    {"elbo_test", "nats per row",
+     "ELBO of the test rows used; NaN where the inference function knows only training rows"},
     {"mse_train", "data units squared", "mean squared reconstruction error of a value (log.mse_at), training rows"},
     {"mse_test", "data units squared", "mean squared reconstruction error of a value (log.mse_at), test rows"},
     {NULL, NULL, NULL},

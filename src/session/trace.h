@@ -13,17 +13,36 @@ typedef struct avi_column {
 typedef struct avi_trace {
     const avi_column *column;
     int columns;
-    int extra;        /* more values a row: AVI_SHARES of rank 0, of rank 1, ... */
+    int extra; /* more values a row: AVI_SHARES of rank 0, of rank 1, ... */
     int64_t rows, capacity;
-    double *value;    /* (rows, columns + extra) */
+    double *value; /* (rows, columns + extra) */
 } avi_trace;
 
 extern const avi_column avi_trace_columns[], avi_eval_columns[]; /* end with a NULL name */
-enum { AVI_TRACE_STEP, AVI_TRACE_EPOCH, AVI_TRACE_SECONDS, AVI_TRACE_ELBO, AVI_TRACE_ELBO_PER_ROW, AVI_TRACE_LOGLIK, AVI_TRACE_KL_LOCAL, AVI_TRACE_KL_GLOBAL,
-       AVI_TRACE_GRAD_NORM, AVI_TRACE_RATE, AVI_TRACE_SKIPPED, AVI_TRACE_COLUMNS };
+enum {
+    AVI_TRACE_STEP,
+    AVI_TRACE_EPOCH,
+    AVI_TRACE_SECONDS,
+    AVI_TRACE_ELBO,
+    AVI_TRACE_ELBO_PER_ROW,
+    AVI_TRACE_LOGLIK,
+    AVI_TRACE_KL_LOCAL,
+    AVI_TRACE_KL_GLOBAL,
+    AVI_TRACE_GRAD_NORM,
+    AVI_TRACE_RATE,
+    AVI_TRACE_SKIPPED,
+    AVI_TRACE_COLUMNS
+};
 /* Shares of a rank: its part of the ELBO, seconds of the step, then seconds a step by phase (avi_phase of elbo.h). */
 enum { AVI_SHARE_ELBO, AVI_SHARE_SECONDS, AVI_SHARE_PHASES, AVI_SHARES = AVI_SHARE_PHASES + 7 };
-enum { AVI_EVAL_STEP, AVI_EVAL_ELBO_TRAIN, AVI_EVAL_ELBO_TEST, AVI_EVAL_MSE_TRAIN, AVI_EVAL_MSE_TEST, AVI_EVAL_COLUMNS };
+enum {
+    AVI_EVAL_STEP,
+    AVI_EVAL_ELBO_TRAIN,
+    AVI_EVAL_ELBO_TEST,
+    AVI_EVAL_MSE_TRAIN,
+    AVI_EVAL_MSE_TEST,
+    AVI_EVAL_COLUMNS
+};
 
 void avi_trace_create(avi_trace *t, const avi_column *columns);
 void avi_trace_free(avi_trace *t);

@@ -1,5 +1,5 @@
-/* Reproducible sums in both precisions. Integers come from the bits of doubles (magic numbers), which every vector unit can
- * do. */
+/* Reproducible sums in both precisions. Integers come from the bits of doubles (magic numbers), which every vector unit
+ * can do. */
 #include "avi/fixed_point.h"
 #include "base/real.h"
 
@@ -45,11 +45,12 @@ int64_t AVI_R(avi_fixed_point_add)(int64_t *restrict sum, const real *restrict v
     return bad;
 }
 
-/* The double nearest to s: halves of 32 bits are or-ed into the mantissas of 2^52 and 2^84 + 2^63, where they are exact, and added with one rounding. Every vector unit can do
- * that; few can convert. */
+/* The double nearest to s: halves of 32 bits are or-ed into the mantissas of 2^52 and 2^84 + 2^63, where they are
+ * exact, and added with one rounding. Every vector unit can do that; few can convert. */
 static inline double to_double(int64_t s)
 {
-    const uint64_t low = ((uint64_t)s & 0xffffffffu) | UINT64_C(0x4330000000000000), high = ((uint64_t)s >> 32) ^ UINT64_C(0x4530000080000000);
+    const uint64_t low = ((uint64_t)s & 0xffffffffu) | UINT64_C(0x4330000000000000),
+                   high = ((uint64_t)s >> 32) ^ UINT64_C(0x4530000080000000);
     double l, h;
     memcpy(&l, &low, sizeof l);
     memcpy(&h, &high, sizeof h);

@@ -19,16 +19,18 @@ typedef struct sweep {
     avi_comm *world, *group;
     avi_sweep_plan plan;
     avi_sweep_table table;
-    avi_options options;  /* of the runs: quiet */
-    bool loud;            /* this rank speaks for its group */
+    avi_options options; /* of the runs: quiet */
+    bool loud;           /* this rank speaks for its group */
     avi_task task;
-    avi_shared_counter *ticket;   /* of world: the number of the next run, or END_OF_JOB and more */
-    double looked;        /* when the counter was last looked at, seconds */
-    bool told, ending;    /* this rank has ended the job; it knows that somebody has */
+    avi_shared_counter *ticket; /* of world: the number of the next run, or END_OF_JOB and more */
+    double looked;              /* when the counter was last looked at, seconds */
+    bool told, ending;          /* this rank has ended the job; it knows that somebody has */
 } sweep;
 
-/* Changes of these keys do not make a run another run. The length does: a sweep that asks for more steps is not done. */
-static const char *const harmless[] = {"run.output", "run.time_limit", "log.progress", "log.profile", "checkpoint.*", "stop.required", NULL};
+/* Changes of these keys do not make a run another run. The length does: a sweep that asks for more steps is not done.
+ */
+static const char *const harmless[] = {
+    "run.output", "run.time_limit", "log.progress", "log.profile", "checkpoint.*", "stop.required", NULL};
 
 /* ---- stopping ---- */
 
@@ -45,7 +47,8 @@ static bool share_stop(void *self, bool here)
     if (here) end_job(w);
     if (w->ending || avi_comm_rank(w->group) != 0) return w->ending;
     const double now = avi_seconds();
-    if (avi_comm_rank(w->world) != 0 && now - w->looked < look_seconds) return false; /* rank 0 of all answers the others when it looks */
+    if (avi_comm_rank(w->world) != 0 && now - w->looked < look_seconds)
+        return false; /* rank 0 of all answers the others when it looks */
     w->looked = now;
     w->ending = avi_shared_counter_read(w->ticket) >= END_OF_JOB;
     return w->ending;
@@ -131,7 +134,10 @@ static void record_outcome(sweep *w, const avi_config *config, avi_status status
 {
     r->code = (int64_t)status;
     const bool done = status == AVI_OK || status == AVI_ERR_BUDGET; /* a fit without what it was to reach is a fit */
-    r->status = done ? AVI_SWEEP_DONE : status == AVI_ERR_STOPPED ? AVI_SWEEP_STOPPED : status == AVI_ERR_DIVERGED ? AVI_SWEEP_DIVERGED : AVI_SWEEP_FAILED;
+    r->status = done                         ? AVI_SWEEP_DONE
+                : status == AVI_ERR_STOPPED  ? AVI_SWEEP_STOPPED
+                : status == AVI_ERR_DIVERGED ? AVI_SWEEP_DIVERGED
+                                             : AVI_SWEEP_FAILED;
     if (status != AVI_OK) keep_message(r, avi_error_text());
     avi_error_clear();
     if (r->status == AVI_SWEEP_FAILED) return; /* what lies there is of another run */
@@ -141,7 +147,8 @@ static void record_outcome(sweep *w, const avi_config *config, avi_status status
     avi_error_clear();
 }
 
-/* ---- the screen: a line when a run starts and one when it ends, in one write so that lines of several groups do not mix ---- */
+/* ---- the screen: a line when a run starts and one when it ends, in one write so that lines of several groups do not
+ * mix ---- */
 
 static void tell_start(const sweep *w, int64_t run)
 {
@@ -162,7 +169,8 @@ static void tell_end(const sweep *w, int64_t run, const avi_sweep_record *r)
     if (r->status == AVI_SWEEP_FAILED)
         printf("run %03" PRId64 " failed (%" PRId64 "): %s: %s\n", run, r->code, label, r->message);
     else if (r->status == AVI_SWEEP_DONE)
-        printf("run %03" PRId64 " %s: %s: ELBO %.5f nats a row after %" PRId64 " steps, %s\n", run, what, label, r->elbo_train, r->steps, avi_console_time(r->seconds, time));
+        printf("run %03" PRId64 " %s: %s: ELBO %.5f nats a row after %" PRId64 " steps, %s\n", run, what, label,
+               r->elbo_train, r->steps, avi_console_time(r->seconds, time));
     else
         printf("run %03" PRId64 " %s after %" PRId64 " steps: %s\n", run, what, r->steps, label);
     fflush(stdout);
@@ -205,7 +213,9 @@ static avi_status split(sweep *w, int groups)
 {
     const int ranks = avi_comm_size(w->world), rank = avi_comm_rank(w->world);
     int most = w->plan.spec.runs < ranks ? (int)w->plan.spec.runs : ranks, mine = 0;
-    if (groups > ranks) return avi_fail(AVI_ERR_USAGE, "--groups %d: more than the %d ranks of this job; at most %d would serve", groups, ranks, ranks);
+    if (groups > ranks)
+        return avi_fail(AVI_ERR_USAGE, "--groups %d: more than the %d ranks of this job; at most %d would serve",
+                        groups, ranks, ranks);
     w->table.groups = groups > 0 && groups < most ? groups : most;
     while (rank >= avi_slab_first(ranks, w->table.groups, mine + 1)) mine++;
     AVI_TRY(avi_comm_split(w->world, mine, &w->group));
@@ -237,12 +247,20 @@ static avi_status judge(const sweep *w)
     }
     const int64_t left = count[AVI_SWEEP_WAITING] + count[AVI_SWEEP_STOPPED];
     if (left)
-        return avi_fail(AVI_ERR_STOPPED, "the sweep was stopped; %" PRId64 " of %" PRId64 " runs are left to do or to finish: the same command goes on", left, w->plan.spec.runs);
+        return avi_fail(AVI_ERR_STOPPED,
+                        "the sweep was stopped; %" PRId64 " of %" PRId64
+                        " runs are left to do or to finish: the same command goes on",
+                        left, w->plan.spec.runs);
     if (!worst && missed)
-        return avi_fail(AVI_ERR_BUDGET, "%" PRId64 " of the %" PRId64 " runs ended before the stop rule was met; %s/sweep.csv says which", missed, w->plan.spec.runs, w->plan.output);
+        return avi_fail(AVI_ERR_BUDGET,
+                        "%" PRId64 " of the %" PRId64
+                        " runs ended before the stop rule was met; %s/sweep.csv says which",
+                        missed, w->plan.spec.runs, w->plan.output);
     if (!worst) return AVI_OK;
-    return avi_fail((avi_status)worst, "%" PRId64 " of the %" PRId64 " runs diverged, %" PRId64 " failed; the others are done. %s/sweep.csv says which and why", count[AVI_SWEEP_DIVERGED],
-                    w->plan.spec.runs, count[AVI_SWEEP_FAILED], w->plan.output);
+    return avi_fail((avi_status)worst,
+                    "%" PRId64 " of the %" PRId64 " runs diverged, %" PRId64
+                    " failed; the others are done. %s/sweep.csv says which and why",
+                    count[AVI_SWEEP_DIVERGED], w->plan.spec.runs, count[AVI_SWEEP_FAILED], w->plan.output);
 }
 
 static avi_status run_all(sweep *w)
@@ -268,7 +286,8 @@ static void tell_plan(const sweep *w, bool dry)
 {
     char label[400], name[AVI_SWEEP_NAME];
     const int ranks = avi_comm_size(w->world);
-    printf("sweep of %" PRId64 " runs over %d group%s of %d ranks into %s\n", w->plan.spec.runs, w->table.groups, w->table.groups == 1 ? "" : "s", ranks, w->plan.output);
+    printf("sweep of %" PRId64 " runs over %d group%s of %d ranks into %s\n", w->plan.spec.runs, w->table.groups,
+           w->table.groups == 1 ? "" : "s", ranks, w->plan.output);
     for (int64_t i = 0; dry && i < w->plan.spec.runs; i++) {
         avi_sweep_spec_label(&w->plan.spec, i, label, sizeof label);
         avi_sweep_spec_name(&w->plan.spec, i, name);
@@ -287,7 +306,9 @@ avi_status avi_sweep(avi_comm *comm, const char *spec, int groups, const avi_opt
     if (status == AVI_OK && !options->dry_run) {
         w.table.spec = &w.plan.spec;
         w.table.record = calloc((size_t)w.plan.spec.runs, sizeof *w.table.record);
-        status = avi_agree(comm, w.table.record ? AVI_OK : avi_fail_memory((size_t)w.plan.spec.runs * sizeof *w.table.record, "the table of a sweep"));
+        status = avi_agree(comm, w.table.record ? AVI_OK
+                                                : avi_fail_memory((size_t)w.plan.spec.runs * sizeof *w.table.record,
+                                                                  "the table of a sweep"));
         if (status == AVI_OK) status = run_all(&w);
     }
     free(w.table.record);

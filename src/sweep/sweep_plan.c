@@ -18,7 +18,7 @@ static char *assignment(const char *key, const char *value, const char *more)
 static avi_status derive(const avi_sweep_plan *p, avi_config *config, int count, char **override, bool good)
 {
     if (!good) return avi_fail_memory(1, "the configuration of a run");
-    return avi_config_derive(config, p->base, count, (const char *const *)override);
+    return avi_config_derive(config, p->base, count, (const char *const *) override);
 }
 
 avi_status avi_sweep_plan_config(const avi_sweep_plan *p, int64_t run, avi_config **config)
@@ -28,7 +28,8 @@ avi_status avi_sweep_plan_config(const avi_sweep_plan *p, int64_t run, avi_confi
     bool good = true;
     AVI_TRY(avi_keys_config(config));
     char **override = calloc((size_t)p->spec.keys + 2, sizeof *override);
-    for (; override && n < p->spec.keys; n++) good = (override[n] = assignment(p->spec.key[n].name, avi_sweep_spec_value(&p->spec, run, n), "")) && good;
+    for (; override && n < p->spec.keys; n++)
+        good = (override[n] = assignment(p->spec.key[n].name, avi_sweep_spec_value(&p->spec, run, n), "")) && good;
     avi_sweep_spec_name(&p->spec, run, name + 1);
     if (override && p->output) good = (override[n++] = assignment("run.output", p->output, name)) && good;
     if (override && p->again) good = (override[n++] = assignment("checkpoint.resume", "auto", "")) && good;
@@ -55,7 +56,8 @@ static void add_lines(char *all, size_t size, const char *more)
     while (*more) {
         const size_t length = strcspn(more, "\n"), used = strlen(all);
         bool known = false;
-        for (const char *at = all; *at && !known; at += strcspn(at, "\n"), at += *at == '\n') known = strcspn(at, "\n") == length && !memcmp(at, more, length);
+        for (const char *at = all; *at && !known; at += strcspn(at, "\n"), at += *at == '\n')
+            known = strcspn(at, "\n") == length && !memcmp(at, more, length);
         if (!known && used + length + 2 < size) sprintf(all + used, "%s%.*s", used ? "\n" : "", (int)length, more);
         more += length + (more[length] == '\n');
     }
@@ -109,20 +111,26 @@ static avi_status check_runs(avi_sweep_plan *p, int64_t *unused)
         avi_error_clear();
         wrong++;
     }
-    if (wrong) return avi_fail(AVI_ERR_CONFIG, "%s\n%" PRId64 " of the %" PRId64 " runs of the sweep cannot be configured; nothing was run", all, wrong, p->spec.runs);
+    if (wrong)
+        return avi_fail(AVI_ERR_CONFIG,
+                        "%s\n%" PRId64 " of the %" PRId64 " runs of the sweep cannot be configured; nothing was run",
+                        all, wrong, p->spec.runs);
     return p->output ? AVI_OK : avi_fail_memory(1, "a sweep");
 }
 
 static void tell_unused(const avi_sweep_plan *p, const int64_t *unused)
 {
     for (int k = 0; k < p->spec.keys; k++)
-        if (unused[k]) avi_warn("--sweep: %s is not used in %" PRId64 " of the %" PRId64 " runs: those differ in name alone", p->spec.key[k].name, unused[k], p->spec.runs);
+        if (unused[k])
+            avi_warn("--sweep: %s is not used in %" PRId64 " of the %" PRId64 " runs: those differ in name alone",
+                     p->spec.key[k].name, unused[k], p->spec.runs);
 }
 
 /* ---- folders of an earlier sweep ---- */
 
-/* A folder is known by what stands behind its number, so that a sweep with more values finds the runs that it has already. name: (runs), as the runs would be
- * called; known: (runs), the number found, -1 for none. One entry of the folder. */
+/* A folder is known by what stands behind its number, so that a sweep with more values finds the runs that it has
+ * already. name: (runs), as the runs would be called; known: (runs), the number found, -1 for none. One entry of the
+ * folder. */
 static void match_entry(const avi_sweep_plan *p, const char *entry, char (*name)[AVI_SWEEP_NAME], int64_t *known)
 {
     char *rest;
@@ -135,7 +143,8 @@ static void match_entry(const avi_sweep_plan *p, const char *entry, char (*name)
             matches++;
         }
     if (matches != 1) return; /* long names are cut and may become equal: then the numbers decide */
-    if (number == match || (known[match] != match && (known[match] < 0 || number < known[match]))) known[match] = number;
+    if (number == match || (known[match] != match && (known[match] < 0 || number < known[match])))
+        known[match] = number;
 }
 
 static avi_status find_folders(avi_sweep_plan *p, int64_t *known)
@@ -159,7 +168,8 @@ static avi_status find_folders(avi_sweep_plan *p, int64_t *known)
 static avi_status adopt_folders(avi_comm *comm, avi_sweep_plan *p)
 {
     int64_t *number = calloc((size_t)p->spec.runs, sizeof *number);
-    avi_status status = number ? AVI_OK : avi_fail_memory((size_t)p->spec.runs * sizeof *number, "the folders of a sweep");
+    avi_status status =
+        number ? AVI_OK : avi_fail_memory((size_t)p->spec.runs * sizeof *number, "the folders of a sweep");
     if (status == AVI_OK && avi_comm_rank(comm) == 0) status = find_folders(p, number);
     status = avi_agree(comm, status);
     if (status == AVI_OK) status = avi_comm_bcast(comm, number, (size_t)p->spec.runs * sizeof *number, 0);

@@ -8,14 +8,15 @@
 
 typedef struct avi_sweep_plan {
     avi_sweep_spec spec;
-    avi_config *base;  /* what the file and the command line say; may have been refused for what the sweep replaces */
-    char *output;      /* run.output of the sweep */
-    bool fresh;        /* checkpoint.resume = no */
-    bool again;        /* checkpoint.resume = yes: for a sweep the same as auto, since some runs have begun and others have not */
+    avi_config *base; /* what the file and the command line say; may have been refused for what the sweep replaces */
+    char *output;     /* run.output of the sweep */
+    bool fresh;       /* checkpoint.resume = no */
+    bool again; /* checkpoint.resume = yes: for a sweep the same as auto, since some runs have begun and others have not
+                 */
 } avi_sweep_plan;
 
-/* Collective. Reads the file, checks the configuration of every run; all mistakes are told at once. Errors: USAGE, NOINPUT, CONFIG. Owner: caller,
- * avi_sweep_plan_free (also when it fails). */
+/* Collective. Reads the file, checks the configuration of every run; all mistakes are told at once. Errors: USAGE,
+ * NOINPUT, CONFIG. Owner: caller, avi_sweep_plan_free (also when it fails). */
 avi_status avi_sweep_plan_make(avi_comm *comm, const char *spec, const avi_options *options, avi_sweep_plan *plan);
 void avi_sweep_plan_free(avi_sweep_plan *plan);
 /* Not collective. The configuration of a run with its own run.output. Owner: caller, avi_config_destroy. */

@@ -8,18 +8,29 @@
 const char *avi_sweep_status_text(int64_t status)
 {
     switch ((avi_sweep_status)status) {
-    case AVI_SWEEP_WAITING: return "waiting";
-    case AVI_SWEEP_DONE: return "done";
-    case AVI_SWEEP_STOPPED: return "stopped";
-    case AVI_SWEEP_DIVERGED: return "diverged";
-    case AVI_SWEEP_FAILED: return "failed";
+    case AVI_SWEEP_WAITING:
+        return "waiting";
+    case AVI_SWEEP_DONE:
+        return "done";
+    case AVI_SWEEP_STOPPED:
+        return "stopped";
+    case AVI_SWEEP_DIVERGED:
+        return "diverged";
+    case AVI_SWEEP_FAILED:
+        return "failed";
     }
     return "unknown";
 }
 
 avi_sweep_record avi_sweep_record_empty(void)
 {
-    return (avi_sweep_record){.seconds = NAN, .elbo_train = NAN, .elbo_test = NAN, .mse_train = NAN, .mse_test = NAN, .loss = NAN, .best_elbo = NAN};
+    return (avi_sweep_record){.seconds = NAN,
+                              .elbo_train = NAN,
+                              .elbo_test = NAN,
+                              .mse_train = NAN,
+                              .mse_test = NAN,
+                              .loss = NAN,
+                              .best_elbo = NAN};
 }
 
 /* A column of /trace or /eval; *n = 0 when it is empty or not there. Owner: caller. */
@@ -35,7 +46,8 @@ static avi_status read_column(avi_comm *comm, avi_store *store, const char *path
         return AVI_OK;
     }
     double *value = malloc((size_t)(dims[0] + 1) * sizeof *value);
-    avi_status status = avi_agree(comm, value ? AVI_OK : avi_fail_memory((size_t)dims[0] * sizeof *value, "the results of a run"));
+    avi_status status =
+        avi_agree(comm, value ? AVI_OK : avi_fail_memory((size_t)dims[0] * sizeof *value, "the results of a run"));
     if (status == AVI_OK && dims[0] > 0) status = avi_store_read(store, path, AVI_F64, 1, dims, false, value);
     if (status != AVI_OK) {
         free(value);

@@ -25,7 +25,8 @@ static void mistake(mistakes *m, const char *format, ...)
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
     if (m->used + strlen(line) + 16 > sizeof m->text) return;
-    m->used += (size_t)snprintf(m->text + m->used, sizeof m->text - m->used, "%s--sweep: %s", m->used ? "\n" : "", line);
+    m->used +=
+        (size_t)snprintf(m->text + m->used, sizeof m->text - m->used, "%s--sweep: %s", m->used ? "\n" : "", line);
 }
 
 /* ---- texts ---- */
@@ -92,8 +93,8 @@ static void add_range(mistakes *m, avi_sweep_key *k, const char *text, const dou
 {
     const double step = parts == 3 ? r[2] : r[1] < r[0] ? -1 : 1, length = r[1] - r[0];
     if (step == 0 || length * step < 0) {
-        mistake(m, "%s: %s: a step of %g never gets from %g to %g; %g..%g..%g would serve", k->name, text, step, r[0], r[1], r[0], r[1],
-                step == 0 ? copysign(1, length) : -step);
+        mistake(m, "%s: %s: a step of %g never gets from %g to %g; %g..%g..%g would serve", k->name, text, step, r[0],
+                r[1], r[0], r[1], step == 0 ? copysign(1, length) : -step);
         return;
     }
     const double count = floor(length / step * (1 + 1e-12) + 1e-9) + 1;
@@ -130,13 +131,15 @@ static void add_values(mistakes *m, avi_sweep_key *k, const char *begin, const c
 
 /* ---- keys ---- */
 
-static void check_key(mistakes *m, const avi_sweep_spec *spec, const avi_sweep_key *k, int overrides, const char *const *override)
+static void check_key(mistakes *m, const avi_sweep_spec *spec, const avi_sweep_key *k, int overrides,
+                      const char *const *override)
 {
     static const char *const whole[] = {"run.output", "run.time_limit", "checkpoint.resume"};
     const size_t length = strlen(k->name);
     if (!is_name(k->name)) mistake(m, "'%s': not a key; section.key=value|value would serve", k->name);
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
-        if (!strcmp(k->name, whole[i])) mistake(m, "%s: belongs to the sweep as a whole; give it as an override, %s=value", k->name, k->name);
+        if (!strcmp(k->name, whole[i]))
+            mistake(m, "%s: belongs to the sweep as a whole; give it as an override, %s=value", k->name, k->name);
     for (int i = 0; i < spec->keys - 1; i++)
         if (!strcmp(spec->key[i].name, k->name)) mistake(m, "%s: given twice; join the values with |", k->name);
     for (int i = 0; i < overrides; i++)
@@ -145,7 +148,8 @@ static void check_key(mistakes *m, const avi_sweep_spec *spec, const avi_sweep_k
 }
 
 /* One part between semicolons: section.key=value|value. */
-static void add_key(mistakes *m, avi_sweep_spec *spec, const char *begin, const char *end, int overrides, const char *const *override)
+static void add_key(mistakes *m, avi_sweep_spec *spec, const char *begin, const char *end, int overrides,
+                    const char *const *override)
 {
     const char *equal = memchr(begin, '=', (size_t)(end - begin));
     char *name = copy_of(begin, equal ? equal : end);
@@ -175,9 +179,11 @@ avi_status avi_sweep_spec_parse(const char *text, int overrides, const char *con
         add_key(&m, spec, at, end, overrides, override);
         at = *end ? end + 1 : end;
     }
-    if (!spec->keys && !m.memory) mistake(&m, "nothing to sweep over; --sweep 'inference.hidden=1|4|16; run.seed=1..5' would serve");
+    if (!spec->keys && !m.memory)
+        mistake(&m, "nothing to sweep over; --sweep 'inference.hidden=1|4|16; run.seed=1..5' would serve");
     for (int i = 0; i < spec->keys && spec->runs <= AVI_SWEEP_RUNS; i++) spec->runs *= spec->key[i].count;
-    if (!m.used && spec->runs > AVI_SWEEP_RUNS) mistake(&m, "more than %d runs; fewer values, or several sweeps, would serve", AVI_SWEEP_RUNS);
+    if (!m.used && spec->runs > AVI_SWEEP_RUNS)
+        mistake(&m, "more than %d runs; fewer values, or several sweeps, would serve", AVI_SWEEP_RUNS);
     if (m.memory) return avi_fail_memory(strlen(text), "the runs of a sweep");
     return m.used ? avi_fail(AVI_ERR_USAGE, "%s", m.text) : AVI_OK;
 }
@@ -207,7 +213,8 @@ void avi_sweep_spec_label(const avi_sweep_spec *spec, int64_t run, char *text, s
     size_t used = 0;
     text[0] = '\0';
     for (int i = 0; i < spec->keys && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%s=%s", i ? " " : "", spec->key[i].name, avi_sweep_spec_value(spec, run, i));
+        used += (size_t)snprintf(text + used, size - used, "%s%s=%s", i ? " " : "", spec->key[i].name,
+                                 avi_sweep_spec_value(spec, run, i));
 }
 
 void avi_sweep_spec_name(const avi_sweep_spec *spec, int64_t run, char name[AVI_SWEEP_NAME])

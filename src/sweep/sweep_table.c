@@ -17,30 +17,46 @@ typedef struct column {
     bool real;
 } column;
 
-#define WHOLE(name, units, description) {#name, units, description, offsetof(avi_sweep_record, name), false}
-#define REAL(name, units, description) {#name, units, description, offsetof(avi_sweep_record, name), true}
+#define WHOLE(name, units, description)                                                                                \
+    {                                                                                                                  \
+#name, units, description, offsetof(avi_sweep_record, name), false                                             \
+    }
+#define REAL(name, units, description)                                                                                 \
+    {                                                                                                                  \
+#name, units, description, offsetof(avi_sweep_record, name), true                                              \
+    }
 static const column columns[] = {
     WHOLE(steps, "steps", "steps done"),
     REAL(seconds, "seconds", "of stepping, resumed parts included"),
     WHOLE(rows, "rows", "of the training data"),
     REAL(elbo_train, "nats per row", "ELBO of the training rows, last evaluation"),
     REAL(elbo_test, "nats per row", "ELBO of the test rows, last evaluation"),
-    REAL(mse_train, "data units squared", "mean squared reconstruction error of a value, training rows, last evaluation"),
+    REAL(mse_train, "data units squared",
+         "mean squared reconstruction error of a value, training rows, last evaluation"),
     REAL(mse_test, "data units squared", "mean squared reconstruction error of a value, test rows, last evaluation"),
-    REAL(loss, "nats", "-ELBO of the training data + constant, the unit of Margossian & Blei's code; NaN for other models"),
+    REAL(loss, "nats",
+         "-ELBO of the training data + constant, the unit of Margossian & Blei's code; NaN for other models"),
     REAL(best_elbo, "nats per row", "largest ELBO of the trace"),
 };
 enum { COLUMNS = sizeof columns / sizeof columns[0], PRINTED = 60 };
 
-static double real_of(const avi_sweep_record *r, const column *c) { return *(const double *)(const void *)((const char *)r + c->offset); }
-static int64_t whole_of(const avi_sweep_record *r, const column *c) { return *(const int64_t *)(const void *)((const char *)r + c->offset); }
+static double real_of(const avi_sweep_record *r, const column *c)
+{
+    return *(const double *)(const void *)((const char *)r + c->offset);
+}
+static int64_t whole_of(const avi_sweep_record *r, const column *c)
+{
+    return *(const int64_t *)(const void *)((const char *)r + c->offset);
+}
 
 int64_t avi_sweep_table_best(const avi_sweep_table *t)
 {
     int64_t best = -1;
     for (int64_t i = 0; i < t->spec->runs; i++) {
         const avi_sweep_record *r = &t->record[i];
-        if (r->status == AVI_SWEEP_DONE && isfinite(r->elbo_train) && (best < 0 || r->elbo_train > t->record[best].elbo_train)) best = i;
+        if (r->status == AVI_SWEEP_DONE && isfinite(r->elbo_train) &&
+            (best < 0 || r->elbo_train > t->record[best].elbo_train))
+            best = i;
     }
     return best;
 }
@@ -73,7 +89,8 @@ void avi_sweep_table_print(const avi_sweep_table *t, const char *folder)
     const int64_t n = t->spec->runs, best = avi_sweep_table_best(t);
     bool losses = false;
     for (int64_t i = 0; i < n; i++) losses = losses || isfinite(t->record[i].loss);
-    printf("  run  status   exit     steps   seconds    ELBO train     ELBO test%s  (nats a row)\n", losses ? "          loss" : "");
+    printf("  run  status   exit     steps   seconds    ELBO train     ELBO test%s  (nats a row)\n",
+           losses ? "          loss" : "");
     for (int64_t i = 0; i < n && i < PRINTED; i++) print_run(t, i, losses);
     if (n > PRINTED) printf("  ... and %" PRId64 " more\n", n - PRINTED);
     if (best >= 0) {
@@ -141,14 +158,22 @@ static char *csv_text(const avi_sweep_table *t)
 
 static avi_status need(const void *p) { return p ? AVI_OK : avi_fail_memory(1, "the table of a sweep"); }
 
-static avi_status add_whole(const avi_sweep_table *t, avi_fields *l, const char *name, size_t offset, const char *units, const char *description)
+static avi_status add_whole(const avi_sweep_table *t, avi_fields *l, const char *name, size_t offset, const char *units,
+                            const char *description)
 {
     int64_t *value = avi_fields_memory(l, (size_t)t->spec->runs * sizeof *value);
     char *path = avi_fields_text(l, "/runs/%s", name);
     AVI_TRY(need(value && path ? value : NULL));
     const column c = {.offset = offset};
     for (int64_t i = 0; i < t->spec->runs; i++) value[i] = whole_of(&t->record[i], &c);
-    return avi_fields_add(l, (avi_field){.path = path, .type = AVI_I64, .rank = 1, .dims = {t->spec->runs}, .data = value, .description = description, .units = units, .axes = "run"});
+    return avi_fields_add(l, (avi_field){.path = path,
+                                         .type = AVI_I64,
+                                         .rank = 1,
+                                         .dims = {t->spec->runs},
+                                         .data = value,
+                                         .description = description,
+                                         .units = units,
+                                         .axes = "run"});
 }
 
 static avi_status add_real(const avi_sweep_table *t, avi_fields *l, const column *c)
@@ -157,7 +182,14 @@ static avi_status add_real(const avi_sweep_table *t, avi_fields *l, const column
     char *path = avi_fields_text(l, "/runs/%s", c->name);
     AVI_TRY(need(value && path ? value : NULL));
     for (int64_t i = 0; i < t->spec->runs; i++) value[i] = real_of(&t->record[i], c);
-    return avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = 1, .dims = {t->spec->runs}, .data = value, .description = c->description, .units = c->units, .axes = "run"});
+    return avi_fields_add(l, (avi_field){.path = path,
+                                         .type = AVI_F64,
+                                         .rank = 1,
+                                         .dims = {t->spec->runs},
+                                         .data = value,
+                                         .description = c->description,
+                                         .units = c->units,
+                                         .axes = "run"});
 }
 
 /* A key of the sweep: numbers where all its values are, else a text with one line a run. */
@@ -183,30 +215,47 @@ static avi_status add_key(const avi_sweep_table *t, avi_fields *l, int key)
     free(text);
     AVI_TRY(need(copy));
     if (numbers)
-        return avi_fields_add(l, (avi_field){.path = path, .type = AVI_F64, .rank = 1, .dims = {s->runs}, .data = value, .description = "swept key", .units = "", .axes = "run"});
-    return avi_fields_add(l, (avi_field){.path = path, .text = copy, .description = "swept key, one line a run", .units = "", .axes = ""});
+        return avi_fields_add(l, (avi_field){.path = path,
+                                             .type = AVI_F64,
+                                             .rank = 1,
+                                             .dims = {s->runs},
+                                             .data = value,
+                                             .description = "swept key",
+                                             .units = "",
+                                             .axes = "run"});
+    return avi_fields_add(
+        l,
+        (avi_field){.path = path, .text = copy, .description = "swept key, one line a run", .units = "", .axes = ""});
 }
 
 static avi_status add_columns(const avi_sweep_table *t, const char *csv, avi_fields *l)
 {
     for (int k = 0; k < t->spec->keys; k++) AVI_TRY(add_key(t, l, k));
-    AVI_TRY(add_whole(t, l, "status", offsetof(avi_sweep_record, status), "", "0 waiting, 1 done, 2 stopped, 3 diverged, 4 failed"));
-    AVI_TRY(add_whole(t, l, "exit_code", offsetof(avi_sweep_record, code), "", "what the run alone would have ended with"));
+    AVI_TRY(add_whole(t, l, "status", offsetof(avi_sweep_record, status), "",
+                      "0 waiting, 1 done, 2 stopped, 3 diverged, 4 failed"));
+    AVI_TRY(
+        add_whole(t, l, "exit_code", offsetof(avi_sweep_record, code), "", "what the run alone would have ended with"));
     for (int c = 0; c < COLUMNS; c++) {
         if (columns[c].real)
             AVI_TRY(add_real(t, l, &columns[c]));
         else
             AVI_TRY(add_whole(t, l, columns[c].name, columns[c].offset, columns[c].units, columns[c].description));
     }
-    return avi_fields_add(l, (avi_field){.path = "/csv", .text = csv, .description = "the table as text, with folders and messages", .units = "", .axes = ""});
+    return avi_fields_add(l, (avi_field){.path = "/csv",
+                                         .text = csv,
+                                         .description = "the table as text, with folders and messages",
+                                         .units = "",
+                                         .axes = ""});
 }
 
-static int list_attributes(const avi_sweep_table *t, const avi_options *options, int ranks, avi_fields *l, avi_attribute a[12])
+static int list_attributes(const avi_sweep_table *t, const avi_options *options, int ranks, avi_fields *l,
+                           avi_attribute a[12])
 {
     const avi_version v = avi_version_of();
     char *argv = avi_fields_memory(l, 4096);
     size_t used = 0;
-    for (int i = 0; argv && i < options->argc && used < 4000; i++) used += (size_t)snprintf(argv + used, 4096 - used, "%s%s", i ? " " : "", options->argv[i]);
+    for (int i = 0; argv && i < options->argc && used < 4000; i++)
+        used += (size_t)snprintf(argv + used, 4096 - used, "%s%s", i ? " " : "", options->argv[i]);
     int n = 0;
     a[n++] = (avi_attribute){.group = "/", .name = "format", .text = "avi_mpi sweep"};
     a[n++] = (avi_attribute){.group = "/", .name = "format_version", .integer = 1};
@@ -219,7 +268,8 @@ static int list_attributes(const avi_sweep_table *t, const avi_options *options,
     return n;
 }
 
-avi_status avi_sweep_table_write(const avi_sweep_table *t, avi_comm *comm, avi_folder *folder, const avi_options *options)
+avi_status avi_sweep_table_write(const avi_sweep_table *t, avi_comm *comm, avi_folder *folder,
+                                 const avi_options *options)
 {
     avi_fields l = {0};
     avi_attribute a[12];
@@ -230,7 +280,8 @@ avi_status avi_sweep_table_write(const avi_sweep_table *t, avi_comm *comm, avi_f
     if (status == AVI_OK) status = avi_folder_write_text(folder, comm, "sweep.csv", csv);
     if (status == AVI_OK) {
         sprintf(path, "%s/sweep.h5", avi_folder_path(folder));
-        status = avi_store_write(comm, path, l.field, l.count, a, list_attributes(t, options, avi_comm_size(comm), &l, a));
+        status =
+            avi_store_write(comm, path, l.field, l.count, a, list_attributes(t, options, avi_comm_size(comm), &l, a));
     }
     avi_fields_free(&l);
     free(csv);

@@ -6,15 +6,22 @@
 #include "session/session.h"
 #include "sweep/sweep_spec.h"
 
-typedef enum avi_sweep_status { AVI_SWEEP_WAITING, AVI_SWEEP_DONE, AVI_SWEEP_STOPPED, AVI_SWEEP_DIVERGED, AVI_SWEEP_FAILED } avi_sweep_status;
+typedef enum avi_sweep_status {
+    AVI_SWEEP_WAITING,
+    AVI_SWEEP_DONE,
+    AVI_SWEEP_STOPPED,
+    AVI_SWEEP_DIVERGED,
+    AVI_SWEEP_FAILED
+} avi_sweep_status;
 
-/* Whole 64-bit words, so that records of all groups are joined by one integer sum: a run's group has its record, all others have zeros. */
+/* Whole 64-bit words, so that records of all groups are joined by one integer sum: a run's group has its record, all
+ * others have zeros. */
 typedef struct avi_sweep_record {
-    int64_t status;   /* avi_sweep_status */
-    int64_t code;     /* exit code */
-    int64_t taken;    /* 1: found done in its folder */
+    int64_t status; /* avi_sweep_status */
+    int64_t code;   /* exit code */
+    int64_t taken;  /* 1: found done in its folder */
     int64_t steps, rows;
-    double seconds;   /* of stepping, resumed parts included */
+    double seconds;                                    /* of stepping, resumed parts included */
     double elbo_train, elbo_test, mse_train, mse_test; /* last evaluation, nats a row; NaN where there is none */
     double loss;      /* -ELBO + constant, as Margossian & Blei count; NaN for models outside the paper */
     double best_elbo; /* largest of the trace, nats a row */
@@ -38,6 +45,7 @@ int64_t avi_sweep_table_best(const avi_sweep_table *t);
 /* The summary, by one rank. Not collective. */
 void avi_sweep_table_print(const avi_sweep_table *t, const char *folder);
 /* Collective. folder/sweep.csv and folder/sweep.h5. */
-avi_status avi_sweep_table_write(const avi_sweep_table *t, avi_comm *comm, avi_folder *folder, const avi_options *options);
+avi_status avi_sweep_table_write(const avi_sweep_table *t, avi_comm *comm, avi_folder *folder,
+                                 const avi_options *options);
 
 #endif

@@ -15,7 +15,8 @@ avi_activation avi_activation_find(const char *name)
 avi_node *avi_tape_spread(avi_tape *t, avi_node *a, int64_t rows, int64_t cols, bool repeated)
 {
     if (a->rows == rows && a->cols == cols) return a;
-    avi_tape_require(rows % a->rows == 0 && (a->cols == cols || a->cols == 1), "spread", "the operands do not fit", a, NULL);
+    avi_tape_require(rows % a->rows == 0 && (a->cols == cols || a->cols == 1), "spread", "the operands do not fit", a,
+                     NULL);
     avi_node *n = avi_tape_node(t, &avi_op_spread, rows, cols, 1, &a);
     n->size[0] = repeated ? rows / a->rows : 1;
     return avi_tape_run(t, n);
@@ -149,13 +150,15 @@ avi_node *avi_polynomial(avi_tape *t, avi_node *x, int degree)
 avi_node *avi_affine(avi_tape *t, avi_node *x, avi_node *w, avi_node *b, avi_activation act)
 {
     avi_tape_require(x->cols == w->cols, "affine", "x (R, in) and W (out, in) do not fit", x, w);
-    avi_tape_require(!b || (b->rows == 1 && b->cols == w->rows), "affine", "W (out, in) and b (1, out) do not fit", w, b);
+    avi_tape_require(!b || (b->rows == 1 && b->cols == w->rows), "affine", "W (out, in) and b (1, out) do not fit", w,
+                     b);
     avi_node *n = avi_tape_node(t, &avi_op_affine, x->rows, w->rows, b ? 3 : 2, (avi_node *[]){x, w, b});
     n->size[0] = act;
     return avi_tape_run(t, n);
 }
 
-avi_node *avi_custom(avi_tape *t, const avi_custom_op *op, int64_t rows, int64_t cols, int inputs, avi_node *const *in, const void *data)
+avi_node *avi_custom(avi_tape *t, const avi_custom_op *op, int64_t rows, int64_t cols, int inputs, avi_node *const *in,
+                     const void *data)
 {
     avi_tape_require(inputs <= 4, op->name, "more than 4 inputs", NULL, NULL);
     /* avi_custom_op has the layout of avi_op: the public name of the same thing. */

@@ -18,7 +18,8 @@ static int64_t full_dimension(const avi_node *nu)
 avi_node *avi_gaussian_draw(avi_tape *t, avi_node *nu, avi_node *eps)
 {
     avi_tape_require(!eps->needs_grad, "gaussian_draw", "eps has no gradient", nu, eps);
-    avi_tape_require(nu->cols == 2 * eps->cols && eps->rows % nu->rows == 0, "gaussian_draw", "nu (B, 2L), eps (B*S, L)", nu, eps);
+    avi_tape_require(nu->cols == 2 * eps->cols && eps->rows % nu->rows == 0, "gaussian_draw",
+                     "nu (B, 2L), eps (B*S, L)", nu, eps);
     return avi_tape_run(t, avi_tape_node(t, &avi_op_gaussian_draw, eps->rows, eps->cols, 2, (avi_node *[]){nu, eps}));
 }
 
@@ -27,15 +28,18 @@ avi_node *avi_gaussian_kl_std(avi_tape *t, avi_node *nu) { return nu_op(t, &avi_
 
 avi_node *avi_gaussian_logq(avi_tape *t, avi_node *nu, avi_node *z)
 {
-    avi_tape_require(nu->cols == 2 * z->cols && z->rows % nu->rows == 0, "gaussian_logq", "nu (B, 2L), z (B*S, L)", nu, z);
+    avi_tape_require(nu->cols == 2 * z->cols && z->rows % nu->rows == 0, "gaussian_logq", "nu (B, 2L), z (B*S, L)", nu,
+                     z);
     return avi_tape_run(t, avi_tape_node(t, &avi_op_gaussian_logq, z->rows, 1, 2, (avi_node *[]){nu, z}));
 }
 
 avi_node *avi_gaussian_full_draw(avi_tape *t, avi_node *nu, avi_node *eps)
 {
     avi_tape_require(!eps->needs_grad, "gaussian_full_draw", "eps has no gradient", nu, eps);
-    avi_tape_require(full_dimension(nu) == eps->cols && eps->rows % nu->rows == 0, "gaussian_full_draw", "shapes", nu, eps);
-    return avi_tape_run(t, avi_tape_node(t, &avi_op_gaussian_full_draw, eps->rows, eps->cols, 2, (avi_node *[]){nu, eps}));
+    avi_tape_require(full_dimension(nu) == eps->cols && eps->rows % nu->rows == 0, "gaussian_full_draw", "shapes", nu,
+                     eps);
+    return avi_tape_run(t,
+                        avi_tape_node(t, &avi_op_gaussian_full_draw, eps->rows, eps->cols, 2, (avi_node *[]){nu, eps}));
 }
 
 avi_node *avi_gaussian_full_entropy(avi_tape *t, avi_node *nu)
@@ -78,19 +82,22 @@ avi_node *avi_normal_lpdf_sd(avi_tape *t, avi_node *x, avi_node *mean, double sd
 avi_node *avi_bernoulli_logit_lpdf(avi_tape *t, avi_node *x, avi_node *logits)
 {
     x = avi_tape_spread(t, x, logits->rows, logits->cols, true);
-    return avi_tape_run(t, avi_tape_node(t, &avi_op_bernoulli_logit_lpdf, logits->rows, 1, 2, (avi_node *[]){x, logits}));
+    return avi_tape_run(t,
+                        avi_tape_node(t, &avi_op_bernoulli_logit_lpdf, logits->rows, 1, 2, (avi_node *[]){x, logits}));
 }
 
 avi_node *avi_poisson_log_lpdf(avi_tape *t, avi_node *x, avi_node *log_rate)
 {
     avi_tape_require(!x->needs_grad, "poisson_log_lpdf", "counts have no gradient", x, log_rate);
     x = avi_tape_spread(t, x, log_rate->rows, log_rate->cols, true);
-    return avi_tape_run(t, avi_tape_node(t, &avi_op_poisson_log_lpdf, log_rate->rows, 1, 2, (avi_node *[]){x, log_rate}));
+    return avi_tape_run(t,
+                        avi_tape_node(t, &avi_op_poisson_log_lpdf, log_rate->rows, 1, 2, (avi_node *[]){x, log_rate}));
 }
 
 avi_node *avi_categorical_logit_lpdf(avi_tape *t, avi_node *x, avi_node *logits)
 {
     avi_tape_require(!x->needs_grad, "categorical_logit_lpdf", "class numbers have no gradient", x, logits);
     x = avi_tape_spread(t, x, logits->rows, 1, true);
-    return avi_tape_run(t, avi_tape_node(t, &avi_op_categorical_logit_lpdf, logits->rows, 1, 2, (avi_node *[]){x, logits}));
+    return avi_tape_run(
+        t, avi_tape_node(t, &avi_op_categorical_logit_lpdf, logits->rows, 1, 2, (avi_node *[]){x, logits}));
 }

@@ -1,5 +1,5 @@
-/* What operations know of the tape. An operation is one line of ops.def and four functions: forward and backward in both precisions
- * (k_*.c, compiled twice). Builders (build_*.c) check shapes, fill a node and run forward. */
+/* What operations know of the tape. An operation is one line of ops.def and four functions: forward and backward in
+ * both precisions (k_*.c, compiled twice). Builders (build_*.c) check shapes, fill a node and run forward. */
 #ifndef AVI_TAPE_INTERNAL_H
 #define AVI_TAPE_INTERNAL_H
 
@@ -24,10 +24,11 @@ typedef struct avi_op {
 avi_node *avi_tape_node(avi_tape *t, const avi_op *op, int64_t rows, int64_t cols, int inputs, avi_node *const *in);
 /* Runs forward and returns the node. */
 avi_node *avi_tape_run(avi_tape *t, avi_node *n);
-/* For operations that can write a first contribution without reading: *fresh tells that grad is not initialised and must be overwritten whole.
- * NULL when the node needs no gradient. */
+/* For operations that can write a first contribution without reading: *fresh tells that grad is not initialised and
+ * must be overwritten whole. NULL when the node needs no gradient. */
 void *avi_tape_grad_fresh(avi_tape *t, avi_node *n, bool *fresh);
-/* a as (rows, cols): cyclic over rows, or each row repeated for its draws; one column spreads over all. a itself when it fits. */
+/* a as (rows, cols): cyclic over rows, or each row repeated for its draws; one column spreads over all. a itself when
+ * it fits. */
 avi_node *avi_tape_spread(avi_tape *t, avi_node *a, int64_t rows, int64_t cols, bool repeated);
 /* Ends the program with a message: a shape that does not fit is a mistake of the code, not of the input. */
 void avi_tape_require(bool holds, const char *op, const char *what, const avi_node *a, const avi_node *b);

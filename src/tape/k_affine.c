@@ -1,5 +1,6 @@
 /* act(x W' + b): the one operation that costs. GEMM by OpenBLAS; bias, activation and its derivative in place, so that
- * a layer touches its output once more than GEMM does. The parameter gradients are added straight into the flat vector that is reduced. */
+ * a layer touches its output once more than GEMM does. The parameter gradients are added straight into the flat vector
+ * that is reduced. */
 #include "base/real.h"
 #include "base/vmath.h"
 #include "tape/internal.h"
@@ -19,7 +20,8 @@ static const real leaky_slope = R(0.2);
 static void activate(avi_activation act, real *restrict y, int64_t n)
 {
     switch (act) {
-    case AVI_IDENTITY: break;
+    case AVI_IDENTITY:
+        break;
     case AVI_RELU: /* NaN stays NaN: the comparison is false for it */
         for (int64_t k = 0; k < n; k++) y[k] = y[k] < 0 ? 0 : y[k];
         break;
@@ -36,7 +38,8 @@ static void activate(avi_activation act, real *restrict y, int64_t n)
 static void deactivate(avi_activation act, const real *restrict y, real *restrict g, int64_t n)
 {
     switch (act) {
-    case AVI_IDENTITY: break;
+    case AVI_IDENTITY:
+        break;
     case AVI_RELU:
         for (int64_t k = 0; k < n; k++) g[k] = y[k] > 0 ? g[k] : 0;
         break;
@@ -56,7 +59,8 @@ static void times_weight(const avi_node *w, bool forward, int64_t rows, const re
     if (forward)
         GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, out, in, 1, from, in, w->value, in, beta, to, out);
     else
-        GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)rows, in, out, 1, from, out, w->value, in, beta, to, in);
+        GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)rows, in, out, 1, from, out, w->value, in, beta, to,
+             in);
 }
 
 static int64_t rows_of_data(const avi_outlet *o)
@@ -66,12 +70,14 @@ static int64_t rows_of_data(const avi_outlet *o)
     return rows;
 }
 
-/* Weights with fewer values go through BLAS tile by tile: the strips and bands of k_product.c and k_rows.c would be mostly empty. */
+/* Weights with fewer values go through BLAS tile by tile: the strips and bands of k_product.c and k_rows.c would be
+ * mostly empty. */
 enum { SMALL = 4096 };
 
 static bool is_small(const avi_node *w) { return w->rows * w->cols < SMALL; }
 
-static void small_by_tile(const avi_outlet *o, const avi_node *w, bool forward, int64_t rows, const real *from, real beta, real *to)
+static void small_by_tile(const avi_outlet *o, const avi_node *w, bool forward, int64_t rows, const real *from,
+                          real beta, real *to)
 {
     const int64_t draws = rows / rows_of_data(o);
     for (int i = 0; i < o->tiles; i++) {
@@ -115,7 +121,8 @@ static void add_columns(const real *restrict g, int64_t rows, int64_t cols, real
 /* dW = G' X + beta dW. */
 static void weight_gradient(const avi_product *p, real beta, real *dw)
 {
-    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)p->out, (blasint)p->in, (blasint)p->rows, 1, p->g, (blasint)p->out, p->x, (blasint)p->in, beta, dw, (blasint)p->in);
+    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)p->out, (blasint)p->in, (blasint)p->rows, 1, p->g,
+         (blasint)p->out, p->x, (blasint)p->in, beta, dw, (blasint)p->in);
 }
 
 /* Gradients of weight and bias to the outlet, tile by tile. */
@@ -128,7 +135,11 @@ static void hand_over(avi_tape *t, const avi_outlet *o, const avi_node *n)
     avi_product p[AVI_PRODUCTS];
     int count = 0;
     for (int64_t i = 0, at = 0; i < o->tiles; at += o->rows[i++] * draws) {
-        p[count] = (avi_product){.g = (real *)n->grad + at * n->cols, .x = (real *)x->value + at * x->cols, .rows = o->rows[i] * draws, .out = w->rows, .in = w->cols};
+        p[count] = (avi_product){.g = (real *)n->grad + at * n->cols,
+                                 .x = (real *)x->value + at * x->cols,
+                                 .rows = o->rows[i] * draws,
+                                 .out = w->rows,
+                                 .in = w->cols};
         if (bias) {
             memset(values, 0, (size_t)n->cols * sizeof *values);
             add_columns(p[count].g, p[count].rows, n->cols, values);

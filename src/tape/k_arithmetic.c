@@ -79,36 +79,60 @@ void AVI_R(avi_forward_map)(avi_tape *t, avi_node *n)
     const real *restrict a = n->in[0]->value;
     real *restrict y = n->value;
     switch ((avi_function)n->size[0]) {
-    case AVI_SIN: EACH(n) y[k] = vm_sin(a[k]); break;
-    case AVI_COS: EACH(n) y[k] = vm_cos(a[k]); break;
-    case AVI_EXP: EACH(n) y[k] = vm_exp(a[k]); break;
-    case AVI_LOG: EACH(n) y[k] = vm_log(a[k]); break;
-    case AVI_SOFTPLUS: EACH(n) y[k] = vm_softplus(a[k]); break;
-    case AVI_SIGMOID: EACH(n) y[k] = vm_sigmoid(a[k]); break;
-    case AVI_SQUARE: EACH(n) y[k] = a[k] * a[k]; break;
-    case AVI_FN_TANH: EACH(n) y[k] = vm_tanh(a[k]); break;
+    case AVI_SIN:
+        EACH(n) y[k] = vm_sin(a[k]);
+        break;
+    case AVI_COS:
+        EACH(n) y[k] = vm_cos(a[k]);
+        break;
+    case AVI_EXP:
+        EACH(n) y[k] = vm_exp(a[k]);
+        break;
+    case AVI_LOG:
+        EACH(n) y[k] = vm_log(a[k]);
+        break;
+    case AVI_SOFTPLUS:
+        EACH(n) y[k] = vm_softplus(a[k]);
+        break;
+    case AVI_SIGMOID:
+        EACH(n) y[k] = vm_sigmoid(a[k]);
+        break;
+    case AVI_SQUARE:
+        EACH(n) y[k] = a[k] * a[k];
+        break;
+    case AVI_FN_TANH:
+        EACH(n) y[k] = vm_tanh(a[k]);
+        break;
     }
 }
 
 /* Derivatives of the functions from the operand a, the value y and the gradient g of the value. */
-#define D_SIN(k) (g[k] * vm_cos(a[k]))
-#define D_COS(k) (-g[k] * vm_sin(a[k]))
-#define D_EXP(k) (g[k] * y[k])
-#define D_LOG(k) (g[k] / a[k])
+#define D_SIN(k)      (g[k] * vm_cos(a[k]))
+#define D_COS(k)      (-g[k] * vm_sin(a[k]))
+#define D_EXP(k)      (g[k] * y[k])
+#define D_LOG(k)      (g[k] / a[k])
 #define D_SOFTPLUS(k) (g[k] * vm_sigmoid(a[k]))
-#define D_SIGMOID(k) (g[k] * y[k] * (1 - y[k]))
-#define D_SQUARE(k) (g[k] * 2 * a[k])
-#define D_TANH(k) (g[k] * (1 - y[k] * y[k]))
+#define D_SIGMOID(k)  (g[k] * y[k] * (1 - y[k]))
+#define D_SQUARE(k)   (g[k] * 2 * a[k])
+#define D_TANH(k)     (g[k] * (1 - y[k] * y[k]))
 
 static void back_of_exponentials(avi_tape *t, const avi_node *n)
 {
     const real *restrict a = n->in[0]->value, *restrict y = n->value, *restrict g = n->grad;
     avi_node *to = n->in[0];
     switch ((avi_function)n->size[0]) {
-    case AVI_EXP: GRADIENT(t, to, D_EXP); break;
-    case AVI_SOFTPLUS: GRADIENT(t, to, D_SOFTPLUS); break;
-    case AVI_SIGMOID: GRADIENT(t, to, D_SIGMOID); break;
-    default: GRADIENT(t, to, D_TANH); break;
+    case AVI_EXP:
+        GRADIENT(t, to, D_EXP);
+        break;
+    case AVI_SOFTPLUS:
+        GRADIENT(t, to, D_SOFTPLUS);
+        break;
+    case AVI_SIGMOID:
+        GRADIENT(t, to, D_SIGMOID);
+        break;
+    default:
+        GRADIENT(t, to, D_TANH);
+        break;
     }
 }
 
@@ -117,14 +141,24 @@ void AVI_R(avi_backward_map)(avi_tape *t, avi_node *n)
     const real *restrict a = n->in[0]->value, *restrict g = n->grad;
     avi_node *to = n->in[0];
     switch ((avi_function)n->size[0]) {
-    case AVI_SIN: GRADIENT(t, to, D_SIN); break;
-    case AVI_COS: GRADIENT(t, to, D_COS); break;
-    case AVI_LOG: GRADIENT(t, to, D_LOG); break;
-    case AVI_SQUARE: GRADIENT(t, to, D_SQUARE); break;
+    case AVI_SIN:
+        GRADIENT(t, to, D_SIN);
+        break;
+    case AVI_COS:
+        GRADIENT(t, to, D_COS);
+        break;
+    case AVI_LOG:
+        GRADIENT(t, to, D_LOG);
+        break;
+    case AVI_SQUARE:
+        GRADIENT(t, to, D_SQUARE);
+        break;
     case AVI_EXP:
     case AVI_SOFTPLUS:
     case AVI_SIGMOID:
-    case AVI_FN_TANH: back_of_exponentials(t, n); break;
+    case AVI_FN_TANH:
+        back_of_exponentials(t, n);
+        break;
     }
 }
 
@@ -143,7 +177,8 @@ void AVI_R(avi_backward_row_sum)(avi_tape *t, avi_node *n)
 }
 
 /* sum_s w[s] a[s * cols + c] for `cols` <= LANES columns out of `stride`, in double; w NULL: equal weights. */
-static void mean_of_columns(const real *restrict a, const double *restrict w, int64_t draws, int64_t stride, int cols, real *restrict y)
+static void mean_of_columns(const real *restrict a, const double *restrict w, int64_t draws, int64_t stride, int cols,
+                            real *restrict y)
 {
     double sum[LANES] = {0};
     const double equal = 1.0 / (double)draws;
@@ -194,7 +229,8 @@ void AVI_R(avi_backward_draw_mean)(avi_tape *t, avi_node *n)
     }
 }
 
-/* aux: each draw's share, exp(a - y) (B*S); work of B values. A row of nothing but -inf is -inf and passes no gradient on. */
+/* aux: each draw's share, exp(a - y) (B*S); work of B values. A row of nothing but -inf is -inf and passes no gradient
+ * on. */
 void AVI_R(avi_forward_draw_logsumexp)(avi_tape *t, avi_node *n)
 {
     const int64_t draws = n->size[0], values = n->rows * draws;

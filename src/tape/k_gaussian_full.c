@@ -1,5 +1,5 @@
-/* Gaussian factors with full covariance: nu = (mean (L), rows of the lower Cholesky factor C with log of its diagonal): z = mean + C eps.
- * L is small (a handful): plain loops, one work array of 2L values on the tape. */
+/* Gaussian factors with full covariance: nu = (mean (L), rows of the lower Cholesky factor C with log of its diagonal):
+ * z = mean + C eps. L is small (a handful): plain loops, one work array of 2L values on the tape. */
 #include "base/real.h"
 #include "base/vmath.h"
 #include "tape/internal.h"
@@ -58,8 +58,7 @@ void AVI_R(avi_backward_gaussian_full_entropy)(avi_tape *t, avi_node *n)
     const int64_t dims = n->size[0];
     real *d = avi_tape_grad(t, n->in[0]);
     for (int64_t b = 0; b < n->rows; b++)
-        for (int64_t i = 0; i < dims; i++)
-            d[b * n->in[0]->cols + dims + at(i, i)] += ((const real *)n->grad)[b];
+        for (int64_t i = 0; i < dims; i++) d[b * n->in[0]->cols + dims + at(i, i)] += ((const real *)n->grad)[b];
 }
 
 /* u = C^-1 (z - m). */

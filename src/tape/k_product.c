@@ -1,6 +1,6 @@
-/* Products of reproducible sums: GEMM of a tile whose results go from registers to fixed point. OpenBLAS would write the
- * tile's gradient to memory, to be read again, and the sums with it, for each tile: on 64 rows that takes as long as
- * the multiplication (tests/bench/README.md). */
+/* Products of reproducible sums: GEMM of a tile whose results go from registers to fixed point. OpenBLAS would write
+ * the tile's gradient to memory, to be read again, and the sums with it, for each tile: on 64 rows that takes as long
+ * as the multiplication (tests/bench/README.md). */
 #include "base/real.h"
 #include "tape/outlet.h"
 #include "tape/panel.h"
@@ -110,8 +110,8 @@ static void put_whole(int64_t *restrict to, bool add, const double *restrict fro
     }
 }
 
-int64_t AVI_R(avi_products_fixed_point)(int64_t *sum, bool add, int count, const avi_product *p, int shift, double *largest,
-                                  void *scratch)
+int64_t AVI_R(avi_products_fixed_point)(int64_t *sum, bool add, int count, const avi_product *p, int shift,
+                                        double *largest, void *scratch)
 {
     const double scale = ldexp(1 + 0x1p-52, shift), most = ldexp(1, AVI_PRODUCT_BITS - shift);
     int64_t bad = 0;

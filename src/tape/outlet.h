@@ -1,8 +1,9 @@
-/* Gradients that leave the tape tile by tile. In a run with reproducible sums every tile's gradient is rounded by itself, so
- * that the sum does not depend on the ranks; still a rank wants its tiles in one block, for the sake of GEMM. With an
- * outlet, avi_affine hands over what each tile of the block owes to a leaf of avi_parameter_apart: as values, or, for a
- * weight, as the two factors of a product. A weight's gradient is as large as the weight however few rows there are;
- * from factors it is multiplied, rounded and added up without being written down (avi_products_fixed_point). */
+/* Gradients that leave the tape tile by tile. In a run with reproducible sums every tile's gradient is rounded by
+ * itself, so that the sum does not depend on the ranks; still a rank wants its tiles in one block, for the sake of
+ * GEMM. With an outlet, avi_affine hands over what each tile of the block owes to a leaf of avi_parameter_apart: as
+ * values, or, for a weight, as the two factors of a product. A weight's gradient is as large as the weight however few
+ * rows there are; from factors it is multiplied, rounded and added up without being written down
+ * (avi_products_fixed_point). */
 #ifndef AVI_TAPE_OUTLET_H
 #define AVI_TAPE_OUTLET_H
 
@@ -51,10 +52,10 @@ size_t avi_rows_scratch_f64(int64_t out, int64_t in);
  * is of no use; *largest is raised to a bound of the magnitude of the others. A product's bits, bound and verdict
  * depend on it alone. scratch: avi_products_scratch bytes, aligned to 64. */
 enum { AVI_PRODUCTS = 16, AVI_PRODUCT_BITS = 47 };
-int64_t avi_products_fixed_point_f32(int64_t *sum, bool add, int count, const avi_product *p, int shift, double *largest,
-                               void *scratch);
-int64_t avi_products_fixed_point_f64(int64_t *sum, bool add, int count, const avi_product *p, int shift, double *largest,
-                               void *scratch);
+int64_t avi_products_fixed_point_f32(int64_t *sum, bool add, int count, const avi_product *p, int shift,
+                                     double *largest, void *scratch);
+int64_t avi_products_fixed_point_f64(int64_t *sum, bool add, int count, const avi_product *p, int shift,
+                                     double *largest, void *scratch);
 /* rows: of all products together. */
 size_t avi_products_scratch_f32(int64_t rows, int64_t in);
 size_t avi_products_scratch_f64(int64_t rows, int64_t in);

@@ -11,7 +11,7 @@ struct avi_tape {
     avi_arena *arena;
     avi_node *newest; /* nodes in reverse order of creation, linked by next_older */
     bool out_of_memory;
-    struct spare *spare; /* where values go once memory ran out; never used for results */
+    struct spare *spare;      /* where values go once memory ran out; never used for results */
     const avi_outlet *outlet; /* borrowed; NULL */
     bool mixed;
 };
@@ -22,9 +22,8 @@ typedef struct spare {
 } spare;
 
 #define AVI_OP(op)                                                                                                     \
-    const avi_op avi_op_##op = {#op,                                                                                   \
-                                {avi_forward_##op##_f32, avi_forward_##op##_f64},                                      \
-                                {avi_backward_##op##_f32, avi_backward_##op##_f64}};
+    const avi_op avi_op_##op = {                                                                                       \
+        #op, {avi_forward_##op##_f32, avi_forward_##op##_f64}, {avi_backward_##op##_f32, avi_backward_##op##_f64}};
 #include "tape/ops.def"
 #undef AVI_OP
 
@@ -72,11 +71,11 @@ size_t avi_tape_peak(const avi_tape *t) { return avi_arena_peak(t->arena); }
 
 avi_status avi_tape_status(const avi_tape *t)
 {
-    return t->out_of_memory ? avi_fail_memory(avi_arena_peak(t->arena), "the tape of a tile")
-                            : AVI_OK;
+    return t->out_of_memory ? avi_fail_memory(avi_arena_peak(t->arena), "the tape of a tile") : AVI_OK;
 }
 
-/* Memory that ran out must not surface in every line of a model: the tape goes on in a scratch block and says so in its status. */
+/* Memory that ran out must not surface in every line of a model: the tape goes on in a scratch block and says so in its
+ * status. */
 static void *spare_block(avi_tape *t, size_t bytes)
 {
     t->out_of_memory = true;

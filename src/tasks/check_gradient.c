@@ -1,4 +1,5 @@
-/* --check-gradient: the gradient of the configured ELBO, draws held fixed, against central differences along random coordinates of every block. */
+/* --check-gradient: the gradient of the configured ELBO, draws held fixed, against central differences along random
+ * coordinates of every block. */
 #include "session/state.h"
 #include "tasks/tasks.h"
 
@@ -23,8 +24,10 @@ static avi_status loss(check *c, double *value)
 {
     double sums[AVI_SUMS] = {0};
     avi_bad bad;
-    AVI_TRY(avi_estimator_step(c->s->train_elbo, c->st->params, c->st->table, c->st->table_grad, 0, &c->job, sums, c->st->gradient, NULL, &bad));
-    *value = -sums[AVI_SUM_ELBO] / sums[AVI_SUM_ROWS] + avi_estimator_kl_global(c->s->train_elbo, c->st->params) / (double)c->s->partition.rows;
+    AVI_TRY(avi_estimator_step(c->s->train_elbo, c->st->params, c->st->table, c->st->table_grad, 0, &c->job, sums,
+                               c->st->gradient, NULL, &bad));
+    *value = -sums[AVI_SUM_ELBO] / sums[AVI_SUM_ROWS] +
+             avi_estimator_kl_global(c->s->train_elbo, c->st->params) / (double)c->s->partition.rows;
     return sums[AVI_SUM_BAD] > 0 ? avi_fail(AVI_ERR_DIVERGED, "the ELBO of the first step is not finite") : AVI_OK;
 }
 
@@ -38,7 +41,8 @@ typedef struct verdict {
 
 static void judge(const check *c, double gradient, double difference, const char *side, verdict *v)
 {
-    const double scale = fmax(fmax(fabs(gradient), fabs(difference)), c->s->precision == AVI_PRECISION_DOUBLE ? 1e-4 : 1e-1);
+    const double scale =
+        fmax(fmax(fabs(gradient), fabs(difference)), c->s->precision == AVI_PRECISION_DOUBLE ? 1e-4 : 1e-1);
     const double error = fabs(gradient - difference) / scale;
     if (error < v->error) *v = (verdict){difference, error, side};
 }
@@ -49,8 +53,9 @@ static avi_status loss_at(check *c, void *vector, int64_t i, double x, double *v
     return loss(c, value);
 }
 
-/* Differences with step h. At a kink, where the derivative jumps (relu, say), a gradient is right that is the derivative of one side: sides are differences of second order, so that of a
- * smooth function they equal the central one and let no wrong gradient pass. */
+/* Differences with step h. At a kink, where the derivative jumps (relu, say), a gradient is right that is the
+ * derivative of one side: sides are differences of second order, so that of a smooth function they equal the central
+ * one and let no wrong gradient pass. */
 static avi_status differences(check *c, void *vector, int64_t i, double gradient, double h, bool sides, verdict *v)
 {
     const double old = avi_vector_get(c->s->precision, vector, i);
@@ -69,7 +74,8 @@ static avi_status differences(check *c, void *vector, int64_t i, double gradient
     return AVI_OK;
 }
 
-/* A probe that fails is repeated with a shorter step, which a kink beside the value is not within, and with a longer one, of which rounding spoils less. */
+/* A probe that fails is repeated with a shorter step, which a kink beside the value is not within, and with a longer
+ * one, of which rounding spoils less. */
 static avi_status probe(check *c, void *vector, int64_t i, double gradient, const char *name)
 {
     const double h = c->s->precision == AVI_PRECISION_DOUBLE ? 1e-5 : 1e-2, bound = bound_of(c);
@@ -84,7 +90,9 @@ static avi_status probe(check *c, void *vector, int64_t i, double gradient, cons
         if (v.error <= bound) c->rounded++;
     }
     c->worst = fmax(c->worst, v.error);
-    if (avi_comm_rank(c->s->comm) == 0) printf("  %-28s value %8" PRId64 "  gradient % .8e  %s % .8e  error %.1e\n", name, i, gradient, v.side, v.difference, v.error);
+    if (avi_comm_rank(c->s->comm) == 0)
+        printf("  %-28s value %8" PRId64 "  gradient % .8e  %s % .8e  error %.1e\n", name, i, gradient, v.side,
+               v.difference, v.error);
     return AVI_OK;
 }
 
@@ -146,7 +154,8 @@ static void perturb(const check *c)
     }
 }
 
-/* The rows of the first step. Of a chain all rows: a batch holds factors whose other row is not in it, and its gradient is that of the whole ELBO only on average. */
+/* The rows of the first step. Of a chain all rows: a batch holds factors whose other row is not in it, and its gradient
+ * is that of the whole ELBO only on average. */
 static avi_status choose_rows(const avi_session *s, avi_row_ranges *job)
 {
     if (s->model->ops->coupling == AVI_INDEPENDENT)
@@ -159,8 +168,13 @@ static avi_status choose_rows(const avi_session *s, avi_row_ranges *job)
 static void tell(const check *c)
 {
     if (avi_comm_rank(c->s->comm) != 0) return;
-    if (c->kinks) printf("values with a kink within the first step: %d; a shorter step, or the derivative of one side, agrees with the gradient\n", c->kinks);
-    if (c->rounded) printf("values where rounding hides the first step's difference: %d; a longer step agrees with the gradient\n", c->rounded);
+    if (c->kinks)
+        printf("values with a kink within the first step: %d; a shorter step, or the derivative of one side, agrees "
+               "with the gradient\n",
+               c->kinks);
+    if (c->rounded)
+        printf("values where rounding hides the first step's difference: %d; a longer step agrees with the gradient\n",
+               c->rounded);
     printf("largest relative error %.1e (bound %.0e)\n", c->worst, bound_of(c));
 }
 
@@ -171,14 +185,18 @@ avi_status avi_task_check_gradient(avi_session *s)
     if (status == AVI_OK) status = avi_agree(s->comm, choose_rows(s, &c.job));
     if (status == AVI_OK) {
         perturb(&c);
-        if (s->precision == AVI_PRECISION_SINGLE && avi_comm_rank(s->comm) == 0) printf("single precision: differences are rough; run.precision=double is the test\n");
+        if (s->precision == AVI_PRECISION_SINGLE && avi_comm_rank(s->comm) == 0)
+            printf("single precision: differences are rough; run.precision=double is the test\n");
         status = probe_params(&c, &s->model->theta, 0, "");
-        if (status == AVI_OK && s->problem.global_gaussian) status = probe_params(&c, &s->model->theta, s->layout.theta, " (log sd)");
-        if (status == AVI_OK) status = probe_params(&c, &s->infer->phi, avi_parameter_layout_phi(&s->problem, &s->layout), "");
+        if (status == AVI_OK && s->problem.global_gaussian)
+            status = probe_params(&c, &s->model->theta, s->layout.theta, " (log sd)");
+        if (status == AVI_OK)
+            status = probe_params(&c, &s->infer->phi, avi_parameter_layout_phi(&s->problem, &s->layout), "");
         if (status == AVI_OK && c.st->table) status = probe_table(&c);
     }
     if (status == AVI_OK) tell(&c);
-    if (status == AVI_OK && !(c.worst <= bound_of(&c))) status = avi_fail(AVI_ERR_INTERNAL, "the gradient differs from finite differences by %.1e", c.worst);
+    if (status == AVI_OK && !(c.worst <= bound_of(&c)))
+        status = avi_fail(AVI_ERR_INTERNAL, "the gradient differs from finite differences by %.1e", c.worst);
     avi_row_ranges_free(&c.job);
     avi_state_destroy(&c.st);
     return status;

@@ -9,7 +9,8 @@ static avi_status load(avi_session *s, avi_state *st, avi_folder *folder)
 {
     char *path = NULL;
     AVI_TRY(avi_checkpoint_find(folder, s->comm, &path));
-    if (!path) return avi_config_fail(s->config, "run", "output", "holds no checkpoint to evaluate; run.task = fit makes one");
+    if (!path)
+        return avi_config_fail(s->config, "run", "output", "holds no checkpoint to evaluate; run.task = fit makes one");
     avi_status status = avi_restore(s, st, path);
     free(path);
     return status;

@@ -16,12 +16,21 @@ static const char ALONE[] = "exact"; /* why_stopped of a run.h5 without a fit */
 static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_optimum *a, double seconds)
 {
     avi_attribute attribute[32];
-    char *effective = avi_config_effective(s->config), *path = avi_fields_text(&a->fields, "%s/run.h5", avi_folder_path(folder));
+    char *effective = avi_config_effective(s->config),
+         *path = avi_fields_text(&a->fields, "%s/run.h5", avi_folder_path(folder));
     avi_status status = effective && path ? AVI_OK : avi_fail_memory(1, "results");
     if (status == AVI_OK)
-        status = avi_fields_add(&a->fields, (avi_field){.path = "/config/ini", .text = avi_config_text(s->config), .description = "configuration file as given", .units = "", .axes = ""});
+        status = avi_fields_add(&a->fields, (avi_field){.path = "/config/ini",
+                                                        .text = avi_config_text(s->config),
+                                                        .description = "configuration file as given",
+                                                        .units = "",
+                                                        .axes = ""});
     if (status == AVI_OK)
-        status = avi_fields_add(&a->fields, (avi_field){.path = "/config/effective", .text = effective, .description = "every key in force, its value and origin", .units = "", .axes = ""});
+        status = avi_fields_add(&a->fields, (avi_field){.path = "/config/effective",
+                                                        .text = effective,
+                                                        .description = "every key in force, its value and origin",
+                                                        .units = "",
+                                                        .axes = ""});
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) {
         const int n = avi_run_file_provenance(s, &a->fields, "done", ALONE, seconds, attribute);
@@ -38,7 +47,8 @@ static avi_status write_fit(const avi_session *s, avi_state *st, avi_folder *fol
     avi_run_file_ending(s, folder, &ending, &why);
     const bool ended = ending && why && strcmp(ending, "running"); /* what was killed in its loop is stopped */
     const char *otherwise = st->step >= s->total_steps ? "done" : "stopped";
-    const avi_status status = avi_run_file_write(s, st, folder, ended ? ending : otherwise, ended ? why : otherwise, true, &a->fields);
+    const avi_status status =
+        avi_run_file_write(s, st, folder, ended ? ending : otherwise, ended ? why : otherwise, true, &a->fields);
     free(ending);
     free(why);
     return status;
@@ -53,7 +63,8 @@ static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_opt
     avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) status = avi_restore(s, st, checkpoint);
     if (status == AVI_OK) status = avi_evaluation(s, st, 0, row);
-    if (status == AVI_OK) status = avi_optimum_compare_fit(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);
+    if (status == AVI_OK)
+        status = avi_optimum_compare_fit(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);
     if (status == AVI_OK) status = avi_agree(s->comm, avi_optimum_fields(a, &fit));
     if (status == AVI_OK) status = write_fit(s, st, folder, a);
     if (status == AVI_OK) avi_optimum_print(a, &fit);
@@ -70,7 +81,10 @@ static avi_status spare_fit(const avi_session *s, const avi_folder *folder)
     free(ending);
     free(why);
     if (!fit) return AVI_OK;
-    return avi_config_fail(s->config, "checkpoint", "resume", "would replace the results of the fit in %s by those of run.task = exact alone; another run.output would serve", avi_folder_path(folder));
+    return avi_config_fail(
+        s->config, "checkpoint", "resume",
+        "would replace the results of the fit in %s by those of run.task = exact alone; another run.output would serve",
+        avi_folder_path(folder));
 }
 
 static avi_status write(const avi_session *s, avi_folder *folder, avi_optimum *a, double from)
@@ -99,7 +113,8 @@ avi_status avi_task_exact(avi_session *s)
     avi_status status = avi_folder_open(s->comm, avi_config_get_string(s->config, "run", "output"), &folder);
     if (status == AVI_OK) status = avi_optimum_create(s, &a);
     if (status == AVI_OK) status = write(s, folder, a, from);
-    if (status == AVI_OK && avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("written to %s/run.h5\n", avi_folder_path(folder));
+    if (status == AVI_OK && avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0)
+        printf("written to %s/run.h5\n", avi_folder_path(folder));
     avi_folder_close(&folder);
     avi_optimum_destroy(&a);
     return status;

@@ -18,7 +18,10 @@ static avi_status parse(const avi_session *s, int *tasks)
         else if (n == 8 && !strncmp(text, "evaluate", n))
             *tasks |= EVALUATE;
         else
-            return avi_config_fail(s->config, "run", "after", "%.*s is not a task that follows a fit; exact or evaluate, or both with a comma, would serve", (int)n, text);
+            return avi_config_fail(
+                s->config, "run", "after",
+                "%.*s is not a task that follows a fit; exact or evaluate, or both with a comma, would serve", (int)n,
+                text);
     }
     return AVI_OK;
 }
@@ -30,7 +33,8 @@ avi_status avi_post_fit_check(const avi_session *s)
     return tasks & EXACT ? avi_optimum_check(s) : AVI_OK;
 }
 
-avi_status avi_post_fit(const avi_session *s, avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], avi_optimum **answer, avi_fit_comparison *fit)
+avi_status avi_post_fit(const avi_session *s, avi_state *st, const double evaluation[AVI_EVAL_COLUMNS],
+                        avi_optimum **answer, avi_fit_comparison *fit)
 {
     int tasks;
     *answer = NULL;
@@ -41,7 +45,8 @@ avi_status avi_post_fit(const avi_session *s, avi_state *st, const double evalua
     return avi_agree(s->comm, avi_optimum_fields(*answer, fit));
 }
 
-void avi_post_fit_print(const avi_session *s, const avi_state *st, const double evaluation[AVI_EVAL_COLUMNS], const avi_optimum *answer, const avi_fit_comparison *fit)
+void avi_post_fit_print(const avi_session *s, const avi_state *st, const double evaluation[AVI_EVAL_COLUMNS],
+                        const avi_optimum *answer, const avi_fit_comparison *fit)
 {
     int tasks;
     if (parse(s, &tasks) == AVI_OK && tasks & EVALUATE) avi_evaluation_print(s, st, evaluation);

@@ -1,4 +1,5 @@
-/* Task simulate: data drawn from the model, written as HDF5 that data.source = hdf5 reads back: <output>/data.h5 with x and x_test. */
+/* Task simulate: data drawn from the model, written as HDF5 that data.source = hdf5 reads back: <output>/data.h5 with x
+ * and x_test. */
 #include "session/keys.h"
 #include "output/run_file.h"
 #include "tasks/tasks.h"
@@ -17,10 +18,18 @@ static avi_status draw_split(avi_comm *comm, const avi_config *config, avi_split
     const int rank = avi_comm_rank(comm), ranks = avi_comm_size(comm);
     const int64_t first = avi_slab_first(d.rows, ranks, rank), count = avi_slab_first(d.rows, ranks, rank + 1) - first;
     double *x = avi_fields_memory(l, (size_t)(count * d.width + 1) * sizeof *x);
-    avi_status status = x ? source->ops->read(source, first, count, x) : avi_fail_memory((size_t)(count * d.width) * sizeof *x, "drawn data");
+    avi_status status = x ? source->ops->read(source, first, count, x)
+                          : avi_fail_memory((size_t)(count * d.width) * sizeof *x, "drawn data");
     if (status == AVI_OK && d.rows)
-        status = avi_fields_add(l, (avi_field){.path = split == AVI_TRAIN ? "/x" : "/x_test", .type = AVI_F64, .rank = 2, .dims = {d.rows, d.width}, .data = x, .distributed = true,
-                                               .description = "rows drawn from the model", .units = "", .axes = "row, value"});
+        status = avi_fields_add(l, (avi_field){.path = split == AVI_TRAIN ? "/x" : "/x_test",
+                                               .type = AVI_F64,
+                                               .rank = 2,
+                                               .dims = {d.rows, d.width},
+                                               .data = x,
+                                               .distributed = true,
+                                               .description = "rows drawn from the model",
+                                               .units = "",
+                                               .axes = "row, value"});
     avi_source_close(&source);
     return avi_agree(comm, status);
 }
@@ -43,14 +52,16 @@ avi_status avi_task_simulate(avi_comm *comm, const avi_config *config, const avi
     avi_fields l = {0};
     avi_folder *folder = NULL;
     if (strcmp(avi_config_get_string(config, "data", "source"), "model"))
-        return avi_config_fail(config, "data", "source", "run.task = simulate draws from the model; source = model would serve");
+        return avi_config_fail(config, "data", "source",
+                               "run.task = simulate draws from the model; source = model would serve");
     AVI_TRY(avi_folder_open(comm, avi_config_get_string(config, "run", "output"), &folder));
     avi_status status = draw_split(comm, config, AVI_TRAIN, &l);
     if (status == AVI_OK) status = draw_split(comm, config, AVI_TEST, &l);
     if (status == AVI_OK) status = write(comm, config, folder, &l);
     if (status == AVI_OK && avi_comm_rank(comm) == 0 && options->verbosity > 0)
-        printf("%" PRId64 " rows drawn from model %s: %s/data.h5, dataset x (data.source = hdf5, data.path = that file)\n", l.field[0].dims[0],
-               avi_config_get_string(config, "model", "name"), avi_folder_path(folder));
+        printf("%" PRId64
+               " rows drawn from model %s: %s/data.h5, dataset x (data.source = hdf5, data.path = that file)\n",
+               l.field[0].dims[0], avi_config_get_string(config, "model", "name"), avi_folder_path(folder));
     avi_folder_close(&folder);
     avi_fields_free(&l);
     return status;

@@ -24,21 +24,23 @@ typedef struct fit {
     avi_folder *folder;
     avi_metrics *metrics;
     avi_row_ranges job;
-    double *shares;              /* (ranks, AVI_SHARES) */
+    double *shares; /* (ranks, AVI_SHARES) */
     double phase_before[AVI_PHASES];
-    int64_t step_before;         /* of the logged step before */
+    int64_t step_before; /* of the logged step before */
     int64_t eval_every;
-    double start, last_save, save_seconds, paused; /* clocks, seconds; paused: evaluations and checkpoints, which the trace's seconds leave out */
-    double seconds_before;       /* of stepping before this start, from the checkpoint */
+    double start, last_save, save_seconds,
+        paused; /* clocks, seconds; paused: evaluations and checkpoints, which the trace's seconds leave out */
+    double seconds_before; /* of stepping before this start, from the checkpoint */
     int rollbacks;
-    const char *why;             /* set when the loop is to end */
+    const char *why;                     /* set when the loop is to end */
     char target[AVI_STOPPING_RULE_TEXT]; /* [stop] in words, once a run that has a target has ended */
     avi_status outcome;
-    avi_optimum *answer;          /* of run.after = exact; NULL else */
-    avi_fit_comparison held;         /* the fit held against it */
+    avi_optimum *answer;     /* of run.after = exact; NULL else */
+    avi_fit_comparison held; /* the fit held against it */
 } fit;
 
-static const char metrics_header[] = "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
+static const char metrics_header[] =
+    "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
 
 /* ---- trace ---- */
 
@@ -97,7 +99,8 @@ static avi_status evaluate(fit *f, int64_t limit)
     f->paused += avi_seconds() - from;
     /* The end of a run that was killed before its results stood is reached twice. */
     avi_trace *t = &f->st->eval;
-    if (t->rows > 0 && t->value[(t->rows - 1) * (t->columns + t->extra) + AVI_EVAL_STEP] >= row[AVI_EVAL_STEP]) t->rows--;
+    if (t->rows > 0 && t->value[(t->rows - 1) * (t->columns + t->extra) + AVI_EVAL_STEP] >= row[AVI_EVAL_STEP])
+        t->rows--;
     return avi_agree(f->s->comm, avi_trace_add(t, row, 0, NULL));
 }
 
@@ -142,7 +145,8 @@ static avi_status save(fit *f, const char *status, const char *why)
 static void request(const fit *f, double sums[AVI_SUMS])
 {
     const avi_config *c = f->s->config;
-    const double now = avi_seconds(), limit = 60 * avi_config_get_real(c, "run", "time_limit"), minutes = avi_config_get_real(c, "checkpoint", "minutes");
+    const double now = avi_seconds(), limit = 60 * avi_config_get_real(c, "run", "time_limit"),
+                 minutes = avi_config_get_real(c, "checkpoint", "minutes");
     const bool first = avi_comm_rank(f->s->comm) == 0;
     memset(sums, 0, AVI_SUMS * sizeof *sums);
     /* Time to write the last checkpoint must remain: twice what one took, and two seconds for the rest. */
@@ -161,13 +165,15 @@ static void end(fit *f, avi_status outcome, const char *why)
 
 /* ---- metrics.csv ---- */
 
-/* Written anew from the trace that the checkpoint holds: so a file that lost lines (removed, or with a node that went down) is whole again. */
+/* Written anew from the trace that the checkpoint holds: so a file that lost lines (removed, or with a node that went
+ * down) is whole again. */
 static avi_status open_metrics(fit *f)
 {
     const avi_trace *t = &f->st->trace;
     AVI_TRY(avi_metrics_open(f->folder, f->s->comm, metrics_header, &f->metrics));
     avi_status status = AVI_OK;
-    for (int64_t r = 0; r < t->rows && status == AVI_OK; r++) status = write_metrics(f, t->value + r * (t->columns + t->extra));
+    for (int64_t r = 0; r < t->rows && status == AVI_OK; r++)
+        status = write_metrics(f, t->value + r * (t->columns + t->extra));
     return avi_agree(f->s->comm, status);
 }
 
@@ -196,7 +202,8 @@ static avi_status handle_bad(fit *f, const avi_step_result *r)
     AVI_TRY(avi_step_describe_bad(f->s, f->st, r, text, sizeof text));
     f->st->skipped++;
     f->st->skipped_in_a_row++;
-    const bool stop = !strcmp(policy, "stop"), enough = f->st->skipped_in_a_row >= max, back = !strcmp(policy, "rollback");
+    const bool stop = !strcmp(policy, "stop"), enough = f->st->skipped_in_a_row >= max,
+               back = !strcmp(policy, "rollback");
     if (avi_comm_rank(f->s->comm) == 0) {
         avi_console_break();
         if (!stop && f->st->skipped_in_a_row == 1) avi_warn("%s; the step is skipped", text);
@@ -204,14 +211,16 @@ static avi_status handle_bad(fit *f, const avi_step_result *r)
     if (!stop && !enough) return AVI_OK;
     if (back && f->rollbacks < MAX_ROLLBACKS) {
         AVI_TRY(roll_back(f));
-        if (avi_comm_rank(f->s->comm) == 0) avi_warn("back to step %" PRId64 ", learning rate times %g from here", f->st->step, f->st->rate_factor);
+        if (avi_comm_rank(f->s->comm) == 0)
+            avi_warn("back to step %" PRId64 ", learning rate times %g from here", f->st->step, f->st->rate_factor);
         return AVI_OK;
     }
     char path[4096];
     AVI_TRY(avi_checkpoint_state_dump(f->s, f->st, f->folder, path, sizeof path));
     end(f, AVI_ERR_DIVERGED, "diverged");
     return avi_fail(AVI_ERR_DIVERGED,
-                    "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was, and checkpoint.from = %s replays the first of these steps. "
+                    "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was, and "
+                                   "checkpoint.from = %s replays the first of these steps. "
                     "A lower optim.learning_rate, optim.clip_norm, or nan.policy = rollback would serve",
                     text, f->st->skipped_in_a_row, path);
 }
@@ -226,7 +235,10 @@ static bool logs(const fit *f, int64_t step)
 }
 
 /* A step after which [stop] may end the run: the last step has its line in the trace. */
-static bool may_end(const fit *f, int64_t step) { return due(step, f->eval_every) && avi_stopping_rule_set(f->s->config); }
+static bool may_end(const fit *f, int64_t step)
+{
+    return due(step, f->eval_every) && avi_stopping_rule_set(f->s->config);
+}
 
 static avi_status after_step(fit *f, const avi_step_result *r, double step_seconds)
 {
@@ -283,19 +295,23 @@ static avi_status resume(fit *f)
     if (*from) return avi_restore(s, f->st, from);
     if (strcmp(mode, "no")) AVI_TRY(avi_checkpoint_find(f->folder, s->comm, &path));
     if (!path && !strcmp(mode, "yes"))
-        return avi_config_fail(s->config, "checkpoint", "resume", "there is no checkpoint in %s; auto or no would serve", avi_folder_path(f->folder));
+        return avi_config_fail(s->config, "checkpoint", "resume",
+                               "there is no checkpoint in %s; auto or no would serve", avi_folder_path(f->folder));
     avi_status status = path ? avi_restore(s, f->st, path) : AVI_OK;
     free(path);
     AVI_TRY(status);
     if (f->st->step > 0 && (f->st->step >= s->total_steps || at_target(f))) {
         if (!strcmp(mode, "yes")) return AVI_OK;
         if (avi_run_is_complete(s, f->folder)) {
-            if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  afresh       the run in %s had ended; its results are replaced\n", avi_folder_path(f->folder));
+            if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0)
+                printf("  afresh       the run in %s had ended; its results are replaced\n",
+                       avi_folder_path(f->folder));
             AVI_TRY(avi_state_reset(s, f->st));
         }
     }
     if (f->st->step == 0) return avi_checkpoint_clear(f->folder, s->comm);
-    if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0) printf("  resumed      at step %" PRId64 " of %s\n", f->st->step, avi_folder_path(f->folder));
+    if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0)
+        printf("  resumed      at step %" PRId64 " of %s\n", f->st->step, avi_folder_path(f->folder));
     return AVI_OK;
 }
 
@@ -310,7 +326,9 @@ static avi_status prepare(fit *f)
     avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
     if (status == AVI_OK) status = avi_folder_open(s->comm, output, &f->folder);
     if (status == AVI_OK) status = resume(f);
-    if (status == AVI_OK) status = avi_agree(s->comm, avi_row_ranges_step(s, f->st->step, &f->job)); /* allocates once: no step can fail alone for it */
+    if (status == AVI_OK)
+        status = avi_agree(
+            s->comm, avi_row_ranges_step(s, f->st->step, &f->job)); /* allocates once: no step can fail alone for it */
     if (status == AVI_OK) status = avi_folder_write_text(f->folder, s->comm, "config.ini", effective);
     free(effective);
     AVI_TRY(status);
@@ -325,21 +343,25 @@ static void set_clocks(fit *f)
     f->save_seconds = 0.5;
     f->seconds_before = f->st->seconds;
     f->eval_every = every < 0 ? 0 : every > 0 ? every : s->epoch_steps;
-    if (every == 0 && s->total_steps / s->epoch_steps > MAX_EVALUATIONS) f->eval_every = s->total_steps / MAX_EVALUATIONS;
+    if (every == 0 && s->total_steps / s->epoch_steps > MAX_EVALUATIONS)
+        f->eval_every = s->total_steps / MAX_EVALUATIONS;
 }
 
 static avi_status finish(fit *f)
 {
     avi_session *s = f->s;
     const bool done = f->outcome == AVI_OK;
-    AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* first: the last evaluation takes a pass over all rows, and a run that is killed in it is to have its fit */
+    AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* first: the last evaluation takes a pass over all rows,
+                                                                and a run that is killed in it is to have its fit */
     if (done) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
-    if (done && due(f->st->step, f->eval_every)) AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
+    if (done && due(f->st->step, f->eval_every))
+        AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
     if (done && avi_stopping_rule_set(s->config)) avi_stopping_rule_describe(s->config, evaluation(f), f->target);
     /* A fit whose run.after fails has its results all the same. */
     const avi_status after = done ? avi_post_fit(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
     const avi_fields *extra = after == AVI_OK && f->answer ? &f->answer->fields : NULL;
-    AVI_TRY(avi_run_file_write(s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done, extra));
+    AVI_TRY(avi_run_file_write(s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done,
+                               extra));
     return after;
 }
 
@@ -366,10 +388,14 @@ static const char *last_words(const fit *f)
 /* The status of a run whose results are written. */
 static avi_status judge(const fit *f)
 {
-    if (f->outcome == AVI_ERR_STOPPED) return avi_fail(AVI_ERR_STOPPED, "%s; the checkpoint is written: the same command goes on", f->why);
+    if (f->outcome == AVI_ERR_STOPPED)
+        return avi_fail(AVI_ERR_STOPPED, "%s; the checkpoint is written: the same command goes on", f->why);
     if (!*f->target || !avi_stopping_rule_required(f->s->config) || !avi_stopping_rule_missed(f->target)) return AVI_OK;
-    return avi_fail(AVI_ERR_BUDGET, "%s before the stop rule was met%s, after %" PRId64 " steps; the results are written, and more optim.epochs go on from here",
-                    strcmp(f->why, "converged") ? "budget spent" : "converged", f->target + strlen(AVI_STOPPING_RULE_MISSED), f->st->step);
+    return avi_fail(AVI_ERR_BUDGET,
+                    "%s before the stop rule was met%s, after %" PRId64
+                    " steps; the results are written, and more optim.epochs go on from here",
+                    strcmp(f->why, "converged") ? "budget spent" : "converged",
+                    f->target + strlen(AVI_STOPPING_RULE_MISSED), f->st->step);
 }
 
 avi_status avi_task_fit(avi_session *s)
@@ -379,9 +405,11 @@ avi_status avi_task_fit(avi_session *s)
     if (status == AVI_OK) {
         status = begin(&f);
         if (status == AVI_OK) status = loop(&f);
-        /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here returns it on all ranks. */
+        /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here
+         * returns it on all ranks. */
         if (status == AVI_OK) status = finish(&f);
-        if (status == AVI_ERR_DIVERGED) avi_run_file_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
+        if (status == AVI_ERR_DIVERGED)
+            avi_run_file_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
         if (status == AVI_OK) avi_console_summary(s, f.st, avi_folder_path(f.folder), last_words(&f));
         if (status == AVI_OK && f.outcome == AVI_OK) avi_post_fit_print(s, f.st, evaluation(&f), f.answer, &f.held);
         if (status == AVI_OK) status = judge(&f);

@@ -11,8 +11,8 @@ typedef struct solve {
     avi_state *st;
     const avi_row_ranges *job;
     double *x0, *g0, *x1, *g1, *direction, *metric; /* (n) */
-    double local_tolerance;                /* nats: of the gradients of local factors */
-    void *table0;                          /* the local factors before the step */
+    double local_tolerance;                         /* nats: of the gradients of local factors */
+    void *table0;                                   /* the local factors before the step */
 } solve;
 
 static void free_solve(solve *v)
@@ -28,31 +28,44 @@ static void free_solve(solve *v)
 
 static avi_status make_solve(const avi_session *s, avi_state *st, const avi_row_ranges *job, solve *v)
 {
-    const size_t bytes = (size_t)(s->layout.size + 1) * sizeof(double), table = (size_t)avi_state_table_values(s) * avi_real_size(s->precision);
-    *v = (solve){.s = s, .st = st, .job = job, .x0 = malloc(bytes), .g0 = malloc(bytes), .x1 = malloc(bytes), .g1 = malloc(bytes), .direction = malloc(bytes),
-                 .metric = malloc(bytes), .table0 = malloc(table + 1)};
+    const size_t bytes = (size_t)(s->layout.size + 1) * sizeof(double),
+                 table = (size_t)avi_state_table_values(s) * avi_real_size(s->precision);
+    *v = (solve){.s = s,
+                 .st = st,
+                 .job = job,
+                 .x0 = malloc(bytes),
+                 .g0 = malloc(bytes),
+                 .x1 = malloc(bytes),
+                 .g1 = malloc(bytes),
+                 .direction = malloc(bytes),
+                 .metric = malloc(bytes),
+                 .table0 = malloc(table + 1)};
     if (v->x0 && v->g0 && v->x1 && v->g1 && v->direction && v->metric && v->table0) return AVI_OK;
     free_solve(v);
     return avi_fail_memory(6 * bytes + table, "L-BFGS");
 }
 
-/* -ELBO / N at x, its gradient, and the step's sums. move: local factors go to their best for x first; else they are there already. */
+/* -ELBO / N at x, its gradient, and the step's sums. move: local factors go to their best for x first; else they are
+ * there already. */
 static avi_status value(solve *v, const double *x, bool move, double *f, double *g, avi_step_result *r)
 {
     const avi_session *s = v->s;
     avi_state *st = v->st;
     avi_vector_from_double(s->precision, x, s->layout.size, st->params);
     if (st->table && move)
-        AVI_TRY(avi_estimator_newton(s->train_elbo, st->params, st->table, st->table_grad, v->job, (int)s->optim.number[2], v->local_tolerance));
+        AVI_TRY(avi_estimator_newton(s->train_elbo, st->params, st->table, st->table_grad, v->job,
+                                     (int)s->optim.number[2], v->local_tolerance));
     memset(r->sums, 0, sizeof r->sums);
     avi_bad bad;
-    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, 0, v->job, r->sums, st->gradient, r->own, &bad));
+    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, 0, v->job, r->sums, st->gradient,
+                               r->own, &bad));
     if (r->sums[AVI_SUM_BAD] > 0) AVI_TRY(avi_agree(s->comm, avi_data_status(s->train)));
     r->kl_global = avi_estimator_kl_global(s->train_elbo, st->params);
     r->bad_position = bad.position;
     r->bad_value = bad.value;
     r->finite = !(r->sums[AVI_SUM_BAD] > 0) && bad.value < 0;
-    *f = r->finite ? -r->sums[AVI_SUM_ELBO] / r->sums[AVI_SUM_ROWS] + r->kl_global / (double)s->partition.rows : INFINITY;
+    *f = r->finite ? -r->sums[AVI_SUM_ELBO] / r->sums[AVI_SUM_ROWS] + r->kl_global / (double)s->partition.rows
+                   : INFINITY;
     avi_vector_to_double(s->precision, st->gradient, s->layout.size, g);
     return AVI_OK;
 }
@@ -71,7 +84,8 @@ static double largest(const double *v, int64_t n)
     return top;
 }
 
-/* Where to go on between low, which still falls, and high, which is too far: the minimum of the parabola through what is known, but not close to either end. */
+/* Where to go on between low, which still falls, and high, which is too far: the minimum of the parabola through what
+ * is known, but not close to either end. */
 static double between(double low, double high, double f_low, double slope_low, double f_high)
 {
     const double width = high - low, bend = f_high - f_low - slope_low * width;
@@ -100,7 +114,8 @@ static avi_status line_search(solve *v, double f0, double slope0, double *f1, av
     const int64_t n = v->s->layout.size;
     double low = 0, high = INFINITY, f_low = f0, f_high = INFINITY, slope_low = slope0, t = first_length(v);
     const size_t table = (size_t)avi_state_table_values(v->s) * avi_real_size(v->s->precision);
-    const double resolution = v->s->precision == AVI_PRECISION_DOUBLE ? 1e-17 : 1e-9; /* what is gained below it drowns in rounding */
+    const double resolution =
+        v->s->precision == AVI_PRECISION_DOUBLE ? 1e-17 : 1e-9; /* what is gained below it drowns in rounding */
     *moved = false;
     for (int tries = 0; tries < MAX_TRIES; tries++) {
         for (int64_t i = 0; i < n; i++) v->x1[i] = v->x0[i] + t * v->direction[i];
@@ -127,14 +142,16 @@ static avi_status line_search(solve *v, double f0, double slope0, double *f1, av
     return AVI_OK;
 }
 
-/* The scale of every value, for the first guess of the inverse Hessian of -ELBO / N. A Gaussian q(theta) tells the curvature of the model from its own gradient: that of -ELBO by log s is
- * s^2 E[H] - 1, H the second derivative of -log p (Opper & Archambeau 2009). The best s^2 would be 1 / E[H] if the model were quadratic, and the mean's curvature is E[H]. Weights of an
- * inference function have a gradient of the order of a row's already. */
+/* The scale of every value, for the first guess of the inverse Hessian of -ELBO / N. A Gaussian q(theta) tells the
+ * curvature of the model from its own gradient: that of -ELBO by log s is s^2 E[H] - 1, H the second derivative of -log
+ * p (Opper & Archambeau 2009). The best s^2 would be 1 / E[H] if the model were quadratic, and the mean's curvature is
+ * E[H]. Weights of an inference function have a gradient of the order of a row's already. */
 static void set_metric(const solve *v)
 {
     const avi_session *s = v->s;
     const double rows = (double)s->partition.rows;
-    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0, log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
+    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0,
+                  log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
     for (int64_t i = 0; i < s->layout.size; i++) v->metric[i] = 1;
     for (int64_t i = 0; i < theta; i++) {
         const double g = rows * v->g0[log_sd + i], curvature = fmax(0.1, 1 + g); /* of a standardised theta */
@@ -150,11 +167,13 @@ static double tolerance(const avi_session *s)
     return s->precision == AVI_PRECISION_SINGLE && asked < 1e-5 ? 1e-5 : asked;
 }
 
-/* Whether the step kept the scales of q(theta): a pair of points between which the curvature changed by a factor says little about either. */
+/* Whether the step kept the scales of q(theta): a pair of points between which the curvature changed by a factor says
+ * little about either. */
 static bool same_scale(const solve *v)
 {
     const avi_session *s = v->s;
-    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0, log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
+    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0,
+                  log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
     for (int64_t i = log_sd; i < log_sd + theta; i++)
         if (fabs(v->x1[i] - v->x0[i]) > 0.5) return false;
     return true;
@@ -164,7 +183,8 @@ static bool same_scale(const solve *v)
 static avi_status put_back(solve *v, avi_step_result *r)
 {
     double f;
-    if (v->st->table) memcpy(v->st->table, v->table0, (size_t)avi_state_table_values(v->s) * avi_real_size(v->s->precision));
+    if (v->st->table)
+        memcpy(v->st->table, v->table0, (size_t)avi_state_table_values(v->s) * avi_real_size(v->s->precision));
     return value(v, v->x0, false, &f, v->g0, r); /* sets the parameters */
 }
 
@@ -189,7 +209,8 @@ static avi_status iterate(solve *v, avi_step_result *r)
     v->local_tolerance = local_tolerance(v, largest(v->g0, n));
     set_metric(v);
     r->grad_norm = sqrt(dot(v->g0, v->g0, n));
-    r->converged = largest(v->g0, n) <= tolerance(s) && sqrt(r->sums[AVI_SUM_LOCAL_SQ] / r->sums[AVI_SUM_ROWS]) <= tolerance(s);
+    r->converged =
+        largest(v->g0, n) <= tolerance(s) && sqrt(r->sums[AVI_SUM_LOCAL_SQ] / r->sums[AVI_SUM_ROWS]) <= tolerance(s);
     if (n == 0) return AVI_OK; /* nothing global: local factors alone, and they have had their steps */
     if (r->converged) return AVI_OK;
     if (st->table) memcpy(v->table0, st->table, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));

@@ -1,5 +1,6 @@
-/* One iteration of L-BFGS over the global parameters; local factors follow by Newton's method, so that what L-BFGS sees is the profile of the ELBO:
- * its value at the best local factors, whose gradient is the partial one (envelope theorem). */
+/* One iteration of L-BFGS over the global parameters; local factors follow by Newton's method, so that what L-BFGS sees
+ * is the profile of the ELBO: its value at the best local factors, whose gradient is the partial one (envelope
+ * theorem). */
 #ifndef AVI_TRAIN_LBFGS_STEP_H
 #define AVI_TRAIN_LBFGS_STEP_H
 

@@ -48,8 +48,7 @@ static avi_status allocate(means *m)
 static avi_status add_piece(means *m, int tile, int next, int64_t done, int64_t rows)
 {
     const int64_t l = m->s->model->latent, d = m->s->shape.width, width = m->s->infer->outputs;
-    for (int64_t r = 0; r < rows; r++)
-        m->s->family->moments(m->nu + (done + r) * width, l, m->z + r * l, m->log_sd);
+    for (int64_t r = 0; r < rows; r++) m->s->family->moments(m->nu + (done + r) * width, l, m->z + r * l, m->log_sd);
     for (int64_t at = 0; tile < next; at += m->job->rows[tile++])
         avi_data_fetch_f64(m->data, m->job->first[tile], m->job->rows[tile], m->x + at * d);
     AVI_TRY(avi_estimator_decode(m->e, m->st->params, rows, m->z, m->image));
@@ -72,7 +71,7 @@ static avi_status add_all(means *m)
 }
 
 avi_status avi_mean_mse(const avi_session *s, const avi_state *st, avi_estimator *e, const avi_data *data,
-                           const avi_row_ranges *job, const double *nu, double *mse)
+                        const avi_row_ranges *job, const double *nu, double *mse)
 {
     means m = {.s = s, .st = st, .e = e, .data = data, .job = job, .nu = nu};
     avi_status status = avi_agree(s->comm, add_all(&m));

@@ -18,18 +18,21 @@ static void update_range(const avi_session *s, avi_state *st, const avi_optim_up
     const int64_t width = s->infer->outputs, at = (position - s->train->first + 1) * width;
     void *slot[AVI_OPTIM_SLOTS] = {0};
     for (int k = 0; k < s->optim.ops->slots; k++) slot[k] = avi_vector_at(p, st->table_slot[k], at);
-    s->optim.ops->update[p](&s->optim, u, rows * width, avi_vector_at(p, st->table, at), avi_vector_at(p, st->table_grad, at), slot);
+    s->optim.ops->update[p](&s->optim, u, rows * width, avi_vector_at(p, st->table, at),
+                            avi_vector_at(p, st->table_grad, at), slot);
 }
 
-/* Local rows of this step. Their gradient is that of -ELBO of the row itself: 1 / B would only make every row's step depend on the batch. */
+/* Local rows of this step. Their gradient is that of -ELBO of the row itself: 1 / B would only make every row's step
+ * depend on the batch. */
 static void update_rows(const avi_session *s, avi_state *st, const avi_row_ranges *job, avi_optim_update u)
 {
     u.count = st->step / s->epoch_steps + 1; /* visits of a row: one an epoch */
     for (int i = 0; i < job->count; i++) update_range(s, st, &u, job->first[i], job->rows[i]);
 }
 
-/* optim.local_rows = all: every row has the gradient of -(ELBO's estimate from this batch): of N / B * likelihood of the batch's rows - KL of all rows. The batch's
- * rows come with -likelihood + KL: times N / B, and that much of their KL taken off again. */
+/* optim.local_rows = all: every row has the gradient of -(ELBO's estimate from this batch): of N / B * likelihood of
+ * the batch's rows - KL of all rows. The batch's rows come with -likelihood + KL: times N / B, and that much of their
+ * KL taken off again. */
 static avi_status spread_gradient(const avi_session *s, avi_state *st, const avi_row_ranges *job, double rows_of_step)
 {
     const double ratio = (double)s->partition.rows / rows_of_step;
@@ -53,7 +56,8 @@ static void update_global(const avi_session *s, avi_state *st, const avi_optim_u
     for (int i = 0; i < parts; i++) {
         void *slot[AVI_OPTIM_SLOTS] = {0};
         for (int k = 0; k < s->optim.ops->slots; k++) slot[k] = avi_vector_at(p, st->slot[k], first[i]);
-        s->optim.ops->update[p](&s->optim, u, end[i] - first[i], avi_vector_at(p, st->params, first[i]), avi_vector_at(p, st->gradient, first[i]), slot);
+        s->optim.ops->update[p](&s->optim, u, end[i] - first[i], avi_vector_at(p, st->params, first[i]),
+                                avi_vector_at(p, st->gradient, first[i]), slot);
     }
 }
 
@@ -77,17 +81,22 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_row_ranges *job, av
     AVI_TRY(avi_row_ranges_step(s, st->step, job));
     if (s->local_all) memset(st->table_grad, 0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
     avi_bad bad;
-    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums, st->gradient, r->own, &bad));
-    if (r->sums[AVI_SUM_BAD] > 0) AVI_TRY(avi_agree(s->comm, avi_data_status(s->train))); /* a streamed row that could not be had? */
+    AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums,
+                               st->gradient, r->own, &bad));
+    if (r->sums[AVI_SUM_BAD] > 0)
+        AVI_TRY(avi_agree(s->comm, avi_data_status(s->train))); /* a streamed row that could not be had? */
     r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);
     r->bad_position = bad.position;
     r->bad_value = bad.value;
     r->finite = !(r->sums[AVI_SUM_BAD] > 0) && bad.value < 0;
     const double from = avi_seconds();
-    r->grad_norm = r->finite && (r->measure || avi_config_get_real(s->config, "optim", "clip_norm") > 0) ? gradient_norm(s, st, r) : NAN;
+    r->grad_norm = r->finite && (r->measure || avi_config_get_real(s->config, "optim", "clip_norm") > 0)
+                       ? gradient_norm(s, st, r)
+                       : NAN;
     r->kl_global = r->measure ? avi_estimator_kl_global(s->train_elbo, st->params) : NAN;
     if (r->finite && s->local_all) AVI_TRY(avi_agree(s->comm, spread_gradient(s, st, job, r->sums[AVI_SUM_ROWS])));
-    if (r->measure && st->shared) avi_shared_barrier(st->shared); /* the KL was that of the parameters before they move */
+    if (r->measure && st->shared)
+        avi_shared_barrier(st->shared); /* the KL was that of the parameters before they move */
     if (r->finite) update(s, st, job, r);
     if (r->finite && st->shared) avi_shared_barrier(st->shared);
     avi_estimator_phases(s->train_elbo)[AVI_PHASE_OPTIMIZER] += avi_seconds() - from;
@@ -95,23 +104,31 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_row_ranges *job, av
     return AVI_OK;
 }
 
-avi_status avi_step_describe_bad(const avi_session *s, const avi_state *st, const avi_step_result *r, char *text, size_t size)
+avi_status avi_step_describe_bad(const avi_session *s, const avi_state *st, const avi_step_result *r, char *text,
+                                 size_t size)
 {
     int64_t first[2] = {r->bad_position >= 0 ? s->partition.rows - r->bad_position : 0, 0};
     AVI_TRY(avi_comm_max_int64(s->comm, first, 1));
     int n = snprintf(text, size, "step %" PRId64 ": ", st->step);
     if (first[0] > 0) {
         const int64_t position = s->partition.rows - first[0];
-        n += snprintf(text + n, size - (size_t)n, "the ELBO of row %" PRId64 " (rank %d) is not finite, %.0f values in all", avi_partition_original(&s->partition, position),
-                      avi_partition_owner(&s->partition, position), r->sums[AVI_SUM_BAD]);
+        n += snprintf(text + n, size - (size_t)n,
+                      "the ELBO of row %" PRId64 " (rank %d) is not finite, %.0f values in all",
+                      avi_partition_original(&s->partition, position), avi_partition_owner(&s->partition, position),
+                      r->sums[AVI_SUM_BAD]);
     } else if (r->bad_value >= 0) {
         const int64_t phi = avi_parameter_layout_phi(&s->problem, &s->layout);
-        const avi_block *b = r->bad_value >= phi ? avi_params_block_at(&s->infer->phi, r->bad_value - phi)
-                                                 : avi_params_block_at(&s->model->theta, r->bad_value % (s->layout.theta > 0 ? s->layout.theta : 1));
-        n += snprintf(text + n, size - (size_t)n, "the gradient of parameter block %s is not finite", b ? b->name : "?");
+        const avi_block *b =
+            r->bad_value >= phi
+                ? avi_params_block_at(&s->infer->phi, r->bad_value - phi)
+                : avi_params_block_at(&s->model->theta, r->bad_value % (s->layout.theta > 0 ? s->layout.theta : 1));
+        n +=
+            snprintf(text + n, size - (size_t)n, "the gradient of parameter block %s is not finite", b ? b->name : "?");
     } else {
-        n += snprintf(text + n, size - (size_t)n, "%s", s->infer->ops->local ? "the ELBO or the gradient of a local factor is not finite, or beyond 1e12 nats"
-                                                                          : "the ELBO or its gradient is beyond what can be summed (1e12 nats)");
+        n += snprintf(text + n, size - (size_t)n, "%s",
+                      s->infer->ops->local
+                          ? "the ELBO or the gradient of a local factor is not finite, or beyond 1e12 nats"
+                          : "the ELBO or its gradient is beyond what can be summed (1e12 nats)");
     }
     snprintf(text + n, size - (size_t)n, "; learning rate %g", r->learning_rate);
     return AVI_OK;

@@ -37,7 +37,8 @@ bool avi_stopping_rule_met(const avi_config *config, const double row[AVI_EVAL_C
     return mse_met(config, row) || elbo_met(config, row);
 }
 
-void avi_stopping_rule_describe(const avi_config *config, const double row[AVI_EVAL_COLUMNS], char text[AVI_STOPPING_RULE_TEXT])
+void avi_stopping_rule_describe(const avi_config *config, const double row[AVI_EVAL_COLUMNS],
+                                char text[AVI_STOPPING_RULE_TEXT])
 {
     const bool met = avi_stopping_rule_met(config, row);
     const double mse = mse_bound(config), elbo = elbo_bound(config);

@@ -23,7 +23,8 @@ bool avi_stopping_rule_required(const avi_config *config);
 bool avi_stopping_rule_met(const avi_config *config, const double row[AVI_EVAL_COLUMNS]);
 /* "stop rule met: mse_train 0.0299 is below 0.03", or "stop rule not met: ...", of a run that ended with this
  * evaluation. Not collective. */
-void avi_stopping_rule_describe(const avi_config *config, const double row[AVI_EVAL_COLUMNS], char text[AVI_STOPPING_RULE_TEXT]);
+void avi_stopping_rule_describe(const avi_config *config, const double row[AVI_EVAL_COLUMNS],
+                                char text[AVI_STOPPING_RULE_TEXT]);
 /* The same of a run that ended earlier, by its why_stopped. Not collective. */
 bool avi_stopping_rule_missed(const char *why_stopped);
 

@@ -1,5 +1,5 @@
-/* Nanoseconds a value of the lowest kernels on one core: the best of several rounds, alternating. Adam is held against a
- * triad on as much memory. */
+/* Nanoseconds a value of the lowest kernels on one core: the best of several rounds, alternating. Adam is held against
+ * a triad on as much memory. */
 #include "avi/fixed_point.h"
 #include "avi/optim.h"
 #include "avi/rng.h"
@@ -140,8 +140,8 @@ static int adam(int64_t n)
         best[1] = end - middle < best[1] ? end - middle : best[1];
     }
     const double bytes = (double)n * sizeof(float), rate[2] = {7 * bytes / best[0] * 1e-9, 3 * bytes / best[1] * 1e-9};
-    printf("adam, %-22lld single %6.2f ns %6.1f GB/s, %.2f of a triad's %.1f\n", (long long)n, best[0] / (double)n * 1e9,
-           rate[0], rate[0] / rate[1], rate[1]);
+    printf("adam, %-22lld single %6.2f ns %6.1f GB/s, %.2f of a triad's %.1f\n", (long long)n,
+           best[0] / (double)n * 1e9, rate[0], rate[0] / rate[1], rate[1]);
     for (int i = 0; i < 4; i++) free(a[i]);
     return 0;
 }

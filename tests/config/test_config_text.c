@@ -140,7 +140,10 @@ static char *printed(void (*print)(const avi_config *, FILE *), const avi_config
 
 static void help_model(const avi_config *c, FILE *out) { assert_int_equal(avi_config_help(c, "model", out), AVI_OK); }
 static void help_optim(const avi_config *c, FILE *out) { avi_config_help(c, "optim", out); }
-static void help_wrong(const avi_config *c, FILE *out) { assert_int_equal(avi_config_help(c, "modl", out), AVI_ERR_USAGE); }
+static void help_wrong(const avi_config *c, FILE *out)
+{
+    assert_int_equal(avi_config_help(c, "modl", out), AVI_ERR_USAGE);
+}
 static void help_all(const avi_config *c, FILE *out) { avi_config_help(c, NULL, out); }
 
 static void helps(void **state)

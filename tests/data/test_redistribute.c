@@ -94,10 +94,12 @@ static void pull_all(int64_t rows, int64_t tile, int64_t lanes, size_t row_bytes
                 owned[k][(size_t)i * row_bytes + c] =
                     (unsigned char)(byte_of(avi_partition_original(&p, own_first + i), c) + k);
     }
-    assert_int_equal(avi_file_order_create(&p, world, row_bytes, columns, (const void *const *)out, most, &pull), AVI_OK);
+    assert_int_equal(avi_file_order_create(&p, world, row_bytes, columns, (const void *const *)out, most, &pull),
+                     AVI_OK);
     avi_file_order_destroy(&pull);
     assert_null(pull);
-    assert_int_equal(avi_file_order_create(&p, world, row_bytes, columns, (const void *const *)owned, most, &pull), AVI_OK);
+    assert_int_equal(avi_file_order_create(&p, world, row_bytes, columns, (const void *const *)owned, most, &pull),
+                     AVI_OK);
     for (int64_t round = 0; round < 5; round++) {
         const int64_t first = (int64_t)(avi_mix64((uint64_t)round, (uint64_t)self) % (uint64_t)rows);
         int64_t count = (round + self) % 3 == 2 ? 0 : most;

@@ -1,4 +1,5 @@
-/* A fault to preload into ranks: from its 20th large reduction of doubles on, world rank 1 sees one value changed in its last bit.
+/* A fault to preload into ranks: from its 20th large reduction of doubles on, world rank 1 sees one value changed in
+ * its last bit.
  *
  *     LD_PRELOAD=libdrift.so mpirun -np 3 avi_mpi ... */
 #include <mpi.h>

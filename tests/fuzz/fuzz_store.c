@@ -151,8 +151,10 @@ static void read_all(int64_t file_bytes)
         int64_t bytes_wanted = (int64_t)avi_dtype_size(type);
         for (int d = 0; d < rank; d++) { /* stops before it overflows; a zero anywhere makes an empty dataset */
             must(dims[d] >= 0, "a negative size");
-            if (dims[d] > 0 && bytes_wanted > INT64_MAX / dims[d]) bytes_wanted = INT64_MAX / 2;
-            else bytes_wanted *= dims[d];
+            if (dims[d] > 0 && bytes_wanted > INT64_MAX / dims[d])
+                bytes_wanted = INT64_MAX / 2;
+            else
+                bytes_wanted *= dims[d];
         }
         for (int d = 0; d < rank; d++)
             if (dims[d] == 0) bytes_wanted = 0;

@@ -1,5 +1,5 @@
-/* Reproducible sums: against integers and long double, in any order, at the edges of the range; wide sums against Python's
- * math.fsum. */
+/* Reproducible sums: against integers and long double, in any order, at the edges of the range; wide sums against
+ * Python's math.fsum. */
 #include "avi/fixed_point.h"
 #include "avi/rng.h"
 

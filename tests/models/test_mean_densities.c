@@ -1,5 +1,5 @@
-/* Models that take expectations over q(z_n) in one pass (mean_log_likelihood, mean_log_prior) against the same models draw by draw: values, and
- * gradients with respect to the factors and theta. */
+/* Models that take expectations over q(z_n) in one pass (mean_log_likelihood, mean_log_prior) against the same models
+ * draw by draw: values, and gradients with respect to the factors and theta. */
 #include "avi/model.h"
 #include "avi/rng.h"
 
@@ -49,18 +49,25 @@ typedef struct outcome {
 } outcome;
 
 /* Likelihood (0) and prior (1); a row's seed is another for each row and each of the two. */
-static void evaluate(const avi_model *m, avi_precision p, bool fused, int64_t draws, int64_t theta_rows, const double *weight, outcome *out)
+static void evaluate(const avi_model *m, avi_precision p, bool fused, int64_t draws, int64_t theta_rows,
+                     const double *weight, outcome *out)
 {
     avi_tape *t = avi_tape_create(p);
     void *dnu, *dtheta;
     assert_non_null(t);
     memset(out, 0, sizeof *out);
-    const avi_batch b = {.rows = ROWS, .draws = draws, .x = normals(t, 0, ROWS, 1, NULL), .x_next = m->ops->lookahead ? normals(t, 1, ROWS, 1, NULL) : NULL};
-    avi_node *nu = normals(t, 2, ROWS, 2, &dnu), *eps = normals(t, 3, ROWS * draws, 1, NULL), *theta = normals(t, 4, theta_rows, 1, &dtheta);
+    const avi_batch b = {.rows = ROWS,
+                         .draws = draws,
+                         .x = normals(t, 0, ROWS, 1, NULL),
+                         .x_next = m->ops->lookahead ? normals(t, 1, ROWS, 1, NULL) : NULL};
+    avi_node *nu = normals(t, 2, ROWS, 2, &dnu), *eps = normals(t, 3, ROWS * draws, 1, NULL),
+             *theta = normals(t, 4, theta_rows, 1, &dtheta);
     avi_node *z = fused ? NULL : avi_gaussian_draw(t, nu, eps), *mean[2] = {0};
-    mean[0] = fused ? m->ops->mean_log_likelihood(m, t, &b, nu, eps, &theta, weight) : avi_draw_mean(t, m->ops->log_likelihood(m, t, &b, z, &theta), draws, weight);
+    mean[0] = fused ? m->ops->mean_log_likelihood(m, t, &b, nu, eps, &theta, weight)
+                    : avi_draw_mean(t, m->ops->log_likelihood(m, t, &b, z, &theta), draws, weight);
     if (m->ops->log_prior)
-        mean[1] = fused ? m->ops->mean_log_prior(m, t, &b, nu, eps, &theta, weight) : avi_draw_mean(t, m->ops->log_prior(m, t, &b, z, &theta), draws, weight);
+        mean[1] = fused ? m->ops->mean_log_prior(m, t, &b, nu, eps, &theta, weight)
+                        : avi_draw_mean(t, m->ops->log_prior(m, t, &b, z, &theta), draws, weight);
     for (int i = 0; i < 2 && mean[i]; i++) avi_vector_to_double(p, mean[i]->value, ROWS, out->value[i]);
     avi_node *sum = mean[1] ? avi_add(t, mean[0], avi_scale(t, mean[1], 3, 0)) : mean[0];
     double seeds[ROWS];
@@ -72,12 +79,14 @@ static void evaluate(const avi_model *m, avi_precision p, bool fused, int64_t dr
     avi_tape_destroy(&t);
 }
 
-static void same(const char *model, const char *what, const double *got, const double *want, int64_t n, double tolerance)
+static void same(const char *model, const char *what, const double *got, const double *want, int64_t n,
+                 double tolerance)
 {
     double most = 1;
     for (int64_t k = 0; k < n; k++) most = fmax(most, fabs(want[k]));
     for (int64_t k = 0; k < n; k++)
-        if (!(fabs(got[k] - want[k]) <= tolerance * most)) fail_msg("%s: %s %lld is %.15g, draw by draw %.15g", model, what, (long long)k, got[k], want[k]);
+        if (!(fabs(got[k] - want[k]) <= tolerance * most))
+            fail_msg("%s: %s %lld is %.15g, draw by draw %.15g", model, what, (long long)k, got[k], want[k]);
 }
 
 static void compare(const avi_model *m, int64_t draws, int64_t theta_rows, const double *weight)
@@ -98,7 +107,10 @@ static void compare(const avi_model *m, int64_t draws, int64_t theta_rows, const
 static void means_are_those_of_single_draws(void **state)
 {
     (void)state;
-    static const char *const models[][2] = {{"linear", "tau = -0.7\nsigma = 1.3\n"}, {"nonlinear", ""}, {"nonlinear", "drop_log_sigma = yes\n"}, {"saw", "a = 0.6\n"}};
+    static const char *const models[][2] = {{"linear", "tau = -0.7\nsigma = 1.3\n"},
+                                            {"nonlinear", ""},
+                                            {"nonlinear", "drop_log_sigma = yes\n"},
+                                            {"saw", "a = 0.6\n"}};
     static const int64_t draws[] = {1, 3, 10, 100, 151, 512, MOST_DRAWS};
     static double weight[MOST_DRAWS];
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
@@ -123,12 +135,16 @@ static void a_row_does_not_depend_on_its_block(void **state)
     avi_model *m = make_model("nonlinear", "");
     avi_tape *t = avi_tape_create(AVI_PRECISION_SINGLE);
     enum { DRAWS = 150 };
-    avi_node *x = normals(t, 0, ROWS, 1, NULL), *nu = normals(t, 2, ROWS, 2, NULL), *eps = normals(t, 3, ROWS * DRAWS, 1, NULL), *theta = normals(t, 4, DRAWS, 1, NULL);
+    avi_node *x = normals(t, 0, ROWS, 1, NULL), *nu = normals(t, 2, ROWS, 2, NULL),
+             *eps = normals(t, 3, ROWS * DRAWS, 1, NULL), *theta = normals(t, 4, DRAWS, 1, NULL);
     const avi_batch all = {.rows = ROWS, .draws = DRAWS, .x = x};
     const float *whole = m->ops->mean_log_likelihood(m, t, &all, nu, eps, &theta, NULL)->value;
     for (int r = 0; r < ROWS; r++) {
         const avi_batch one = {.rows = 1, .draws = DRAWS, .x = avi_slice_rows(t, x, r, 1)};
-        const float *alone = m->ops->mean_log_likelihood(m, t, &one, avi_slice_rows(t, nu, r, 1), avi_slice_rows(t, eps, r * DRAWS, DRAWS), &theta, NULL)->value;
+        const float *alone = m->ops
+                                 ->mean_log_likelihood(m, t, &one, avi_slice_rows(t, nu, r, 1),
+                                                       avi_slice_rows(t, eps, r * DRAWS, DRAWS), &theta, NULL)
+                                 ->value;
         assert_memory_equal(alone, whole + r, sizeof *alone);
     }
     avi_tape_destroy(&t);

@@ -41,7 +41,8 @@ static void look(bool shared)
     const int last = avi_comm_size(world) - 1;
     if (avi_comm_rank(world) == last) assert_int_equal(avi_shared_counter_take(t, (int64_t)1 << 40), 0);
     const double from = avi_seconds();
-    while ((seen = avi_shared_counter_read(t)) == 0 && avi_seconds() - from < 20) {}
+    while ((seen = avi_shared_counter_read(t)) == 0 && avi_seconds() - from < 20) {
+    }
     assert_true(seen == (int64_t)1 << 40);
     avi_shared_counter_destroy(&t);
 }
@@ -71,7 +72,8 @@ static void test_create(void **state)
 int main(int argc, char **argv)
 {
     if (avi_comm_start(&argc, &argv, &world) != AVI_OK) return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_once), cmocka_unit_test(test_look), cmocka_unit_test(test_create)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_once), cmocka_unit_test(test_look),
+                                       cmocka_unit_test(test_create)};
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     avi_comm_finish(&world);
     return failed;

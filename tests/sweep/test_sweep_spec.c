@@ -1,4 +1,5 @@
-/* What --sweep understands, what it refuses, how runs are numbered and named, and that a configuration derived for a run is that of the same override. */
+/* What --sweep understands, what it refuses, how runs are numbered and named, and that a configuration derived for a
+ * run is that of the same override. */
 #include "avi/config.h"
 #include "sweep/sweep_spec.h"
 
@@ -114,10 +115,13 @@ static void test_refusals(void **state)
     refuse("run.seed=1..5..-1", 1, (const char *[]){"1..5..1 would serve"});
     refuse("run.seed=1..1e9", 1, (const char *[]){"at most 10000"});
     refuse("run.seed=1..101; a.b=1..101", 1, (const char *[]){"more than 10000 runs"});
-    refuse("optim.steps=3|5", 1, (const char *[]){"optim.steps: swept, and given on the command line as optim.steps=4"});
+    refuse("optim.steps=3|5", 1,
+           (const char *[]){"optim.steps: swept, and given on the command line as optim.steps=4"});
     refuse("data.path=${HOME}", 1, (const char *[]){"not expanded here"});
-    refuse("run.output=a|b; run.time_limit=3; checkpoint.resume=no", 3, (const char *[]){"run.output: belongs", "run.time_limit: belongs", "checkpoint.resume: belongs"});
-    refuse("x=1; run.seed=1|1; run.output=3", 3, (const char *[]){"'x': not a key", "given twice", "run.output: belongs"}); /* all at once */
+    refuse("run.output=a|b; run.time_limit=3; checkpoint.resume=no", 3,
+           (const char *[]){"run.output: belongs", "run.time_limit: belongs", "checkpoint.resume: belongs"});
+    refuse("x=1; run.seed=1|1; run.output=3", 3,
+           (const char *[]){"'x': not a key", "given twice", "run.output: belongs"}); /* all at once */
 }
 
 /* ---- derived configurations ---- */
@@ -139,7 +143,8 @@ static avi_config *new_config(void)
 static void test_derive(void **state)
 {
     (void)state;
-    static const char *const first[] = {"a.n=5", "a.s=${AVI_TEST_NAME}"}, *const more[] = {"a . n = 7"}, *const bad[] = {"a.n=x"};
+    static const char *const first[] = {"a.n=5", "a.s=${AVI_TEST_NAME}"}, *const more[] = {"a . n = 7"},
+                             *const bad[] = {"a.n=x"};
     setenv("AVI_TEST_NAME", "before", 1);
     avi_config *base = new_config(), *c = new_config();
     assert_int_equal(avi_config_parse(base, "/somewhere/f.ini", "[a]\nn = 3\np = d.h5\n", 2, first), AVI_OK);
@@ -165,7 +170,8 @@ static void test_derive(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values),   cmocka_unit_test(test_product), cmocka_unit_test(test_names),
-                                       cmocka_unit_test(test_refusals), cmocka_unit_test(test_derive)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_product),
+                                       cmocka_unit_test(test_names), cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_derive)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,7 +135,8 @@ static void verdicts_belong_to_products(void **state)
     assert_int_equal(avi_products_fixed_point_f32(sum, false, 3, t, SHIFT, &largest, scratch), 2);
     assert_true(largest > 0.99e30 && largest < 1.01e30 * sqrt(IN));
     largest = 0;
-    assert_int_equal(avi_products_fixed_point_f32(sum, false, 1, t, avi_fixed_point_shift(1e32, 4), &largest, scratch), 0);
+    assert_int_equal(avi_products_fixed_point_f32(sum, false, 1, t, avi_fixed_point_shift(1e32, 4), &largest, scratch),
+                     0);
     assert_true(fabs(ldexp((double)sum[0], -avi_fixed_point_shift(1e32, 4)) / 1e30 - 1) < 1e-6);
 }
 
