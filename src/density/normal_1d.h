@@ -1,42 +1,8 @@
-/* What models with one scalar z and one scalar theta share: keys, the block of theta, draws for simulated data, fused
- * densities. */
+/* Log densities of one scalar z and one scalar theta, fused: value and gradient in one pass. */
 #ifndef AVI_DENSITY_NORMAL_1D_H
 #define AVI_DENSITY_NORMAL_1D_H
 
-#include "avi/model.h"
-
-/* Lines of a model's table of keys. */
-#define AVI_SCALAR_THETA_KEYS                                                                                          \
-    {"model", "prior_sd", AVI_KEY_REAL, "0", 0, 1e6, NULL, NULL, "theta ~ N(0, prior_sd^2); 0: flat"},                 \
-        {"model",                                                                                                      \
-         "global_log_sd",                                                                                              \
-         AVI_KEY_REAL,                                                                                                 \
-         "-2",                                                                                                         \
-         -30,                                                                                                          \
-         5,                                                                                                            \
-         NULL,                                                                                                         \
-         NULL,                                                                                                         \
-         "initial log sd of q(theta), where global = gaussian"},                                                       \
-    {                                                                                                                  \
-        "model", "simulate_theta", AVI_KEY_REAL, "0", -1e6, 1e6, NULL, NULL,                                           \
-            "theta that simulated data are drawn with"                                                                 \
-    }
-
-/* Reads the keys above but the last and declares theta (1, 1), started at 0. Errors: DATA when rows of the data hold
- * more than one value, INTERNAL. */
-avi_status avi_scalar_create(avi_model *m, const avi_config *config);
-/* DATA, with a message that names model and data, unless the rows of the data hold `width` values, which the model has
- * because of `why`. */
-avi_status avi_model_need_width(const avi_model *m, int64_t width, const char *why);
-/* Standard normals that belong to row `row` of simulated data: columns [first, first + cols); of all the rows listed:
- * (count, cols). */
-void avi_simulate_normals(uint64_t seed, int64_t row, int64_t first, int64_t cols, double *out);
-void avi_simulate_normals_rows(uint64_t seed, const int64_t *row, int64_t count, int64_t first, int64_t cols,
-                               double *out);
-enum { AVI_SIMULATE_BLOCK = 256 /* rows that models take at a time, so that their draws stay in cache */ };
-
-/* A new constant (rows, cols) with these values. */
-avi_node *avi_model_constant(avi_tape *t, int64_t rows, int64_t cols, const double *values);
+#include "avi/tape.h"
 
 /* log N(y; a u + b theta, sd^2), fused. Borrowed by the tape until its next reset. */
 typedef struct avi_scalar_normal {
@@ -57,7 +23,7 @@ avi_node *avi_scalar_normal_draws(avi_tape *t, const avi_scalar_normal *p, avi_n
                                   avi_node *theta, const double *weight);
 avi_node *avi_wave_draws(avi_tape *t, bool drop_log_sigma, avi_node *x, avi_node *nu, avi_node *eps, avi_node *theta,
                          const double *weight);
-/* Of such a node (k_scalar_draws.c). */
+/* Of such a node (k_normal_1d_draws.c). */
 typedef struct avi_scalar_draws {
     double a, b, sd;
     bool drop_log_sigma;

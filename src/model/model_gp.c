@@ -1,6 +1,7 @@
 /* Latent Gaussian process: z ~ N(0, K(t, t)), x_n ~ N(z_n, s^2), all hyperparameters given. Every z_n depends on every
  * other: the coupling is dense, and no f(x_n) closes the amortization gap (Margossian & Blei 2024, section 3). */
 #include "density/normal_1d.h"
+#include "model/scalar.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * prior_sd^2). (Non-centred: Papaspiliopoulos, Roberts & Skoeld 2007.) */
 #include "density/logistic_groups.h"
 #include "avi/rng.h"
-#include "density/normal_1d.h"
+#include "model/scalar.h"
 #include "tape/internal.h"
 
 #include <math.h>

@@ -5,6 +5,7 @@
 #include "model/hmm.h"
 #include "config/matrix_text.h"
 #include "density/normal_1d.h"
+#include "model/scalar.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
  * sigma^2). Its F-VI optimum is affine in x_n with constant variance: a polynomial of degree 1 closes the amortization
  * gap. */
 #include "density/normal_1d.h"
+#include "model/scalar.h"
 
 #include <math.h>
 #include <stdlib.h>

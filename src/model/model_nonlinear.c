@@ -2,6 +2,7 @@
  * + z_n, exp(cos z_n)^2). The posterior of z_n has several modes. The paper's code leaves log sigma(z) = cos z out of
  * the density; drop_log_sigma does so too. */
 #include "density/normal_1d.h"
+#include "model/scalar.h"
 
 #include <math.h>
 #include <stdlib.h>

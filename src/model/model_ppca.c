@@ -1,7 +1,7 @@
 /* Probabilistic principal components (Tipping & Bishop 1999), a linear VAE: z_n ~ N(0, 1) in L dimensions, x_n ~ N(W
  * z_n + mu, s^2), theta = W, mu, log s. Its maximum likelihood is known from the eigenvalues of the data's covariance,
  * and a linear encoder attains it (Lucas et al. 2019). */
-#include "density/normal_1d.h"
+#include "model/scalar.h"
 #include "avi/rng.h"
 
 #include <math.h>

@@ -2,6 +2,7 @@
  * the z_n are independent; the F-VI optimum of z_n is affine in (x_n, x_{n+1}), so f(x_{n+1}) alone leaves a gap and
  * domain = next closes it. Row 0 of the data is x_0 = 0. */
 #include "density/normal_1d.h"
+#include "model/scalar.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Simulated rows of the Gaussian process: Durbin and Levinson's recursion against K's Cholesky factor times the same
  * draws, and the covariance against its formula. */
 #include "avi/model.h"
-#include "density/normal_1d.h"
+#include "model/scalar.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -3,6 +3,7 @@
 #include "avi/model.h"
 #include "avi/rng.h"
 #include "density/normal_1d.h"
+#include "model/scalar.h"
 #include "reference_models.h"
 
 #include <math.h>

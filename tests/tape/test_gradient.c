@@ -45,7 +45,7 @@ static double difference(const gradient_case *c, wiring w, int i, int64_t k)
 static void check_case(const gradient_case *c, wiring w)
 {
     gradient_values(c, work.x);
-    gradient_run(c, AVI_PRECISION_DOUBLE, w, work.x, true, &work.reproducible);
+    gradient_run(c, AVI_PRECISION_DOUBLE, w, work.x, true, &work.exact);
     if (!work.exact.has_op) fail_msg("the case '%s' does not contain %s", c->label, c->op->name);
     for (int i = 0; i < MAX_LEAVES && c->leaf[i].rows; i++)
         for (int64_t k = 0; !c->leaf[i].fixed && k < c->leaf[i].rows * c->leaf[i].cols; k++) {
@@ -79,7 +79,7 @@ static void every_operation_has_a_case(void **state)
 static void compare_precisions(const gradient_case *c, wiring w)
 {
     gradient_values(c, work.x);
-    gradient_run(c, AVI_PRECISION_DOUBLE, w, work.x, true, &work.reproducible);
+    gradient_run(c, AVI_PRECISION_DOUBLE, w, work.x, true, &work.exact);
     gradient_run(c, AVI_PRECISION_SINGLE, w, work.x, true, &work.single);
     if (!(distance(work.single.value, work.exact.value, 1) < 1e-4))
         fail_msg("%s (%s): %.9g in single, %.9g in double", c->op ? c->op->name : "custom", c->label, work.single.value,
