@@ -45,10 +45,14 @@ typedef struct avi_key_table {
 } avi_key_table;
 
 typedef struct avi_config avi_config;
+typedef struct avi_registry avi_registry; /* registry.h: what can be chosen by name */
 
 /* Not collective. Borrows the tables, which must outlive it. Owner: caller, avi_config_destroy. */
 avi_status avi_config_create(const avi_key_table *tables, int count, avi_config **config);
 void avi_config_destroy(avi_config **config);
+/* The registry that the configuration was made for (avi_registry_config), NULL for one of bare tables. Not collective.
+ */
+const avi_registry *avi_config_registry(const avi_config *config);
 
 /* Collective. Rank 0 reads `path`, all ranks parse the same text. `overrides` are "section.key=value" and win over the
  * file. ${NAME} expands environment variables. All mistakes are reported in one message, each as file:line: [section]

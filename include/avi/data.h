@@ -10,6 +10,7 @@
 
 #include "avi/config.h"
 #include "avi/partition.h"
+#include "avi/registry.h"
 
 #include <stdint.h>
 
@@ -30,9 +31,7 @@ typedef struct avi_shape {
 typedef struct avi_source avi_source;
 
 typedef struct avi_source_ops {
-    const char *name, *doc; /* required */
-    const avi_key *keys;    /* of section [data], in force when this source is selected; may be NULL */
-    int key_count;
+    AVI_PLUGIN_FIELDS; /* keys: of section [data] */
     bool exchangeable; /* rows may be shuffled as far as the source knows */
     /* Collective, required. Opens the split and fills s->shape and s->self. A missing test split is AVI_OK with
      * shape.rows = 0. All ranks return the same status (agreed inside), with one message that names key, file and what
@@ -63,13 +62,10 @@ struct avi_source {
  * together) and streams what is larger, where it can be streamed. */
 #define AVI_STREAM_ABOVE INT64_C(1073741824)
 
-/* The registered sources, in order; NULL after the last. */
-const avi_source_ops *const *avi_source_all(void);
-const avi_source_ops *avi_source_find(const char *name);
-
-/* The keys of section [data]: one table that is always in force, and one for each source, in force when data.source
- * selects it. Owned by the library. Not collective. */
-const avi_key_table *avi_data_key_tables(int *count);
+/* Adds a data source to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
+avi_status avi_source_register(avi_registry *registry, const avi_source_ops *ops);
+/* The keys of section [data] that every source has. Not collective. */
+avi_status avi_data_register_keys(avi_registry *registry);
 
 /* Collective. Opens data.source for the split; reads data.* and run.seed. Owner: caller, avi_source_close.
  * Errors: those of the source's open; DATA when the training data have no rows; CONFIG for data.storage = stream of

@@ -3,10 +3,11 @@
 #ifndef AVI_FAMILY_H
 #define AVI_FAMILY_H
 
+#include "avi/registry.h"
 #include "avi/tape.h"
 
 typedef struct avi_family {
-    const char *name, *doc;
+    AVI_PLUGIN_FIELDS;                /* keys: of section [inference] */
     bool independent;                 /* nu = (means, log sds), z = mean + exp(log_sd) eps in each dimension */
     int64_t (*width)(int64_t latent); /* of nu */
     avi_node *(*draw)(avi_tape *t, avi_node *nu, avi_node *eps); /* (B*S, L) */
@@ -17,7 +18,7 @@ typedef struct avi_family {
     void (*moments)(const double *nu, int64_t latent, double *mean, double *log_sd);
 } avi_family;
 
-const avi_family *const *avi_family_all(void);
-const avi_family *avi_family_find(const char *name);
+/* Adds a family to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
+avi_status avi_family_register(avi_registry *registry, const avi_family *family);
 
 #endif

@@ -6,16 +6,15 @@
 
 #include "avi/config.h"
 #include "avi/param.h"
+#include "avi/registry.h"
 #include "avi/tape.h"
 
 typedef struct avi_infer avi_infer;
 
 typedef struct avi_infer_ops {
-    const char *name, *doc;
-    const avi_key *keys; /* of section [inference], in force when this function is selected */
-    int key_count;
-    bool local;    /* nu is a table with a row for each datapoint, owned by the rank that owns the row */
-    bool features; /* forward uses the features of the domain */
+    AVI_PLUGIN_FIELDS; /* keys: of section [inference] */
+    bool local;        /* nu is a table with a row for each datapoint, owned by the rank that owns the row */
+    bool features;     /* forward uses the features of the domain */
     /* Reads keys and declares phi; f->inputs, f->outputs, f->latent are set. Errors: CONFIG, INTERNAL. */
     avi_status (*create)(avi_infer *f, const avi_config *config);
     /* nu (B, outputs) from: features (B, inputs) when ops->features, table rows (B, outputs) when ops->local (else
@@ -41,9 +40,11 @@ typedef struct avi_domain {
 /* Rows of the data that the domain has. */
 int64_t avi_domain_rows(const avi_domain *d);
 
-const avi_infer_ops *const *avi_infer_all(void);
-const avi_infer_ops *avi_infer_find(const char *name);
-const avi_key_table *avi_infer_key_tables(int *count);
+/* Adds an inference function to the registry. Errors: INTERNAL when a required entry is missing or the name is taken.
+ */
+avi_status avi_infer_register(avi_registry *registry, const avi_infer_ops *ops);
+/* The keys that every inference function has: [inference] function, family, domain. */
+avi_status avi_infer_register_keys(avi_registry *registry);
 /* Reads [inference] domain: self | next | ahead | window:w. Errors: CONFIG. */
 avi_status avi_domain_read(const avi_config *config, avi_domain *domain);
 /* inputs: values of the whole domain; outputs: width of the family. Owner: caller. */

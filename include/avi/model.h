@@ -7,6 +7,7 @@
 #include "avi/config.h"
 #include "avi/data.h"
 #include "avi/param.h"
+#include "avi/registry.h"
 #include "avi/tape.h"
 
 typedef enum avi_coupling {
@@ -25,9 +26,7 @@ typedef struct avi_batch {
 typedef struct avi_model avi_model;
 
 typedef struct avi_model_ops {
-    const char *name, *doc; /* required */
-    const avi_key *keys;    /* of section [model], in force when this model is selected */
-    int key_count;
+    AVI_PLUGIN_FIELDS; /* keys: of section [model] */
     avi_coupling coupling;
     int lookahead;     /* 1: log_likelihood uses x_next; the data then have one row more than the model has z */
     bool scalar_theta; /* every block of theta is one value: draws of theta come as (S, 1), evaluated together with the
@@ -86,10 +85,12 @@ struct avi_model {
     void *self;            /* the model's own; freed with free() unless ops->destroy */
 };
 
-const avi_model_ops *const *avi_model_all(void); /* NULL after the last */
-const avi_model_ops *avi_model_find(const char *name);
-/* Tables for avi_config_create: [model] name, global, and one table per model. */
-const avi_key_table *avi_model_key_tables(int *count);
+/* Adds a model to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
+avi_status avi_model_register(avi_registry *registry, const avi_model_ops *ops);
+/* The keys that every model has: [model] name, global. */
+avi_status avi_model_register_keys(avi_registry *registry);
+/* What [model] name selects. */
+const avi_model_ops *avi_model_selected(const avi_config *config);
 /* Creates the model that [model] name selects. Owner: caller. */
 avi_status avi_model_create(const avi_config *config, const avi_shape *shape, avi_model **model);
 void avi_model_destroy(avi_model **model);

@@ -6,6 +6,7 @@
 
 #include "avi/config.h"
 #include "avi/param.h"
+#include "avi/registry.h"
 
 enum { AVI_OPTIM_SLOTS = 2 };
 
@@ -19,10 +20,8 @@ typedef struct avi_optim_update {
 typedef struct avi_optim avi_optim;
 
 typedef struct avi_optim_ops {
-    const char *name, *doc;
-    const avi_key *keys; /* of section [optim], in force when this method is selected */
-    int key_count;
-    int slots; /* state vectors, up to AVI_OPTIM_SLOTS */
+    AVI_PLUGIN_FIELDS; /* keys: of section [optim] */
+    int slots;         /* state vectors, up to AVI_OPTIM_SLOTS */
     const char *slot_name[AVI_OPTIM_SLOTS];
     avi_status (*create)(avi_optim *o, const avi_config *config);
     /* values -= rule(scale * gradient); slots updated in place. By precision. */
@@ -36,9 +35,10 @@ struct avi_optim {
     double number[4]; /* the rule's constants */
 };
 
-const avi_optim_ops *const *avi_optim_all(void);
-const avi_optim_ops *avi_optim_find(const char *name);
-const avi_key_table *avi_optim_key_tables(int *count);
+/* Adds an optimizer to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
+avi_status avi_optim_register(avi_registry *registry, const avi_optim_ops *ops);
+/* The keys that every optimizer has. */
+avi_status avi_optim_register_keys(avi_registry *registry);
 avi_status avi_optim_create(const avi_config *config, avi_optim *optim);
 
 /* The learning rate of update `step` (0, 1, ...) of `total`: schedule constant | step | cosine with warm-up. */

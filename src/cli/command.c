@@ -1,12 +1,9 @@
 #include "cli/command.h"
 #include "base/blas.h"
-#include "tasks/post_fit.h"
-#include "closed_form/optimum.h"
-#include "session/keys.h"
+#include "cli/registry.h"
 #include "train/signals.h"
 #include "sweep/sweep.h"
-#include "train/stopping_rule.h"
-#include "tasks/tasks.h"
+#include "tasks/task.h"
 #include "session/version.h"
 
 #include <limits.h>
@@ -153,18 +150,18 @@ static void print_version(void)
            v.version, v.revision, v.compiler, v.flags, v.mpi, v.hdf5, v.blas, v.scalapack);
 }
 
-static void print_list(void)
+static void print_list(const avi_registry *r)
 {
-    printf("models ([model] name)\n");
-    for (const avi_model_ops *const *m = avi_model_all(); *m; m++) printf("  %-16s %s\n", (*m)->name, (*m)->doc);
-    printf("inference functions ([inference] function)\n");
-    for (const avi_infer_ops *const *f = avi_infer_all(); *f; f++) printf("  %-16s %s\n", (*f)->name, (*f)->doc);
-    printf("variational families ([inference] family)\n");
-    for (const avi_family *const *f = avi_family_all(); *f; f++) printf("  %-16s %s\n", (*f)->name, (*f)->doc);
-    printf("optimizers ([optim] method)\n");
-    for (const avi_optim_ops *const *o = avi_optim_all(); *o; o++) printf("  %-16s %s\n", (*o)->name, (*o)->doc);
-    printf("data sources ([data] source)\n");
-    for (const avi_source_ops *const *d = avi_source_all(); *d; d++) printf("  %-16s %s\n", (*d)->name, (*d)->doc);
+    for (int k = 0; k < AVI_KINDS; k++) {
+        if (k == AVI_KIND_CLOSED_FORM) continue; /* part of task exact, chosen by the model */
+        printf("%s (%s)\n", avi_kind_plural((avi_kind)k), avi_kind_key((avi_kind)k));
+        for (int i = 0; i < avi_registry_count(r, (avi_kind)k); i++) {
+            const avi_plugin *p = avi_registry_at(r, (avi_kind)k, i);
+            const bool follows =
+                k == AVI_KIND_TASK && ((const avi_task_ops *)avi_registry_at(r, AVI_KIND_TASK, i))->follows_fit;
+            printf("  %-16s %s%s\n", p->name, p->doc, follows ? " (run.after too)" : "");
+        }
+    }
 }
 
 static avi_status print_information(const command *c, const avi_config *config)
@@ -178,7 +175,7 @@ static avi_status print_information(const command *c, const avi_config *config)
         print_version();
         break;
     case LIST:
-        print_list();
+        print_list(c->options.registry);
         break;
     case KEYS:
         status = avi_config_help(config, c->section, stdout);
@@ -193,37 +190,11 @@ static avi_status print_information(const command *c, const avi_config *config)
     return status;
 }
 
-static avi_status perform(avi_session *s, const char *task)
-{
-    if (!strcmp(task, "fit")) { /* before the fit, not after it */
-        AVI_TRY(avi_agree(s->comm, avi_stopping_rule_check(s)));
-        AVI_TRY(avi_agree(s->comm, avi_post_fit_check(s)));
-    }
-    if (!strcmp(task, "exact")) AVI_TRY(avi_agree(s->comm, avi_optimum_check(s))); /* before the folder is made */
-    if (s->options->dry_run) return avi_task_plan(s);
-    if (s->options->check_gradient) return avi_task_check_gradient(s);
-    if (!strcmp(task, "evaluate")) return avi_task_evaluate(s);
-    if (!strcmp(task, "exact")) return avi_task_exact(s);
-    return avi_task_fit(s);
-}
-
-static avi_status run_task(avi_comm *comm, const avi_config *config, const avi_options *options)
-{
-    const char *task = avi_config_get_string(config, "run", "task");
-    avi_session *s = NULL;
-    if (!strcmp(task, "simulate") && !options->dry_run && !options->check_gradient)
-        return avi_task_simulate(comm, config, options);
-    AVI_TRY(avi_session_open(comm, config, options, &s));
-    const avi_status status = perform(s, task);
-    avi_session_close(&s);
-    return status;
-}
-
 static avi_status configure_and_run(avi_comm *comm, const command *c)
 {
     avi_config *config = NULL;
-    if (c->action == RUN && c->sweep) return avi_sweep(comm, c->sweep, c->groups, &c->options, run_task);
-    AVI_TRY(avi_agree(comm, avi_keys_config(&config)));
+    if (c->action == RUN && c->sweep) return avi_sweep(comm, c->sweep, c->groups, &c->options, avi_task_perform);
+    AVI_TRY(avi_agree(comm, avi_registry_config(c->options.registry, &config)));
     avi_status status = AVI_OK;
     if (c->action != RUN) {
         if (avi_comm_rank(comm) == 0) status = print_information(c, config);
@@ -234,7 +205,7 @@ static avi_status configure_and_run(avi_comm *comm, const command *c)
         if (unused && *unused && avi_comm_rank(comm) == 0 && c->options.verbosity > 0)
             printf("keys that this run does not use: %s\n", unused);
         free(unused);
-        if (status == AVI_OK) status = run_task(comm, config, &c->options);
+        if (status == AVI_OK) status = avi_task_perform(comm, config, &c->options);
     }
     avi_config_destroy(&config);
     return status;
@@ -252,6 +223,7 @@ int avi_command(int argc, char **argv)
         avi_signals_install(); /* the library may have put handlers of its own in place */
         status = avi_agree(comm, read_arguments(&c, argc, argv));
         if (status == AVI_OK) status = avi_agree(comm, avi_blas_reserve());
+        if (status == AVI_OK) status = avi_agree(comm, avi_registry_builtin(&c.options.registry));
         if (status == AVI_OK) status = configure_and_run(comm, &c);
         if (status != AVI_OK && avi_comm_rank(comm) == 0)
             fprintf(stderr,
@@ -261,6 +233,7 @@ int avi_command(int argc, char **argv)
     } else {
         fprintf(stderr, "avi_mpi: error: %s\n", avi_error_text());
     }
+    avi_registry_destroy(&c.options.registry);
     free(c.override);
     return (int)status;
 }

@@ -1,5 +1,5 @@
-/* data.source = model: rows drawn from the configured model, a pure function of (seed, split, row). It stands here and
- * not in data/ because a source knows no models. */
+/* data.source = model: rows drawn from the configured model, a pure function of (seed, split, row). It is
+ * here and not in data/ because a source knows no models. */
 #include "avi/model.h"
 
 #include <stdio.h>
@@ -19,8 +19,8 @@ typedef struct drawn {
 
 static avi_status create(avi_source *s, const avi_config *config, avi_split split)
 {
-    const char *name = avi_config_get_string(config, "model", "name");
-    const avi_model_ops *ops = avi_model_find(name);
+    const avi_model_ops *ops = avi_model_selected(config);
+    const char *name = ops->name;
     drawn *d = s->self = calloc(1, sizeof *d);
     if (!d) return avi_fail_memory(sizeof *d, "data drawn from the model");
     if (!avi_model_simulates(ops))

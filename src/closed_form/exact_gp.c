@@ -112,6 +112,7 @@ static avi_status residuals(const avi_optimum *a, int64_t cols, const double *z,
 
 const avi_exact_ops avi_exact_gp = {
     .name = "gp",
+    .doc = "latent Gaussian process",
     .check = check,
     .solve = solve,
     .residuals = residuals,

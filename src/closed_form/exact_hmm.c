@@ -197,6 +197,7 @@ static avi_status solve(avi_optimum *a)
 
 const avi_exact_ops avi_exact_hmm = {
     .name = "hmm",
+    .doc = "Gaussian hidden Markov model",
     .check = check,
     .solve = solve,
     .residuals = residuals,

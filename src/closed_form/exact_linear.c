@@ -19,6 +19,7 @@ static avi_status solve(avi_optimum *a)
 
 const avi_exact_ops avi_exact_linear = {
     .name = "linear",
+    .doc = "linear probabilistic model",
     .check = check,
     .solve = solve,
     .residuals = avi_exact_scalar_residuals,

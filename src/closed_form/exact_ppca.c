@@ -139,6 +139,7 @@ static avi_status solve(avi_optimum *a)
 
 const avi_exact_ops avi_exact_ppca = {
     .name = "ppca",
+    .doc = "probabilistic principal components",
     .check = check,
     .solve = solve,
 };

@@ -18,6 +18,7 @@ static avi_status solve(avi_optimum *a)
 
 const avi_exact_ops avi_exact_saw = {
     .name = "saw",
+    .doc = "saw time series",
     .check = check,
     .solve = solve,
     .residuals = avi_exact_scalar_residuals,

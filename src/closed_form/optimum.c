@@ -6,31 +6,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AVI_EXACT(name) extern const avi_exact_ops avi_exact_##name;
-#include "avi/registry.def"
-
-static const avi_exact_ops *const models[] = {
-#define AVI_EXACT(name) &avi_exact_##name,
-#include "avi/registry.def"
-    NULL};
-
 static const double LOG_2PI = 1.8378770664093454836;
 
-static const avi_exact_ops *find(const char *name)
+avi_status avi_closed_form_register(avi_registry *registry, const avi_exact_ops *ops)
 {
-    for (int i = 0; models[i]; i++)
-        if (!strcmp(models[i]->name, name)) return models[i];
-    return NULL;
+    if (!ops->check || !ops->solve)
+        return avi_fail(AVI_ERR_INTERNAL, "closed form of %s has no %s", ops->name ? ops->name : "a model",
+                        ops->check ? "solve" : "check");
+    return avi_registry_add(registry, AVI_KIND_CLOSED_FORM, ops);
+}
+
+static const avi_exact_ops *closed_form_of(const avi_session *s)
+{
+    return avi_registry_find(avi_config_registry(s->config), AVI_KIND_CLOSED_FORM, s->model->ops->name);
 }
 
 avi_status avi_optimum_check(const avi_session *s)
 {
-    const avi_exact_ops *ops = find(s->model->ops->name);
+    const avi_registry *r = avi_config_registry(s->config);
+    const avi_exact_ops *ops = closed_form_of(s);
     if (ops) return ops->check(s);
     char names[512] = "";
-    for (int i = 0; models[i]; i++) {
+    for (int i = 0; i < avi_registry_count(r, AVI_KIND_CLOSED_FORM); i++) {
         const size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", models[i]->name);
+        const avi_exact_ops *one = avi_registry_at(r, AVI_KIND_CLOSED_FORM, i);
+        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", one->name);
     }
     return avi_config_fail(s->config, "model", "name",
                            "has no answer in closed form, which exact asks for; %s have one", names);
@@ -108,7 +108,7 @@ avi_status avi_optimum_create(const avi_session *s, avi_optimum **answer)
     AVI_TRY(avi_agree(s->comm, a ? AVI_OK : avi_fail_memory(sizeof *a, "exact answers")));
     a->s = s;
     avi_status status = avi_optimum_check(s);
-    a->ops = find(s->model->ops->name);
+    a->ops = closed_form_of(s);
     if (status == AVI_OK) status = solve(a);
     if (status != AVI_OK) avi_optimum_destroy(answer);
     return status;

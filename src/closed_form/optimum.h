@@ -1,8 +1,8 @@
 /* Exact answers: the optimum of factorized VI in closed form, and how close a class of inference functions can come to
  * it.
  *
- * A model with a closed form is one file src/run/exact_<name>.c and one line AVI_EXACT(<name>) in registry.def; the
- * symbol is `const avi_exact_ops avi_exact_<name>`. Everything here is in double and in SLABS of given rows
+ * A model with a closed form is one file src/closed_form/exact_<name>.c and one line AVI_EXACT(<name>) in registry.def;
+ * the symbol is `const avi_exact_ops avi_exact_<name>`. Everything here is in double and in SLABS of given rows
  * (partition.h), whatever the run's precision and partition.
  *
  * A jointly Gaussian model is log p(x, u) = log p(x, u*) - |J (u - u*)|^2 / 2 in its unknowns u = (z, theta): u* its
@@ -17,7 +17,7 @@
 typedef struct avi_optimum avi_optimum;
 
 typedef struct avi_exact_ops {
-    const char *name; /* of the model */
+    AVI_PLUGIN_FIELDS; /* name: the model's */
     /* Required. CONFIG when the configured variant has no closed form. Not collective. */
     avi_status (*check)(const avi_session *s);
     /* Required. Fills the fields of the answer marked `solve` below. Collective. Errors: DATA, INTERNAL. */
@@ -76,6 +76,8 @@ typedef struct avi_fit_comparison {
     bool estimated;   /* elbo is the estimate of the last evaluation, not the closed form */
 } avi_fit_comparison;
 
+/* Adds the closed form of a model to the registry. Errors: INTERNAL. Not collective. */
+avi_status avi_closed_form_register(avi_registry *registry, const avi_exact_ops *ops);
 /* CONFIG, with a message that names the models that have one, when the configured model has no closed form. Not
  * collective. */
 avi_status avi_optimum_check(const avi_session *s);
@@ -90,7 +92,7 @@ avi_status avi_optimum_fields(avi_optimum *a, const avi_fit_comparison *fit);
 /* The table on the screen, rank 0. fit may be NULL. Not collective. */
 void avi_optimum_print(const avi_optimum *a, const avi_fit_comparison *fit);
 
-/* ---- for the files of exact_*.c and answer*.c ---- */
+/* ---- for the files of exact_*.c, best_polynomial.c and optimum_*.c ---- */
 
 /* Memory that lives as long as the answer: n doubles, zero. *status becomes INTERNAL when short; NULL then. */
 double *avi_optimum_memory(avi_optimum *a, int64_t n, avi_status *status);

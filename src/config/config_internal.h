@@ -105,6 +105,7 @@ typedef struct avi_given {
 } avi_given;
 
 struct avi_config {
+    const avi_registry *registry; /* borrowed; NULL: made of bare tables */
     const avi_key_table *tables;
     int table_count;
     avi_slot *slots; /* (slot_count), in the order of the tables */

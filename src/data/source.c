@@ -5,33 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AVI_SOURCE(name) extern const avi_source_ops avi_source_##name;
-#include "avi/registry.def"
-
-static const avi_source_ops *const sources[] = {
-#define AVI_SOURCE(name) &avi_source_##name,
-#include "avi/registry.def"
-    NULL};
-
-enum { SOURCES = (int)(sizeof sources / sizeof sources[0]) - 1, CHOICES_BYTES = SOURCES * 32 + 1 };
-
-const avi_source_ops *const *avi_source_all(void) { return sources; }
-
-const avi_source_ops *avi_source_find(const char *name)
-{
-    for (int i = 0; i < SOURCES; i++)
-        if (strcmp(sources[i]->name, name) == 0) return sources[i];
-    return NULL;
-}
-
 /* ---- keys ---- */
 
-/* Filled at the first call and constant from then on: the names of the sources are known to the registry alone. */
-static char choices[CHOICES_BYTES];
-
 static const avi_key common_keys[] = {
-    {"data", "source", AVI_KEY_CHOICE, "strokes", 0, 0, choices, NULL,
-     "where the rows come from (--list tells what each is)"},
+    {"data", "source", AVI_KEY_CHOICE, "strokes", 0, 0, AVI_CHOICES_SOURCE, NULL,
+     "where the rows come from (--list prints what each is)"},
     {"data", "rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",
      "training rows to use, from the first; 0 = all of a file (drawn sources: their own number)"},
     {"data", "test_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",
@@ -44,19 +22,17 @@ static const avi_key common_keys[] = {
      "shuffle the rows once by key; auto: yes unless the model couples neighbouring rows or the source is a sequence"},
 };
 
-const avi_key_table *avi_data_key_tables(int *count)
+avi_status avi_source_register(avi_registry *registry, const avi_source_ops *ops)
 {
-    static avi_key_table tables[SOURCES + 1]; /* as `choices` */
-    if (tables[0].count == 0) {
-        for (int i = 0, n = 0; i < SOURCES && n < CHOICES_BYTES; i++) {
-            n += snprintf(choices + n, sizeof choices - (size_t)n, "%s%s", i ? " | " : "", sources[i]->name);
-            tables[i + 1] = (avi_key_table){sources[i]->keys, sources[i]->keys ? sources[i]->key_count : 0, "data",
-                                            "source", sources[i]->name};
-        }
-        tables[0] = (avi_key_table){.keys = common_keys, .count = (int)(sizeof common_keys / sizeof common_keys[0])};
-    }
-    *count = SOURCES + 1;
-    return tables;
+    if (!ops->open || !ops->read)
+        return avi_fail(AVI_ERR_INTERNAL, "data source %s has no %s", ops->name ? ops->name : "without a name",
+                        ops->open ? "read" : "open");
+    return avi_registry_add(registry, AVI_KIND_SOURCE, ops);
+}
+
+avi_status avi_data_register_keys(avi_registry *registry)
+{
+    return avi_registry_add_keys(registry, common_keys, (int)(sizeof common_keys / sizeof common_keys[0]));
 }
 
 /* ---- open and close ---- */
@@ -92,7 +68,7 @@ avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split s
 {
     *source = NULL;
     const char *name = avi_config_get_string(config, "data", "source");
-    const avi_source_ops *ops = avi_source_find(name);
+    const avi_source_ops *ops = avi_registry_find(avi_config_registry(config), AVI_KIND_SOURCE, name);
     if (!ops) return avi_fail(AVI_ERR_INTERNAL, "data.source = %s is not registered", name);
     avi_source *s = calloc(1, sizeof *s);
     AVI_TRY(avi_agree(comm, s ? AVI_OK : avi_fail_memory(sizeof *s, "a data source")));

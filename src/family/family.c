@@ -1,20 +1,9 @@
 #include "avi/family.h"
 
-#include <string.h>
-
-#define AVI_FAMILY(name) extern const avi_family avi_family_##name;
-#include "avi/registry.def"
-
-static const avi_family *const families[] = {
-#define AVI_FAMILY(name) &avi_family_##name,
-#include "avi/registry.def"
-    NULL};
-
-const avi_family *const *avi_family_all(void) { return families; }
-
-const avi_family *avi_family_find(const char *name)
+avi_status avi_family_register(avi_registry *registry, const avi_family *family)
 {
-    for (const avi_family *const *f = families; *f; f++)
-        if (!strcmp((*f)->name, name)) return *f;
-    return NULL;
+    if (!family->width || !family->draw || !family->entropy || !family->logq || !family->moments)
+        return avi_fail(AVI_ERR_INTERNAL, "variational family %s has no width, draw, entropy, logq or moments",
+                        family->name ? family->name : "without a name");
+    return avi_registry_add(registry, AVI_KIND_FAMILY, family);
 }

@@ -1,49 +1,37 @@
 #include "avi/model.h"
-#include "config/names.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define AVI_MODEL(name) extern const avi_model_ops avi_model_##name;
-#include "avi/registry.def"
-
-static const avi_model_ops *const models[] = {
-#define AVI_MODEL(name) &avi_model_##name,
-#include "avi/registry.def"
-    NULL};
-
-enum { MODELS = (int)(sizeof models / sizeof models[0]) - 1 };
-
-const avi_model_ops *const *avi_model_all(void) { return models; }
-
-const avi_model_ops *avi_model_find(const char *name)
+avi_status avi_model_register(avi_registry *registry, const avi_model_ops *ops)
 {
-    for (int i = 0; i < MODELS; i++)
-        if (!strcmp(models[i]->name, name)) return models[i];
-    return NULL;
+    const char *missing = NULL;
+    if (!ops->create) missing = "create";
+    if (!ops->log_likelihood) missing = "log_likelihood";
+    if (ops->coupling == AVI_CHAIN && (!ops->log_transition || !ops->log_initial))
+        missing = "log_transition or log_initial, which a chain needs";
+    if (ops->coupling == AVI_DENSE && !ops->covariance) missing = "covariance, which dense coupling needs";
+    if (missing)
+        return avi_fail(AVI_ERR_INTERNAL, "model %s has no %s", ops->name ? ops->name : "without a name", missing);
+    return avi_registry_add(registry, AVI_KIND_MODEL, ops);
 }
 
-static char choices[MODELS * 32 + 1]; /* filled at the first call, constant from then on */
+const avi_model_ops *avi_model_selected(const avi_config *config)
+{
+    return avi_registry_find(avi_config_registry(config), AVI_KIND_MODEL,
+                             avi_config_get_string(config, "model", "name"));
+}
 
 static const avi_key common_keys[] = {
-    {"model", "name", AVI_KEY_CHOICE, "vae", 0, 0, choices, NULL, "the model (--list tells what each is)"},
+    {"model", "name", AVI_KEY_CHOICE, "vae", 0, 0, AVI_CHOICES_MODEL, NULL, "the model (--list prints what each is)"},
     {"model", "global", AVI_KEY_CHOICE, "point", 0, 0, "point | gaussian", NULL,
      "q(theta): a point estimate or a factorized Gaussian over all global parameters"},
 };
 
-const avi_key_table *avi_model_key_tables(int *count)
+avi_status avi_model_register_keys(avi_registry *registry)
 {
-    static avi_key_table tables[MODELS + 1]; /* as `choices` */
-    if (!tables[0].count) {
-        for (int i = 0; i < MODELS; i++) {
-            avi_names_append(choices, sizeof choices, models[i]->name);
-            tables[i + 1] = (avi_key_table){models[i]->keys, models[i]->key_count, "model", "name", models[i]->name};
-        }
-        tables[0] = (avi_key_table){.keys = common_keys, .count = (int)(sizeof common_keys / sizeof common_keys[0])};
-    }
-    *count = MODELS + 1;
-    return tables;
+    return avi_registry_add_keys(registry, common_keys, (int)(sizeof common_keys / sizeof common_keys[0]));
 }
 
 avi_status avi_model_create(const avi_config *config, const avi_shape *shape, avi_model **model)
@@ -51,7 +39,7 @@ avi_status avi_model_create(const avi_config *config, const avi_shape *shape, av
     avi_model *m = calloc(1, sizeof *m);
     *model = m;
     if (!m) return avi_fail_memory(sizeof *m, "the model");
-    m->ops = avi_model_find(avi_config_get_string(config, "model", "name"));
+    m->ops = avi_model_selected(config);
     m->shape = *shape;
     m->latent = 1;
     m->initial_log_sd = -2;

@@ -1,31 +1,17 @@
 #include "avi/optim.h"
-#include "config/names.h"
 
 #include <string.h>
 
-#define AVI_OPTIM(name) extern const avi_optim_ops avi_optim_##name;
-#include "avi/registry.def"
-
-static const avi_optim_ops *const methods[] = {
-#define AVI_OPTIM(name) &avi_optim_##name,
-#include "avi/registry.def"
-    NULL};
-
-enum { METHODS = (int)(sizeof methods / sizeof methods[0]) - 1 };
-
-const avi_optim_ops *const *avi_optim_all(void) { return methods; }
-
-const avi_optim_ops *avi_optim_find(const char *name)
+avi_status avi_optim_register(avi_registry *registry, const avi_optim_ops *ops)
 {
-    for (int i = 0; i < METHODS; i++)
-        if (!strcmp(methods[i]->name, name)) return methods[i];
-    return NULL;
+    if (!ops->create)
+        return avi_fail(AVI_ERR_INTERNAL, "optimizer %s has no create", ops->name ? ops->name : "without a name");
+    return avi_registry_add(registry, AVI_KIND_OPTIM, ops);
 }
 
-static char choices[METHODS * 32 + 1]; /* filled at the first call, constant from then on */
-
 static const avi_key common_keys[] = {
-    {"optim", "method", AVI_KEY_CHOICE, "adam", 0, 0, choices, NULL, "the optimizer (--list tells what each is)"},
+    {"optim", "method", AVI_KEY_CHOICE, "adam", 0, 0, AVI_CHOICES_OPTIM, NULL,
+     "the optimizer (--list prints what each is)"},
     {"optim", "learning_rate", AVI_KEY_REAL, "1e-3", 0, 1e3, NULL, NULL,
      "step size (its largest value under a schedule)"},
     {"optim", "schedule", AVI_KEY_CHOICE, "constant", 0, 0, "constant | step | cosine", NULL,
@@ -52,23 +38,14 @@ static const avi_key common_keys[] = {
      "length of the run in steps; > 0 wins over epochs"},
 };
 
-const avi_key_table *avi_optim_key_tables(int *count)
+avi_status avi_optim_register_keys(avi_registry *registry)
 {
-    static avi_key_table tables[METHODS + 1]; /* as `choices` */
-    if (!tables[0].count) {
-        for (int i = 0; i < METHODS; i++) {
-            avi_names_append(choices, sizeof choices, methods[i]->name);
-            tables[i + 1] =
-                (avi_key_table){methods[i]->keys, methods[i]->key_count, "optim", "method", methods[i]->name};
-        }
-        tables[0] = (avi_key_table){.keys = common_keys, .count = (int)(sizeof common_keys / sizeof common_keys[0])};
-    }
-    *count = METHODS + 1;
-    return tables;
+    return avi_registry_add_keys(registry, common_keys, (int)(sizeof common_keys / sizeof common_keys[0]));
 }
 
 avi_status avi_optim_create(const avi_config *config, avi_optim *optim)
 {
-    *optim = (avi_optim){.ops = avi_optim_find(avi_config_get_string(config, "optim", "method"))};
+    *optim = (avi_optim){.ops = avi_registry_find(avi_config_registry(config), AVI_KIND_OPTIM,
+                                                  avi_config_get_string(config, "optim", "method"))};
     return optim->ops->create(optim, config);
 }

@@ -17,6 +17,12 @@ avi_status avi_fields_add(avi_fields *l, avi_field field)
     return AVI_OK;
 }
 
+avi_status avi_fields_borrow(avi_fields *l, const avi_fields *other)
+{
+    for (int i = 0; i < other->count; i++) AVI_TRY(avi_fields_add(l, other->field[i]));
+    return AVI_OK;
+}
+
 void *avi_fields_memory(avi_fields *l, size_t bytes)
 {
     void **grown = realloc(l->owned, (size_t)(l->owned_count + 1) * sizeof *grown);

@@ -15,6 +15,8 @@ typedef struct avi_fields {
 
 /* Not collective. */
 avi_status avi_fields_add(avi_fields *l, avi_field field);
+/* Adds the fields of another list, which must outlive this one. */
+avi_status avi_fields_borrow(avi_fields *l, const avi_fields *other);
 /* Memory that lives as long as the list. NULL when short. */
 void *avi_fields_memory(avi_fields *l, size_t bytes);
 /* printf into such memory. */

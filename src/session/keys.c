@@ -1,13 +1,8 @@
 #include "session/keys.h"
-#include "avi/data.h"
-#include "avi/infer.h"
-#include "avi/model.h"
-#include "avi/optim.h"
 
 #include <stddef.h>
 
 static const avi_key keys[] = {
-    {"run", "task", AVI_KEY_CHOICE, "fit", 0, 0, "fit | exact | evaluate | simulate", NULL, "what to do"},
     {"run", "seed", AVI_KEY_INT, "1", 0, 9e18, NULL, NULL,
      "of everything random: shuffle, initial values, draws, synthetic data"},
     {"run", "output", AVI_KEY_STRING, "runs/avi", 0, 0, NULL, NULL,
@@ -21,9 +16,6 @@ static const avi_key keys[] = {
      "gradients of its ranks, or by MPI_Allreduce; auto: shared where it can be"},
     {"run", "time_limit", AVI_KEY_REAL, "0", 0, 1e9, NULL, "minutes",
      "stop cleanly with a checkpoint before it (exit status 75); 0 = none"},
-    {"run", "after", AVI_KEY_STRING, "", 0, 0, NULL, NULL, "tasks to do when the fit is done: exact, evaluate"},
-    {"run", "exact_degree", AVI_KEY_INT, "2", 0, 16, NULL, NULL,
-     "exact: degree of the polynomials of inference.domain whose smallest possible gap is computed"},
     {"objective", "draws", AVI_KEY_INT, "1", 0, 65536, NULL, "draws",
      "Monte Carlo draws of z (and theta) per step and datapoint; 0 = exact expectations: closed form or quadrature"},
     {"objective", "estimator", AVI_KEY_CHOICE, "pathwise", 0, 0, "pathwise | stl", NULL,
@@ -73,34 +65,9 @@ static const avi_key keys[] = {
     {"nan", "lr_cut", AVI_KEY_REAL, "0.5", 1e-6, 1, NULL, NULL, "factor on the learning rate at each rollback"},
 };
 
-static avi_key_table task_table(void)
+avi_status avi_session_register_keys(avi_registry *registry)
 {
-    return (avi_key_table){.keys = keys, .count = (int)(sizeof keys / sizeof keys[0])};
-}
-
-enum { MAX_TABLES = 128 };
-
-static int append(avi_key_table *all, int n, const avi_key_table *more, int count)
-{
-    for (int i = 0; i < count && n < MAX_TABLES; i++)
-        if (more[i].count) all[n++] = more[i];
-    return n;
-}
-
-avi_status avi_keys_config(avi_config **config)
-{
-    static avi_key_table all[MAX_TABLES]; /* the same at every call; the config borrows it */
-    int n = 0, count;
-    all[n++] = task_table();
-    const avi_key_table *t = avi_data_key_tables(&count);
-    n = append(all, n, t, count);
-    t = avi_model_key_tables(&count);
-    n = append(all, n, t, count);
-    t = avi_infer_key_tables(&count);
-    n = append(all, n, t, count);
-    t = avi_optim_key_tables(&count);
-    n = append(all, n, t, count);
-    return avi_config_create(all, n, config);
+    return avi_registry_add_keys(registry, keys, (int)(sizeof keys / sizeof keys[0]));
 }
 
 const char *const avi_keys_resume_may_change[] = {

@@ -98,7 +98,8 @@ static avi_status make_problem(avi_session *s)
     const avi_config *c = s->config;
     avi_problem *p = &s->problem;
     AVI_TRY(avi_model_create(c, &s->shape, &s->model));
-    s->family = avi_family_find(avi_config_get_string(c, "inference", "family"));
+    s->family =
+        avi_registry_find(avi_config_registry(c), AVI_KIND_FAMILY, avi_config_get_string(c, "inference", "family"));
     *p = (avi_problem){
         .precision = s->precision,
         .seed = s->seed,

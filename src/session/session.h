@@ -7,6 +7,7 @@
 #include "avi/optim.h"
 
 typedef struct avi_options {
+    avi_registry *registry; /* what can be chosen by name; borrowed */
     const char *file;
     int overrides;
     const char *const *override; /* "section.key=value" */

@@ -1,5 +1,4 @@
 #include "sweep/sweep_plan.h"
-#include "session/keys.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -26,7 +25,7 @@ avi_status avi_sweep_plan_config(const avi_sweep_plan *p, int64_t run, avi_confi
     char name[AVI_SWEEP_NAME + 1] = "/";
     int n = 0;
     bool good = true;
-    AVI_TRY(avi_keys_config(config));
+    AVI_TRY(avi_registry_config(p->registry, config));
     char **override = calloc((size_t)p->spec.keys + 2, sizeof *override);
     for (; override && n < p->spec.keys; n++)
         good = (override[n] = assignment(p->spec.key[n].name, avi_sweep_spec_value(&p->spec, run, n), "")) && good;
@@ -182,9 +181,9 @@ static avi_status adopt_folders(avi_comm *comm, avi_sweep_plan *p)
 
 avi_status avi_sweep_plan_make(avi_comm *comm, const char *spec, const avi_options *options, avi_sweep_plan *p)
 {
-    *p = (avi_sweep_plan){0};
+    *p = (avi_sweep_plan){.registry = options->registry};
     AVI_TRY(avi_agree(comm, avi_sweep_spec_parse(spec, options->overrides, options->override, &p->spec)));
-    AVI_TRY(avi_agree(comm, avi_keys_config(&p->base)));
+    AVI_TRY(avi_agree(comm, avi_registry_config(p->registry, &p->base)));
     const avi_status status = avi_config_read(p->base, comm, options->file, options->overrides, options->override);
     if (status != AVI_OK && (status != AVI_ERR_CONFIG || !*avi_config_text(p->base))) return status;
     avi_error_clear(); /* what is wrong with the file and is not replaced by the sweep, every run will say again */

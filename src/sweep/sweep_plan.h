@@ -7,6 +7,7 @@
 #include "sweep/sweep_spec.h"
 
 typedef struct avi_sweep_plan {
+    avi_registry *registry; /* borrowed */
     avi_sweep_spec spec;
     avi_config *base; /* what the file and the command line say; may have been refused for what the sweep replaces */
     char *output;     /* run.output of the sweep */

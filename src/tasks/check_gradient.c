@@ -1,7 +1,7 @@
 /* --check-gradient: the gradient of the configured ELBO, draws held fixed, against central differences along random
  * coordinates of every block. */
 #include "session/state.h"
-#include "tasks/tasks.h"
+#include "tasks/task.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -178,7 +178,7 @@ static void tell(const check *c)
     printf("largest relative error %.1e (bound %.0e)\n", c->worst, bound_of(c));
 }
 
-avi_status avi_task_check_gradient(avi_session *s)
+avi_status avi_check_gradient(avi_session *s)
 {
     check c = {.s = s};
     avi_status status = avi_state_create(s, &c.st);

@@ -1,7 +1,7 @@
 /* --dry-run: the plan of a run, and its time from a few steps that are then forgotten. */
 #include "output/console.h"
 #include "train/step.h"
-#include "tasks/tasks.h"
+#include "tasks/task.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,7 +62,7 @@ static void print_last_evaluation(const avi_session *s, double step_seconds)
                avi_console_time(seconds, a));
 }
 
-avi_status avi_task_plan(avi_session *s)
+avi_status avi_dry_run(avi_session *s)
 {
     const bool fits = !strcmp(avi_config_get_string(s->config, "run", "task"), "fit");
     avi_state *st = NULL;

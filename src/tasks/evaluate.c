@@ -1,7 +1,7 @@
 /* Task evaluate: the ELBO of a fit, read from its last checkpoint, on all rows. */
 #include "train/evaluation.h"
 #include "output/checkpoint_state.h"
-#include "tasks/tasks.h"
+#include "tasks/task.h"
 
 #include <stdlib.h>
 
@@ -16,7 +16,7 @@ static avi_status load(avi_session *s, avi_state *st, avi_folder *folder)
     return status;
 }
 
-avi_status avi_task_evaluate(avi_session *s)
+static avi_status run(avi_session *s)
 {
     avi_state *st = NULL;
     avi_folder *folder = NULL;
@@ -30,3 +30,17 @@ avi_status avi_task_evaluate(avi_session *s)
     avi_state_destroy(&st);
     return status;
 }
+
+static void print(const avi_session *s, const avi_fit *fit, const void *self)
+{
+    (void)self;
+    avi_evaluation_print(s, avi_fit_state((avi_fit *)fit), avi_fit_evaluation(fit));
+}
+
+const avi_task_ops avi_task_evaluate = {
+    .name = "evaluate",
+    .doc = "the ELBO of a fit, read from its last checkpoint, on all rows",
+    .run = run,
+    .follows_fit = true,
+    .print = print,
+};

@@ -1,9 +1,8 @@
 /* Task exact: closed-form answers into run.h5, beside the fit of the same configuration where the folder holds one. */
-#include "tasks/post_fit.h"
 #include "closed_form/optimum.h"
 #include "train/evaluation.h"
 #include "output/checkpoint_state.h"
-#include "tasks/tasks.h"
+#include "tasks/task.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -105,7 +104,7 @@ static avi_status write(const avi_session *s, avi_folder *folder, avi_optimum *a
     return AVI_OK;
 }
 
-avi_status avi_task_exact(avi_session *s)
+static avi_status run(avi_session *s)
 {
     avi_optimum *a = NULL;
     avi_folder *folder = NULL;
@@ -119,3 +118,53 @@ avi_status avi_task_exact(avi_session *s)
     avi_optimum_destroy(&a);
     return status;
 }
+
+/* ---- after a fit ---- */
+
+typedef struct after {
+    avi_optimum *optimum;
+    avi_fit_comparison fit;
+} after;
+
+static avi_status after_fit(avi_session *s, avi_fit *fit, avi_fields *fields, void **self)
+{
+    after *a = *self = calloc(1, sizeof *a);
+    AVI_TRY(avi_agree(s->comm, a ? AVI_OK : avi_fail_memory(sizeof *a, "the closed form")));
+    AVI_TRY(avi_optimum_create(s, &a->optimum));
+    const double elbo = avi_fit_evaluation(fit)[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows;
+    AVI_TRY(avi_optimum_compare_fit(a->optimum, avi_fit_state(fit), elbo, &a->fit));
+    avi_status status = avi_optimum_fields(a->optimum, &a->fit);
+    if (status == AVI_OK) status = avi_fields_borrow(fields, &a->optimum->fields);
+    return avi_agree(s->comm, status);
+}
+
+static void print(const avi_session *s, const avi_fit *fit, const void *self)
+{
+    (void)s;
+    (void)fit;
+    avi_optimum_print(((const after *)self)->optimum, &((const after *)self)->fit);
+}
+
+static void release(void *self)
+{
+    avi_optimum_destroy(&((after *)self)->optimum);
+    free(self);
+}
+
+static const avi_key keys[] = {
+    {"run", "exact_degree", AVI_KEY_INT, "2", 0, 16, NULL, NULL,
+     "exact: degree of the polynomials of inference.domain whose smallest possible gap is computed"},
+};
+
+const avi_task_ops avi_task_exact = {
+    .name = "exact",
+    .doc = "the optimum of factorized VI, the evidence and the best polynomials, in closed form",
+    .keys = keys,
+    .key_count = 1,
+    .check = avi_optimum_check,
+    .run = run,
+    .follows_fit = true,
+    .after_fit = after_fit,
+    .print = print,
+    .release = release,
+};

@@ -1,54 +1,80 @@
 #include "tasks/post_fit.h"
-#include "train/evaluation.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { EXACT = 1, EVALUATE = 2 };
-
-/* Names separated by commas or blanks, as bits. */
-static avi_status parse(const avi_session *s, int *tasks)
+/* The tasks that can follow a fit: "exact, evaluate". */
+static const char *list_followers(const avi_registry *r, char *list, size_t size)
 {
+    *list = '\0';
+    for (int i = 0; i < avi_registry_count(r, AVI_KIND_TASK); i++) {
+        const avi_task_ops *task = avi_registry_at(r, AVI_KIND_TASK, i);
+        const size_t used = strlen(list);
+        if (task->follows_fit) snprintf(list + used, size - used, "%s%s", used ? ", " : "", task->name);
+    }
+    return list;
+}
+
+/* Names separated by commas or blanks. */
+static avi_status parse(const avi_session *s, avi_post_fit *p)
+{
+    const avi_registry *r = avi_config_registry(s->config);
     const char *text = avi_config_get_string(s->config, "run", "after");
-    *tasks = 0;
+    char name[64], list[512];
+    *p = (avi_post_fit){0};
     for (size_t n; *(text += strspn(text, ", \t")); text += n) {
         n = strcspn(text, ", \t");
-        if (n == 5 && !strncmp(text, "exact", n))
-            *tasks |= EXACT;
-        else if (n == 8 && !strncmp(text, "evaluate", n))
-            *tasks |= EVALUATE;
-        else
-            return avi_config_fail(
-                s->config, "run", "after",
-                "%.*s is not a task that follows a fit; exact or evaluate, or both with a comma, would serve", (int)n,
-                text);
+        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), text);
+        const avi_task_ops *task = avi_registry_find(r, AVI_KIND_TASK, name);
+        if (!task || !task->follows_fit)
+            return avi_config_fail(s->config, "run", "after",
+                                   "%.*s is not a task that can follow a fit; use %s, or several with commas", (int)n,
+                                   text, list_followers(r, list, sizeof list));
+        for (int i = 0; i < p->count; i++)
+            if (p->task[i] == task)
+                return avi_config_fail(s->config, "run", "after", "%s is named twice; name it once", name);
+        if (p->count == AVI_POST_FIT_TASKS)
+            return avi_config_fail(s->config, "run", "after", "more than %d tasks; name fewer", AVI_POST_FIT_TASKS);
+        p->task[p->count++] = task;
     }
     return AVI_OK;
 }
 
 avi_status avi_post_fit_check(const avi_session *s)
 {
-    int tasks;
-    AVI_TRY(parse(s, &tasks));
-    return tasks & EXACT ? avi_optimum_check(s) : AVI_OK;
+    avi_post_fit p;
+    AVI_TRY(parse(s, &p));
+    for (int i = 0; i < p.count; i++)
+        if (p.task[i]->check) AVI_TRY(p.task[i]->check(s));
+    return AVI_OK;
 }
 
-avi_status avi_post_fit(const avi_session *s, avi_state *st, const double evaluation[AVI_EVAL_COLUMNS],
-                        avi_optimum **answer, avi_fit_comparison *fit)
+void avi_post_fit_read(const avi_session *s, avi_post_fit *p) { (void)parse(s, p); }
+
+bool avi_post_fit_is_lengthy(const avi_post_fit *p)
 {
-    int tasks;
-    *answer = NULL;
-    AVI_TRY(avi_agree(s->comm, parse(s, &tasks)));
-    if (!(tasks & EXACT)) return AVI_OK;
-    AVI_TRY(avi_optimum_create(s, answer));
-    AVI_TRY(avi_optimum_compare_fit(*answer, st, evaluation[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, fit));
-    return avi_agree(s->comm, avi_optimum_fields(*answer, fit));
+    for (int i = 0; i < p->count; i++)
+        if (p->task[i]->lengthy) return true;
+    return false;
 }
 
-void avi_post_fit_print(const avi_session *s, const avi_state *st, const double evaluation[AVI_EVAL_COLUMNS],
-                        const avi_optimum *answer, const avi_fit_comparison *fit)
+avi_status avi_post_fit_run(avi_session *s, avi_fit *fit, avi_post_fit *p)
 {
-    int tasks;
-    if (parse(s, &tasks) == AVI_OK && tasks & EVALUATE) avi_evaluation_print(s, st, evaluation);
-    if (answer) avi_optimum_print(answer, fit);
+    for (int i = 0; i < p->count; i++)
+        if (p->task[i]->after_fit) AVI_TRY(p->task[i]->after_fit(s, fit, &p->fields, &p->self[i]));
+    return AVI_OK;
+}
+
+void avi_post_fit_print(const avi_session *s, const avi_fit *fit, const avi_post_fit *p)
+{
+    for (int i = 0; i < p->count; i++)
+        if (p->task[i]->print) p->task[i]->print(s, fit, p->self[i]);
+}
+
+void avi_post_fit_free(avi_post_fit *p)
+{
+    avi_fields_free(&p->fields);
+    for (int i = 0; i < p->count; i++)
+        if (p->task[i]->release && p->self[i]) p->task[i]->release(p->self[i]);
+    p->count = 0;
 }

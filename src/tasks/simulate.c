@@ -1,8 +1,7 @@
 /* Task simulate: data drawn from the model, written as HDF5 that data.source = hdf5 reads back: <output>/data.h5 with x
  * and x_test. */
-#include "session/keys.h"
 #include "output/run_file.h"
-#include "tasks/tasks.h"
+#include "tasks/task.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,7 +46,7 @@ static avi_status write(avi_comm *comm, const avi_config *config, avi_folder *fo
     return status;
 }
 
-avi_status avi_task_simulate(avi_comm *comm, const avi_config *config, const avi_options *options)
+static avi_status run_alone(avi_comm *comm, const avi_config *config, const avi_options *options)
 {
     avi_fields l = {0};
     avi_folder *folder = NULL;
@@ -66,3 +65,9 @@ avi_status avi_task_simulate(avi_comm *comm, const avi_config *config, const avi
     avi_fields_free(&l);
     return status;
 }
+
+const avi_task_ops avi_task_simulate = {
+    .name = "simulate",
+    .doc = "draw data from the model and write them as HDF5",
+    .run_alone = run_alone,
+};

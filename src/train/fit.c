@@ -1,5 +1,5 @@
 /* The step loop: steps, trace, evaluations, checkpoints, and the reasons to stop. */
-#include "tasks/post_fit.h"
+#include "train/fit.h"
 #include "train/evaluation.h"
 #include "output/run_file.h"
 #include "output/checkpoint_state.h"
@@ -7,7 +7,6 @@
 #include "train/step.h"
 #include "train/signals.h"
 #include "train/stopping_rule.h"
-#include "tasks/tasks.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -18,7 +17,7 @@
 enum { MAX_EVALUATIONS = 100, MAX_ROLLBACKS = 20 };
 _Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
 
-typedef struct fit {
+struct avi_fit {
     avi_session *s;
     avi_state *st;
     avi_folder *folder;
@@ -35,9 +34,8 @@ typedef struct fit {
     const char *why;                     /* set when the loop is to end */
     char target[AVI_STOPPING_RULE_TEXT]; /* [stop] in words, once a run that has a target has ended */
     avi_status outcome;
-    avi_optimum *answer;     /* of run.after = exact; NULL else */
-    avi_fit_comparison held; /* the fit held against it */
-} fit;
+};
+typedef struct avi_fit fit;
 
 static const char metrics_header[] =
     "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
@@ -220,7 +218,7 @@ static avi_status handle_bad(fit *f, const avi_step_result *r)
     end(f, AVI_ERR_DIVERGED, "diverged");
     return avi_fail(AVI_ERR_DIVERGED,
                     "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was, and "
-                                   "checkpoint.from = %s replays the first of these steps. "
+                    "checkpoint.from = %s replays the first of these steps. "
                     "A lower optim.learning_rate, optim.clip_norm, or nan.policy = rollback would serve",
                     text, f->st->skipped_in_a_row, path);
 }
@@ -357,12 +355,7 @@ static avi_status finish(fit *f)
     if (done && due(f->st->step, f->eval_every))
         AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
     if (done && avi_stopping_rule_set(s->config)) avi_stopping_rule_describe(s->config, evaluation(f), f->target);
-    /* A fit whose run.after fails has its results all the same. */
-    const avi_status after = done ? avi_post_fit(s, f->st, evaluation(f), &f->answer, &f->held) : AVI_OK;
-    const avi_fields *extra = after == AVI_OK && f->answer ? &f->answer->fields : NULL;
-    AVI_TRY(avi_run_file_write(s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done,
-                               extra));
-    return after;
+    return AVI_OK;
 }
 
 /* Nothing is left to do of a run that a checkpoint holds to its end. */
@@ -398,28 +391,52 @@ static avi_status judge(const fit *f)
                     f->target + strlen(AVI_STOPPING_RULE_MISSED), f->st->step);
 }
 
-avi_status avi_task_fit(avi_session *s)
+/* ---- what tasks see ---- */
+
+avi_status avi_fit_open(avi_session *s, avi_fit **out)
 {
-    fit f = {.s = s};
-    avi_status status = avi_agree(s->comm, prepare(&f));
-    if (status == AVI_OK) {
-        status = begin(&f);
-        if (status == AVI_OK) status = loop(&f);
-        /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here
-         * returns it on all ranks. */
-        if (status == AVI_OK) status = finish(&f);
-        if (status == AVI_ERR_DIVERGED)
-            avi_run_file_write(s, f.st, f.folder, "diverged", avi_error_text(), false, NULL);
-        if (status == AVI_OK) avi_console_summary(s, f.st, avi_folder_path(f.folder), last_words(&f));
-        if (status == AVI_OK && f.outcome == AVI_OK) avi_post_fit_print(s, f.st, evaluation(&f), f.answer, &f.held);
-        if (status == AVI_OK) status = judge(&f);
-    }
-    avi_console_break();
-    avi_metrics_close(&f.metrics);
-    avi_folder_close(&f.folder);
-    avi_optimum_destroy(&f.answer);
-    avi_state_destroy(&f.st);
-    avi_row_ranges_free(&f.job);
-    free(f.shares);
+    fit *f = *out = calloc(1, sizeof *f);
+    AVI_TRY(avi_agree(s->comm, f ? AVI_OK : avi_fail_memory(sizeof *f, "the fit")));
+    f->s = s;
+    return avi_agree(s->comm, prepare(f));
+}
+
+avi_status avi_fit_train(avi_fit *f)
+{
+    avi_status status = begin(f);
+    if (status == AVI_OK) status = loop(f);
+    /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here
+     * returns it on all ranks. */
+    if (status == AVI_OK) status = finish(f);
+    if (status == AVI_ERR_DIVERGED)
+        avi_run_file_write(f->s, f->st, f->folder, "diverged", avi_error_text(), false, NULL);
     return status;
+}
+
+avi_status avi_fit_write(avi_fit *f, const avi_fields *extra)
+{
+    const bool done = avi_fit_is_done(f);
+    return avi_run_file_write(f->s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done,
+                              extra);
+}
+
+void avi_fit_print(const avi_fit *f) { avi_console_summary(f->s, f->st, avi_folder_path(f->folder), last_words(f)); }
+
+avi_status avi_fit_judge(const avi_fit *f) { return judge(f); }
+bool avi_fit_is_done(const avi_fit *f) { return f->outcome == AVI_OK; }
+avi_state *avi_fit_state(avi_fit *f) { return f->st; }
+const double *avi_fit_evaluation(const avi_fit *f) { return evaluation(f); }
+
+void avi_fit_close(avi_fit **out)
+{
+    fit *f = *out;
+    if (!f) return;
+    avi_console_break();
+    avi_metrics_close(&f->metrics);
+    avi_folder_close(&f->folder);
+    avi_state_destroy(&f->st);
+    avi_row_ranges_free(&f->job);
+    free(f->shares);
+    free(f);
+    *out = NULL;
 }

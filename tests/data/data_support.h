@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "registry_support.h"
+
 static avi_comm *world;
 static int P, self;
 static char folder[64];
@@ -70,20 +72,12 @@ static inline void write_file(const char *name, const void *bytes, size_t count)
 static inline avi_config *config_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static inline avi_config *config_of(const char *format, ...)
 {
-    static const avi_key run_keys[] = {{"run", "seed", AVI_KEY_INT, "1", 0, 0, NULL, NULL, "seed"}};
-    static avi_key_table tables[32];
-    int count = 0;
-    const avi_key_table *data = avi_data_key_tables(&count);
-    assert_true(count < 31);
-    memcpy(tables, data, (size_t)count * sizeof *data);
-    tables[count] = (avi_key_table){.keys = run_keys, .count = 1};
     char text[1024] = "[data]\n";
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text + strlen(text), sizeof text - strlen(text), format, arguments);
     va_end(arguments);
-    avi_config *config = NULL;
-    assert_int_equal(avi_config_create(tables, count + 1, &config), AVI_OK);
+    avi_config *config = test_config_new();
     const avi_status status = avi_config_parse(config, "test.ini", text, 0, NULL);
     if (status != AVI_OK) print_message("%s\n", avi_error_text());
     assert_int_equal(status, AVI_OK);

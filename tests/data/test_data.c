@@ -244,18 +244,18 @@ static void splits_of_different_size(void **state)
 static void registry(void **state)
 {
     (void)state;
-    int count = 0, sources = 0;
-    const avi_key_table *tables = avi_data_key_tables(&count);
-    for (; avi_source_all()[sources]; sources++) {
-        const avi_source_ops *ops = avi_source_all()[sources];
+    const avi_registry *r = test_registry();
+    assert_true(avi_registry_count(r, AVI_KIND_SOURCE) > 0);
+    for (int i = 0; i < avi_registry_count(r, AVI_KIND_SOURCE); i++) {
+        const avi_source_ops *ops = avi_registry_at(r, AVI_KIND_SOURCE, i);
         assert_true(ops->name && ops->doc && ops->open && ops->read);
-        assert_ptr_equal(avi_source_find(ops->name), ops);
-        assert_string_equal(tables[sources + 1].values, ops->name);
-        assert_non_null(strstr(tables[0].keys[0].choices, ops->name));
-        for (int i = 0; i < ops->key_count; i++) assert_string_equal(ops->keys[i].section, "data");
+        assert_ptr_equal(avi_registry_find(r, AVI_KIND_SOURCE, ops->name), ops);
+        avi_config *c = config_of("source = %s\n", ops->name);
+        assert_string_equal(avi_config_get_string(c, "data", "source"), ops->name);
+        avi_config_destroy(&c);
+        for (int k = 0; k < ops->key_count; k++) assert_string_equal(ops->keys[k].section, "data");
     }
-    assert_int_equal(count, sources + 1);
-    assert_null(avi_source_find("nowhere"));
+    assert_null(avi_registry_find(r, AVI_KIND_SOURCE, "nowhere"));
 }
 
 int main(int argc, char **argv)

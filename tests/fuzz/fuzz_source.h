@@ -4,6 +4,7 @@
 #define AVI_TEST_FUZZ_SOURCE_H
 
 #include "avi/data.h"
+#include "registry_support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,17 +38,9 @@ static inline void fuzz_start(void)
 /* `lines`: more keys of [data]. To be made once for all executions: the file is what differs. */
 static inline avi_config *fuzz_config(const char *source, const char *lines)
 {
-    static const avi_key seed[] = {{"run", "seed", AVI_KEY_INT, "1", 0, 0, NULL, NULL, "Seed."}};
-    static avi_key_table tables[32]; /* outlive the configuration */
-    int count = 0;
-    const avi_key_table *data = avi_data_key_tables(&count);
-    fuzz_must(count < 32, "tables");
-    for (int i = 0; i < count; i++) tables[i] = data[i];
-    tables[count] = (avi_key_table){.keys = seed, .count = 1};
     char text[320];
     snprintf(text, sizeof text, "[data]\nsource = %s\npath = %s\n%s", source, fuzz_path, lines);
-    avi_config *config = NULL;
-    fuzz_must(avi_config_create(tables, count + 1, &config) == AVI_OK, "create");
+    avi_config *config = test_config_new();
     fuzz_must(avi_config_parse(config, "fuzz.ini", text, 0, NULL) == AVI_OK, "parse");
     return config;
 }

@@ -13,15 +13,15 @@
 
 #include <cmocka.h>
 
+#include "registry_support.h"
+
 enum { N = 60 };
 
 static avi_config *config; /* borrowed by the model under test */
 
 static avi_model *make_model(const char *kernel, const char *times, const char *jitter)
 {
-    int count;
     char text[512];
-    const avi_key_table *tables = avi_model_key_tables(&count);
     avi_model *m = NULL;
     const bool column = !strcmp(times, "column");
     const avi_shape shape = {.rows = N, .width = column ? 2 : 1, .type = AVI_F64, .scale = 1};
@@ -30,7 +30,7 @@ static avi_model *make_model(const char *kernel, const char *times, const char *
         "[model]\nname = gp\nkernel = %s\ntimes = %s\njitter = %s\nlengthscale = 2\namplitude = 1.5\nspacing = 0.7\n"
         "noise_sd = 0.3\n",
         kernel, times, jitter);
-    assert_int_equal(avi_config_create(tables, count, &config), AVI_OK);
+    config = test_config_new();
     assert_int_equal(avi_config_parse(config, "test", text, 0, NULL), AVI_OK);
     assert_int_equal(avi_model_create(config, &shape, &m), AVI_OK);
     return m;

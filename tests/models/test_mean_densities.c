@@ -13,18 +13,17 @@
 
 #include <cmocka.h>
 
+#include "registry_support.h"
+
 enum { MOST_DRAWS = 1100, ROWS = 7, THETA = MOST_DRAWS };
 
 static avi_model *make_model(const char *name, const char *more)
 {
     char text[128];
-    int count;
-    avi_config *config;
+    avi_config *config = test_config_new();
     avi_model *m;
-    const avi_key_table *tables = avi_model_key_tables(&count);
     const avi_shape shape = {.rows = ROWS + 1, .width = 1, .height = 1, .columns = 1, .type = AVI_F64, .scale = 1};
     snprintf(text, sizeof text, "[model]\nname = %s\n%s", name, more);
-    assert_int_equal(avi_config_create(tables, count, &config), AVI_OK);
     if (avi_config_parse(config, "test.ini", text, 0, NULL) != AVI_OK) fail_msg("%s", avi_error_text());
     if (avi_model_create(config, &shape, &m) != AVI_OK) fail_msg("%s", avi_error_text());
     avi_config_destroy(&config);

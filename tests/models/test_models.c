@@ -16,17 +16,19 @@
 
 #include <cmocka.h>
 
+#include "registry_support.h"
+
 enum { ROWS = REFERENCE_ROWS, DRAWS = REFERENCE_DRAWS, MOST = 4096 };
+
+static int model_count(void) { return avi_registry_count(test_registry(), AVI_KIND_MODEL); }
+static const avi_model_ops *model_at(int i) { return avi_registry_at(test_registry(), AVI_KIND_MODEL, i); }
 
 /* ---- a model from text ---- */
 
 static avi_config *parse(const char *text)
 {
-    int count;
-    const avi_key_table *tables = avi_model_key_tables(&count);
-    avi_config *config;
+    avi_config *config = test_config_new();
     avi_error_clear();
-    if (avi_config_create(tables, count, &config) != AVI_OK) fail_msg("%s", avi_error_text());
     if (avi_config_parse(config, "test.ini", text, 0, NULL) != AVI_OK) fail_msg("%s", avi_error_text());
     return config;
 }
@@ -35,7 +37,7 @@ static avi_status try_model(const char *text, int64_t width, avi_model **m)
 {
     avi_config *config = parse(text);
     if (width == 0) {
-        const avi_model_ops *ops = avi_model_find(avi_config_get_string(config, "model", "name"));
+        const avi_model_ops *ops = avi_model_selected(config);
         width = ops->simulated_width ? ops->simulated_width(config) : 1;
     }
     const avi_shape shape = {
@@ -235,10 +237,11 @@ static void check_gradients(const avi_model *m, int64_t theta_draws)
 static void gradients_are_differences(void **state)
 {
     (void)state;
-    for (const avi_model_ops *const *ops = avi_model_all(); *ops; ops++) {
-        avi_model *m = make_model(small_text(*ops), avi_model_simulates(*ops) ? 0 : 6);
+    for (int i_model = 0; i_model < model_count(); i_model++) {
+        const avi_model_ops *const ops = model_at(i_model);
+        avi_model *m = make_model(small_text(ops), avi_model_simulates(ops) ? 0 : 6);
         check_gradients(m, 1);
-        if ((*ops)->scalar_theta) check_gradients(m, DRAWS);
+        if (ops->scalar_theta) check_gradients(m, DRAWS);
         avi_model_destroy(&m);
     }
 }
@@ -298,9 +301,10 @@ static void simulated_rows_do_not_depend_on_the_range(void **state)
     (void)state;
     enum { N = 40 };
     static double all[MOST], part[MOST], other[MOST];
-    for (const avi_model_ops *const *ops = avi_model_all(); *ops; ops++) {
-        if (!avi_model_simulates(*ops)) continue;
-        avi_model *m = make_model(small_text(*ops), 0);
+    for (int i_model = 0; i_model < model_count(); i_model++) {
+        const avi_model_ops *const ops = model_at(i_model);
+        if (!avi_model_simulates(ops)) continue;
+        avi_model *m = make_model(small_text(ops), 0);
         const int64_t d = m->shape.width;
         assert_true(N * d <= MOST);
         assert_int_equal(avi_model_simulate(m, 7, N, 0, N, all), AVI_OK);
@@ -323,16 +327,17 @@ static void simulated_rows_do_not_depend_on_their_order(void **state)
     enum { N = 300 };
     static double all[N * 64], part[N * 64];
     int models = 0;
-    for (const avi_model_ops *const *ops = avi_model_all(); *ops; ops++) {
-        if (!(*ops)->simulate_rows) continue;
-        avi_model *m = make_model(small_text(*ops), 0);
+    for (int i_model = 0; i_model < model_count(); i_model++) {
+        const avi_model_ops *const ops = model_at(i_model);
+        if (!ops->simulate_rows) continue;
+        avi_model *m = make_model(small_text(ops), 0);
         const int64_t d = m->shape.width;
         int64_t row[N];
         assert_true(d <= 64);
         assert_int_equal(avi_model_simulate(m, 7, N, 0, N, all), AVI_OK);
         assert_int_equal(avi_model_simulate(m, 8, N, 0, N, part), AVI_OK);
         for (int64_t i = 0; i < N; i++) row[i] = i * 7 % N;
-        assert_int_equal((*ops)->simulate_rows(m, 7, row, N, part), AVI_OK);
+        assert_int_equal(ops->simulate_rows(m, 7, row, N, part), AVI_OK);
         for (int64_t i = 0; i < N; i++) assert_memory_equal(part + i * d, all + row[i] * d, (size_t)d * sizeof *part);
         avi_model_destroy(&m);
         models++;

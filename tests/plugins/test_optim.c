@@ -13,16 +13,28 @@
 
 #include <cmocka.h>
 
+#include "registry_support.h"
+
 enum { MOST = 64 };
+
+static const avi_optim_ops *method(int i)
+{
+    return i < avi_registry_count(test_registry(), AVI_KIND_OPTIM) ? avi_registry_at(test_registry(), AVI_KIND_OPTIM, i)
+                                                                   : NULL;
+}
+
+static const avi_optim_ops *next_method(const avi_optim_ops *o)
+{
+    int i = 0;
+    while (method(i) != o) i++;
+    return method(i + 1);
+}
 
 static avi_config *new_config(const char *method, const char *keys)
 {
     char text[512];
-    int count;
-    const avi_key_table *tables = avi_optim_key_tables(&count);
-    avi_config *config = NULL;
+    avi_config *config = test_config_new();
     snprintf(text, sizeof text, "[optim]\nmethod = %s\n%s\n", method, keys);
-    assert_int_equal(avi_config_create(tables, count, &config), AVI_OK);
     if (avi_config_parse(config, "test", text, 0, NULL) != AVI_OK) fail_msg("%s", avi_error_text());
     return config;
 }
@@ -114,14 +126,14 @@ static void every_method_goes_down(void **unused)
         a[k] = 0.5 + 0.1 * k;
         c[k] = sin(k);
     }
-    for (const avi_optim_ops *const *o = avi_optim_all(); *o; o++)
-        for (int p = 0; p < 2 && (*o)->update[p]; p++) {
+    for (const avi_optim_ops *o = method(0); o; o = next_method(o))
+        for (int p = 0; p < 2 && o->update[p]; p++) {
             state s;
-            start(&s, (avi_precision)p, (*o)->name, "learning_rate = 0.01");
+            start(&s, (avi_precision)p, o->name, "learning_rate = 0.01");
             const double top = height(&s, N, a, c);
             for (int t = 1; t <= 2000; t++) step_down(&s, N, a, c, t);
             if (!(height(&s, N, a, c) < 1e-3 * top))
-                fail_msg("%s went from %g to %g only", (*o)->name, top, height(&s, N, a, c));
+                fail_msg("%s went from %g to %g only", o->name, top, height(&s, N, a, c));
             for (int k = N; k < MOST - N / 2; k++)
                 assert_true(avi_vector_get(s.p, s.w, k) == 0); /* wrote only its n values */
         }
@@ -131,20 +143,19 @@ static void every_method_goes_down(void **unused)
 static void values_do_not_depend_on_each_other(void **unused)
 {
     (void)unused;
-    for (const avi_optim_ops *const *o = avi_optim_all(); *o; o++) {
-        if (!(*o)->update[0]) continue;
+    for (const avi_optim_ops *o = method(0); o; o = next_method(o)) {
+        if (!o->update[0]) continue;
         state whole, cut;
-        start(&whole, AVI_PRECISION_SINGLE, (*o)->name, "learning_rate = 0.01");
-        start(&cut, AVI_PRECISION_SINGLE, (*o)->name, "learning_rate = 0.01");
+        start(&whole, AVI_PRECISION_SINGLE, o->name, "learning_rate = 0.01");
+        start(&cut, AVI_PRECISION_SINGLE, o->name, "learning_rate = 0.01");
         for (int t = 1; t <= 3; t++) {
             for (int k = 0; k < MOST; k++) avi_vector_set(whole.p, whole.g, k, cos(k + 1.0) * t);
             const avi_optim_update u = {.learning_rate = 0.01, .scale = 0.5, .count = t};
-            (*o)->update[0](&whole.o, &u, MOST, whole.w, whole.g, (void *const[]){whole.slot[0], whole.slot[1]});
+            o->update[0](&whole.o, &u, MOST, whole.w, whole.g, (void *const[]){whole.slot[0], whole.slot[1]});
             for (int64_t first = 0, n = 1; first < MOST; first += n, n = n + 4 < MOST - first ? n + 4 : MOST - first)
-                (*o)->update[0](&cut.o, &u, n, avi_vector_at(cut.p, cut.w, first),
-                                avi_vector_at(whole.p, whole.g, first),
-                                (void *const[]){avi_vector_at(cut.p, cut.slot[0], first),
-                                                avi_vector_at(cut.p, cut.slot[1], first)});
+                o->update[0](&cut.o, &u, n, avi_vector_at(cut.p, cut.w, first), avi_vector_at(whole.p, whole.g, first),
+                             (void *const[]){avi_vector_at(cut.p, cut.slot[0], first),
+                                             avi_vector_at(cut.p, cut.slot[1], first)});
         }
         assert_memory_equal(whole.w, cut.w, MOST * sizeof(float));
     }
@@ -153,13 +164,13 @@ static void values_do_not_depend_on_each_other(void **unused)
 static void methods_are_found_and_described(void **unused)
 {
     (void)unused;
-    assert_non_null(avi_optim_all()[0]);
-    assert_null(avi_optim_find("no such method"));
-    for (const avi_optim_ops *const *o = avi_optim_all(); *o; o++) {
-        assert_ptr_equal(avi_optim_find((*o)->name), *o);
-        assert_true(strlen((*o)->doc) > 0);
-        assert_in_range((*o)->slots, 0, AVI_OPTIM_SLOTS);
-        for (int k = 0; k < (*o)->slots; k++) assert_non_null((*o)->slot_name[k]);
+    assert_non_null(method(0));
+    assert_null(avi_registry_find(test_registry(), AVI_KIND_OPTIM, "no such method"));
+    for (const avi_optim_ops *o = method(0); o; o = next_method(o)) {
+        assert_ptr_equal(avi_registry_find(test_registry(), AVI_KIND_OPTIM, o->name), o);
+        assert_true(strlen(o->doc) > 0);
+        assert_in_range(o->slots, 0, AVI_OPTIM_SLOTS);
+        for (int k = 0; k < o->slots; k++) assert_non_null(o->slot_name[k]);
     }
 }
 

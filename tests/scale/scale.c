@@ -26,6 +26,7 @@ static const char *const plan_names[] = {"allreduce", "shard", "leader", "slices
 
 typedef struct simulation {
     avi_comm *comm;
+    avi_registry *registry;
     avi_config *config;
     avi_session *session;
     avi_state *state;
@@ -43,10 +44,37 @@ static int find_plan(const char *name)
     return -1;
 }
 
+#define AVI_SOURCE(name) extern const avi_source_ops avi_source_##name;
+#define AVI_MODEL(name)  extern const avi_model_ops avi_model_##name;
+#define AVI_INFER(name)  extern const avi_infer_ops avi_infer_##name;
+#define AVI_FAMILY(name) extern const avi_family avi_family_##name;
+#define AVI_OPTIM(name)  extern const avi_optim_ops avi_optim_##name;
+#include "avi/registry.def"
+
+/* What a simulated step can choose: no tasks and no closed forms, which would bring HDF5 and ScaLAPACK. */
+static avi_status make_registry(avi_registry **out)
+{
+    AVI_TRY(avi_registry_create(out));
+    avi_registry *r = *out;
+    AVI_TRY(avi_session_register_keys(r));
+    AVI_TRY(avi_data_register_keys(r));
+    AVI_TRY(avi_model_register_keys(r));
+    AVI_TRY(avi_infer_register_keys(r));
+    AVI_TRY(avi_optim_register_keys(r));
+#define AVI_SOURCE(name) AVI_TRY(avi_source_register(r, &avi_source_##name));
+#define AVI_MODEL(name)  AVI_TRY(avi_model_register(r, &avi_model_##name));
+#define AVI_INFER(name)  AVI_TRY(avi_infer_register(r, &avi_infer_##name));
+#define AVI_FAMILY(name) AVI_TRY(avi_family_register(r, &avi_family_##name));
+#define AVI_OPTIM(name)  AVI_TRY(avi_optim_register(r, &avi_optim_##name));
+#include "avi/registry.def"
+    return AVI_OK;
+}
+
 static avi_status open_all(simulation *s, const char *file, int overrides, const char *const *override,
                            const avi_options *options)
 {
-    AVI_TRY(avi_keys_config(&s->config));
+    AVI_TRY(make_registry(&s->registry));
+    AVI_TRY(avi_registry_config(s->registry, &s->config));
     AVI_TRY(avi_config_read(s->config, s->comm, file, overrides, override));
     AVI_TRY(avi_session_open(s->comm, s->config, options, &s->session));
     AVI_TRY(avi_state_create(s->session, &s->state));

@@ -1,0 +1,44 @@
+/* Task fit: training, then the tasks of run.after, then one run.h5 with the results of all. */
+#include "tasks/post_fit.h"
+#include "train/stopping_rule.h"
+
+static avi_status check(const avi_session *s)
+{
+    AVI_TRY(avi_stopping_rule_check(s));
+    return avi_post_fit_check(s);
+}
+
+/* A fit whose run.after fails has its results all the same. */
+static avi_status finish(avi_session *s, avi_fit *f, avi_post_fit *p)
+{
+    avi_status after = AVI_OK;
+    if (avi_fit_is_done(f)) {
+        avi_post_fit_read(s, p);
+        if (avi_post_fit_is_lengthy(p)) AVI_TRY(avi_fit_write(f, NULL));
+        after = avi_post_fit_run(s, f, p);
+    }
+    AVI_TRY(avi_fit_write(f, after == AVI_OK ? &p->fields : NULL));
+    AVI_TRY(after);
+    avi_fit_print(f);
+    avi_post_fit_print(s, f, p);
+    return avi_fit_judge(f);
+}
+
+static avi_status run(avi_session *s)
+{
+    avi_fit *f = NULL;
+    avi_post_fit p = {0};
+    avi_status status = avi_fit_open(s, &f);
+    if (status == AVI_OK) status = avi_fit_train(f);
+    if (status == AVI_OK) status = finish(s, f, &p);
+    avi_fit_close(&f);
+    avi_post_fit_free(&p);
+    return status;
+}
+
+const avi_task_ops avi_task_fit = {
+    .name = "fit",
+    .doc = "fit the model; the tasks of run.after follow",
+    .check = check,
+    .run = run,
+};

@@ -1,0 +1,42 @@
+#include "tasks/task.h"
+#include "tasks/post_fit.h"
+
+static const avi_key keys[] = {
+    {"run", "task", AVI_KEY_CHOICE, "fit", 0, 0, AVI_CHOICES_TASK, NULL, "what to do (--list prints what each is)"},
+    {"run", "after", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
+     "tasks to do when the fit is done, separated by commas (--list marks those that can follow a fit)"},
+};
+
+avi_status avi_task_register(avi_registry *registry, const avi_task_ops *ops)
+{
+    if (!ops->run && !ops->run_alone)
+        return avi_fail(AVI_ERR_INTERNAL, "task %s has neither run nor run_alone",
+                        ops->name ? ops->name : "without a name");
+    return avi_registry_add(registry, AVI_KIND_TASK, ops);
+}
+
+avi_status avi_task_register_keys(avi_registry *registry)
+{
+    return avi_registry_add_keys(registry, keys, (int)(sizeof keys / sizeof keys[0]));
+}
+
+static avi_status perform(avi_session *s, const avi_task_ops *task)
+{
+    /* Before anything is written, not after hours. */
+    if (task->check) AVI_TRY(avi_agree(s->comm, task->check(s)));
+    if (s->options->dry_run) return avi_dry_run(s);
+    if (s->options->check_gradient) return avi_check_gradient(s);
+    return task->run(s);
+}
+
+avi_status avi_task_perform(avi_comm *comm, const avi_config *config, const avi_options *options)
+{
+    const avi_task_ops *task =
+        avi_registry_find(avi_config_registry(config), AVI_KIND_TASK, avi_config_get_string(config, "run", "task"));
+    avi_session *s = NULL;
+    if (task->run_alone && !options->dry_run && !options->check_gradient) return task->run_alone(comm, config, options);
+    AVI_TRY(avi_session_open(comm, config, options, &s));
+    const avi_status status = perform(s, task);
+    avi_session_close(&s);
+    return status;
+}

@@ -1,0 +1,44 @@
+/* Tasks: what [run] task chooses, and what [run] after does when a fit is done. One file src/tasks/<name>.c and one
+ * line AVI_TASK(<name>) in registry.def; the symbol is `const avi_task_ops avi_task_<name>`. The keys of a task are
+ * always in force.
+ *
+ * A task calls training, and training returns: nothing below this floor knows that there are tasks. */
+#ifndef AVI_TASKS_TASK_H
+#define AVI_TASKS_TASK_H
+
+#include "avi/registry.h"
+#include "output/run_file.h"
+#include "train/fit.h"
+
+typedef struct avi_task_ops {
+    AVI_PLUGIN_FIELDS;
+    /* Optional. What must hold before anything is written: CONFIG when the task cannot be done with this model or these
+     * keys. Asked of run.task, and of every task of run.after before the fit begins. Not collective. */
+    avi_status (*check)(const avi_session *s);
+    /* The task by itself, as run.task. One of the two is required; both are collective, and all ranks return the same
+     * status. run_alone: of a task that needs no session, since it reads no data. */
+    avi_status (*run)(avi_session *s);
+    avi_status (*run_alone)(avi_comm *comm, const avi_config *config, const avi_options *options);
+    /* Optional: the task as run.after, on a fit that is done. Collective. Adds datasets for run.h5 to `fields`; *self
+     * is the task's own, freed by release. lengthy: the results of the fit are written before it begins. */
+    bool follows_fit, lengthy;
+    avi_status (*after_fit)(avi_session *s, avi_fit *fit, avi_fields *fields, void **self);
+    /* Optional, of such a task: its lines on the screen, on rank 0, once the results are written. Not collective. */
+    void (*print)(const avi_session *s, const avi_fit *fit, const void *self);
+    void (*release)(void *self);
+} avi_task_ops;
+
+/* Adds a task to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
+avi_status avi_task_register(avi_registry *registry, const avi_task_ops *ops);
+/* The keys [run] task and [run] after. */
+avi_status avi_task_register_keys(avi_registry *registry);
+
+/* Collective. Does what [run] task names; with --dry-run or --check-gradient that in its place. All ranks return the
+ * same status. */
+avi_status avi_task_perform(avi_comm *comm, const avi_config *config, const avi_options *options);
+
+/* Collective. --dry-run and --check-gradient. */
+avi_status avi_dry_run(avi_session *s);
+avi_status avi_check_gradient(avi_session *s);
+
+#endif

@@ -1,0 +1,31 @@
+/* A fit: the step loop with its trace, evaluations and checkpoints. Everything is collective unless it says otherwise,
+ * and all ranks return the same status. */
+#ifndef AVI_TRAIN_FIT_H
+#define AVI_TRAIN_FIT_H
+
+#include "output/run_file.h"
+
+typedef struct avi_fit avi_fit;
+
+/* Prints the header, opens the output folder and finds the checkpoint to resume from. Owner: caller, avi_fit_close,
+ * also when it fails. Errors: CONFIG, DATA (a checkpoint of another run, or damaged), CANTCREATE, IO, INTERNAL. */
+avi_status avi_fit_open(avi_session *s, avi_fit **fit);
+/* Steps until the run is done, [stop] is met, or a signal or the time limit asks for an end; saves the fit, and
+ * evaluates it when it is done. Errors: DIVERGED (run.h5 says so), IO, DATA, INTERNAL. */
+avi_status avi_fit_train(avi_fit *f);
+/* Replaces run.h5 by the results. extra: datasets of other tasks; may be NULL. Errors: IO, INTERNAL. */
+avi_status avi_fit_write(avi_fit *f, const avi_fields *extra);
+/* The summary on the screen, on rank 0. Not collective. */
+void avi_fit_print(const avi_fit *f);
+/* The status of a fit whose results are written: OK; STOPPED by a signal or the time limit; BUDGET where [stop] is
+ * required and was not met. Not collective. */
+avi_status avi_fit_judge(const avi_fit *f);
+void avi_fit_close(avi_fit **fit);
+
+/* Not collective. Whether the run came to its end, in place of a signal's or a time limit's. */
+bool avi_fit_is_done(const avi_fit *f);
+avi_state *avi_fit_state(avi_fit *f);
+/* The last evaluation, (AVI_EVAL_COLUMNS); NULL when there is none. Owned by the fit. */
+const double *avi_fit_evaluation(const avi_fit *f);
+
+#endif
