@@ -41,10 +41,39 @@ install_packages() {
         { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } >/dev/null 2>&1
 }
 
-# What Open MPI wants to know on a machine of one's own: root is meant, and a container does not let ranks read each other's memory.
-prepare_open_mpi() {
+# find_launcher PROGRAM    sets `launcher`, to which -n RANKS is added: the words of AVI_LAUNCHER (any command with its options, as
+# AVI_LAUNCHER="srun --mpi=pmix"), else the launcher of the MPI that the program was built with, else mpirun.
+find_launcher() {
+    local known
+    known=$(dirname "$1")/launcher
+    if [ -n "${AVI_LAUNCHER:-}" ]; then
+        read -ra launcher <<<"$AVI_LAUNCHER"
+    elif [ -s "$known" ]; then
+        launcher=("$(cat "$known")")
+    else
+        launcher=(mpirun)
+    fi
+    if ! command -v "${launcher[0]}" >/dev/null; then
+        echo "${0##*/}: the launcher ${launcher[0]} is not here; set AVI_LAUNCHER to the command that starts ranks, for example AVI_LAUNCHER=mpirun" >&2
+        exit 69
+    fi
+}
+
+# prepare_launcher RANKS    what launchers have to know on a machine of one's own. Their options differ (mpirun -q is of Open MPI 4,
+# --bind-to of Open MPI and MPICH with other words), so they are told through the environment, where each reads only its own variables: OMPI_ is
+# Open MPI, PRTE_ the launcher of Open MPI 5. Root is meant; ranks are not bound to cores; the program's own message says what went wrong;
+# a container does not let ranks read each other's memory; ranks of one machine need no network, and Open MPI 5 complains about some.
+prepare_launcher() {
     if [ "$(id -u)" -eq 0 ]; then
         export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    fi
+    export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_policy=none
+    export OMPI_MCA_orte_execute_quiet=1
+    if [ -z "${AVI_LAUNCHER:-}${SLURM_JOB_ID:-}${PBS_JOBID:-}${LSB_JOBID:-}${OMPI_MCA_btl_tcp_if_include:-}" ]; then
+        export OMPI_MCA_btl_tcp_if_include=127.0.0.0/8
+    fi
+    if [ "$1" -gt "$(cores_allowed)" ]; then
+        export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
     fi
     if [ -e /.dockerenv ] || [ -e /run/.containerenv ] || [ -n "${container:-}" ]; then
         export OMPI_MCA_btl_vader_single_copy_mechanism=none

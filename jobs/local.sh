@@ -3,6 +3,7 @@
 #
 #   jobs/local.sh FILE.ini [section.key=value ...]
 #   NP=4 jobs/local.sh FILE.ini ...          another number of ranks
+#   AVI_LAUNCHER="mpiexec -l" jobs/local.sh FILE.ini ...    another command that starts ranks; -n follows
 #
 # Options of the program (--dry-run, --fresh, -q, ...) are passed on. Paths mean what they mean to the program: FILE.ini and run.output
 # are relative to the folder where you stand. The exit status is the program's; 69 when something is missing that it cannot install.
@@ -34,14 +35,14 @@ fi
 "$repository/jobs/setup.sh"
 "$repository/jobs/build.sh" avi_mpi
 program=${AVI_BUILD_DIR:-$repository/build}/avi_mpi
-prepare_open_mpi
+find_launcher "$program"
 
-# run RANKS ARGUMENT...    sets `status`. -q of mpirun: the program's own message says what went wrong.
+# run RANKS ARGUMENT...    sets `status`.
 run() {
-    local ranks=$1 oversubscribe=()
+    local ranks=$1
     shift
-    if [ "$ranks" -gt "$cores" ]; then oversubscribe=(--oversubscribe); fi
-    wait_for_job mpirun -q -np "$ranks" --bind-to none "${oversubscribe[@]}" "$program" "$@"
+    prepare_launcher "$ranks"
+    wait_for_job "${launcher[@]}" -n "$ranks" "$program" "$@"
     if [ "$status" -gt 128 ]; then
         echo "local.sh: a rank was ended by signal $((status - 128)) (9: often the kernel, when memory is short)" >&2
     fi

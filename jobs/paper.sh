@@ -6,6 +6,7 @@
 #
 #   --quick    shorter runs, fewer draws and seeds: the shape of the results in minutes, into runs/paper/NAME_quick
 #   SEEDS=5    seeds of every method          NP=4    ranks          PAPER_OUTPUT=runs/paper    where results go
+#   AVI_LAUNCHER=...  another command that starts ranks; -n follows
 #   AVI_MNIST_DIR=...  folder with train-images-idx3-ubyte.gz, for vae; left out: FashionMNIST, the paper's images, which Debian and Ubuntu have as a package
 #                      (dataset-fashion-mnist, installed where that may be done)
 #
@@ -20,7 +21,7 @@ models=()
 settings=()
 quick=no
 usage() {
-    sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 64
 }
 for argument in "$@"; do
@@ -41,11 +42,9 @@ esac
 "$repository/jobs/setup.sh"
 if [ -z "${AVI_MPI:-}" ]; then "$repository/jobs/build.sh" avi_mpi; fi
 program=${AVI_MPI:-${AVI_BUILD_DIR:-$repository/build}/avi_mpi}
-prepare_open_mpi
-cores=$(cores_allowed)
-ranks=${NP:-$cores}
-oversubscribe=()
-if [ "$ranks" -gt "$cores" ]; then oversubscribe=(--oversubscribe); fi
+find_launcher "$program"
+ranks=${NP:-$(cores_allowed)}
+prepare_launcher "$ranks"
 inputs=$repository/inputs/paper
 
 # The arguments without those that the command line sets: its settings win.
@@ -65,7 +64,7 @@ launch() {
     local number=$1 arguments
     shift
     without_settings "$@"
-    wait_for_job mpirun -q -np "$number" --bind-to none "${oversubscribe[@]}" "$program" -q "${arguments[@]}" "${settings[@]}" log.progress=none
+    wait_for_job "${launcher[@]}" -n "$number" "$program" -q "${arguments[@]}" "${settings[@]}" log.progress=none
     case $status in
         0) ;;
         4) echo "paper.sh: some runs diverged; the table tells which" >&2 ;;

@@ -2,7 +2,7 @@
 # An MPI error ends the job with a message and exit status 70 on every number of ranks; nothing hangs.
 program=$1
 for np in 1 2; do
-    text=$($AVI_MPIRUN -np $np "$program" fatal 2>&1)
+    text=$($AVI_MPIRUN -n $np "$program" fatal 2>&1)
     status=$?
     if [ $status -ne 70 ]; then
         echo "np=$np: exit status $status, expected 70; output: $text"

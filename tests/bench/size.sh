@@ -8,7 +8,7 @@
 set -euo pipefail
 # shellcheck source=jobs/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../jobs/common.sh"
-prepare_open_mpi
+prepare_launcher "$(cores_allowed)"
 for option in "$@"; do
     if [ "$option" = --help ] || [ "$option" = -h ]; then
         avi_python "$repository/tests/bench/size.py" --help

@@ -17,7 +17,7 @@ NOISE = re.compile(r"Traceback|HDF5-DIAG|Segmentation fault|Signal code:|Address
 
 class Done:
     def __init__(self, np, arguments, cwd=None, environment=None):
-        self.command = MPIRUN + ["-np", str(np), PROGRAM] + [str(a) for a in arguments]
+        self.command = MPIRUN + ["-n", str(np), PROGRAM] + [str(a) for a in arguments]
         done = subprocess.run(self.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LIMIT, cwd=cwd,
                               env=dict(os.environ, **(environment or {})))
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr

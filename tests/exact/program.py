@@ -25,7 +25,7 @@ class Failure(Exception):
 
 def run(np_, *arguments, expect=0):
     """Output of the program on np_ ranks (1: without mpirun)."""
-    command = ([*MPIRUN, "-np", str(np_)] if np_ > 1 else []) + [PROGRAM, *map(str, arguments)]
+    command = ([*MPIRUN, "-n", str(np_)] if np_ > 1 else []) + [PROGRAM, *map(str, arguments)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     if done.returncode != expect:
         raise Failure(f"exit status {done.returncode}, expected {expect}: {' '.join(command)}\n{done.stdout[-500:]}{done.stderr[-1500:]}")

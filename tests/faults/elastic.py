@@ -8,7 +8,7 @@ ALGORITHMS = range(0, 7)
 
 
 def with_algorithm(number):
-    return ["--mca", "coll_tuned_use_dynamic_rules", "1", "--mca", "coll_tuned_allreduce_algorithm", str(number)] if number else []
+    return {"OMPI_MCA_coll_tuned_use_dynamic_rules": "1", "OMPI_MCA_coll_tuned_allreduce_algorithm": str(number)} if number else {}
 
 
 def parts(rng):
@@ -23,7 +23,7 @@ def elastic(bench, rng, variant, most):
     for turn, length in enumerate(lengths):
         np = rng.choice([n for n in (1, 2, 3, 4, 5, 7, 8) if n <= most])
         words.append(f"{length}@{np}")
-        job = bench.job(variant, np, folder, f"optim.steps={length}", *(["--resume"] if turn else []), mca=with_algorithm(rng.choice(ALGORITHMS)),
+        job = bench.job(variant, np, folder, f"optim.steps={length}", *(["--resume"] if turn else []), environment=with_algorithm(rng.choice(ALGORITHMS)),
                         log=bench.folder / f"{folder.name}.part{turn}")
         try:
             job.expect(job.wait(180), [0], most_messages=0)

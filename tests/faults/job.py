@@ -88,7 +88,7 @@ class Job:
 
     def __init__(self, np, arguments, log, mca=(), environment=None, launcher=None):
         self.log = pathlib.Path(log)
-        self.command = (launcher or MPIRUN) + list(mca) + ["-np", str(np), program()] + [str(a) for a in arguments]
+        self.command = (launcher or MPIRUN) + list(mca) + ["-n", str(np), program()] + [str(a) for a in arguments]
         self.np, self.seen, self.start = np, {}, time.monotonic()
         with open(f"{log}.out", "wb") as out, open(f"{log}.err", "wb") as err:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,

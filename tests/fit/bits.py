@@ -47,7 +47,7 @@ def compare(scratch, ini, model, function, optimizer, settings, ranks):
         return f"{model} x {function} x {optimizer}: {refusal(text)}"
     arguments += [f"optim.batch={batch}"]
     for np in ranks:
-        start(np, [*arguments, f"run.output={scratch / 'many'}", "--fresh"], limit=600, mca=with_algorithm((np + len(model) + len(function)) % 7))
+        start(np, [*arguments, f"run.output={scratch / 'many'}", "--fresh"], limit=600, environment=with_algorithm((np + len(model) + len(function)) % 7))
         expect_same_bits(scratch / "many", scratch / "one", f"{np} ranks: {' '.join(command(np, arguments)[1:])}\n ")
     return None
 
@@ -81,7 +81,7 @@ def wide(scratch):
         ways = ("auto", "messages")
         start(None, [*arguments, f"run.output={scratch / 'one'}", "--fresh"])
         for np in (2, 3, 4, 5, 6) if LONG else (3, 4, 6):
-            start(np, [*arguments, f"run.output={scratch / 'many'}", f"run.reduction={pick(ways, np)}", "--fresh"], mca=with_algorithm(np))
+            start(np, [*arguments, f"run.output={scratch / 'many'}", f"run.reduction={pick(ways, np)}", "--fresh"], environment=with_algorithm(np))
             expect_same_bits(scratch / "many", scratch / "one", f"{np} ranks: {' '.join(command(np, arguments)[1:])}\n ")
             count += 1
     return f"wide networks: {count} runs on several ranks"

@@ -44,7 +44,7 @@ def algorithms(scratch):
     first = fit(scratch / "first", *small, np=3)
     expect_same_bits(fit(scratch / "again", *small, np=3), first, "the same command again")
     for number in range(1, 7):
-        expect_same_bits(fit(scratch / str(number), *small, np=3, mca=with_algorithm(number)), first, f"allreduce algorithm {number}")
+        expect_same_bits(fit(scratch / str(number), *small, np=3, environment=with_algorithm(number)), first, f"allreduce algorithm {number}")
     return "6 allreduce algorithms and a repetition, all bits equal"
 
 

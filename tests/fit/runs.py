@@ -31,9 +31,9 @@ def program():
     return os.path.realpath(path)
 
 
-def command(np, arguments, mca=()):
+def command(np, arguments):
     """Without np the program starts alone, as one rank."""
-    return ([*MPIRUN, *mca, "-np", str(np)] if np else []) + [program(), *map(str, arguments)]
+    return ([*MPIRUN, "-n", str(np)] if np else []) + [program(), *map(str, arguments)]
 
 
 def tail(text, lines):
@@ -41,10 +41,10 @@ def tail(text, lines):
     return "".join([line + "\n" for line in text.splitlines() if not re.match(r"\[\S+:\d+\]|-{20}", line)][-lines:])
 
 
-def start(np, arguments, mca=(), expect=(0,), limit=120):
-    """Runs to the end; its output. Another exit status than expected is a failure."""
+def start(np, arguments, environment=None, expect=(0,), limit=120):
+    """Runs to the end, with these variables too; its output. Another exit status than expected is a failure."""
     try:
-        done = subprocess.run(command(np, arguments, mca), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit)
+        done = subprocess.run(command(np, arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, env=dict(os.environ, **(environment or {})))
     except subprocess.TimeoutExpired as late:
         raise Failure(f"did not end within {limit} s: {' '.join(late.cmd)}") from None
     if done.returncode not in expect:
@@ -53,8 +53,8 @@ def start(np, arguments, mca=(), expect=(0,), limit=120):
 
 
 def with_algorithm(number):
-    """Options of mpirun that make the MPI library add up in its way `number` (1 to 6); 0: as it likes."""
-    return ["--mca", "coll_tuned_use_dynamic_rules", "1", "--mca", "coll_tuned_allreduce_algorithm", str(number)] if number else []
+    """Variables that make Open MPI add up in its way `number` (1 to 6; another MPI does not read them); 0: as it likes."""
+    return {"OMPI_MCA_coll_tuned_use_dynamic_rules": "1", "OMPI_MCA_coll_tuned_allreduce_algorithm": str(number)} if number else {}
 
 
 def refusal(text):

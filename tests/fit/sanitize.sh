@@ -57,16 +57,16 @@ for extra in "" "inference.function=factorized run.reproducible=yes" "model.glob
     # shellcheck disable=SC2086
     ASAN_OPTIONS=$leaks clean 0 "$program" "$source_dir/inputs/vae.ini" --fresh -q "run.output=$folder/one" "${small[@]}" $extra
     # shellcheck disable=SC2086
-    ASAN_OPTIONS=$quiet clean 0 "${mpirun[@]}" -np 2 "$program" "$source_dir/inputs/vae.ini" --fresh -q "run.output=$folder/two" "${small[@]}" $extra
+    ASAN_OPTIONS=$quiet clean 0 "${mpirun[@]}" -n 2 "$program" "$source_dir/inputs/vae.ini" --fresh -q "run.output=$folder/two" "${small[@]}" $extra
     # shellcheck disable=SC2086
-    ASAN_OPTIONS=$quiet clean 0 "${mpirun[@]}" -np 2 "$program" "$source_dir/inputs/vae.ini" --resume -q "run.output=$folder/two" "${small[@]/optim.steps=6/optim.steps=8}" $extra
+    ASAN_OPTIONS=$quiet clean 0 "${mpirun[@]}" -n 2 "$program" "$source_dir/inputs/vae.ini" --resume -q "run.output=$folder/two" "${small[@]/optim.steps=6/optim.steps=8}" $extra
 done
 printf '[data]\nsource = model\nrows = 40\n[optim]\nbatch = 0\nsteps = 4\ntile = 5\n' >"$folder/models.ini"
 for model in $("$program" --list 2>/dev/null | sed -n '/^models/,/^inference/s/^  \([a-z_]*\) .*/\1/p'); do
     [ "$model" = vae ] && continue
     for function in factorized polynomial; do
         echo "the program: $model $function"
-        ASAN_OPTIONS=$quiet clean 0 "${mpirun[@]}" -np 2 "$program" "$folder/models.ini" --fresh -q "run.output=$folder/models" "model.name=$model" "inference.function=$function"
+        ASAN_OPTIONS=$quiet clean 0 "${mpirun[@]}" -n 2 "$program" "$folder/models.ini" --fresh -q "run.output=$folder/models" "model.name=$model" "inference.function=$function"
     done
 done
 echo "refusals"

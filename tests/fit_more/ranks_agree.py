@@ -26,7 +26,7 @@ def drift(scratch):
     text = start(3, settings)
     if (scratch / "run" / "checkpoint" / "latest").read_text().strip() != "step_000000060.h5":
         raise Failure(f"no checkpoint of step 60 without the fault: {text}")
-    text = start(3, settings, mca=["-x", f"LD_PRELOAD={LIBRARY}"], expect=(INTERNAL,))
+    text = start(3, settings, environment={"LD_PRELOAD": LIBRARY}, expect=(INTERNAL,))
     if "step 30" not in (refusal(text) or "") or "differ" not in text or text.count("avi_mpi: error") != 1:
         raise Failure(f"drift from step 20 on must be told at step 30, once: {text}")
     if (scratch / "run" / "checkpoint" / "latest").read_text().strip() != "step_000000015.h5":

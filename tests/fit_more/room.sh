@@ -11,7 +11,7 @@ export folder OMPI_MCA_btl_vader_backing_directory="$folder"
 unshare -m sh -c '
     mount -t tmpfs -o size=2m tmpfs /dev/shm
     for reduction in auto messages shared; do
-        $AVI_MPIRUN -np 2 "$AVI_MPI" "$AVI_SOURCE_DIR/inputs/vae.ini" data.rows=1024 data.test_rows=10 optim.steps=2 log.progress=none "run.output=$folder/$reduction" --fresh \
+        $AVI_MPIRUN -n 2 "$AVI_MPI" "$AVI_SOURCE_DIR/inputs/vae.ini" data.rows=1024 data.test_rows=10 optim.steps=2 log.progress=none "run.output=$folder/$reduction" --fresh \
             "run.reduction=$reduction" >"$folder/$reduction.log" 2>&1
         echo $? >"$folder/$reduction.status"
     done

@@ -84,7 +84,7 @@ def streamed_broken(scratch):
     steps = [key for key in BASE if not key.startswith("log.eval_every")] + ["log.eval_every=0"]  # no evaluation, which would see it too
     run = [empty_ini(scratch), "-q", f"run.output={scratch / 'run'}", *steps, "data.source=model", "data.rows=4000", "model.name=nonlinear", "inference.function=factorized",
            "data.storage=stream", "optim.steps=5000", "--fresh"]
-    text = start(3, run, mca=["-x", f"LD_PRELOAD={LIBRARY}"], expect=(BAD_DATA,), limit=60)
+    text = start(3, run, environment={"LD_PRELOAD": LIBRARY}, expect=(BAD_DATA,), limit=60)
     if "drawn from model nonlinear: row " not in (refusal(text) or "") or "is NaN" not in text or text.count("avi_mpi: error") != 1:
         raise Failure(f"the row is not named, or more than once: {text}")
     return refusal(text)

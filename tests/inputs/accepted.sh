@@ -15,7 +15,7 @@ accepted() {
     local ranks=$1 file=$2 said
     shift 2
     # shellcheck disable=SC2086
-    if ! said=$($AVI_MPIRUN -np "$ranks" "$AVI_MPI" --dry-run "$file" "$@" 2>&1); then
+    if ! said=$($AVI_MPIRUN -n "$ranks" "$AVI_MPI" --dry-run "$file" "$@" 2>&1); then
         echo "FAILED: $file on $ranks ranks:"
         echo "$said"
         failures=$((failures + 1))

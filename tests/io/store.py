@@ -33,7 +33,7 @@ def checksum(data, row_bytes, first=0):
 
 def run(tool, np, *arguments, timeout=60):
     """Exit status and all that was printed; a hang is a failure."""
-    done = subprocess.run(MPIRUN + ["-np", str(np), tool, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
+    done = subprocess.run(MPIRUN + ["-n", str(np), tool, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
     return done.returncode, done.stdout
 
 
@@ -152,7 +152,7 @@ def case_read_only(tool, folder):
 
 
 def start(tool, np, *arguments):
-    return subprocess.Popen(MPIRUN + ["-np", str(np), tool, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(MPIRUN + ["-n", str(np), tool, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def case_lock(tool, folder):

@@ -61,7 +61,12 @@ expect 66 "absent.ini|no such file" "$jobs/local.sh" absent.ini
 
 # The batch job outside of Slurm.
 expect 66 "build it first" env -u SLURM_SUBMIT_DIR AVI_MPI="$scratch/absent" bash "$jobs/vae.sbatch"
-expect 64 "AVI_LAUNCHER=ssh|mpirun and srun" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER=ssh bash "$jobs/vae.sbatch"
+expect 69 "no_such_launcher is not here|AVI_LAUNCHER" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER=no_such_launcher bash "$jobs/vae.sbatch"
+# Any command starts the ranks, with its own options first and the number of ranks behind them.
+printf '#!/bin/bash\necho "started by: $*"\n' >"$scratch/start"
+chmod +x "$scratch/start"
+expect 0 "started by: --site=ours -n 3 /bin/true inputs/vae.ini" \
+    env -u SLURM_SUBMIT_DIR SLURM_NTASKS=3 AVI_MPI=/bin/true AVI_LAUNCHER="$scratch/start --site=ours" bash "$jobs/vae.sbatch" inputs/vae.ini
 
 if [ "$failures" -eq 0 ]; then echo OK; fi
 exit $((failures > 0))

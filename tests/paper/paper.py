@@ -45,7 +45,7 @@ def fit(ini, folder, *settings, limit=600):
 
 def sweep(keys, ini, folder, *settings, ranks=2, limit=3600):
     """All runs of a sweep on two ranks; returns their folders, in order."""
-    start([*MPIRUN, "-np", ranks, os.environ["AVI_MPI"], *QUIET, "--sweep", keys, INPUTS / ini, f"run.output={folder}", *settings], limit)
+    start([*MPIRUN, "-n", ranks, os.environ["AVI_MPI"], *QUIET, "--sweep", keys, INPUTS / ini, f"run.output={folder}", *settings], limit)
     return sorted(map(pathlib.Path, glob.glob(f"{folder}/[0-9]*")))
 
 

@@ -10,7 +10,7 @@
 set -euo pipefail
 # shellcheck source=jobs/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../jobs/common.sh"
-prepare_open_mpi
+prepare_launcher "$(cores_allowed)"
 
 action=tables
 ranks=""

@@ -44,7 +44,7 @@ class Bench:
         self.jobs = []
 
     def command(self, ranks, *arguments):
-        return [*(MPIRUN + ["-np", str(ranks)] if ranks > 1 else []), PROGRAM, *arguments]
+        return [*(MPIRUN + ["-n", str(ranks)] if ranks > 1 else []), PROGRAM, *arguments]
 
     def run(self, ranks, *arguments, expect=0):
         """Runs the program; stdout and stderr together."""
