@@ -1,8 +1,15 @@
 /* The ELBO and its gradient: estimator, sums over tiles and ranks.
  *
  * ELBO = sum_n { E_q[log p(x_n | z_n, theta)] + E_q[log p(z_n | ..)] - E_q[log q(z_n)] } - KL(q(theta) || p(theta)), in
- * nats, with all normalizing constants (theta as a point: + log p(theta)). A step sees B of N rows: local terms are
- * scaled by N / B. What is minimised is -ELBO / N. */
+ * nats, with all normalizing constants (theta as a point: + log p(theta)). What is minimised is -ELBO / N.
+ *
+ * Minibatches. An epoch has E steps (avi_partition_epoch_steps), whose sets of rows B_1, .., B_E are disjoint and are
+ * together all N rows: every row is in exactly one step. With L_n the local term of row n, step e estimates the ELBO by
+ *     ELBO_e = E * sum_{n in B_e} L_n - KL(q(theta) || p(theta)),
+ * with the weight E for every row of every step, however many rows the step has. So (1 / E) sum_e ELBO_e = ELBO exactly
+ * (at the same parameters and draws), and the mean of the steps' gradients is the gradient of all rows. The weight must
+ * not be N / |B_e|: the steps at the end of an epoch are short wherever the batch does not divide N, the same rows are
+ * in them in every epoch because lanes are fixed, and these rows would count for more than the others. */
 #ifndef AVI_ELBO_H
 #define AVI_ELBO_H
 
@@ -120,10 +127,10 @@ double *avi_estimator_phases(avi_estimator *e);
  * (layout.size) table       local factors with one halo row before and after: (1 + own rows + 1, width); NULL for
  * amortized functions table_grad  the same shape; rows of the job get the gradient of -sum(ELBO of rows), untouched
  * elsewhere sums        in: what this rank adds to AVI_SUM_STOP and AVI_SUM_SAVE; out: the total over ranks gradient
- * out (layout.size): gradient of -(sum of local terms) / rows + KL(theta) / N own         out: this rank's share of the
- * sums, NULL when not wanted A row that is not finite is counted in AVI_SUM_BAD; bad->position is the first of this
- * rank (-1: none), bad->value a value of the gradient that is not finite, the same on all ranks (-1: none, or there is
- * no gradient because of AVI_SUM_BAD). */
+ * out (layout.size): gradient of -ELBO_e / N = -(sum of the step's local terms) * E / N + KL(theta) / N own out: this
+ * rank's share of the sums, NULL when not wanted A row that is not finite is counted in AVI_SUM_BAD; bad->position is
+ * the first of this rank (-1: none), bad->value a value of the gradient that is not finite, the same on all ranks (-1:
+ * none, or there is no gradient because of AVI_SUM_BAD). */
 typedef struct avi_bad {
     int64_t position, value;
 } avi_bad;

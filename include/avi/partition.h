@@ -41,6 +41,9 @@ int64_t avi_partition_shuffled(const avi_partition *p, int64_t given);
 
 /* Steps of an epoch: the tiles of the longest lane. */
 int64_t avi_partition_epoch_steps(const avi_partition *p);
+/* Rows of a step in the mean over an epoch: N / E with E = avi_partition_epoch_steps. A sum over the rows of any one
+ * step divided by it estimates the mean over all rows without bias: see elbo.h. */
+double avi_partition_step_rows(const avi_partition *p);
 /* The tile that `lane` gives to step `index` of `epoch` (keyed order, each of the lane's tiles once an epoch), -1 when
  * the lane has none left. When lanes have unequal numbers of tiles, the short lanes miss the last step of the epoch. */
 int64_t avi_partition_step_tile(const avi_partition *p, int64_t lane, int64_t epoch, int64_t index);

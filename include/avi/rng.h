@@ -50,8 +50,10 @@ void avi_words(avi_stream s, uint64_t row, uint32_t block, uint32_t out[4]);
 /* A 64-bit mix of two numbers (splitmix64 finaliser), for keys and checksums of small things. */
 uint64_t avi_mix64(uint64_t a, uint64_t b);
 
-/* A keyed bijection of [0, n): six-round Feistel network on the smallest even number of bits that holds n, with cycle
- * walking (Black & Rogaway 2002). No array of n; n up to 2^62. avi_permute_inverse(avi_permute(i)) == i. */
+/* A keyed bijection of [0, n), n up to 2^62, without an array of n; avi_permute_inverse(avi_permute(i)) == i. Up to 64
+ * numbers: Fisher and Yates's shuffle, all n! orders alike; a number costs n random words at most. More numbers: a
+ * six-round Feistel network on the smallest even number of bits that holds n, with cycle walking (Black & Rogaway
+ * 2002). */
 typedef struct avi_permutation {
     uint64_t n;
     uint32_t half_bits;

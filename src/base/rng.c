@@ -52,11 +52,50 @@ void avi_uniform_f64(avi_stream s, uint64_t first_row, int64_t rows, int64_t fir
 /* ---- keyed bijections ----------------------------------------------------------------------------------------------
  */
 
+/* Small domains: the shuffle of Fisher and Yates, which exchanges place j with a random place r_j <= j for j = n - 1,
+ * .., 1, followed for one number alone, without an array. The orders are uniform up to the generator. A network on a
+ * few bits is not: its rounds have so few functions to draw from that some of the n! orders never come. */
+enum { FEW = 64 };
+
+/* Products of two words of 64 bits. */
+__extension__ typedef unsigned __int128 wide;
+
+static inline uint64_t exchanged(const avi_permutation *p, uint64_t j)
+{
+    const uint64_t key = (uint64_t)p->round_key[1] << 32 | p->round_key[0];
+    return (uint64_t)((wide)splitmix(key + j * UINT64_C(0x9e3779b97f4a7c15)) * (j + 1) >> 64);
+}
+
+/* Which number ends at place i: back through the exchanges. Those below i leave i alone. */
+static uint64_t few(const avi_permutation *p, uint64_t i)
+{
+    for (uint64_t j = i > 1 ? i : 1; j < p->n; j++) {
+        const uint64_t r = exchanged(p, j);
+        i = i == j ? r : i == r ? j : i;
+    }
+    return i;
+}
+
+/* Where number i ends. */
+static uint64_t few_back(const avi_permutation *p, uint64_t i)
+{
+    for (uint64_t j = p->n - 1; j > 0 && j >= i; j--) {
+        const uint64_t r = exchanged(p, j);
+        i = i == j ? r : i == r ? j : i;
+    }
+    return i;
+}
+
 avi_permutation avi_permutation_make(uint64_t seed, avi_purpose purpose, uint64_t tweak, uint64_t n)
 {
     avi_permutation p = {.n = n, .half_bits = 0};
+    const uint64_t key = avi_mix64(avi_mix64(seed, (uint64_t)purpose), tweak);
+    if (n <= FEW) {
+        p.round_key[0] = (uint32_t)key;
+        p.round_key[1] = (uint32_t)(key >> 32);
+        return p;
+    }
     while (p.half_bits < 31 && (UINT64_C(1) << (2 * p.half_bits)) < n) p.half_bits++;
-    uint64_t key = avi_mix64(avi_mix64(seed, (uint64_t)purpose), tweak);
     for (uint64_t r = 0; r < 6; r++) p.round_key[r] = (uint32_t)avi_mix64(key, r);
     return p;
 }
@@ -94,6 +133,7 @@ static inline uint64_t network_back(const avi_permutation *p, uint64_t i)
 uint64_t avi_permute(const avi_permutation *p, uint64_t i)
 {
     if (i >= p->n) return i;
+    if (p->n <= FEW) return few(p, i);
     do i = network(p, i);
     while (i >= p->n);
     return i;
@@ -102,6 +142,7 @@ uint64_t avi_permute(const avi_permutation *p, uint64_t i)
 uint64_t avi_permute_inverse(const avi_permutation *p, uint64_t i)
 {
     if (i >= p->n) return i;
+    if (p->n <= FEW) return few_back(p, i);
     do i = network_back(p, i);
     while (i >= p->n);
     return i;
@@ -139,6 +180,11 @@ static void run_of(const avi_permutation *p, bool back, uint64_t first, int coun
 
 void avi_permute_run(const avi_permutation *p, bool back, uint64_t first, int64_t count, int64_t *out)
 {
+    if (p->n <= FEW) {
+        for (int64_t k = 0; k < count; k++)
+            out[k] = (int64_t)(back ? avi_permute_inverse : avi_permute)(p, first + (uint64_t)k);
+        return;
+    }
     for (int64_t done = 0; done < count; done += SIDE)
         run_of(p, back, first + (uint64_t)done, count - done < SIDE ? (int)(count - done) : SIDE, out + done);
 }

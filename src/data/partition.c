@@ -74,6 +74,11 @@ int64_t avi_partition_shuffled(const avi_partition *p, int64_t given)
 
 int64_t avi_partition_epoch_steps(const avi_partition *p) { return (p->tiles - 1) / p->lanes + 1; }
 
+double avi_partition_step_rows(const avi_partition *p)
+{
+    return (double)p->rows / (double)avi_partition_epoch_steps(p);
+}
+
 int64_t avi_partition_step_tile(const avi_partition *p, int64_t lane, int64_t epoch, int64_t index)
 {
     const int64_t first = avi_partition_first_tile(p, lane);

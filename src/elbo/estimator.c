@@ -244,10 +244,10 @@ static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_row_ranges *j
 }
 
 /* Returns the first value that is not finite, -1: none. */
-static int64_t whole_gradient(const avi_estimator *e, const void *params, double rows, void *gradient)
+static int64_t whole_gradient(const avi_estimator *e, const void *params, void *gradient)
 {
     const avi_global_part all = avi_global_all(e);
-    avi_global_gradient(e, params, avi_reducer_total(e->reducer), rows, &all, gradient);
+    avi_global_gradient(e, params, avi_reducer_total(e->reducer), &all, gradient);
     return avi_global_bad_value(e, &all, gradient);
 }
 
@@ -284,8 +284,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     e->held_taken = true;
     sums[AVI_SUM_LOCAL_SQ] *= (double)e->data->partition.rows;
     if (redo) sums[AVI_SUM_BAD]++; /* no scale holds it: the gradient is not finite */
-    if (!(sums[AVI_SUM_BAD] > 0))
-        bad->value = e->share ? avi_shard_bad_value(e) : whole_gradient(e, params, sums[AVI_SUM_ROWS], gradient);
+    if (!(sums[AVI_SUM_BAD] > 0)) bad->value = e->share ? avi_shard_bad_value(e) : whole_gradient(e, params, gradient);
     /* A rank whose memory ran out took part in the reduction all the same; now all leave together. */
     return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }

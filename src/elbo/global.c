@@ -109,12 +109,13 @@ static double prior_precision(const avi_estimator *e)
     return sd > 0 ? 1 / (sd * sd) : 0;
 }
 
-static void theta_gradient(const avi_estimator *e, const void *params, const void *summed, double rows,
-                           const avi_global_part *part, void *gradient)
+static void theta_gradient(const avi_estimator *e, const void *params, const void *summed, const avi_global_part *part,
+                           void *gradient)
 {
     const avi_params *theta = &e->p.model->theta;
     const bool gaussian = e->p.global_gaussian;
-    const double kl_weight = 1 / (double)e->data->partition.rows;
+    const double row_weight = 1 / avi_partition_step_rows(&e->data->partition),
+                 kl_weight = 1 / (double)e->data->partition.rows;
     for (int k = 0; k < theta->count; k++) {
         int64_t first;
         const int64_t n = in_part(&theta->block[k], part, &first);
@@ -125,25 +126,25 @@ static void theta_gradient(const avi_estimator *e, const void *params, const voi
         for (int s = 0; gaussian && s < e->layout.theta_draws; s++) {
             const int64_t d = draw_index(e, s, first);
             BY_PRECISION(e, avi_global_chain, n, log_sd, at(e, e->theta_eps, d), at(e, summed, d), draw_stride(e),
-                         1 / rows, dm, dls);
+                         row_weight, dm, dls);
         }
-        if (!gaussian) avi_vector_scaled(e->p.precision, at(e, summed, first), n, 1 / rows, dm);
+        if (!gaussian) avi_vector_scaled(e->p.precision, at(e, summed, first), n, row_weight, dm);
         if (gaussian || prior_precision(e) > 0)
             BY_PRECISION(e, avi_global_kl_gradient, n, mean, log_sd, prior_precision(e), kl_weight, dm, dls);
     }
 }
 
-void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows,
-                         const avi_global_part *part, void *gradient)
+void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, const avi_global_part *part,
+                         void *gradient)
 {
     const avi_precision p = e->p.precision;
     const size_t theta_bytes = (size_t)(part->theta_end - part->theta) * avi_real_size(p);
     for (int i = 0; e->p.global_gaussian && i < 2; i++)
         memset(at_mutable(e, gradient, i * e->layout.theta + part->theta), 0, theta_bytes); /* draws are added up */
-    theta_gradient(e, params, summed, rows, part, gradient);
+    theta_gradient(e, params, summed, part, gradient);
     void *phi = at_mutable(e, gradient, avi_parameter_layout_phi(&e->p, &e->layout) + part->phi);
     avi_vector_scaled(p, at(e, summed, e->layout.theta_draws * e->layout.theta + part->phi), part->phi_end - part->phi,
-                      1 / rows, phi);
+                      1 / avi_partition_step_rows(&e->data->partition), phi);
 }
 
 int64_t avi_global_bad_value(const avi_estimator *e, const avi_global_part *part, const void *gradient)

@@ -102,10 +102,10 @@ avi_global_part avi_global_all(const avi_estimator *e);
 void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean);
 void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream stream, bool at_mean,
                           const avi_global_part *part, void *draws);
-/* From the reduced gradient (layout.gradient) of the sum over rows to a part of that of the variational parameters,
- * divided by rows, with KL / N added. */
-void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, double rows,
-                         const avi_global_part *part, void *gradient);
+/* From the reduced gradient (layout.gradient) of the sum over a step's rows to a part of that of the variational
+ * parameters, times E / N (elbo.h), with KL / N added. */
+void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, const avi_global_part *part,
+                         void *gradient);
 /* The first value of such a part that is not finite, -1: none. */
 int64_t avi_global_bad_value(const avi_estimator *e, const avi_global_part *part, const void *gradient);
 

@@ -62,8 +62,9 @@ static void make_gradient(void *context, const double sums[AVI_SUMS])
 {
     const avi_estimator *e = context;
     const avi_shard *h = e->share;
+    (void)sums;
     note *own = avi_shared_of(h->shared, avi_comm_rank(e->comm));
-    avi_global_gradient(e, h->params, avi_reducer_total(e->reducer), sums[AVI_SUM_ROWS], &h->part, h->gradient);
+    avi_global_gradient(e, h->params, avi_reducer_total(e->reducer), &h->part, h->gradient);
     own->bad_value = avi_global_bad_value(e, &h->part, h->gradient);
 }
 

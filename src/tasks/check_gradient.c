@@ -19,14 +19,14 @@ typedef struct check {
     int kinks, rounded; /* probes that needed a shorter step or one side, a longer step */
 } check;
 
-/* -ELBO / N of the first step's rows and draws, and its gradient into the state. */
+/* -ELBO_e / N (elbo.h) of the first step's rows and draws, and its gradient into the state. */
 static avi_status loss(check *c, double *value)
 {
     double sums[AVI_SUMS] = {0};
     avi_bad bad;
     AVI_TRY(avi_estimator_step(c->s->train_elbo, c->st->params, c->st->table, c->st->table_grad, 0, &c->job, sums,
                                c->st->gradient, NULL, &bad));
-    *value = -sums[AVI_SUM_ELBO] / sums[AVI_SUM_ROWS] +
+    *value = -sums[AVI_SUM_ELBO] / avi_partition_step_rows(&c->s->partition) +
              avi_estimator_kl_global(c->s->train_elbo, c->st->params) / (double)c->s->partition.rows;
     return sums[AVI_SUM_BAD] > 0 ? avi_fail(AVI_ERR_DIVERGED, "the ELBO of the first step is not finite") : AVI_OK;
 }
@@ -126,9 +126,8 @@ static avi_status probe_table(check *c)
             const int64_t i = mine ? (c->job.first[0] - s->train->first + 1) * width + k : 0;
             double value, gradient = 0;
             AVI_TRY(loss(c, &value));
-            int64_t rows = avi_row_ranges_total(&c->job);
-            AVI_TRY(avi_comm_sum_int64(s->comm, &rows, 1));
-            if (mine) gradient = avi_vector_get(s->precision, c->st->table_grad, i) / (double)rows;
+            if (mine)
+                gradient = avi_vector_get(s->precision, c->st->table_grad, i) / avi_partition_step_rows(&s->partition);
             AVI_TRY(avi_comm_sum_double(s->comm, &gradient, 1));
             /* Ranks without the row move a value of their halo row, which nothing reads. */
             AVI_TRY(probe(c, c->st->table, i, gradient, "nu of a row"));

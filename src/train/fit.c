@@ -67,7 +67,8 @@ static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds
 {
     const avi_session *s = f->s;
     avi_state *st = f->st;
-    const double rows = (double)s->partition.rows, scale = rows / r->sums[AVI_SUM_ROWS];
+    /* The weight of a row is that of elbo.h: a short step counts for what it holds. */
+    const double rows = (double)s->partition.rows, scale = (double)s->epoch_steps;
     double own[AVI_SHARES] = {[AVI_SHARE_ELBO] = r->own[AVI_SUM_ELBO] * scale, [AVI_SHARE_SECONDS] = step_seconds};
     take_phases(f, own + AVI_SHARE_PHASES);
     double row[AVI_TRACE_COLUMNS] = {

@@ -8,7 +8,8 @@
 
 static double gradient_norm(const avi_session *s, const avi_state *st, const avi_step_result *r)
 {
-    const double rows = r->sums[AVI_SUM_ROWS], global = avi_vector_sumsq(s->precision, st->gradient, s->layout.size);
+    const double rows = avi_partition_step_rows(&s->partition),
+                 global = avi_vector_sumsq(s->precision, st->gradient, s->layout.size);
     return sqrt(global + r->sums[AVI_SUM_LOCAL_SQ] / (rows * rows));
 }
 
@@ -30,20 +31,20 @@ static void update_rows(const avi_session *s, avi_state *st, const avi_row_range
     for (int i = 0; i < job->count; i++) update_range(s, st, &u, job->first[i], job->rows[i]);
 }
 
-/* optim.local_rows = all: every row has the gradient of -(ELBO's estimate from this batch): of N / B * likelihood of
- * the batch's rows - KL of all rows. The batch's rows come with -likelihood + KL: times N / B, and that much of their
- * KL taken off again. */
-static avi_status spread_gradient(const avi_session *s, avi_state *st, const avi_row_ranges *job, double rows_of_step)
+/* optim.local_rows = all: every row has the gradient of -(ELBO's estimate from this batch): of E * likelihood of the
+ * batch's rows - KL of all rows, with E steps an epoch. The batch's rows come with -likelihood + KL: times E, and that
+ * much of their KL taken off again. */
+static avi_status spread_gradient(const avi_session *s, avi_state *st, const avi_row_ranges *job)
 {
-    const double ratio = (double)s->partition.rows / rows_of_step;
+    const double weight = (double)s->epoch_steps;
     const int64_t width = s->infer->outputs;
     int64_t first = s->train->first, rows = s->train->count;
     const avi_row_ranges all = {.count = rows > 0, .first = &first, .rows = &rows};
     for (int i = 0; i < job->count; i++) {
         void *gradient = avi_vector_at(s->precision, st->table_grad, (job->first[i] - first + 1) * width);
-        avi_vector_scaled(s->precision, gradient, job->rows[i] * width, ratio, gradient);
+        avi_vector_scaled(s->precision, gradient, job->rows[i] * width, weight, gradient);
     }
-    AVI_TRY(avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, job, -ratio));
+    AVI_TRY(avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, job, -weight));
     return avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, &all, 1);
 }
 
@@ -94,7 +95,7 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_row_ranges *job, av
                        ? gradient_norm(s, st, r)
                        : NAN;
     r->kl_global = r->measure ? avi_estimator_kl_global(s->train_elbo, st->params) : NAN;
-    if (r->finite && s->local_all) AVI_TRY(avi_agree(s->comm, spread_gradient(s, st, job, r->sums[AVI_SUM_ROWS])));
+    if (r->finite && s->local_all) AVI_TRY(avi_agree(s->comm, spread_gradient(s, st, job)));
     if (r->measure && st->shared)
         avi_shared_barrier(st->shared); /* the KL was that of the parameters before they move */
     if (r->finite) update(s, st, job, r);

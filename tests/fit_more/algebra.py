@@ -105,7 +105,7 @@ def clipping(scratch):
 
 
 def epoch(scratch):
-    """With steps too small to matter, the batches of two epochs add up to twice the whole data set: every row once an epoch, N / B, KL(theta) at its weight."""
+    """With steps too small to matter, the batches of two epochs add up to twice the whole data set: every row once an epoch, at the weight of E steps, KL(theta) at its own."""
     x, rate, steps = data(60), 1e-9, 6
     t, k, nu = 0.0, -1.0, numpy.zeros(2)
     of_t, of_k, rows = gradient(x, t, k, nu)

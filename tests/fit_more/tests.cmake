@@ -15,6 +15,7 @@ target_link_libraries(blot PRIVATE ${CMAKE_DL_LIBS})
 set_target_properties(drift watch blot PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 
 avi_add_checks(algebra constant local saw clipping epoch adam draws stl tiles means skip rollback)
+avi_add_checks(unbiased weights fits)
 avi_add_checks(same_bits network global_draws clipped_rows chain window)
 avi_add_checks(going_on parts damaged kept last_evaluation refused)
 avi_add_checks(stopping ends some_rows budget)

@@ -91,6 +91,65 @@ static void looks_shuffled(void **state)
     assert_true(fixed <= 8 && agree <= 8); /* Poisson with mean 1: more than 8 once in 10^6 */
 }
 
+/* The number of an order of n among all n!: its digits in the factorial base. */
+static int number_of_order(const avi_permutation *p, int n)
+{
+    int number = 0, seen[8];
+    for (int i = 0; i < n; i++) {
+        const int value = (int)avi_permute(p, (uint64_t)i);
+        int smaller = value;
+        for (int k = 0; k < i; k++) smaller -= seen[k] < value;
+        seen[i] = value;
+        number = number * (n - i) + smaller;
+    }
+    return number;
+}
+
+/* Pearson's statistic of `count` cells is close to normal with mean count - 1 and variance 2 (count - 1): five standard
+ * deviations, and two more for the skewness of few cells. */
+static void assert_even(double statistic, double cells)
+{
+    assert_true(statistic < cells - 1 + 5 * sqrt(2 * (cells - 1)) + 14);
+}
+
+/* All n! orders of few numbers come equally often over keys: 50 times each. */
+static void few_numbers_are_uniform(void **state)
+{
+    (void)state;
+    static int seen[40320];
+    for (int n = 2, orders = 2; n <= 8; orders *= ++n) {
+        double statistic = 0;
+        memset(seen, 0, sizeof seen);
+        for (uint64_t k = 0; k < 50 * (uint64_t)orders; k++) {
+            const avi_permutation p = avi_permutation_make(11, AVI_DRAW_ORDER, k, (uint64_t)n);
+            seen[number_of_order(&p, n)]++;
+        }
+        for (int i = 0; i < orders; i++) statistic += (seen[i] - 50.0) * (seen[i] - 50.0) / 50;
+        assert_even(statistic, orders);
+    }
+}
+
+/* Of more numbers, the places of two, both on the side of the small domains and on that of the network. */
+static void pairs_are_uniform(void **state)
+{
+    (void)state;
+    static int seen[100][100];
+    const int sizes[] = {20, 63, 64, 65, 100};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        const int n = sizes[k];
+        double statistic = 0;
+        memset(seen, 0, sizeof seen);
+        for (uint64_t t = 0; t < 30 * (uint64_t)(n * (n - 1)); t++) {
+            const avi_permutation p = avi_permutation_make(12, AVI_DRAW_SHUFFLE, t, (uint64_t)n);
+            seen[avi_permute(&p, 0)][avi_permute(&p, 1)]++;
+        }
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++)
+                if (i != j) statistic += (seen[i][j] - 30.0) * (seen[i][j] - 30.0) / 30;
+        assert_even(statistic, n * (n - 1));
+    }
+}
+
 static void outside_is_left_alone(void **state)
 {
     (void)state;
@@ -103,7 +162,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_domains_whole),   cmocka_unit_test(large_domains_invert),
         cmocka_unit_test(runs_of_numbers),       cmocka_unit_test(looks_shuffled),
-        cmocka_unit_test(outside_is_left_alone),
+        cmocka_unit_test(outside_is_left_alone), cmocka_unit_test(few_numbers_are_uniform),
+        cmocka_unit_test(pairs_are_uniform),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

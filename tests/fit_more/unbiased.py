@@ -1,0 +1,130 @@
+"""Minibatches that do not divide the data: every row counts alike over an epoch (include/avi/elbo.h), and fits end where a full batch ends.
+
+Over an epoch at standing parameters, the mean of the steps' ELBO is the ELBO of all rows, and the sum of the steps' moves under plain gradient descent is E times the move of a
+full batch, with E steps an epoch. objective.draws = 0 makes both exact."""
+import h5py
+import numpy
+
+from small import MODEL, SIGMA, TAU, data, elbo, linear, parameters, write  # first: it says where runs is
+from runs import Failure, datasets, empty_ini, fit, main, read
+
+RATE = 1e-8  # so small that the gradient stays what it is, so large that a move stands out of the parameters' rounding
+EXACT = ["objective.draws=0", "optim.method=sgd", "optim.momentum=0", "log.eval_every=-1", "output.local=no", "checkpoint.resume=no"]
+DOUBLE = ["run.precision=double", "log.every=1"]
+
+
+def cases(scratch):
+    """Name, arguments, (rows, batch, tile): batches and tiles that do not divide the rows, lanes of unequal length."""
+    x = [f"data.path={write(scratch / 'x.h5', data(101))}", "data.dataset=x"]
+    ppca = write(scratch / "ppca.h5", numpy.random.default_rng(3).normal(size=(101, 4)) @ numpy.random.default_rng(4).normal(size=(4, 4)))
+    series = write(scratch / "series.h5", numpy.cumsum(data(60, 3)) / 3)
+    strokes = [*DOUBLE, "model.name=vae", "data.source=strokes", "data.rows=50", "data.test_rows=0", "model.latent=1", "model.hidden=6", "objective.points=3", "log.images=0"]
+    drawn = [*DOUBLE, "data.source=hdf5", "data.dataset=x", f"data.path={series}"]
+    yield "linear F-VI", [*MODEL, *x, "inference.function=factorized", "model.global=gaussian"], (101, 100, 1)
+    yield "linear A-VI", [*MODEL, *x, "inference.function=polynomial", "inference.degree=1"], (101, 40, 8)
+    yield "saw F-VI", ["model.name=saw", *drawn, "inference.function=factorized", "model.global=gaussian"], (59, 50, 5)
+    yield "saw A-VI next", ["model.name=saw", *drawn, "inference.function=mlp", "inference.hidden=4", "inference.domain=next"], (59, 24, 4)
+    yield "ppca A-VI", [*DOUBLE, "model.name=ppca", "model.latent=2", "data.source=hdf5", f"data.path={ppca}", "data.dataset=x", "inference.function=polynomial", "inference.degree=1"], (101, 25, 5)
+    yield "hier_logistic A-VI", [*DOUBLE, "model.name=hier_logistic", "model.trials=3", "data.source=model", "data.rows=37", "inference.function=mlp", "inference.hidden=4",
+                                 "objective.points=5"], (37, 20, 4)
+    yield "vae A-VI", [*strokes, "inference.function=mlp", "inference.hidden=5"], (50, 12, 3)
+    yield "vae F-VI, all rows at a step", [*strokes, "inference.function=factorized", "optim.local_rows=all"], (50, 12, 3)
+    yield "hmm F-VI", ["model.name=hmm", *drawn, "inference.function=factorized"], (60, 24, 3)
+
+
+def state(folder):
+    """All that a fit moves: parameters of q(theta) and of the inference function, local factors; sds as their logs."""
+    with h5py.File(folder / "run.h5") as file:
+        found = datasets(file)
+    return {name: numpy.log(value) if name.endswith("/sd") else value.astype(float) for name, value in found.items()
+            if name.startswith(("/global/", "/inference/", "/local/")) and value.dtype.kind == "f"}
+
+
+def expect(what, found, wanted, bound):
+    error = float(numpy.max(numpy.abs(numpy.asarray(found) - wanted)) / (1e-2 + numpy.max(numpy.abs(wanted))))
+    if not error <= bound:
+        raise Failure(f"{what}: {numpy.ravel(found)[:4]}, expected {numpy.ravel(wanted)[:4]}: relative error {error:.1e}")
+
+
+def one_epoch(scratch, name, arguments, rows, batch, tile, also):
+    def steps(folder, count, rate, np=None, *more):
+        return fit(scratch / folder, *arguments, *EXACT, f"optim.steps={count}", f"optim.learning_rate={rate}", *more, np=np, ini=empty_ini(scratch))
+
+    minibatch = [f"optim.batch={batch}", f"optim.tile={tile}"]
+    full = steps("full", 1, RATE, None, "optim.batch=0")
+    whole = float(read(full, "/trace/elbo")[0])  # of the parameters before the step
+    tiles = -(-rows // tile)
+    count = -(-tiles // (batch // tile))
+    still = steps("still", count, 0, None, *minibatch)
+    each = read(still, "/trace/elbo")
+    expect(f"{name}: mean of the ELBO of {count} steps", each.mean(), whole, 1e-12)
+    expect(f"{name}: mean of log p(x | z)", read(still, "/trace/log_likelihood").mean(), read(full, "/trace/log_likelihood")[0], 1e-12)
+    before, after = state(still), state(full)
+    for np, reproducible in also:
+        run = steps("moved", count, RATE, np, *minibatch, f"run.reproducible={reproducible}")
+        what = f"{name}, {np or 1} ranks, reproducible = {reproducible}"
+        expect(f"{what}: the steps' ELBO", read(run, "/trace/elbo"), each, 1e-5)
+        moved = state(run)
+        for key, start in before.items():
+            visits = 1 if key.startswith("/local/") and "optim.local_rows=all" not in arguments else count
+            expect(f"{what}: move of {key}", (moved[key] - start) / RATE, visits * (after[key] - start) / RATE, 1e-5)
+    return count
+
+
+def weights(scratch):
+    """The estimator itself, for every coupling and kind of parameter."""
+    ways, told = [(None, "no"), (3, "yes"), (3, "no")], []
+    for i, (name, arguments, sizes) in enumerate(cases(scratch)):
+        also = ways if i == 0 else [ways[0], ways[1 + i % 2]]
+        told.append(f"{name} {one_epoch(scratch, name, arguments, *sizes, also)}")
+    x = data(101)  # the whole data set's ELBO once from outside the program
+    run = linear(scratch, "outside", x, *EXACT, "inference.function=constant", "model.global=gaussian", "model.global_log_sd=-1", "optim.batch=100", "optim.steps=2",
+                 "optim.learning_rate=0")
+    expect("linear, constant: mean of 2 steps' ELBO", read(run, "/trace/elbo").mean(), elbo(x, 0.0, -1.0, numpy.zeros(2)), 1e-12)
+    return "steps of an epoch: " + ", ".join(told)
+
+
+def saw_series(rows):
+    """x_0 = 0, z_n ~ N(x_n, 1), x_{n+1} ~ N(a (z_n + 1/2), 1), a = 0.75; and mean(r) / a of r_n = x_{n+1} - a x_n: the optimal mean of theta (math.md 3), also of affine f(x_{n+1})."""
+    draw, x = numpy.random.default_rng(5), numpy.zeros(rows + 1)
+    for n in range(rows):
+        x[n + 1] = 0.75 * (x[n] + draw.normal() + 0.5) + draw.normal()
+    return x, numpy.mean(x[1:] - 0.75 * x[:-1]) / 0.75
+
+
+def theta_off(scratch, what, arguments, wanted, sd, np=None):
+    """How far q(theta)'s mean ends from the closed form, in posterior sds."""
+    run = fit(scratch / "fit", *arguments, "run.precision=double", "objective.draws=0", "model.global=gaussian", "log.every=1000", "log.eval_every=-1", "checkpoint.resume=no",
+              "optim.batch=100", "optim.schedule=cosine", "optim.learning_rate=0.1", np=np, ini=empty_ini(scratch), limit=600)
+    off = (float(read(run, "/global/theta/mean").ravel()[0]) - wanted) / sd
+    if not abs(off) < 0.05:
+        raise Failure(f"{what}: theta ends {off:.2f} posterior sds from the closed form")
+    return abs(off)
+
+
+def closed_form_fits(scratch, rows, steps, seeds, ways):
+    worst = 0.0
+    x, (series, a_theta) = data(rows), saw_series(rows)
+    source = ["data.source=hdf5", "data.dataset=x"]
+    of_linear = [*source, f"data.path={write(scratch / 'x.h5', x)}", "model.name=linear", f"model.tau={TAU}", f"model.sigma={SIGMA}"]
+    of_saw = [*source, f"data.path={write(scratch / 'series.h5', series)}", "model.name=saw", "model.a=0.75", "data.shuffle=no"]
+    for seed in seeds:
+        for np, reproducible in ways:
+            how = [f"run.seed={seed}", f"run.reproducible={reproducible}", f"optim.steps={steps}"]
+            for function in (["factorized"], ["polynomial", "inference.degree=1"]):
+                name = f"{rows} rows, {function[0]}, seed {seed}, {np or 1} ranks, reproducible = {reproducible}"
+                given = [f"inference.function={function[0]}", *function[1:], *how]
+                worst = max(worst, theta_off(scratch, f"linear, {name}", [*of_linear, *given], x.mean(), SIGMA / numpy.sqrt(rows), np))
+                domain = ["inference.domain=next"] if len(function) > 1 else []
+                worst = max(worst, theta_off(scratch, f"saw, {name}", [*of_saw, *given, *domain], a_theta, 1 / (0.75 * numpy.sqrt(rows)), np))
+    return worst
+
+
+def fits(scratch):
+    """Fits by batches of 100 of 101 and of 1001 rows end in the closed forms."""
+    worst = max(closed_form_fits(scratch, 101, 2000, [1], [(None, "no")]), closed_form_fits(scratch, 1001, 4000, [1], [(None, "no")]))
+    return f"theta of linear and saw within {worst:.4f} posterior sds of the closed form"
+
+
+if __name__ == "__main__":
+    main(weights, fits)
