@@ -34,13 +34,11 @@ static void sum_values(const avi_estimator *e, const avi_graph *g, double values
     memset(values, 0, AVI_SUMS * sizeof *values);
     values[AVI_SUM_ROWS] = (double)g->rows;
     for (int64_t r = 0; r < g->rows; r++) {
-        const double elbo = avi_vector_get(e->p.precision, g->elbo->value, r);
-        if (!isfinite(elbo)) {
-            values[AVI_SUM_BAD]++;
-            continue;
-        }
-        values[AVI_SUM_ELBO] += elbo;
-        values[AVI_SUM_LOGLIK] += avi_vector_get(e->p.precision, g->loglik->value, r);
+        const double elbo = avi_vector_get(e->p.precision, g->elbo->value, r),
+                     loglik = avi_vector_get(e->p.precision, g->loglik->value, r);
+        if (!isfinite(elbo) || !isfinite(loglik)) values[AVI_SUM_BAD]++;
+        values[AVI_SUM_ELBO] += elbo; /* a sum over a row that is not finite is not finite: nothing is left out */
+        values[AVI_SUM_LOGLIK] += loglik;
     }
 }
 
@@ -97,6 +95,8 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
     AVI_TRY(avi_reducer_finish(e->reducer, e->comm, true, sums, &redo));
     if (sums[AVI_SUM_BAD] > 0)
         AVI_TRY(avi_agree(e->comm, avi_data_status(e->data))); /* a streamed row that could not be had? */
+    /* Reproducible sums leave out what is not finite, or too large for them, and count it. */
+    if (sums[AVI_SUM_BAD] > 0) sums[AVI_SUM_ELBO] = sums[AVI_SUM_LOGLIK] = sums[AVI_SUM_SQERR] = NAN;
     return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
 }
 

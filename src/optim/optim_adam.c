@@ -4,7 +4,8 @@
 static const avi_key keys[] = {
     {"optim", "beta1", AVI_KEY_REAL, "0.9", 0, 0.999999, NULL, NULL, "decay of the mean of gradients"},
     {"optim", "beta2", AVI_KEY_REAL, "0.999", 0, 0.99999999, NULL, NULL, "decay of the mean of squared gradients"},
-    {"optim", "epsilon", AVI_KEY_REAL, "1e-8", 0, 1, NULL, NULL, "added to the root of the mean of squares"},
+    {"optim", "epsilon", AVI_KEY_REAL, "1e-8", 1e-16, 1, NULL, NULL,
+     "added to the root of the mean of squares; below 1e-16 it would vanish in single precision and leave 0 / 0"},
     {"optim", "weight_decay", AVI_KEY_REAL, "0", 0, 1, NULL, NULL, "decoupled weight decay (AdamW); 0 = none"},
 };
 

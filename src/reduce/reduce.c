@@ -233,22 +233,20 @@ void avi_reducer_put_digits(avi_reducer *r)
         avi_digits_split(tail + AVI_SUM_BAD * AVI_DIGITS, 1);
 }
 
-static avi_status finish_single(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS])
+static avi_status finish_single(avi_reducer *r, avi_comm *comm, double sums[AVI_SUMS])
 {
     float *tail = (float *)r->gradient + r->size;
     avi_reducer_put_digits(r);
-    AVI_TRY(avi_comm_sum_float(comm, scalars_only ? tail : r->gradient,
-                               (scalars_only ? 0 : (size_t)r->size) + AVI_SUMS * AVI_DIGITS));
+    AVI_TRY(avi_comm_sum_float(comm, r->gradient, (size_t)r->size + AVI_SUMS * AVI_DIGITS));
     for (int i = 0; i < AVI_SUMS; i++) sums[i] = avi_digits_read(tail + i * AVI_DIGITS);
     return AVI_OK;
 }
 
-static avi_status finish_double(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS])
+static avi_status finish_double(avi_reducer *r, avi_comm *comm, double sums[AVI_SUMS])
 {
     double *tail = (double *)r->gradient + r->size;
     memcpy(tail, r->scalar, sizeof r->scalar);
-    AVI_TRY(
-        avi_comm_sum_double(comm, scalars_only ? tail : r->gradient, (scalars_only ? 0 : (size_t)r->size) + AVI_SUMS));
+    AVI_TRY(avi_comm_sum_double(comm, r->gradient, (size_t)r->size + AVI_SUMS));
     memcpy(sums, tail, AVI_SUMS * sizeof *sums);
     return AVI_OK;
 }
@@ -261,8 +259,11 @@ avi_status avi_reducer_finish(avi_reducer *r, avi_comm *comm, bool scalars_only,
         avi_reducer_finish_shared(r, comm, sums);
         return AVI_OK;
     }
-    return r->precision == AVI_PRECISION_SINGLE ? finish_single(r, comm, scalars_only, sums)
-                                                : finish_double(r, comm, scalars_only, sums);
+    if (scalars_only) { /* without a gradient of floats to ride on they are doubles: no range, NaN stays NaN */
+        memcpy(sums, r->scalar, sizeof r->scalar);
+        return avi_comm_sum_double(comm, sums, AVI_SUMS);
+    }
+    return r->precision == AVI_PRECISION_SINGLE ? finish_single(r, comm, sums) : finish_double(r, comm, sums);
 }
 
 int avi_reducer_scales(const avi_reducer *r, double *out)

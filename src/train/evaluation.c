@@ -29,7 +29,7 @@ static avi_status assess_one(const avi_session *s, avi_state *st, avi_estimator 
     free(nu);
     AVI_TRY(status);
     const double rows = sums[AVI_SUM_ROWS], global = avi_estimator_kl_global(e, st->params) / (double)s->partition.rows;
-    *elbo = sums[AVI_SUM_BAD] > 0 ? NAN : sums[AVI_SUM_ELBO] / rows - global;
+    *elbo = sums[AVI_SUM_ELBO] / rows - global;
     if (!means) *mse = images ? sums[AVI_SUM_SQERR] / (rows * (double)s->shape.width) : NAN;
     return AVI_OK;
 }

@@ -1,5 +1,6 @@
 #include "train/stopping_rule.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,11 +26,16 @@ avi_status avi_stopping_rule_check(const avi_session *s)
     return AVI_OK;
 }
 
-/* An evaluation that is not a number meets nothing. */
-static bool mse_met(const avi_config *c, const double *row) { return row[AVI_EVAL_MSE_TRAIN] < mse_bound(c); }
+/* An evaluation that is not finite meets nothing, whichever of its values the rule asks for: the error at the means of
+ * q may be finite where the ELBO is not. */
+static bool sound(const double *row) { return isfinite(row[AVI_EVAL_ELBO_TRAIN]); }
+static bool mse_met(const avi_config *c, const double *row)
+{
+    return sound(row) && row[AVI_EVAL_MSE_TRAIN] < mse_bound(c);
+}
 static bool elbo_met(const avi_config *c, const double *row)
 {
-    return elbo_bound(c) < no_elbo && row[AVI_EVAL_ELBO_TRAIN] >= elbo_bound(c);
+    return sound(row) && elbo_bound(c) < no_elbo && row[AVI_EVAL_ELBO_TRAIN] >= elbo_bound(c);
 }
 
 bool avi_stopping_rule_met(const avi_config *config, const double row[AVI_EVAL_COLUMNS])
