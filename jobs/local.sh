@@ -19,8 +19,13 @@ for argument in "$@"; do
         --dry-run | --check-gradient | --help* | --version | --list) draw=no ;;
         -*) ;;
         run.output=*) output=${argument#run.output=} ;;
-        *.*=*) ;;
-        *) ini=${ini:-$argument} ;;
+        *)
+            # As the program decides: a path may hold =, for the folders of a sweep's runs do; no key has a / before its =.
+            name=${argument%%=*}
+            if [ "$name" = "$argument" ] || [[ $name == */* ]] || { [ -z "$ini" ] && [ -e "$argument" ]; }; then
+                ini=${ini:-$argument}
+            fi
+            ;;
     esac
 done
 if [ -z "$ini" ] && [ "$draw" = yes ]; then

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
     "usage: mpirun -np N avi_mpi [options] FILE.ini [section.key=value ...]\n"
@@ -42,8 +43,18 @@ typedef struct command {
     avi_options options;
     const char *sweep;     /* of --sweep, or NULL */
     int groups;            /* of --groups, or 0 */
+    const char *begin;     /* the override of --resume or --fresh, or NULL */
     const char **override; /* owned; room for argc + 1 */
 } command;
+
+/* --resume or --fresh, as the override that each is short for. */
+static avi_status begin_how(command *c, const char *override)
+{
+    if (c->begin && strcmp(c->begin, override))
+        return avi_fail(AVI_ERR_USAGE, "--resume goes on from a checkpoint and --fresh begins anew; use one of them");
+    c->begin = c->override[c->options.overrides++] = override;
+    return AVI_OK;
+}
 
 static avi_status read_option(command *c, const char *text)
 {
@@ -68,9 +79,9 @@ static avi_status read_option(command *c, const char *text)
     else if (!strcmp(text, "--check-gradient"))
         c->options.check_gradient = true;
     else if (!strcmp(text, "--resume"))
-        c->override[c->options.overrides++] = "checkpoint.resume=yes";
+        return begin_how(c, "checkpoint.resume=yes");
     else if (!strcmp(text, "--fresh"))
-        c->override[c->options.overrides++] = "checkpoint.resume=no";
+        return begin_how(c, "checkpoint.resume=no");
     else if (!strcmp(text, "-q"))
         c->options.verbosity = 0;
     else if (!strcmp(text, "-v"))
@@ -111,6 +122,15 @@ static avi_status read_valued(command *c, int argc, char **argv, int *i, bool *t
     return AVI_OK;
 }
 
+/* section.key=value: no section has a slash in its name, but the folders of a sweep's runs have an = in theirs. */
+static bool is_override(const char *text)
+{
+    const size_t name = strcspn(text, "=/");
+    return text[name] == '=';
+}
+
+static bool is_file(const char *text) { return !is_override(text) || access(text, F_OK) == 0; }
+
 static avi_status read_arguments(command *c, int argc, char **argv)
 {
     c->options.argc = argc;
@@ -124,9 +144,9 @@ static avi_status read_arguments(command *c, int argc, char **argv)
         if (taken) continue;
         if (argv[i][0] == '-')
             AVI_TRY(read_option(c, argv[i]));
-        else if (!c->options.file && !strchr(argv[i], '='))
+        else if (!c->options.file && is_file(argv[i]))
             c->options.file = argv[i];
-        else if (strchr(argv[i], '='))
+        else if (is_override(argv[i]))
             c->override[c->options.overrides++] = argv[i];
         else
             return avi_fail(AVI_ERR_USAGE,

@@ -78,11 +78,7 @@ static void give(reader *r, int line, const char *section, const char *key, cons
         unknown_key(r, line, section, key);
         return;
     }
-    int index = known->given;
-    if (index >= 0 && line == c->given[index].line && line == AVI_COMMAND_LINE) {
-        avi_mistake(&r->mistakes, line, section, key, "given twice; leave one");
-        return;
-    }
+    int index = known->given; /* on the command line the last one wins, as it wins over the file */
     if (index >= 0 && line != AVI_COMMAND_LINE) {
         avi_mistake(&r->mistakes, line, section, key, "given twice, first in line %d; leave one", c->given[index].line);
         return;

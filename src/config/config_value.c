@@ -1,7 +1,7 @@
 /* Text -> typed value: types, ranges, choices, paths, ${NAME}. */
 #include "config/config_internal.h"
+#include "config/number.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +9,6 @@
 #include <strings.h>
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 const char *avi_value_type(avi_key_type type)
 {
@@ -114,48 +113,6 @@ static bool refuse_choice(avi_text *wrong, const avi_key *key, const char *text)
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
-/* Copies the text of a number without the _ between digits. False when it holds anything that no decimal number holds.
- */
-static bool plain_number(const char *text, char *out, size_t room)
-{
-    size_t n = 0;
-    for (size_t i = 0; text[i]; ++i) {
-        if (text[i] == '_' && i > 0 && is_digit(text[i - 1]) && is_digit(text[i + 1])) continue;
-        if (!is_digit(text[i]) && !strchr("+-.eE", text[i])) return false;
-        if (n + 1 >= room) return false;
-        out[n++] = text[i];
-    }
-    out[n] = '\0';
-    return n > 0;
-}
-
-static bool read_real(const char *text, double *value)
-{
-    char number[512];
-    if (!plain_number(text, number, sizeof number)) return false;
-    char *end;
-    errno = 0;
-    *value = strtod(number, &end);
-    if (*end || end == number || !isfinite(*value)) return false;
-    return !(errno == ERANGE && *value == 0); /* 1e-999 is not 0 */
-}
-
-static bool read_integer(const char *text, int64_t *value)
-{
-    char number[512], *end;
-    if (!plain_number(text, number, sizeof number)) return false;
-    errno = 0;
-    const long long whole = strtoll(number, &end, 10);
-    if (end != number && !*end) {
-        *value = whole;
-        return errno == 0;
-    }
-    double real;
-    if (!read_real(text, &real) || real != floor(real) || fabs(real) >= 9223372036854775808.0) return false;
-    *value = (int64_t)real;
-    return true;
-}
-
 static void write_real(avi_text *out, double value)
 {
     char text[64];
@@ -169,7 +126,8 @@ static void write_real(avi_text *out, double value)
 static bool set_integer(avi_slot *slot, const char *text, avi_text *out, avi_text *wrong)
 {
     int64_t value;
-    if (!read_integer(text, &value)) return refuse(wrong, slot->key, text, "is not an integer", "give an integer");
+    if (!avi_number_integer(text, &value))
+        return refuse(wrong, slot->key, text, "is not an integer", "give an integer");
     if (!in_range(slot->key, (double)value))
         return refuse(wrong, slot->key, text, "is out of range", "give an integer");
     slot->integer = value;
@@ -180,7 +138,7 @@ static bool set_integer(avi_slot *slot, const char *text, avi_text *out, avi_tex
 static bool set_real(avi_slot *slot, const char *text, avi_text *out, avi_text *wrong)
 {
     double value;
-    if (!read_real(text, &value))
+    if (!avi_number_real(text, &value))
         return refuse(wrong, slot->key, text, "is not a finite number", "give a number such as 0.5 or 1e-3");
     if (!in_range(slot->key, value)) return refuse(wrong, slot->key, text, "is out of range", "give a number");
     slot->real = value;
@@ -188,22 +146,40 @@ static bool set_real(avi_slot *slot, const char *text, avi_text *out, avi_text *
     return true;
 }
 
+/* One element of `length` bytes to *value and, as it is written, to out. */
+static bool add_element(const avi_slot *slot, const char *at, size_t length, int64_t *value, avi_text *out,
+                        avi_text *wrong)
+{
+    static const char give[] = "give integers separated by commas";
+    char *word = strndup(at, length);
+    bool good = word != NULL;
+    if (!good)
+        out->failed = true;
+    else if (!avi_number_integer(word, value))
+        good = refuse(wrong, slot->key, word, "is not an integer", give);
+    else if (!in_range(slot->key, (double)*value))
+        good = refuse(wrong, slot->key, word, "is out of range", give);
+    else
+        avi_text_add(out, "%s%" PRId64, out->used ? ", " : "", *value);
+    free(word);
+    return good;
+}
+
 static bool set_list(avi_slot *slot, const char *text, avi_text *out, avi_text *wrong)
 {
     int64_t *list = malloc((strlen(text) / 2 + 1) * sizeof *list);
-    char *copy = strdup(text), *rest = NULL;
-    bool good = list && copy;
+    bool good = list != NULL;
     int count = 0;
     if (!good) out->failed = true;
-    for (char *word = good ? strtok_r(copy, ", \t", &rest) : NULL; word && good; word = strtok_r(NULL, ", \t", &rest)) {
-        good = read_integer(word, &list[count]);
-        if (!good) refuse(wrong, slot->key, word, "is not an integer", "give integers separated by commas");
-        if (good && !in_range(slot->key, (double)list[count]))
-            good = refuse(wrong, slot->key, word, "is out of range", "give integers separated by commas");
-        if (good) avi_text_add(out, "%s%" PRId64, count ? ", " : "", list[count]);
-        ++count;
+    for (const char *at = text + strspn(text, " \t"); good && *at;) {
+        const size_t length = strcspn(at, ", \t");
+        good = length ? add_element(slot, at, length, &list[count++], out, wrong)
+                      : refuse(wrong, slot->key, text, "has a comma without a number",
+                               "give integers separated by commas");
+        at += length;
+        good = good && (avi_list_next(&at) || refuse(wrong, slot->key, text, "has a comma without a number",
+                                                     "give integers separated by commas"));
     }
-    free(copy);
     if (!good) {
         free(list);
         return false;

@@ -1,18 +1,28 @@
 #include "config/matrix_text.h"
+#include "config/number.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* The number that begins at `at` and ends before what separates numbers. */
+static bool read_number(const char *at, double *value)
+{
+    char word[512];
+    const size_t length = strcspn(at, ", \t;");
+    if (length >= sizeof word) return false;
+    memcpy(word, at, length);
+    word[length] = '\0';
+    return avi_number_real(word, value);
+}
+
 /* Numbers from `text` into out, where not NULL; sets the size. False: what stands at *text is no number, or rows differ
  * in length. */
 static bool scan(const char **text, int64_t *rows, int64_t *cols, double *out)
 {
-    const char *at = *text;
     int64_t n = 0, in_row = 0;
     *rows = *cols = 0;
-    for (;;) {
-        at += strspn(at, ", \t");
+    for (const char *at = *text + strspn(*text, " \t");;) {
         *text = at;
         if (*at == ';' || !*at) {
             if (in_row == 0 || (*cols && *cols != in_row)) return false;
@@ -20,16 +30,17 @@ static bool scan(const char **text, int64_t *rows, int64_t *cols, double *out)
             (*rows)++;
             in_row = 0;
             if (!*at || !at[1 + strspn(at + 1, " \t")]) return true;
-            at++;
+            at += 1 + strspn(at + 1, " \t");
             continue;
         }
-        char *end;
-        const double value = strtod(at, &end);
-        if (end == at || !isfinite(value)) return false;
+        double value;
+        if (!read_number(at, &value)) return false;
         if (out) out[n] = value;
         n++;
         in_row++;
-        at = end;
+        at += strcspn(at, ", \t;");
+        const bool comma = at[strspn(at, " \t")] == ',';
+        if (!avi_list_next(&at) || (comma && *at == ';')) return false;
     }
 }
 

@@ -1,4 +1,5 @@
 #include "sweep/sweep_spec.h"
+#include "config/number.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -74,12 +75,11 @@ static bool read_range(const char *text, double r[3], int *parts)
 {
     const char *at = text;
     for (*parts = 0; *parts < 3; at += 2) {
-        /* strtod would read "1." of "1..5": the number ends before the two points. */
+        /* The number ends before the two points: "1." of "1..5" would be one, too. */
         const char *points = strstr(at, "..");
-        char *number = copy_of(at, points ? points : at + strlen(at)), *end = NULL;
+        char *number = copy_of(at, points ? points : at + strlen(at));
         if (!number) return false;
-        r[*parts] = strtod(number, &end);
-        const bool good = *number && !*end && isfinite(r[*parts]);
+        const bool good = avi_number_real(number, &r[*parts]);
         free(number);
         if (!good) return false;
         ++*parts;

@@ -47,6 +47,18 @@ def case_usage(folder):
         run(ranks, "--dry-rum", ini).refused(64, r"--dry-rum: unknown option; did you mean --dry-run\?")
         run(ranks, "-z", ini).refused(64, "-z: unknown option")
         run(ranks, ini, ini).refused(64, "second configuration file")
+        run(ranks, ini, "--resume", "--fresh").refused(64, "use one of them")
+
+
+def case_paths_and_keys(folder):
+    """A path may hold =, as the folders of a sweep's runs do; of two equal keys on the command line the last one wins."""
+    odd = folder / "run.seed=1" / "config.ini"
+    odd.parent.mkdir()
+    odd.write_text((folder / "good.ini").read_text())
+    run(2, "--dry-run", odd, "optim.steps=9", "optim.steps=2").good(r"steps +2 ")
+    (folder / "a=b").write_text(odd.read_text())
+    run(1, "--dry-run", "a=b", "optim.steps=2", cwd=folder).good(r"steps +2 ")
+    run(1, "--dry-run", folder / "none=1" / "a.ini").refused(66, "no such configuration file")
 
 
 def case_mistakes(folder):

@@ -140,6 +140,16 @@ static void reads_empty_lists(void **state)
     avi_config_destroy(&c);
 }
 
+static void the_last_override_wins(void **state)
+{
+    (void)state;
+    avi_config *c =
+        good("[run]\nseed = 1\n", (const char *[]){"run.seed=2", "run.note=a", "run . seed = 3", "run.note=", NULL});
+    assert_int_equal(avi_config_get_int(c, "run", "seed"), 3);
+    assert_string_equal(avi_config_get_string(c, "run", "note"), "");
+    avi_config_destroy(&c);
+}
+
 static void overrides_win(void **state)
 {
     (void)state;
@@ -230,9 +240,13 @@ static void finds_the_closest(void **state)
 }
 
 static const struct CMUnitTest test_values[] = {
-    cmocka_unit_test(has_defaults),          cmocka_unit_test(reads_types),
-    cmocka_unit_test(reads_empty_lists),     cmocka_unit_test(overrides_win),
-    cmocka_unit_test(knows_tables_in_force), cmocka_unit_test(expands_variables_and_paths),
+    cmocka_unit_test(has_defaults),
+    cmocka_unit_test(reads_types),
+    cmocka_unit_test(reads_empty_lists),
+    cmocka_unit_test(overrides_win),
+    cmocka_unit_test(the_last_override_wins),
+    cmocka_unit_test(knows_tables_in_force),
+    cmocka_unit_test(expands_variables_and_paths),
     cmocka_unit_test(finds_the_closest),
 };
 

@@ -57,6 +57,17 @@ static void refuses_wrong_types(void **state)
     test_refused("[run]\ntask = Fit | exact\n", NULL,
                  "x/test.ini:2: [run] task: 'Fit | exact' is not among the choices; choices: fit | exact | evaluate");
     test_refused("[run]\ntask = \n", NULL, "x/test.ini:2: [run] task: no value; choices: fit | exact | evaluate");
+    static const char *const no_lists[] = {"8,,8", ",8", "8,", "8 , , 8", ","};
+    for (size_t i = 0; i < sizeof no_lists / sizeof *no_lists; ++i) {
+        char text[64], expected[160];
+        snprintf(text, sizeof text, "[inference]\nhidden = %s", no_lists[i]);
+        snprintf(
+            expected, sizeof expected,
+            "x/test.ini:2: [inference] hidden: '%s' has a comma without a number; give integers separated by commas, "
+            "each 1 .. 100000 (units)",
+            no_lists[i]);
+        test_refused(text, NULL, expected);
+    }
     test_refused("[inference]\nhidden = 4, x\n", NULL,
                  "x/test.ini:2: [inference] hidden: 'x' is not an integer; give integers separated by commas, each 1 "
                  ".. 100000 (units)");
@@ -110,8 +121,6 @@ static void refuses_overrides(void **state)
     test_refused("", (const char *[]){"", "=", NULL},
                  "command line: '' is not an override; write section.key=value\n"
                  "command line: '=' is not an override; write section.key=value");
-    test_refused("[run]\nseed = 2", (const char *[]){"run.seed=1", "run.seed=2", NULL},
-                 "command line: [run] seed: given twice; leave one");
     test_refused("", (const char *[]){"run.seed=-1", NULL},
                  "command line: [run] seed: '-1' is out of range; give an integer, at least 0");
     test_refused("", (const char *[]){"run.output=a ;b", NULL},

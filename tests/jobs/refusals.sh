@@ -58,6 +58,7 @@ expect 69 "environment modules|module load" lean MODULESHOME=/opt/modules bash "
 cd "$scratch" || exit 1
 expect 64 "usage: jobs/local.sh" "$jobs/local.sh"
 expect 66 "absent.ini|no such file" "$jobs/local.sh" absent.ini
+expect 66 "no such file" "$jobs/local.sh" runs/000_run.seed=1/config.ini # a path, not an override: of a run of a sweep
 
 # The batch job outside of Slurm.
 expect 66 "build it first" env -u SLURM_SUBMIT_DIR AVI_MPI="$scratch/absent" bash "$jobs/vae.sbatch"

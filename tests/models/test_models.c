@@ -430,6 +430,10 @@ static void mistakes_are_told(void **state)
     refused("[model]\nname = hmm\nR = 0\n", 1, AVI_ERR_CONFIG, "0 is not a variance");
     refused("[model]\nname = hmm\nA =\n", 1, AVI_ERR_CONFIG, "not a matrix");
     refused("[model]\nname = hmm\nQ = inf\n", 1, AVI_ERR_CONFIG, "not a matrix");
+    /* Numbers are those of other keys: decimal, with one comma between them. */
+    refused("[model]\nname = hmm\nA = 0x1\n", 1, AVI_ERR_CONFIG, "not a matrix at character 1");
+    refused("[model]\nname = hmm\nA = 1,,2\n", 1, AVI_ERR_CONFIG, "not a matrix");
+    refused("[model]\nname = hmm\nA = 1, 2, ; 3, 4\n", 1, AVI_ERR_CONFIG, "not a matrix");
 }
 
 static void one_number_is_a_multiple_of_the_identity(void **state)
