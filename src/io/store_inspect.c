@@ -229,18 +229,30 @@ avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t 
     return status;
 }
 
+/* What files of avi_mpi stay far below. A file with checksums that hold may have been made to keep a reader busy:
+ * groups in groups, whose names grow with the depth, or many datasets that claim the same bytes. */
+enum { DEEPEST = 16, MOST_OBJECTS = 200000, MOST_ATTRIBUTES = 1000 };
+
 typedef struct verify_state {
     const char *path;
     int fd;
     int64_t file_bytes;
+    int64_t objects, claimed; /* seen so far; bytes of datasets */
+    int attributes;           /* of the object at hand */
     avi_status status;
 } verify_state;
 
-static avi_status verify_dataset(hid_t file, const char *name, const verify_state *v)
+static avi_status verify_dataset(hid_t file, const char *name, verify_state *v)
 {
     avi_store_item item;
     uint64_t sum;
     AVI_TRY(avi_store_inspect(file, v->file_bytes, v->path, name, &item));
+    if (item.rows * item.row_bytes > v->file_bytes - v->claimed)
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: dataset %s and those before it claim more bytes than the file has: not "
+                        "written by avi_mpi",
+                        v->path, name);
+    v->claimed += item.rows * item.row_bytes;
     AVI_TRY(avi_store_sum_file(v->fd, v->path, item.offset, 0, item.rows, item.row_bytes, &sum));
     if (sum != item.checksum)
         return avi_fail(AVI_ERR_DATA, "%s: dataset %s is damaged: its checksum does not hold", v->path, name);
@@ -248,19 +260,34 @@ static avi_status verify_dataset(hid_t file, const char *name, const verify_stat
 }
 
 /* Reading an attribute makes HDF5 check the metadata it lies in. */
-static herr_t visit_attribute(hid_t object, const char *name, const H5A_info_t *info, void *unused)
+static herr_t visit_attribute(hid_t object, const char *name, const H5A_info_t *info, void *state)
 {
-    (void)info, (void)unused;
+    (void)info;
+    verify_state *v = state;
+    if (++v->attributes > MOST_ATTRIBUTES) return -1;
     const hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
     return attribute < 0 ? -1 : H5Aclose(attribute);
+}
+
+static avi_status check_place(verify_state *v, const char *name)
+{
+    int depth = 1;
+    for (const char *c = name; *c; c++) depth += *c == '/';
+    if (depth <= DEEPEST && ++v->objects <= MOST_OBJECTS) return AVI_OK;
+    return avi_fail(AVI_ERR_DATA, "%s: %s: not written by avi_mpi", v->path,
+                    depth > DEEPEST ? "groups within groups, deeper than any here"
+                                    : "more objects than any file has here");
 }
 
 static herr_t visit_object(hid_t root, const char *name, const H5O_info_t *info, void *state)
 {
     verify_state *v = state;
+    v->status = check_place(v, name);
+    if (v->status != AVI_OK) return -1;
     const hid_t object = H5Oopen(root, name, H5P_DEFAULT);
     hsize_t at = 0;
-    if (object < 0 || H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, &at, visit_attribute, NULL) < 0)
+    v->attributes = 0;
+    if (object < 0 || H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, &at, visit_attribute, v) < 0)
         v->status = avi_h5_fail(AVI_ERR_DATA, v->path, "cannot read the attributes of", name);
     if (object >= 0) H5Oclose(object);
     if (v->status == AVI_OK && info->type == H5O_TYPE_DATASET) v->status = verify_dataset(root, name, v);

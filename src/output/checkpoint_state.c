@@ -1,4 +1,5 @@
 #include "output/checkpoint_state.h"
+#include "output/checkpoint_check.h"
 #include "session/keys.h"
 #include "output/console.h"
 
@@ -120,7 +121,7 @@ static avi_status compare_replicas(const avi_session *s, const avi_state *st)
     if (hash[0] == -hash[1]) return AVI_OK;
     return avi_fail(AVI_ERR_INTERNAL,
                     "step %" PRId64 ": the ranks' copies of the global parameters or of the optimizer's state differ; "
-                                    "the checkpoint before it is kept",
+                    "the checkpoint before it is kept",
                     st->step);
 }
 
@@ -205,6 +206,14 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
 avi_status avi_checkpoint_state_save(const avi_session *s, const avi_state *st, avi_folder *folder)
 {
     const avi_stopwatch watch = avi_console_start();
+    const char *what;
+    AVI_TRY(avi_state_nonfinite(s, st, &what));
+    if (what) /* a run that went back to it could never leave it */
+        return avi_fail(AVI_ERR_DIVERGED,
+                        "step %" PRId64
+                        ": %s are not finite, so that no checkpoint is written; the one before is kept. "
+                        "Use a lower optim.learning_rate or optim.clip_norm",
+                        st->step, what);
     AVI_TRY(save_state(s, st, folder, NULL));
     avi_console_written(s, st, "checkpoint", watch);
     return AVI_OK;
@@ -313,6 +322,7 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
     const int n = list_vectors(s, st, v), scales = avi_estimator_scales(s->train_elbo, NULL);
     AVI_TRY(check_identity(s, store, path));
     AVI_TRY(restore_counters(store, st));
+    AVI_TRY(avi_check_counters(path, st));
     for (int i = 0; i < n; i++) AVI_TRY(restore_vector(s, store, &v[i]));
     if (st->lbfgs.history) {
         int64_t pairs;
@@ -324,12 +334,16 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
                             st->lbfgs.memory);
         st->lbfgs.pairs = (int)pairs;
     }
+    AVI_TRY(avi_check_state(path, s, st));
     AVI_TRY(restore_table(s, store, "/trace", &st->trace));
+    AVI_TRY(avi_check_lines(path, "/trace", st, &st->trace));
     AVI_TRY(restore_table(s, store, "/eval", &st->eval));
+    AVI_TRY(avi_check_lines(path, "/eval", st, &st->eval));
     if (!scales) return AVI_OK;
     double *scale = malloc((size_t)scales * sizeof *scale);
     AVI_TRY(avi_agree(s->comm, scale ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "scales")));
     avi_status status = avi_store_read(store, "/state/exact_scales", AVI_F64, 1, (int64_t[4]){scales}, false, scale);
+    if (status == AVI_OK) status = avi_check_scales(path, scale, scales);
     if (status == AVI_OK) avi_estimator_set_scales(s->train_elbo, scale);
     free(scale);
     return status;

@@ -6,7 +6,7 @@
 #include "session/state.h"
 
 /* Collective. Writes checkpoint/step_N.h5. Before it a hash of the replicated parameters is compared across ranks:
- * drift is INTERNAL. */
+ * drift is INTERNAL. A state that is not finite is not written: DIVERGED. */
 avi_status avi_checkpoint_state_save(const avi_session *s, const avi_state *st, avi_folder *folder);
 /* Collective. Of a run that diverged: the state before the first of the bad steps into <output>/dump.h5, so that
  * checkpoint.from can replay them on any number of ranks. The name to `path`. */

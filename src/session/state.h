@@ -29,6 +29,9 @@ avi_status avi_state_create(const avi_session *s, avi_state **state);
 void avi_state_destroy(avi_state **state);
 /* Collective. Sets parameters to their initial values and everything else to zero. */
 avi_status avi_state_reset(const avi_session *s, avi_state *state);
+/* Collective. What is not finite, in words ("global parameters"), NULL when all of parameters, local factors and
+ * optimizer state are. The same on all ranks. */
+avi_status avi_state_nonfinite(const avi_session *s, const avi_state *st, const char **what);
 /* Values of the local table: (1 + own rows + 1) * width. */
 int64_t avi_state_table_values(const avi_session *s);
 /* Bytes on this rank. */

@@ -18,6 +18,7 @@ avi_add_checks(algebra constant local saw clipping epoch adam draws stl tiles me
 avi_add_checks(unbiased weights fits)
 avi_add_checks(same_bits network global_draws clipped_rows chain window)
 avi_add_checks(going_on parts damaged kept last_evaluation refused)
+avi_add_checks(forged forged forged_pairs)
 avi_add_checks(stopping ends some_rows budget)
 avi_add_script(more_stopping_refused COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/stopping.py refused LABELS fit TIMEOUT 300)
 set(AVI_CHECK_ARGS $<TARGET_FILE:drift>)

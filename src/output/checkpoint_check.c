@@ -1,0 +1,78 @@
+#include "output/checkpoint_check.h"
+#include "avi/store.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+avi_status avi_check_counters(const char *path, const avi_state *st)
+{
+    if (st->step < 0 || st->step > AVI_STEP_MAX)
+        return avi_fail(AVI_ERR_DATA, "%s: step %" PRId64 "; a checkpoint is of a step between 0 and %" PRId64, path,
+                        st->step, AVI_STEP_MAX);
+    if (st->skipped < 0 || st->skipped > st->step || st->skipped_in_a_row < 0 || st->skipped_in_a_row > st->skipped)
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: %" PRId64 " steps skipped of %" PRId64 ", %" PRId64
+                        " of them in a row; no run can have counted that",
+                        path, st->skipped, st->step, st->skipped_in_a_row);
+    if (!(st->rate_factor > 0 && st->rate_factor <= 1)) /* NaN too */
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: rate_factor is %g; rollbacks make it smaller than 1, but never 0 or negative", path,
+                        st->rate_factor);
+    if (!(st->seconds >= 0 && st->seconds < 1e12))
+        return avi_fail(AVI_ERR_DATA, "%s: %g seconds of stepping; no run can have taken that", path, st->seconds);
+    return AVI_OK;
+}
+
+avi_status avi_check_lines(const char *path, const char *name, const avi_state *st, const avi_trace *t)
+{
+    double before = -1;
+    if (t == &st->trace && t->extra % AVI_SHARES)
+        return avi_fail(AVI_ERR_DATA, "%s: %s has %d columns of ranks; each rank has %d", path, name, t->extra,
+                        (int)AVI_SHARES);
+    for (int64_t r = 0; r < t->rows; r++) {
+        const double step = t->value[r * (t->columns + t->extra)]; /* the first column of both tables */
+        if (!(step > before && step <= (double)st->step && step == floor(step)))
+            return avi_fail(AVI_ERR_DATA,
+                            "%s: line %" PRId64 " of %s is of step %g; %s is expected, up to step %" PRId64, path, r,
+                            name, step, "a step after that of the line before", st->step);
+        before = step;
+    }
+    return AVI_OK;
+}
+
+/* A scale is the largest value of a block of the gradient, summed over the rows of a step. A step whose ELBO is beyond
+ * 2^79 nats is not finite to reproducible sums, and no gradient of a smaller one comes near 2^120. (It cannot be held
+ * against the norms in the trace: points that a line search tried and left may have had gradients of 1e19.) With a
+ * larger scale all sums would be rounded to 0 without a word. */
+avi_status avi_check_scales(const char *path, const double *scale, int count)
+{
+    const double most = 0x1p120;
+    for (int i = 0; i < count; i++)
+        if (!(scale[i] >= 0 && scale[i] <= most))
+            return avi_fail(AVI_ERR_DATA,
+                            "%s: the scale of block %d of the reproducible sums is %g; no gradient has that magnitude "
+                            "(0 to %g)",
+                            path, i, scale[i], most);
+    return AVI_OK;
+}
+
+static avi_status check_pairs(const char *path, const avi_lbfgs *l)
+{
+    for (int k = 0; k < l->pairs; k++) {
+        const double *x = l->history + k * l->n, *g = l->history + (l->memory + k) * l->n;
+        double curvature = 0;
+        for (int64_t i = 0; i < l->n; i++) curvature += x[i] * g[i];
+        if (!(curvature > 0 && isfinite(curvature)))
+            return avi_fail(AVI_ERR_DATA, "%s: pair %d of L-BFGS has curvature %g; it must be above 0", path, k,
+                            curvature);
+    }
+    return AVI_OK;
+}
+
+avi_status avi_check_state(const char *path, const avi_session *s, const avi_state *st)
+{
+    const char *what;
+    AVI_TRY(avi_state_nonfinite(s, st, &what));
+    if (what) return avi_fail(AVI_ERR_DATA, "%s: %s are not finite; no run goes on from there", path, what);
+    return check_pairs(path, &st->lbfgs);
+}

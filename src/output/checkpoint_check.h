@@ -1,0 +1,20 @@
+/* What a checkpoint says must make sense before a run goes on from it: checksums tell that its bytes are those that
+ * were written, not that a run wrote them. */
+#ifndef AVI_OUTPUT_CHECKPOINT_CHECK_H
+#define AVI_OUTPUT_CHECKPOINT_CHECK_H
+
+#include "session/state.h"
+
+/* Each refuses with DATA and a message that names `path` and the value. None is collective but avi_check_state: what
+ * they look at is the same on all ranks. */
+
+/* Steps, skipped steps, seconds and the factor on the learning rate. */
+avi_status avi_check_counters(const char *path, const avi_state *st);
+/* Lines of /trace or /eval (name) that are of steps in order, none beyond st->step. */
+avi_status avi_check_lines(const char *path, const char *name, const avi_state *st, const avi_trace *t);
+/* Scales of reproducible sums: magnitudes that the gradient of a run can have. */
+avi_status avi_check_scales(const char *path, const double *scale, int count);
+/* Collective. Parameters, local factors and the optimizer's state: finite, L-BFGS's pairs of positive curvature. */
+avi_status avi_check_state(const char *path, const avi_session *s, const avi_state *st);
+
+#endif

@@ -1,0 +1,33 @@
+/* Whether a state is one that a run can go on from. */
+#include "session/state.h"
+
+enum { FINE, OPTIMIZER, LOCAL, PARAMETERS };
+
+static bool bad(const avi_session *s, const void *v, int64_t n)
+{
+    return v && avi_vector_nonfinite(s->precision, v, n, NULL) > 0;
+}
+
+/* Values of this rank's rows; the halo beside them is the neighbours'. */
+static bool bad_rows(const avi_session *s, void *table)
+{
+    const int64_t width = s->infer->outputs;
+    return table && bad(s, avi_vector_at(s->precision, table, width), s->train->count * width);
+}
+
+avi_status avi_state_nonfinite(const avi_session *s, const avi_state *st, const char **what)
+{
+    static const char *const name[] = {NULL, "values of the optimizer's state", "parameters of local factors",
+                                       "global parameters"};
+    int64_t found = FINE;
+    for (int i = 0; i < s->optim.ops->slots; i++)
+        if (bad(s, st->slot[i], s->layout.size) || bad_rows(s, st->table_slot[i])) found = OPTIMIZER;
+    if (st->lbfgs.pairs && avi_vector_nonfinite(AVI_PRECISION_DOUBLE, st->lbfgs.history,
+                                                2 * (int64_t)st->lbfgs.memory * st->lbfgs.n, NULL) > 0)
+        found = OPTIMIZER;
+    if (bad_rows(s, st->table)) found = LOCAL;
+    if (bad(s, st->params, s->layout.size)) found = PARAMETERS;
+    AVI_TRY(avi_comm_max_int64(s->comm, &found, 1));
+    *what = name[found];
+    return AVI_OK;
+}

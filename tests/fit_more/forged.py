@@ -1,0 +1,111 @@
+"""Checkpoints whose checksums hold and whose values no run can have had: refused (65) with the value named, in time, and left where they are."""
+import pathlib
+import shutil
+import sys
+import time
+
+import h5py
+import numpy
+
+from small import data, write  # first: it says where runs is
+from runs import Failure, empty_ini, fit, main, refusal, start
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "io"))
+from store import checksum  # noqa: E402
+
+BAD_DATA, SOON = 65, 20  # seconds
+BASE = ["run.reproducible=yes", "run.precision=double", "log.every=1", "log.eval_every=2", "checkpoint.keep=1"]
+ADAM = ["model.name=linear", "inference.function=factorized", "optim.batch=21", "optim.tile=3"]
+LBFGS = ["model.name=nonlinear", "objective.draws=0", "objective.points=8", "inference.function=polynomial", "optim.method=lbfgs", "optim.batch=0", "optim.tile=3"]
+
+
+def attribute(name, value):
+    def change(file):
+        file.attrs.modify(name, value)
+    return change
+
+
+def values(path, at, value):
+    """Changes one value of a dataset, and its checksum with it."""
+    def change(file):
+        content = file[path][()]
+        content[at] = value
+        file[path][...] = content
+        file[path].attrs.modify("checksum", numpy.bytes_(f"{checksum(content.tobytes(), content[0].nbytes):016x}"))
+    return change
+
+
+def nested(depth):
+    def change(file):
+        group = file
+        for _ in range(depth):
+            group = group.create_group("g")
+    return change
+
+
+def swapped(file):
+    """The gradients of L-BFGS's newest pair point the other way: negative curvature."""
+    content = file["/state/lbfgs"][()]
+    values("/state/lbfgs", slice(len(content) // 2, None), -content[len(content) // 2:])(file)
+
+
+COUNTERS = [
+    ("step -1", attribute("step", -1), "step -1"),
+    ("step 10^15", attribute("step", 10**15), "1000000000000000"),
+    ("more skipped than done", attribute("skipped", 8), "8 steps skipped of 4"),
+    ("skipped in a row below 0", attribute("skipped_in_a_row", -1), "-1 of them in a row"),
+    ("a factor of -1", attribute("rate_factor", -1.0), "rate_factor is -1"),
+    ("a factor that is not a number", attribute("rate_factor", numpy.nan), "rate_factor is nan"),
+    ("a factor of 2", attribute("rate_factor", 2.0), "rate_factor is 2"),
+    ("seconds that are not a number", attribute("seconds", numpy.nan), "nan seconds"),
+]
+VECTORS = [
+    ("a parameter", values("/state/global/value", 0, numpy.nan), "global parameters are not finite"),
+    ("a moment", values("/state/global/second_moment", 0, numpy.inf), "optimizer's state are not finite"),
+    ("a local factor", values("/state/local/value", (40, 1), numpy.nan), "local factors are not finite"),
+    ("a scale of 1e300", values("/state/exact_scales", 0, 1e300), "is 1e+300"),
+    ("a scale below 0", values("/state/exact_scales", 0, -1.0), "is -1"),
+    ("a scale that is not a number", values("/state/exact_scales", 0, numpy.nan), "is nan"),
+    ("a line of the future", values("/trace", (3, 0), 900.0), "/trace is of step 900"),
+    ("lines in no order", values("/trace", (1, 0), 1.0), "line 1 of /trace"),
+    ("an evaluation of the past", values("/eval", (1, 0), -5.0), "line 1 of /eval"),
+]
+PLACES = [("2000 groups in each other", nested(2000), "deeper than any")]
+
+
+def hold(scratch, kind, cases):
+    arguments = [*BASE, *kind, "data.source=hdf5", f"data.path={write(scratch / 'x.h5', data(58))}", "data.dataset=x"]
+    whole = fit(scratch / "whole", *arguments, "optim.steps=4", ini=empty_ini(scratch))
+    for name, change, words in cases:
+        run = scratch / "run"
+        shutil.copytree(whole, run)
+        file = run / "checkpoint" / "step_000000004.h5"
+        with h5py.File(file, "r+", libver=("v108", "latest")) as opened:
+            change(opened)
+        forged, began = file.read_bytes(), time.monotonic()
+        text = start(None, [empty_ini(scratch), "-q", f"run.output={run}", *arguments, "optim.steps=9"], expect=(BAD_DATA,))
+        if words not in text or not refusal(text):
+            raise Failure(f"{name}: {words!r} is not in: {text}")
+        if time.monotonic() - began > SOON:
+            raise Failure(f"{name}: refused after {time.monotonic() - began:.0f} s")
+        if file.read_bytes() != forged:
+            raise Failure(f"{name}: the file was changed or replaced")
+        shutil.rmtree(run)
+    unforged = scratch / "unforged"
+    shutil.copytree(whole, unforged)
+    with h5py.File(unforged / "checkpoint" / "step_000000004.h5", "r+", libver=("v108", "latest")) as opened:
+        values("/trace", (0, 2), 0.5)(opened)  # a value that says nothing wrong: what writes the file here is not what is refused
+    fit(unforged, *arguments, "optim.steps=9", ini=empty_ini(scratch))
+    return f"{len(cases)} values refused"
+
+
+def forged(scratch):
+    return hold(scratch, ADAM, [*COUNTERS, *VECTORS, *PLACES])
+
+
+def forged_pairs(scratch):
+    return hold(scratch, LBFGS, [("pairs of negative curvature", swapped, "of L-BFGS has curvature")])
+
+
+if __name__ == "__main__":
+    main(forged, forged_pairs)
