@@ -29,7 +29,7 @@ typedef struct avi_linalg_dense {
 } avi_linalg_dense;
 double avi_linalg_dense_entry(void *self, int64_t i, int64_t j);
 
-/* ---- symmetric positive definite, dense: A = L L' (pdpotrf) ---- */
+/* ---- symmetric positive definite, dense: A = L L' (pdpotrf; LAPACK's dpotrf on one rank) ---- */
 typedef struct avi_linalg_spd avi_linalg_spd;
 
 /* Collective. A = entry(.,.) + jitter I, factored; n >= 1. Holds one (n, n) matrix over the ranks.
@@ -41,15 +41,16 @@ void avi_linalg_spd_destroy(avi_linalg_spd **spd);
 /* log det A, nats. Not collective. */
 double avi_linalg_spd_log_det(const avi_linalg_spd *spd);
 /* Each replaces b, (own rows, k) row-major, k >= 1, by
- *   solve:  A^{-1} b  (pdpotrs; the product with the inverse)
+ *   solve:  A^{-1} b  (two triangular solves)
  *   root:   L b       (draws with covariance A from standard normals b)
  *   whiten: L^{-1} b  (least squares in the metric A^{-1})
  * Collective. */
 avi_status avi_linalg_spd_solve(avi_linalg_spd *spd, int64_t k, double *b);
 avi_status avi_linalg_spd_root(avi_linalg_spd *spd, int64_t k, double *b);
 avi_status avi_linalg_spd_whiten(avi_linalg_spd *spd, int64_t k, double *b);
-/* The inverse (pdpotri), computed at the first call of either function and kept: one more (n, n) matrix over the ranks,
- * inverse_rows another two for its duration. diagonal: (own rows); rows: (own rows, n). Collective. */
+/* Of the inverse, computed at every call. diagonal: (own rows), from the columns of L^{-1}, a few at a time: n^3 / 3
+ * operations, O(n 64) values a rank. rows: (own rows, n), by pdpotri: two more (n, n) matrices over the ranks for its
+ * duration. Collective. */
 avi_status avi_linalg_spd_inverse_diagonal(avi_linalg_spd *spd, double *diagonal);
 avi_status avi_linalg_spd_inverse_rows(avi_linalg_spd *spd, double *rows);
 

@@ -27,8 +27,8 @@ size_t avi_dense_bytes(const avi_estimator *e)
     if (!d) return 0;
     const size_t n = (size_t)d->rows, ranks = d->alone ? 1 : (size_t)avi_comm_size(e->comm);
     const size_t matrices = d->alone && avi_comm_rank(e->comm) > 0 ? 0
-                            : d->newton                            ? 3
-                                        : 2; /* K's factor, its inverse, a Newton step's factor */
+                            : d->newton                            ? 2
+                                                                   : 1; /* factors of K and of a Newton step */
     return matrices * n * n * sizeof(double) / ranks + n * (size_t)(d->width + d->latent) * sizeof(double);
 }
 

@@ -13,3 +13,5 @@ avi_add_script(bench_smoke COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/test_harness.py
 avi_add_script(bench_torch COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/test_harness.py torch LABELS bench TIMEOUT 120)
 avi_add_script(bench_answer COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/test_harness.py answer LABELS bench TIMEOUT 120)
 avi_add_script(bench_reduce COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/test_harness.py reduce LABELS bench TIMEOUT 120)
+# How memory and allocations grow with the size of a problem; never the clock.
+avi_add_script(growth COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/growth.py --check LABELS size TIMEOUT 200)

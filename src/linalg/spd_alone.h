@@ -1,0 +1,17 @@
+/* The work of a symmetric positive definite matrix that lies on one rank, column-major with leading dimension n: LAPACK
+ * and BLAS where ScaLAPACK would copy blocks of it at every call. Right-hand sides b are (n, k) row-major, that is
+ * column-major (k, n), and are worked on in place. Not collective, nothing is allocated. */
+#ifndef AVI_LINALG_SPD_ALONE_H
+#define AVI_LINALG_SPD_ALONE_H
+
+/* The lower triangle becomes L. Returns LAPACK's info: the first pivot that is not positive, or 0. */
+int avi_spd_alone_factor(int n, double *a);
+/* A^-1 b, L b, L^-1 b. */
+void avi_spd_alone_solve(int n, const double *l, int k, double *b);
+void avi_spd_alone_root(int n, const double *l, int k, double *b);
+void avi_spd_alone_whiten(int n, const double *l, int k, double *b);
+/* diagonal (n) of the inverse: sums of squares of the columns of L^-1, which are taken `width` at a time in
+ * work (n, width). */
+void avi_spd_alone_inverse_diagonal(int n, const double *l, int width, double *work, double *diagonal);
+
+#endif
