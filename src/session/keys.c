@@ -22,8 +22,8 @@ static const avi_key keys[] = {
      "of the gradient; stl: sticking the landing, no score term"},
     {"objective", "kl", AVI_KEY_CHOICE, "analytic", 0, 0, "analytic | sampled", NULL,
      "KL of q(z_n): closed form where there is one, or by the draws"},
-    {"objective", "points", AVI_KEY_INT, "32", 2, 128, NULL, "points",
-     "Gauss-Hermite points a dimension where draws = 0 needs quadrature"},
+    {"objective", "points", AVI_KEY_INT, "32", 2, 256, NULL, "points",
+     "Gauss-Hermite points per dimension where draws = 0 needs quadrature; points that weigh less than 1e-25 are left out"},
     {"stop", "mse", AVI_KEY_REAL, "0", 0, 1e300, NULL, "data units squared",
      "end when an evaluation's mean squared reconstruction error of a value is below it, on all training rows; 0 = "
      "none"},
