@@ -95,6 +95,25 @@ avi_status avi_linalg_covariance(avi_comm *comm, int64_t rows, int64_t d, const 
 avi_status avi_linalg_least_squares(avi_comm *comm, int64_t rows, int64_t k, const double *a, int64_t m,
                                     const double *y, double *w, double *residual);
 
+/* ---- least squares whose rows come in blocks: nothing of the length of the matrix is held ---- */
+typedef struct avi_linalg_triangle avi_linalg_triangle;
+
+/* Of k columns, the last of which is the right-hand side; blocks of up to `most` rows. Holds (k + most, k). Not
+ * collective. Owner: caller, avi_linalg_triangle_destroy. Errors: INTERNAL. */
+avi_status avi_linalg_triangle_create(int64_t k, int64_t most, avi_linalg_triangle **triangle);
+/* Not collective. */
+void avi_linalg_triangle_destroy(avi_linalg_triangle **triangle);
+/* Room for the next rows, (rows, k) row-major, rows <= most, to be filled before the next call: they are taken into R
+ * by Householder reflections when there is no more room. Not collective. Errors: INTERNAL. */
+avi_status avi_linalg_triangle_room(avi_linalg_triangle *triangle, int64_t rows, double **block);
+/* Collective over comm, over the rows of all its ranks: w (first), least squares in the first `first` < k columns, and
+ * the sum of squares that is left, may be NULL; both on all ranks, to rounding those of avi_linalg_least_squares, with
+ * its errors. May be called again with another `first`. */
+avi_status avi_linalg_triangle_solve(avi_linalg_triangle *triangle, avi_comm *comm, int64_t first, double *w,
+                                     double *residual);
+/* gram (k, k) row-major, lower triangle, += a' a of a (rows, k) row-major. Not collective. */
+void avi_linalg_add_gram(int64_t rows, int64_t k, const double *a, double *gram);
+
 /* ---- symmetric positive definite, tridiagonal (pdpttrf) ---- */
 typedef struct avi_linalg_tridiagonal avi_linalg_tridiagonal;
 

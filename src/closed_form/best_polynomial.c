@@ -1,6 +1,7 @@
-/* How close polynomials of the configured domain can come to the F-VI optimum: means by least squares (pdgels),
- * variances by Newton's method on a convex function, each step of which is least squares again. No optimizer, no draws.
- */
+/* How close polynomials of the configured domain can come to the F-VI optimum: means by least squares, variances by
+ * Newton's method on a convex function, each step of which is least squares again. No optimizer, no draws. Features are
+ * made anew for each block of rows and least squares take a block at a time, so that memory is that of the features
+ * times themselves and does not grow with the rows. */
 #include "closed_form/optimum.h"
 #include "avi/linalg.h"
 
@@ -18,10 +19,13 @@ static const double DEPENDENT = 1e-12;
 
 typedef struct basis {
     avi_optimum *a;
-    int64_t count;                                     /* features kept: those of degree d are the first upto[d] */
-    int64_t upto[MAX_DEGREE + 1], all[MAX_DEGREE + 1]; /* kept and in all, of degree <= d; all = 0: too many */
-    int degrees;                                       /* highest degree with features */
-    double *value;                                     /* (1 + rows, count) */
+    int64_t monomials;      /* in all */
+    int64_t *parent, *last; /* (monomials): each is one of a lower degree times a variable not before its last one */
+    bool *keep;             /* (monomials): does not depend on those before it */
+    double *domain, *all;   /* of a row: (width), (monomials) */
+    int64_t count;          /* features kept: those of degree d are the first upto[d] */
+    int64_t upto[MAX_DEGREE + 1], in_all[MAX_DEGREE + 1]; /* kept and in all, of degree <= d; in_all = 0: too many */
+    int degrees;                                          /* highest degree with features */
 } basis;
 
 double avi_optimum_excess(double a) { return 0.5 * (a - 1 - log(a)); }
@@ -42,207 +46,282 @@ static int64_t polynomial_count(int64_t inputs, int degree)
     return w > MAX_FEATURES ? 0 : w + 1;
 }
 
-/* Each monomial is one of a lower degree times a variable not before its last one. exponent (count, width) may be NULL.
- */
-static void fill_monomials(const avi_optimum *a, const basis *b, double *value, int64_t *exponent, int64_t count)
+/* Also their exponents (monomials, width), unless NULL. */
+static void find_monomials(basis *b, int64_t *exponent)
 {
-    int64_t parent[MAX_FEATURES + 1], last[MAX_FEATURES + 1], begin = 0, end = 1;
-    parent[0] = last[0] = 0;
+    const int64_t width = b->a->width;
+    int64_t begin = 0, end = 1;
     for (int d = 1; d <= b->degrees; d++) {
         int64_t at = end;
         for (int64_t p = begin; p < end; p++)
-            for (int64_t v = d == 1 ? 0 : last[p]; v < a->width; v++, at++) {
-                parent[at] = p;
-                last[at] = v;
+            for (int64_t v = d == 1 ? 0 : b->last[p]; v < width; v++, at++) {
+                b->parent[at] = p;
+                b->last[at] = v;
             }
         begin = end;
         end = at;
     }
-    for (int64_t k = 1; exponent && k < count; k++) {
-        memcpy(exponent + k * a->width, exponent + parent[k] * a->width, (size_t)a->width * sizeof *exponent);
-        exponent[k * a->width + last[k]]++;
+    for (int64_t k = 1; exponent && k < b->monomials; k++) {
+        memcpy(exponent + k * width, exponent + b->parent[k] * width, (size_t)width * sizeof *exponent);
+        exponent[k * width + b->last[k]]++;
     }
-    for (int64_t n = 0; n <= a->rows; n++) {
-        double *f = value + n * count;
-        const double *x = a->domain + n * a->width;
-        f[0] = 1;
-        for (int64_t k = 1; k < count; k++) f[k] = f[parent[k]] * x[last[k]];
+}
+
+/* All monomials of datapoint n, -1 <= n < rows: (monomials). */
+static const double *monomials_of(const basis *b, int64_t n)
+{
+    double *f = b->all;
+    avi_optimum_domain(b->a, n, b->domain);
+    f[0] = 1;
+    for (int64_t k = 1; k < b->monomials; k++) f[k] = f[b->parent[k]] * b->domain[b->last[k]];
+    return f;
+}
+
+/* The first k features that are kept: out (k). */
+static void features_of(const basis *b, int64_t n, int64_t k, double *out)
+{
+    const double *f = monomials_of(b, n);
+    for (int64_t i = 0, at = 0; at < k; i++)
+        if (b->keep[i]) out[at++] = f[i];
+}
+
+/* F' F of all monomials over all ranks: g (monomials, monomials), lower triangle. */
+static avi_status gram(const basis *b, double *g)
+{
+    const avi_optimum *a = b->a;
+    const int64_t k = b->monomials, most = k > 256 ? k : 256, block = a->rows < most ? a->rows : most;
+    double *value = malloc((size_t)(block * k + 1) * sizeof *value);
+    AVI_TRY(avi_agree(a->s->comm, value ? AVI_OK : avi_fail_memory((size_t)(block * k) * sizeof *value, "features")));
+    for (int64_t first = 0; first < a->rows; first += block) {
+        const int64_t count = a->rows - first < block ? a->rows - first : block;
+        for (int64_t n = 0; n < count; n++)
+            memcpy(value + n * k, monomials_of(b, first + n), (size_t)k * sizeof *value);
+        avi_linalg_add_gram(count, k, value, g);
     }
+    free(value);
+    return avi_comm_sum_double(a->s->comm, g, (size_t)(k * k));
 }
 
 /* Marks the features that do not depend on those before them: Cholesky of their Gram matrix, scaled to a unit diagonal.
  * Same on all ranks. */
-static avi_status mark_independent(const avi_optimum *a, const double *value, int64_t k, bool *keep)
+static avi_status mark_independent(basis *b)
 {
+    const avi_optimum *a = b->a;
+    const int64_t k = b->monomials;
     double *g = calloc((size_t)(k * k), sizeof *g);
     AVI_TRY(avi_agree(a->s->comm, g ? AVI_OK : avi_fail_memory((size_t)(k * k) * sizeof *g, "features")));
-    for (int64_t n = 1; n <= a->rows; n++)
-        for (int64_t i = 0; i < k; i++)
-            for (int64_t j = 0; j <= i; j++) g[i * k + j] += value[n * k + i] * value[n * k + j];
-    avi_status status = avi_comm_sum_double(a->s->comm, g, (size_t)(k * k));
-    for (int64_t i = 0, kept = 0; i < k; kept += keep[i++]) {
+    avi_status status = gram(b, g);
+    for (int64_t i = 0, kept = 0; status == AVI_OK && i < k; kept += b->keep[i++]) {
         const double whole = g[i * k + i];
         for (int64_t j = 0; j < i; j++) {
             double sum = g[i * k + j];
             for (int64_t m = 0; m < j; m++) sum -= g[i * k + m] * g[j * k + m];
-            g[i * k + j] = keep[j] ? sum / g[j * k + j] : 0;
+            g[i * k + j] = b->keep[j] ? sum / g[j * k + j] : 0;
             g[i * k + i] -= g[i * k + j] * g[i * k + j];
         }
-        keep[i] = whole > 0 && g[i * k + i] > DEPENDENT * whole && kept < a->s->partition.rows;
-        g[i * k + i] = keep[i] ? sqrt(g[i * k + i]) : 1;
+        b->keep[i] = whole > 0 && g[i * k + i] > DEPENDENT * whole && kept < a->s->partition.rows;
+        g[i * k + i] = b->keep[i] ? sqrt(g[i * k + i]) : 1;
     }
     free(g);
     return status;
 }
 
-static void compress(const avi_optimum *a, basis *b, double *value, int64_t count, const bool *keep)
+static void compress(basis *b)
 {
+    avi_optimum *a = b->a;
     b->count = 0;
-    for (int64_t k = 0, d = 0; k < count; k++) {
-        b->count += keep[k];
-        while (d <= b->degrees && b->all[d] == k + 1) b->upto[d++] = b->count;
+    for (int64_t k = 0, d = 0; k < b->monomials; k++) {
+        if (b->keep[k] && a->monomial)
+            memmove(a->monomial + b->count * a->width, a->monomial + k * a->width,
+                    (size_t)a->width * sizeof *a->monomial);
+        b->count += b->keep[k];
+        while (d <= b->degrees && b->in_all[d] == k + 1) b->upto[d++] = b->count;
     }
-    for (int64_t n = 0; n <= a->rows; n++)
-        for (int64_t k = 0, at = 0; k < count; k++)
-            if (keep[k]) value[n * b->count + at++] = value[n * count + k];
-    for (int64_t k = 0, at = 0; a->monomial && k < count; k++)
-        if (keep[k])
-            memmove(a->monomial + at++ * a->width, a->monomial + k * a->width, (size_t)a->width * sizeof *a->monomial);
-    b->value = value;
+    a->monomials = b->count;
+}
+
+static avi_status allocate_basis(avi_optimum *a, basis *b)
+{
+    const int64_t count = b->monomials;
+    avi_status status = AVI_OK;
+    b->parent = avi_fields_memory(&a->fields, (size_t)count * sizeof *b->parent);
+    b->last = avi_fields_memory(&a->fields, (size_t)count * sizeof *b->last);
+    b->keep = avi_fields_memory(&a->fields, (size_t)count * sizeof *b->keep);
+    b->all = avi_optimum_memory(a, count, &status);
+    b->domain = avi_optimum_memory(a, a->width, &status);
+    if (count * a->width <= MAX_EXPONENTS)
+        a->monomial = avi_fields_memory(&a->fields, (size_t)(count * a->width) * sizeof *a->monomial);
+    if (b->parent && b->last && b->keep && (a->monomial || count * a->width > MAX_EXPONENTS)) return status;
+    return avi_fail_memory((size_t)(count * (a->width + 3)) * sizeof *a->monomial, "features");
 }
 
 static avi_status make_basis(avi_optimum *a, int degree, basis *b)
 {
     *b = (basis){.a = a};
     for (int d = 0; d <= degree; d++) {
-        b->all[d] = polynomial_count(a->width, d);
-        if (b->all[d]) b->degrees = d;
+        b->in_all[d] = polynomial_count(a->width, d);
+        if (b->in_all[d]) b->degrees = d;
     }
-    const int64_t count = b->all[b->degrees];
-    avi_status status = AVI_OK;
-    bool keep[MAX_FEATURES + 1];
-    double *value = avi_optimum_memory(a, (1 + a->rows) * count, &status);
-    if (count * a->width <= MAX_EXPONENTS)
-        a->monomial = avi_fields_memory(&a->fields, (size_t)(count * a->width) * sizeof *a->monomial);
-    if (count * a->width <= MAX_EXPONENTS && !a->monomial)
-        status = avi_fail_memory((size_t)(count * a->width) * sizeof *a->monomial, "features");
-    AVI_TRY(avi_agree(a->s->comm, status));
-    fill_monomials(a, b, value, a->monomial, count);
-    AVI_TRY(mark_independent(a, value, count, keep));
-    compress(a, b, value, count, keep);
-    a->monomials = b->count;
+    b->monomials = b->in_all[b->degrees];
+    AVI_TRY(avi_agree(a->s->comm, allocate_basis(a, b)));
+    find_monomials(b, a->monomial);
+    AVI_TRY(mark_independent(b));
+    compress(b);
     return AVI_OK;
 }
 
 /* ---- means ---- */
 
+typedef struct means {
+    const basis *b;
+    int64_t cols;
+    double *feature; /* (count) */
+    avi_linalg_triangle *triangle;
+} means;
+
 /* Columns: theta, features x dimensions, and the F-VI optimum, which is the target. */
-static void fill_unknowns(const avi_optimum *a, const basis *b, int64_t cols, double *z, double *theta)
+static void fill_unknowns(void *self, int64_t first, int64_t count, double *z)
 {
+    const means *m = self;
+    const avi_optimum *a = m->b->a;
     const int64_t l = a->latent, t = a->thetas;
-    for (int64_t n = 0; n <= a->rows; n++)
-        for (int64_t d = 0; d < l; d++) {
-            double *row = z + (n * l + d) * cols;
-            for (int64_t k = 0; k < b->count; k++)
-                row[t + k * l + d] = n > 0 || a->first > 0 ? b->value[n * b->count + k] : 0;
-            row[cols - 1] = a->mean[n * l + d];
+    memset(z, 0, (size_t)(count * l * m->cols) * sizeof *z);
+    for (int64_t n = first; n < first + count; n++) {
+        features_of(m->b, n, m->b->count, m->feature);
+        for (int64_t d = 0; d < l; d++, z += m->cols) {
+            for (int64_t k = 0; k < m->b->count; k++) z[t + k * l + d] = m->feature[k];
+            z[m->cols - 1] = a->mean[(1 + n) * l + d];
         }
-    if (!t) return;
-    theta[0] = 1;
-    theta[cols - 1] = a->theta_mean;
+    }
 }
 
-static avi_status best_means(avi_optimum *a, avi_best_polynomial *class, int64_t cols, const double *residual)
+static avi_status take_residuals(void *self, int64_t first, int64_t count, int64_t rows, const double *out)
 {
-    const int64_t features = class->features;
-    const int64_t k = a->thetas + features * a->latent, n = a->residuals;
-    double *design = malloc((size_t)(n * k + 1) * sizeof *design), *target = malloc((size_t)(n + 1) * sizeof *target);
-    double *w = malloc((size_t)k * sizeof *w), square = 0;
-    avi_status status =
-        design && target && w ? AVI_OK : avi_fail_memory((size_t)(n * k) * sizeof *design, "least squares");
-    class->coefficient = avi_optimum_memory(a, features * a->latent, &status);
-    status = avi_agree(a->s->comm, status);
-    for (int64_t i = 0; status == AVI_OK && i < n; i++) {
-        memcpy(design + i * k, residual + i * cols, (size_t)k * sizeof *design);
-        target[i] = residual[i * cols + cols - 1];
+    const means *m = self;
+    const int64_t most = avi_optimum_block_rows(m->b->a, m->cols);
+    (void)first, (void)count;
+    for (int64_t at = 0; at < rows; at += most) {
+        double *room;
+        const int64_t part = rows - at < most ? rows - at : most;
+        AVI_TRY(avi_linalg_triangle_room(m->triangle, part, &room));
+        memcpy(room, out + at * m->cols, (size_t)(part * m->cols) * sizeof *room);
     }
-    if (status == AVI_OK) status = avi_linalg_least_squares(a->s->comm, n, k, design, 1, target, w, &square);
-    if (status == AVI_OK) memcpy(class->coefficient, w + a->thetas, (size_t)(features * a->latent) * sizeof *w);
+    return AVI_OK;
+}
+
+static avi_status best_means(avi_optimum *a, avi_best_polynomial *class, avi_linalg_triangle *triangle)
+{
+    const int64_t features = class->features * a->latent, k = a->thetas + features;
+    double *w = malloc((size_t)k * sizeof *w), square = 0;
+    avi_status status = w ? AVI_OK : avi_fail_memory((size_t)k * sizeof *w, "least squares");
+    class->coefficient = avi_optimum_memory(a, features, &status);
+    status = avi_agree(a->s->comm, status);
+    if (status == AVI_OK) status = avi_linalg_triangle_solve(triangle, a->s->comm, k, w, &square);
+    if (status == AVI_OK) memcpy(class->coefficient, w + a->thetas, (size_t)features * sizeof *w);
     class->gap_means = 0.5 * square;
-    free(design);
-    free(target);
     free(w);
     return status;
 }
 
-/* gap_means of every class. */
+/* gap_means of every class: the columns of a lower degree come first, so one triangle serves all. */
 static avi_status fit_means(avi_optimum *a, const basis *b)
 {
-    const int64_t cols = a->thetas + b->count * a->latent + 1;
-    const size_t bytes = (size_t)(((1 + a->rows) * a->latent + a->residuals) * cols + 1) * sizeof(double);
-    double *z = calloc((size_t)((1 + a->rows) * a->latent * cols), sizeof *z),
-           *theta = calloc((size_t)cols, sizeof *theta);
-    double *residual = malloc((size_t)(a->residuals * cols + 1) * sizeof *residual);
-    avi_status status =
-        avi_agree(a->s->comm, z && theta && residual ? AVI_OK : avi_fail_memory(bytes, "the best polynomials"));
-    if (status == AVI_OK) {
-        fill_unknowns(a, b, cols, z, theta);
-        status = avi_agree(a->s->comm, a->ops->residuals(a, cols, z, theta, residual));
+    means m = {.b = b, .cols = a->thetas + b->count * a->latent + 1};
+    double *theta = calloc((size_t)m.cols, sizeof *theta);
+    m.feature = malloc((size_t)b->count * sizeof *m.feature);
+    avi_status status = avi_linalg_triangle_create(m.cols, avi_optimum_block_rows(a, m.cols), &m.triangle);
+    if (status == AVI_OK && (!theta || !m.feature))
+        status = avi_fail_memory((size_t)m.cols * sizeof *theta, "the best polynomials");
+    status = avi_agree(a->s->comm, status);
+    if (status == AVI_OK && a->thetas) {
+        theta[0] = 1;
+        theta[m.cols - 1] = a->theta_mean;
     }
-    for (int d = 0; status == AVI_OK && d <= b->degrees; d++) status = best_means(a, &a->class[d], cols, residual);
-    free(z);
+    const avi_optimum_blocks blocks = {
+        .cols = m.cols, .theta = theta, .self = &m, .fill = fill_unknowns, .take = take_residuals};
+    if (status == AVI_OK) status = avi_optimum_residuals(a, &blocks);
+    for (int d = 0; status == AVI_OK && d <= b->degrees; d++) status = best_means(a, &a->class[d], m.triangle);
+    avi_linalg_triangle_destroy(&m.triangle);
+    free(m.feature);
     free(theta);
-    free(residual);
     return status;
 }
 
 /* ---- variances ---- */
 
-/* sum_n excess(p_n exp(2 s_n)) with s = features w, over all ranks; a_n to a when wanted. */
-static avi_status variance_gap(const basis *b, int64_t k, const double *w, const double *p, double *ratio, double *gap)
+/* One dimension and one class: log sds s = features w, ratios a_n = p_n exp(2 s_n). */
+typedef struct variances {
+    const basis *b;
+    int64_t k, dimension;
+    double *w, *direction; /* (k) */
+    double *feature;       /* (k) */
+} variances;
+
+static double precision_of(const variances *v, int64_t n)
 {
-    const avi_optimum *a = b->a;
+    const int64_t l = v->b->a->latent;
+    return v->b->a->precision[(n * l + v->dimension) * l + v->dimension];
+}
+
+/* Features of row n into v->feature. */
+static double ratio_of(const variances *v, int64_t n)
+{
+    double s = 0;
+    features_of(v->b, n, v->k, v->feature);
+    for (int64_t j = 0; j < v->k; j++) s += v->feature[j] * v->w[j];
+    return precision_of(v, n) * exp(2 * s);
+}
+
+/* sum_n excess(a_n), over all ranks. */
+static avi_status variance_gap(const variances *v, double *gap)
+{
+    const avi_optimum *a = v->b->a;
     *gap = 0;
-    for (int64_t n = 0; n < a->rows; n++) {
-        double s = 0;
-        for (int64_t j = 0; j < k; j++) s += b->value[(1 + n) * b->count + j] * w[j];
-        ratio[n] = p[n] * exp(2 * s);
-        *gap += avi_optimum_excess(ratio[n]);
-    }
+    for (int64_t n = 0; n < a->rows; n++) *gap += avi_optimum_excess(ratio_of(v, n));
     return avi_comm_sum_double(a->s->comm, gap, 1);
 }
 
 /* The Newton direction: Hessian F' diag(2 a) F, gradient F' (a - 1). */
-static avi_status newton_direction(const basis *b, int64_t k, const double *ratio, double *design, double *target,
-                                   double *direction)
+static avi_status newton_direction(const variances *v)
 {
-    const avi_optimum *a = b->a;
-    for (int64_t n = 0; n < a->rows; n++) {
-        const double root = sqrt(2 * ratio[n]);
-        for (int64_t j = 0; j < k; j++) design[n * k + j] = root * b->value[(1 + n) * b->count + j];
-        target[n] = (1 - ratio[n]) / root;
+    const avi_optimum *a = v->b->a;
+    const int64_t k = v->k, most = k > 256 ? 2 * k : 512, block = a->rows < most ? a->rows : most;
+    avi_linalg_triangle *triangle;
+    avi_status status = avi_agree(a->s->comm, avi_linalg_triangle_create(k + 1, block > 0 ? block : 1, &triangle)),
+               own = AVI_OK;
+    for (int64_t first = 0; status == AVI_OK && own == AVI_OK && first < a->rows; first += block) {
+        const int64_t count = a->rows - first < block ? a->rows - first : block;
+        double *row;
+        own = avi_linalg_triangle_room(triangle, count, &row);
+        for (int64_t n = 0; own == AVI_OK && n < count; n++, row += k + 1) {
+            const double ratio = ratio_of(v, first + n), root = sqrt(2 * ratio);
+            for (int64_t j = 0; j < k; j++) row[j] = root * v->feature[j];
+            row[k] = (1 - ratio) / root;
+        }
     }
-    return avi_linalg_least_squares(a->s->comm, a->rows, k, design, 1, target, direction, NULL);
+    if (status == AVI_OK) status = avi_agree(a->s->comm, own);
+    if (status == AVI_OK) status = avi_linalg_triangle_solve(triangle, a->s->comm, k, v->direction, NULL);
+    avi_linalg_triangle_destroy(&triangle);
+    return status;
 }
 
-/* work: (2 k) + (rows) + (rows, k) + (rows). The best log sd of one dimension as a combination of k features; p (rows)
- * its precisions. */
-static avi_status newton(const basis *b, int64_t k, const double *p, double mean_precision, double *work, double *gap)
+/* The best log sd of one dimension as a combination of k features. */
+static avi_status newton(const variances *v, double mean_precision, double *gap)
 {
-    const int64_t rows = b->a->rows;
-    double *w = work, *direction = w + k, *ratio = direction + k, *target = ratio + rows, *design = target + rows;
+    const int64_t k = v->k;
+    double *w = v->w;
     memset(w, 0, (size_t)k * sizeof *w);
     w[0] = -0.5 * log(mean_precision); /* the best constant */
-    AVI_TRY(variance_gap(b, k, w, p, ratio, gap));
+    AVI_TRY(variance_gap(v, gap));
     for (int i = 0; i < MAX_NEWTON && k > 1; i++) {
         double step = 1, next = INFINITY;
-        AVI_TRY(newton_direction(b, k, ratio, design, target, direction));
-        for (int64_t j = 0; j < k; j++) w[j] += direction[j];
-        AVI_TRY(variance_gap(b, k, w, p, ratio, &next));
+        AVI_TRY(newton_direction(v));
+        for (int64_t j = 0; j < k; j++) w[j] += v->direction[j];
+        AVI_TRY(variance_gap(v, &next));
         while (!(next <= *gap) && step > 1e-9) { /* a full step of a convex function may go too far */
-            for (int64_t j = 0; j < k; j++) w[j] -= 0.5 * step * direction[j];
+            for (int64_t j = 0; j < k; j++) w[j] -= 0.5 * step * v->direction[j];
             step *= 0.5;
-            AVI_TRY(variance_gap(b, k, w, p, ratio, &next));
+            AVI_TRY(variance_gap(v, &next));
         }
         const double gain = *gap - next;
         if (next < *gap) *gap = next;
@@ -252,21 +331,21 @@ static avi_status newton(const basis *b, int64_t k, const double *p, double mean
 }
 
 /* Adds the variances of dimension d to the gaps of all classes. Equal precisions: a constant is exact. */
-static avi_status fit_dimension(avi_optimum *a, const basis *b, int64_t d, double *p, double *work)
+static avi_status fit_dimension(avi_optimum *a, variances *v)
 {
-    const int64_t l = a->latent;
     double extreme[2] = {-INFINITY, -INFINITY}, sum = 0, gap;
     for (int64_t n = 0; n < a->rows; n++) {
-        p[n] = a->precision[(n * l + d) * l + d];
-        extreme[0] = fmax(extreme[0], p[n]);
-        extreme[1] = fmax(extreme[1], -p[n]);
-        sum += p[n];
+        const double p = precision_of(v, n);
+        extreme[0] = fmax(extreme[0], p);
+        extreme[1] = fmax(extreme[1], -p);
+        sum += p;
     }
     AVI_TRY(avi_comm_max_double(a->s->comm, extreme, 2));
     if (extreme[0] == -extreme[1]) return AVI_OK;
     AVI_TRY(avi_comm_sum_double(a->s->comm, &sum, 1));
-    for (int c = 0; c <= b->degrees; c++) {
-        AVI_TRY(newton(b, b->upto[c], p, sum / (double)a->s->partition.rows, work, &gap));
+    for (int c = 0; c <= v->b->degrees; c++) {
+        v->k = v->b->upto[c];
+        AVI_TRY(newton(v, sum / (double)a->s->partition.rows, &gap));
         a->class[c].gap += gap;
     }
     return AVI_OK;
@@ -297,12 +376,11 @@ static avi_status fit_variances(avi_optimum *a, const basis *b)
 {
     for (int c = 0; c <= b->degrees; c++) a->class[c].gap = a->class[c].gap_means;
     if (a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full")) return fit_covariances(a, b);
-    const int64_t k = b->count, n = a->rows;
-    double *p = malloc((size_t)(n + 1) * sizeof *p), *work = malloc((size_t)(2 * k + 2 * n + n * k + 1) * sizeof *work);
-    avi_status status =
-        avi_agree(a->s->comm, p && work ? AVI_OK : avi_fail_memory((size_t)(n * k) * sizeof *p, "the best variances"));
-    for (int64_t d = 0; status == AVI_OK && d < a->latent; d++) status = fit_dimension(a, b, d, p, work);
-    free(p);
+    double *work = malloc((size_t)(3 * b->count) * sizeof *work);
+    avi_status status = avi_agree(
+        a->s->comm, work ? AVI_OK : avi_fail_memory((size_t)(3 * b->count) * sizeof *work, "the best variances"));
+    variances v = {.b = b, .w = work, .direction = work + b->count, .feature = work + 2 * b->count};
+    for (; status == AVI_OK && v.dimension < a->latent; v.dimension++) status = fit_dimension(a, &v);
     free(work);
     return status;
 }

@@ -94,17 +94,18 @@ static avi_status solve(avi_optimum *a)
     a->log_joint -= 0.5 * avi_linalg_spd_log_det(g->prior);
     AVI_TRY(avi_linalg_spd_inverse_diagonal(g->prior, a->precision));
     for (int64_t n = 0; n < a->rows; n++) a->precision[n] += 1 / (g->noise_sd * g->noise_sd);
-    a->residuals = 2 * a->rows;
+    a->residuals = 2;
     a->evidence = "all z integrated out, together";
     return AVI_OK;
 }
 
 /* J = L^-1 above I / s, with K = L L'. */
-static avi_status residuals(const avi_optimum *a, int64_t cols, const double *z, const double *theta, double *out)
+static avi_status residuals(const avi_optimum *a, int64_t first, int64_t count, int64_t cols, const double *z,
+                            const double *theta, double *out)
 {
-    (void)theta;
+    (void)first, (void)theta;
     const gp *g = a->self;
-    const int64_t n = a->rows * cols;
+    const int64_t n = count * cols;
     memcpy(out, z + cols, (size_t)n * sizeof *out);
     for (int64_t i = 0; i < n; i++) out[n + i] = z[cols + i] / g->noise_sd;
     return avi_linalg_spd_whiten(g->prior, cols, out);
@@ -116,5 +117,6 @@ const avi_exact_ops avi_exact_gp = {
     .check = check,
     .solve = solve,
     .residuals = residuals,
+    .whole = true,
     .destroy = destroy,
 };

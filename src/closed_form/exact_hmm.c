@@ -82,11 +82,13 @@ static avi_status solve_scalar(avi_optimum *a, double *log_det)
 {
     const avi_hmm *h = a->self;
     avi_linalg_tridiagonal *tri = NULL;
-    avi_status status = AVI_OK;
-    double *off = avi_optimum_memory(a, a->rows, &status);
-    AVI_TRY(avi_agree(a->s->comm, status));
+    const size_t bytes = (size_t)(a->rows + 1) * sizeof(double);
+    double *off = malloc(bytes);
+    AVI_TRY(avi_agree(a->s->comm, off ? AVI_OK : avi_fail_memory(bytes, "the posterior precision")));
     for (int64_t n = 0; n < a->rows; n++) off[n] = -h->a[0] * exp(-2 * h->log_sd_q[0]);
-    AVI_TRY(avi_linalg_tridiagonal_create(a->s->comm, a->s->partition.rows, a->precision, off, &tri));
+    avi_status status = avi_linalg_tridiagonal_create(a->s->comm, a->s->partition.rows, a->precision, off, &tri);
+    free(off);
+    AVI_TRY(status);
     *log_det = avi_linalg_tridiagonal_log_det(tri);
     status = avi_linalg_tridiagonal_solve(tri, 1, a->mean + 1);
     avi_linalg_tridiagonal_destroy(&tri);
@@ -138,21 +140,47 @@ static void add_scaled(int64_t n, int64_t l, const double *matrix, const double 
         }
 }
 
-static avi_status residuals(const avi_optimum *a, int64_t cols, const double *z, const double *theta, double *out)
+static avi_status residuals(const avi_optimum *a, int64_t first, int64_t count, int64_t cols, const double *z,
+                            const double *theta, double *out)
 {
     (void)theta;
     const avi_hmm *h = a->self;
     const int64_t l = h->latent, d = h->width;
-    memset(out, 0, (size_t)(a->residuals * cols) * sizeof *out);
-    for (int64_t n = 0; n < a->rows; n++) {
+    memset(out, 0, (size_t)(count * a->residuals * cols) * sizeof *out);
+    for (int64_t n = 0; n < count; n++) {
         const double *here = z + (1 + n) * l * cols, *before = here - l * cols;
         double *o = out + n * (d + l) * cols, *t = o + d * cols;
-        const bool start = a->first + n == 0;
+        const bool start = a->first + first + n == 0;
         add_scaled(d, l, h->c, h->log_sd_r, 1, cols, here, o);
         for (int64_t i = 0; i < l; i++)
             for (int64_t c = 0; c < cols; c++)
                 t[i * cols + c] = here[i * cols + c] * exp(-(start ? log(h->initial_sd) : h->log_sd_q[i]));
         if (!start) add_scaled(l, l, h->a, h->log_sd_q, -1, cols, before, t);
+    }
+    return AVI_OK;
+}
+
+typedef struct squares {
+    const avi_optimum *a;
+    double sum;
+} squares;
+
+static void fill_means(void *self, int64_t first, int64_t count, double *z)
+{
+    const avi_optimum *a = ((squares *)self)->a;
+    memcpy(z, a->mean + (1 + first) * a->latent, (size_t)(count * a->latent) * sizeof *z);
+}
+
+static avi_status add_squares(void *self, int64_t first, int64_t count, int64_t rows, const double *out)
+{
+    squares *sq = self;
+    const avi_hmm *h = sq->a->self;
+    const int64_t l = h->latent, d = h->width;
+    (void)count;
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t n = first + i / (d + l), k = i % (d + l);
+        const double e = k < d ? out[i] - sq->a->x[n * d + k] * exp(-h->log_sd_r[k]) : out[i];
+        sq->sum += e * e;
     }
     return AVI_OK;
 }
@@ -163,20 +191,15 @@ static avi_status log_joint(avi_optimum *a)
     const avi_hmm *h = a->self;
     const int64_t l = h->latent, d = h->width;
     const double rows = (double)a->s->partition.rows;
-    avi_status status = AVI_OK;
-    double *r = avi_optimum_memory(a, a->residuals, &status), squares = 0, logs = 0;
-    AVI_TRY(avi_agree(a->s->comm, status));
+    double logs = 0;
+    squares sq = {.a = a};
+    const avi_optimum_blocks blocks = {.cols = 1, .self = &sq, .fill = fill_means, .take = add_squares};
     AVI_TRY(avi_optimum_before(a, l, a->mean));
-    AVI_TRY(residuals(a, 1, a->mean, NULL, r));
-    for (int64_t i = 0; i < a->residuals; i++) {
-        const int64_t n = i / (d + l), k = i % (d + l);
-        const double e = k < d ? r[i] - a->x[n * d + k] * exp(-h->log_sd_r[k]) : r[i];
-        squares += e * e;
-    }
-    AVI_TRY(avi_comm_sum_double(a->s->comm, &squares, 1));
+    AVI_TRY(avi_optimum_residuals(a, &blocks));
+    AVI_TRY(avi_comm_sum_double(a->s->comm, &sq.sum, 1));
     for (int64_t i = 0; i < l; i++) logs += log(h->initial_sd) + (rows - 1) * h->log_sd_q[i];
     for (int64_t i = 0; i < d; i++) logs += rows * h->log_sd_r[i];
-    a->log_joint = -0.5 * squares - logs - 0.5 * rows * (double)(l + d) * LOG_2PI;
+    a->log_joint = -0.5 * sq.sum - logs - 0.5 * rows * (double)(l + d) * LOG_2PI;
     return AVI_OK;
 }
 
@@ -187,7 +210,7 @@ static avi_status solve(avi_optimum *a)
     if (status == AVI_OK) a->precision = avi_optimum_memory(a, a->rows * a->latent * a->latent, &status);
     AVI_TRY(avi_agree(a->s->comm, status));
     fill(a);
-    a->residuals = a->rows * (a->latent + a->s->shape.width);
+    a->residuals = a->latent + a->s->shape.width;
     AVI_TRY(avi_agree(a->s->comm, a->latent == 1 ? solve_scalar(a, &log_det) : solve_blocks(a, &log_det)));
     AVI_TRY(log_joint(a));
     a->log_evidence = a->log_joint + 0.5 * (double)(a->s->partition.rows * a->latent) * LOG_2PI - 0.5 * log_det;

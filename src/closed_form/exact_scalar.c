@@ -47,7 +47,8 @@ avi_status avi_exact_scalar_solve(avi_optimum *a, const avi_exact_scalar *m)
     double squares = 0;
     AVI_TRY(avi_agree(a->s->comm, allocate(a, m)));
     a->thetas = 1;
-    a->residuals = 2 * a->rows + (avi_comm_rank(a->s->comm) == 0 && prior > 0);
+    a->residuals = 2;
+    a->theta_prior = prior;
     a->theta_precision = n * m->beta * m->beta / variance + prior;
     AVI_TRY(solve_theta(a, m, marginal));
     for (int64_t i = 0; i < a->rows; i++) {
@@ -72,12 +73,13 @@ avi_status avi_exact_scalar_solve(avi_optimum *a, const avi_exact_scalar *m)
     return AVI_OK;
 }
 
-avi_status avi_exact_scalar_residuals(const avi_optimum *a, int64_t cols, const double *z, const double *theta,
-                                      double *out)
+avi_status avi_exact_scalar_residuals(const avi_optimum *a, int64_t first, int64_t count, int64_t cols, const double *z,
+                                      const double *theta, double *out)
 {
+    (void)first;
     const avi_exact_scalar *m = a->self;
     const double slope = m->alpha / m->sigma, shift = m->beta / m->sigma;
-    for (int64_t n = 0; n < a->rows; n++) {
+    for (int64_t n = 0; n < count; n++) {
         const double *u = z + (1 + n) * cols;
         double *o = out + 2 * n * cols;
         for (int64_t c = 0; c < cols; c++) {
@@ -85,8 +87,6 @@ avi_status avi_exact_scalar_residuals(const avi_optimum *a, int64_t cols, const 
             o[cols + c] = slope * u[c] + shift * theta[c];
         }
     }
-    if (a->residuals > 2 * a->rows)
-        for (int64_t c = 0; c < cols; c++) out[2 * a->rows * cols + c] = sqrt(prior_precision(a)) * theta[c];
     return AVI_OK;
 }
 

@@ -12,8 +12,8 @@ typedef struct avi_exact_scalar {
 
 /* Collective. As avi_exact_ops.solve; keeps m in a->self (freed with avi_exact_scalar_destroy). */
 avi_status avi_exact_scalar_solve(avi_optimum *a, const avi_exact_scalar *m);
-avi_status avi_exact_scalar_residuals(const avi_optimum *a, int64_t cols, const double *z, const double *theta,
-                                      double *out);
+avi_status avi_exact_scalar_residuals(const avi_optimum *a, int64_t first, int64_t count, int64_t cols, const double *z,
+                                      const double *theta, double *out);
 void avi_exact_scalar_destroy(avi_optimum *a);
 
 #endif

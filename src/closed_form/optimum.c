@@ -126,21 +126,41 @@ void avi_optimum_destroy(avi_optimum **answer)
 
 /* ---- a fit held against it ---- */
 
-/* |J (fit - u*)|^2 / 2. mean (rows, L): the fit's. */
+typedef struct apart {
+    const avi_optimum *a;
+    double *z; /* (1 + rows, L): fit - u* */
+    double gap;
+} apart;
+
+static void fill_apart(void *self, int64_t first, int64_t count, double *z)
+{
+    const apart *p = self;
+    memcpy(z, p->z + (1 + first) * p->a->latent, (size_t)(count * p->a->latent) * sizeof *z);
+}
+
+static avi_status add_apart(void *self, int64_t first, int64_t count, int64_t rows, const double *out)
+{
+    apart *p = self;
+    (void)first, (void)count;
+    for (int64_t i = 0; i < rows; i++) p->gap += 0.5 * out[i] * out[i];
+    return AVI_OK;
+}
+
+/* |J (fit - u*)|^2 / 2, this rank's share. mean (rows, L): the fit's. */
 static avi_status means_apart(avi_optimum *a, const double *mean, double theta, double *gap)
 {
-    avi_status status = AVI_OK;
-    const int64_t n = a->rows * a->latent;
-    double *apart = avi_optimum_memory(a, n + a->latent, &status),
-           *residual = avi_optimum_memory(a, a->residuals, &status);
-    AVI_TRY(avi_agree(a->s->comm, status));
-    for (int64_t i = 0; i < n; i++) apart[a->latent + i] = mean[i] - a->mean[a->latent + i];
-    AVI_TRY(avi_optimum_before(a, a->latent, apart));
+    const int64_t l = a->latent, n = a->rows * l;
+    const size_t bytes = (size_t)(n + l) * sizeof(double);
+    apart p = {.a = a, .z = malloc(bytes)};
     theta -= a->theta_mean;
-    AVI_TRY(avi_agree(a->s->comm, a->ops->residuals(a, 1, apart, &theta, residual)));
-    *gap = 0;
-    for (int64_t i = 0; i < a->residuals; i++) *gap += 0.5 * residual[i] * residual[i];
-    return AVI_OK; /* this rank's share */
+    const avi_optimum_blocks blocks = {.cols = 1, .theta = &theta, .self = &p, .fill = fill_apart, .take = add_apart};
+    avi_status status = avi_agree(a->s->comm, p.z ? AVI_OK : avi_fail_memory(bytes, "exact answers"));
+    for (int64_t i = 0; status == AVI_OK && i < n; i++) p.z[l + i] = mean[i] - a->mean[l + i];
+    if (status == AVI_OK) status = avi_optimum_before(a, l, p.z);
+    if (status == AVI_OK) status = avi_optimum_residuals(a, &blocks);
+    *gap = p.gap;
+    free(p.z);
+    return status;
 }
 
 static avi_status gaussian_gap(avi_optimum *a, avi_state *st, double *gap)

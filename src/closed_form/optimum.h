@@ -22,10 +22,13 @@ typedef struct avi_exact_ops {
     avi_status (*check)(const avi_session *s);
     /* Required. Fills the fields of the answer marked `solve` below. Collective. Errors: DATA, INTERNAL. */
     avi_status (*solve)(avi_optimum *a);
-    /* Jointly Gaussian models: out (own residuals, cols) = J u for `cols` vectors u at once: z (1 + rows, L, cols), row
-     * 0 that of the datapoint before the slab, theta (thetas, cols). Collective. NULL: solve adds the classes that it
-     * knows by itself. */
-    avi_status (*residuals)(const avi_optimum *a, int64_t cols, const double *z, const double *theta, double *out);
+    /* Jointly Gaussian models: the rows of J that belong to the own datapoints [first, first + count), first counted
+     * from the slab's start: out (count * a->residuals, cols) = J u for `cols` vectors u at once: z (1 + count, L,
+     * cols), row 0 that of the datapoint before, theta (thetas, cols). Not collective, unless `whole`. NULL: solve adds
+     * the classes that it knows by itself. */
+    avi_status (*residuals)(const avi_optimum *a, int64_t first, int64_t count, int64_t cols, const double *z,
+                            const double *theta, double *out);
+    bool whole;                      /* residuals wants all rows of the slab at once, on all ranks together */
     void (*destroy)(avi_optimum *a); /* optional: frees a->self */
 } avi_exact_ops;
 
@@ -43,14 +46,12 @@ enum { AVI_BEST_POLYNOMIALS = 17 };
 struct avi_optimum {
     const avi_session *s;
     const avi_exact_ops *ops;
-    avi_fields fields;     /* what goes to /exact; owns every array here */
-    int64_t first, rows;   /* own slab of the N datapoints */
-    int64_t latent, width; /* L; values of the domain of a datapoint */
-    int thetas;            /* scalar global parameters that are optimised along: 0 or 1 */
-    double *x;             /* (rows, D) */
-    double *x_next;        /* (rows, D), of models with lookahead; NULL else */
-    double *domain; /* (1 + rows, width), each value less its mean, divided by its sd: the same polynomials, better
-                       conditioned */
+    avi_fields fields;               /* what goes to /exact; owns every array here */
+    int64_t first, rows;             /* own slab of the N datapoints */
+    int64_t latent, width;           /* L; values of the domain of a datapoint */
+    int thetas;                      /* scalar global parameters that are optimised along: 0 or 1 */
+    double *x;                       /* (rows, D); rows that the domain reaches lie before and after it */
+    double *x_next;                  /* (rows, D), of models with lookahead: x one row on; NULL else */
     double *domain_mean, *domain_sd; /* (width); sd 1 where a value never changes */
     int64_t *monomial; /* (monomials, width): exponents of the features of the classes; NULL when there are none, or
                           they are too many to keep */
@@ -60,9 +61,10 @@ struct avi_optimum {
     double *log_sd;    /* (rows, L) */
     double *precision; /* (rows, L, L): blocks of P on its diagonal; jointly Gaussian models */
     double theta_mean, theta_precision;
-    int64_t residuals; /* own rows of J */
-    double log_joint;  /* log p(x, u*), nats; jointly Gaussian models */
-    double elbo;       /* of the F-VI optimum, nats; jointly Gaussian models: filled in afterwards */
+    double theta_prior; /* precision of theta's prior, 0: flat; its row of J is not one of `residuals` */
+    int64_t residuals;  /* rows of J of a datapoint */
+    double log_joint;   /* log p(x, u*), nats; jointly Gaussian models */
+    double elbo;        /* of the F-VI optimum, nats; jointly Gaussian models: filled in afterwards */
     double log_evidence;
     const char *evidence; /* what log_evidence is, for people */
     avi_best_polynomial class[AVI_BEST_POLYNOMIALS];
@@ -98,8 +100,26 @@ void avi_optimum_print(const avi_optimum *a, const avi_fit_comparison *fit);
 double *avi_optimum_memory(avi_optimum *a, int64_t n, avi_status *status);
 /* Collective. Row 0 of values (1 + rows, width) from the last row of the slab before; zeros for the first datapoint. */
 avi_status avi_optimum_before(const avi_optimum *a, int64_t width, double *values);
-/* x, x_next and domain of the own slab. Collective. */
+/* x and x_next of the own slab, and what standardises domains. Collective. */
 avi_status avi_optimum_rows(avi_optimum *a);
+/* out (width): the domain of own datapoint n, -1 <= n < rows, each value less its mean, divided by its sd: the same
+ * polynomials, better conditioned. Not collective. */
+void avi_optimum_domain(const avi_optimum *a, int64_t n, double *out);
+
+/* The rows of J u of all own datapoints, a block of them at a time: fill writes z (count, L, cols) of the datapoints
+ * [first, first + count), first >= -1; take gets the rows of J of [first, first + count), (rows, cols), and at last on
+ * rank 0 that of theta's prior, with count = 0. */
+typedef struct avi_optimum_blocks {
+    int64_t cols;
+    const double *theta; /* (thetas, cols) */
+    void *self;
+    void (*fill)(void *self, int64_t first, int64_t count, double *z);
+    avi_status (*take)(void *self, int64_t first, int64_t count, int64_t rows, const double *out);
+} avi_optimum_blocks;
+/* Collective. Errors: those of residuals and of take, on any rank; INTERNAL. */
+avi_status avi_optimum_residuals(const avi_optimum *a, const avi_optimum_blocks *blocks);
+/* Rows of J that a block has at most. Not collective. */
+int64_t avi_optimum_block_rows(const avi_optimum *a, int64_t cols);
 /* Adds the best constant and polynomials of degree 1 .. run.exact_degree. Collective. */
 avi_status avi_best_polynomiales(avi_optimum *a);
 void avi_optimum_add_polynomial(avi_optimum *a, const char *name, int64_t features, double gap);

@@ -59,6 +59,8 @@ void dtrsm_(const char *side, const char *uplo, const char *trans, const char *d
             const double *alpha, const double *a, const int *lda, double *b, const int *ldb);
 void dtrmm_(const char *side, const char *uplo, const char *trans, const char *diag, const int *m, const int *n,
             const double *alpha, const double *a, const int *lda, double *b, const int *ldb);
+void dgelqf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *lwork,
+             int *info);
 void dsyrk_(const char *uplo, const char *trans, const int *n, const int *k, const double *alpha, const double *a,
             const int *lda, const double *beta, double *c, const int *ldc);
 void openblas_set_num_threads(int threads);

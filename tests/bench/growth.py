@@ -62,7 +62,7 @@ class Axis:
         self.ranks, self.time_power, self.steps, self.why, self.timed_sizes = ranks, time_power, steps, why, timed_sizes or sizes
 
     def peaks(self, scratch, sizes):
-        return [run(scratch, self.ranks(size), [*self.arguments(size), f"optim.steps={self.steps}"]) for size in sizes]
+        return [run(scratch, self.ranks(size), [f"optim.steps={self.steps}", *self.arguments(size)]) for size in sizes]
 
     def each(self, sizes, values):
         return (values[2] - values[0]) / (sizes[2] ** self.power - sizes[0] ** self.power) if self.power else values[2] - values[0]
@@ -72,9 +72,17 @@ def gp(rows):
     return ["model.name=gp", "data.source=model", f"data.rows={rows}", "inference.function=factorized", "optim.batch=0", "objective.draws=0", "log.every=1"]
 
 
+def exact(model, rows, *more):
+    return ["run.task=exact", f"model.name={model}", "data.source=model", f"data.rows={rows}", *more]
+
+
 AXES = [
     Axis("gp rows", "factorized `gp`, rows", (500, 1000, 2000), gp, 2, 10, time_power=2, timed_sizes=(1000, 2000, 4000),
          why="every row depends on all others: K's factor is N^2 values, read twice a step"),
+    Axis("exact rows", "`run.task = exact`, `hmm`, rows", (60000, 120000, 240000), lambda n: exact("hmm", n), 1, 170, timed_sizes=(500000, 1000000, 2000000)),
+    Axis("exact saw", "`run.task = exact`, `saw`, rows", (60000, 120000, 240000), lambda n: exact("saw", n, "inference.domain=next"), 1, 90, timed_sizes=(500000, 1000000, 2000000)),
+    Axis("exact window", "`run.task = exact`, `hmm`, rows in the window, degree 1", (9, 17, 33),
+         lambda n: exact("hmm", 20000, f"inference.domain=window:{n // 2}", "run.exact_degree=1"), 1, 3e5),
 ]
 
 
