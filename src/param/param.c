@@ -96,7 +96,7 @@ static avi_status initialise_block(const avi_block *b, uint64_t seed, avi_precis
 
 avi_status avi_params_initialise(const avi_params *p, uint64_t seed, avi_precision precision, void *values)
 {
-    memset(values, 0, (size_t)p->size * avi_real_size(precision));
+    if (p->size > 0) memset(values, 0, (size_t)p->size * avi_real_size(precision));
     for (int i = 0; i < p->count; i++) AVI_TRY(initialise_block(&p->block[i], seed, precision, values));
     return AVI_OK;
 }

@@ -125,7 +125,7 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
 {
     const size_t real = avi_real_size(s->precision), values = (size_t)avi_state_table_values(s);
     for (int i = 0; i < s->optim.ops->slots; i++) {
-        memset(st->slot[i], 0, (size_t)s->layout.size * real);
+        if (s->layout.size > 0) memset(st->slot[i], 0, (size_t)s->layout.size * real);
         if (values) memset(st->table_slot[i], 0, values * real);
     }
     if (values) memset(st->table, 0, values * real);

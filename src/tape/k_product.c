@@ -67,14 +67,14 @@ static inline void add_band(double *restrict sum, const real *restrict v, double
 
 /* Work space, in this order. */
 typedef struct space {
-    double (*sum)[STRIP]; /* (PIECE, STRIP) */
-    real *x;              /* (products: strips of (rows, STRIP)): strided, x would cost half as much again */
-    real *g;              /* (products: (rows, BAND)): the last ones of g where they fill no band */
+    double *sum; /* (PIECE, STRIP) */
+    real *x;     /* (products: strips of (rows, STRIP)): strided, x would cost half as much again */
+    real *g;     /* (products: (rows, BAND)): the last ones of g where they fill no band */
 } space;
 
 size_t AVI_R(avi_products_scratch)(int64_t rows, int64_t in)
 {
-    return sizeof(double[PIECE][STRIP]) + (size_t)rows * (size_t)(BAND + panel_round_up(in, STRIP)) * sizeof(real);
+    return sizeof(double[PIECE * STRIP]) + (size_t)rows * (size_t)(BAND + panel_round_up(in, STRIP)) * sizeof(real);
 }
 
 /* Rows [first, end) of the weight, at most PIECE, and STRIP columns from `col`: over all products, so that the sums
@@ -84,7 +84,7 @@ static void sum_strip(int count, const avi_product *p, int64_t first, int64_t en
 {
     const real *strips = s->x, *last = s->g;
     _Alignas(VECTOR) real v[BAND * STRIP];
-    for (int64_t k = 0; k < panel_round_up(end - first, BAND) * STRIP; k++) s->sum[0][k] = magic;
+    for (int64_t k = 0; k < panel_round_up(end - first, BAND) * STRIP; k++) s->sum[k] = magic;
     for (int i = 0; i < count; i++) {
         const int64_t rows = p[i].rows;
         const real *x = strips + col * rows;
@@ -93,7 +93,7 @@ static void sum_strip(int count, const avi_product *p, int64_t first, int64_t en
                 panel_multiply(BAND, (const real *)p[i].g + o, p->out, 1, x, rows, v);
             else
                 panel_multiply(BAND, last, BAND, 1, x, rows, v);
-            add_band(s->sum[o - first], v, scale);
+            add_band(s->sum + (o - first) * STRIP, v, scale);
         }
         strips += rows * panel_round_up(p->in, STRIP);
         last += rows * BAND;
@@ -123,7 +123,7 @@ int64_t AVI_R(avi_products_fixed_point)(int64_t *sum, bool add, int count, const
     if (bad || count == 0) return bad;
     space s = {.sum = scratch};
     const int64_t out = p->out, in = p->in, rest = out % BAND;
-    real *end = s.x = (real *)(s.sum + PIECE);
+    real *end = s.x = (real *)(s.sum + PIECE * STRIP);
     for (int i = 0; i < count; i++) end = panel_pack_strips(p[i].x, p[i].rows, in, end);
     s.g = end;
     for (int i = 0; rest && i < count; i++) end = panel_pack(p[i].g, p[i].rows, out, out - rest, rest, BAND, end);
@@ -131,7 +131,8 @@ int64_t AVI_R(avi_products_fixed_point)(int64_t *sum, bool add, int count, const
         for (int64_t c = 0; c < in; c += STRIP) {
             const int64_t to = panel_least(out, o + PIECE);
             sum_strip(count, p, o, to, c, scale, &s);
-            for (int64_t r = o; r < to; r++) put_whole(sum + r * in + c, add, s.sum[r - o], panel_least(STRIP, in - c));
+            for (int64_t r = o; r < to; r++)
+                put_whole(sum + r * in + c, add, s.sum + (r - o) * STRIP, panel_least(STRIP, in - c));
         }
     return 0;
 }

@@ -3,8 +3,16 @@
 # its refusals: any report is a failure. A leak counts where the program itself has allocated: what Open MPI, hwloc and OpenBLAS leave behind has no name left
 # when they are unloaded, so no list of suppressions could tell.
 #
-#   sanitize.sh [folder]        the folder keeps the build for another time; without one it goes away at the end
+#   sanitize.sh [--short] [folder]        the folder keeps the build for another time; without one it goes away at the end
+#
+# With --short only the program is built, and only the short runs are made.
 set -euo pipefail
+
+short=no
+if [ "${1:-}" = --short ]; then
+    short=yes
+    shift
+fi
 
 source_dir=${AVI_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 read -ra mpirun <<<"${AVI_MPIRUN:-mpirun --oversubscribe --bind-to none}"
@@ -20,9 +28,12 @@ fi
 export OPENBLAS_CORETYPE=HASWELL OPENBLAS_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 LSAN_OPTIONS=exitcode=0
 quiet=detect_leaks=0 leaks=detect_leaks=1
-finding='ERROR: AddressSanitizer|runtime error|#1 .*/src/(base|config|data|param|tape|linalg|model|infer|family|optim|elbo|io|run|main)'
+# A line of a report, or a block that leaked and was allocated by the program's own code.
+finding="ERROR: AddressSanitizer|runtime error|#1 .* $source_dir/src/"
 
-cmake -S "$source_dir" -B "$folder/build" -DCMAKE_BUILD_TYPE=Sanitize >"$folder/cmake.log"
+tests=ON
+[ "$short" = yes ] && tests=OFF
+cmake -S "$source_dir" -B "$folder/build" -DCMAKE_BUILD_TYPE=Sanitize -DAVI_TESTS=$tests >"$folder/cmake.log"
 make -C "$folder/build" -j "$(nproc)" >"$folder/make.log" 2>&1 || {
     tail -20 "$folder/make.log"
     exit 1
@@ -40,6 +51,48 @@ clean() {
         reports=$((reports + 1))
     fi
 }
+
+# Tiny runs of every kind on one rank, where leaks are looked for, and on two.
+short_runs() {
+    local vae=("$source_dir/inputs/vae.ini" --fresh -q data.rows=70 data.test_rows=9 optim.batch=32 optim.tile=4 optim.steps=4 model.hidden=33 inference.hidden=33,7 log.images=2
+        log.every=1 checkpoint.every=3)
+    local more=("${vae[@]/--fresh/--resume}") model=("$folder/small.ini" --fresh -q) np launcher options
+    more=("${more[@]/optim.steps=4/optim.steps=6}")
+    printf '[data]\nsource = model\nrows = 23\n[optim]\nbatch = 0\nsteps = 3\ntile = 5\n[run]\nprecision = double\n' >"$folder/small.ini"
+    for np in 1 2; do
+        launcher=() options=$leaks
+        [ $np = 2 ] && launcher=("${mpirun[@]}" -np 2) options=$quiet
+        run() {
+            echo "$np: $*"
+            ASAN_OPTIONS=$options clean 0 "${launcher[@]}" "$program" "${@:2}" "run.output=$folder/short_$np/$1"
+        }
+        run fast "${vae[@]}"
+        run reproducible "${vae[@]}" run.reproducible=yes
+        run reproducible "${more[@]}" run.reproducible=yes
+        run bayes "${vae[@]}" run.reproducible=yes run.precision=double model.global=gaussian inference.function=factorized objective.draws=2
+        run hmm "${model[@]}" model.name=hmm inference.function=mlp inference.hidden=3 inference.domain=window:1
+        run gp "${model[@]}" model.name=gp inference.function=factorized
+        run hier_logistic "${model[@]}" model.name=hier_logistic model.trials=4 model.global=gaussian inference.function=factorized run.reproducible=yes
+        run ppca "${model[@]}" model.name=ppca model.latent=2 model.simulate_width=5 inference.function=polynomial inference.degree=1 inference.family=gaussian_full run.after=exact
+        run nonlinear "${model[@]}" model.name=nonlinear inference.function=polynomial inference.degree=3
+        run lbfgs "${model[@]}" model.name=saw inference.function=factorized objective.draws=0 optim.method=lbfgs
+        run exact "${model[@]}" model.name=saw run.task=exact
+        run exact_hmm "${model[@]}" model.name=hmm run.task=exact
+        run sweep "${model[@]}" model.name=linear inference.function=constant --sweep 'run.seed=1..2'
+        run without_rows "${model[@]}" data.rows=10 data.test_rows=1 model.name=linear inference.function=polynomial
+        run simulate "${model[@]}" model.name=saw run.task=simulate
+        run read "${model[@]}" model.name=saw data.source=hdf5 "data.path=$folder/short_$np/simulate/data.h5" data.dataset=x data.rows=0 inference.function=constant
+        run fast "${vae[@]/--fresh/-q}" run.task=evaluate
+        run gradient "${vae[@]}" --check-gradient run.precision=double run.reproducible=yes
+        run plan "${vae[@]}" --dry-run
+    done
+}
+
+if [ "$short" = yes ]; then
+    short_runs
+    [ "$reports" = 0 ] && echo "no report of the sanitizers"
+    exit $((reports > 0))
+fi
 
 echo "unit tests"
 sed -i 's/TIMEOUT "[0-9]*"/TIMEOUT "1800"/' "$folder/build/tests/CTestTestfile.cmake" # what the sanitizers slow down
