@@ -4,6 +4,11 @@
 # shellcheck disable=SC2034
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+# A standard stream that is closed would become a pipe of mpirun's own, which takes what the ranks print for signals (a newline is 10: USR1).
+{ true 9<&0; } 2>/dev/null || exec 0</dev/null
+{ true 9>&1; } 2>/dev/null || exec 1>/dev/null
+{ true 9>&2; } 2>/dev/null || exec 2>/dev/null
+
 # CPUs that this process may use: affinity and a container's quota count. (nproc would also listen to OMP_NUM_THREADS.)
 cpus_allowed() {
     local cpus quota period

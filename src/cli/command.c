@@ -1,7 +1,8 @@
 #include "cli/command.h"
 #include "base/blas.h"
+#include "base/signals.h"
+#include "base/streams.h"
 #include "cli/registry.h"
-#include "train/signals.h"
 #include "sweep/sweep.h"
 #include "tasks/task.h"
 #include "session/version.h"
@@ -206,8 +207,7 @@ static avi_status print_information(const command *c, const avi_config *config)
     case RUN:
         break;
     }
-    fflush(stdout);
-    return status;
+    return status == AVI_OK ? avi_streams_flush() : status;
 }
 
 static avi_status configure_and_run(avi_comm *comm, const command *c)
@@ -233,18 +233,21 @@ static avi_status configure_and_run(avi_comm *comm, const command *c)
 
 int avi_command(int argc, char **argv)
 {
+    avi_streams_open();
     avi_data_child(argc, argv);
     avi_blas_choose_kernels(argv);
-    avi_signals_install(); /* before message passing starts: a signal during the start is remembered, too */
+    avi_signals_install(); /* before message passing starts: SIGPIPE is to be ignored in there, too */
     avi_comm *comm = NULL;
     command c = {.options.started = avi_seconds()};
     avi_status status = avi_comm_start(&argc, &argv, &comm);
     if (status == AVI_OK) {
         avi_signals_install(); /* the library may have put handlers of its own in place */
+        avi_signals_speak(avi_comm_rank(comm) == 0);
         status = avi_agree(comm, read_arguments(&c, argc, argv));
         if (status == AVI_OK) status = avi_agree(comm, avi_blas_reserve());
         if (status == AVI_OK) status = avi_agree(comm, avi_registry_builtin(&c.options.registry));
         if (status == AVI_OK) status = configure_and_run(comm, &c);
+        avi_signals_speak(false); /* one message is enough */
         if (status != AVI_OK && avi_comm_rank(comm) == 0)
             fprintf(stderr,
                     status == AVI_ERR_STOPPED || status == AVI_ERR_BUDGET ? "avi_mpi: %s\n" : "avi_mpi: error: %s\n",

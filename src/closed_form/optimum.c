@@ -1,3 +1,4 @@
+#include "base/signals.h"
 #include "closed_form/optimum.h"
 #include "avi/linalg.h"
 
@@ -92,12 +93,18 @@ static avi_status complete(avi_optimum *a)
     return avi_optimum_before(a, a->latent, a->mean);
 }
 
+/* Between parts of the work, since none can be left half done: a signal that could not end the process by itself. */
+static avi_status look_for_signals(const avi_optimum *a) { return avi_agree(a->s->comm, avi_signals_status()); }
+
 static avi_status solve(avi_optimum *a)
 {
     AVI_TRY(avi_optimum_rows(a));
+    AVI_TRY(look_for_signals(a));
     AVI_TRY(avi_agree(a->s->comm, a->ops->solve(a)));
     if (!a->ops->residuals) return AVI_OK;
+    AVI_TRY(look_for_signals(a));
     AVI_TRY(complete(a));
+    AVI_TRY(look_for_signals(a));
     return avi_best_polynomiales(a);
 }
 

@@ -1,4 +1,5 @@
 #include "avi/data.h"
+#include "base/signals.h"
 #include "data/row_stream.h"
 #include "data/redistribute.h"
 
@@ -17,6 +18,7 @@ typedef struct reader {
 static avi_status read_piece(void *context, int64_t first, int64_t count, const void **rows)
 {
     reader *r = context;
+    AVI_TRY(avi_signals_status());
     AVI_TRY(r->source->ops->read(r->source, first, count, r->rows));
     AVI_TRY(avi_rows_check(r->source, first, NULL, count, r->rows));
     for (int64_t i = 0; i < count; i++)

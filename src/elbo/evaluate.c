@@ -1,4 +1,5 @@
 /* Values without gradients: evaluation, per-row ELBO, reconstructions, images from z. */
+#include "base/signals.h"
 #include "elbo/internal.h"
 
 #include <math.h>
@@ -76,7 +77,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
     AVI_TRY(avi_dense_update(e, &pass));
     avi_reducer_begin(e->reducer);
     int64_t at = 0, first;
-    for (int run = 0; run < job->count;) {
+    for (int run = 0; run < job->count && avi_signals_status() == AVI_OK;) {
         const int64_t n = next_piece(e, job, &run, &at, &first);
         avi_graph g;
         double values[AVI_SUMS];
@@ -92,7 +93,10 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
         avi_reducer_add_scalars(e->reducer, values);
         done += n;
     }
+    double stop[AVI_SUMS] = {[AVI_SUM_STOP] = avi_signals_status() != AVI_OK};
+    avi_reducer_add_scalars(e->reducer, stop);
     AVI_TRY(avi_reducer_finish(e->reducer, e->comm, true, sums, &redo));
+    if (sums[AVI_SUM_STOP] > 0) return avi_agree(e->comm, avi_signals_status());
     if (sums[AVI_SUM_BAD] > 0)
         AVI_TRY(avi_agree(e->comm, avi_data_status(e->data))); /* a streamed row that could not be had? */
     /* Reproducible sums leave out what is not finite, or too large for them, and count it. */

@@ -1,6 +1,7 @@
 /* The lock of an output folder: a file that names its holder, and a POSIX record lock on it, which also holds across
  * the nodes of NFS, Lustre or GPFS and goes with the process however it ends. The record lock decides; the text is for
  * people and for file systems without locks. */
+#include "base/signals.h"
 #include "io/store_internal.h"
 
 #include <errno.h>
@@ -120,7 +121,10 @@ avi_status avi_lock_take(const char *folder, const char *path, int *fd)
                             "output folder %s: cannot create %s: %s; choose a run.output that can be written", folder,
                             path, strerror(errno));
         const avi_status status = take_open(*fd, folder, path, &again);
-        if (status == AVI_OK && !again) return AVI_OK;
+        if (status == AVI_OK && !again) {
+            avi_signals_remove_at_end(path);
+            return AVI_OK;
+        }
         close(*fd);
         *fd = -1;
         if (status != AVI_OK) return status;
@@ -145,5 +149,6 @@ void avi_lock_release(const char *path, int fd)
 {
     /* Removed while held: who has opened it meanwhile sees in still_there() that it is gone. */
     if (still_there(fd, path)) unlink(path);
+    avi_signals_keep_at_end(path);
     close(fd);
 }

@@ -1,7 +1,7 @@
 #include "sweep/sweep.h"
 #include "avi/partition.h"
 #include "output/console.h"
-#include "train/signals.h"
+#include "base/signals.h"
 #include "sweep/sweep_plan.h"
 #include "sweep/sweep_table.h"
 #include "train/stopping_rule.h"
@@ -45,9 +45,9 @@ static bool share_stop(void *self, bool here)
 {
     sweep *w = self;
     if (here) end_job(w);
-    if (w->ending || avi_comm_rank(w->group) != 0) return w->ending;
-    const double now = avi_seconds();
-    if (avi_comm_rank(w->world) != 0 && now - w->looked < look_seconds)
+    if (w->ending) return true;
+    const double now = avi_seconds(), pause = avi_comm_rank(w->group) == 0 ? look_seconds : 4 * look_seconds;
+    if (avi_comm_rank(w->world) != 0 && now - w->looked < pause)
         return false; /* rank 0 of all answers the others when it looks */
     w->looked = now;
     w->ending = avi_shared_counter_read(w->ticket) >= END_OF_JOB;
@@ -270,7 +270,8 @@ static avi_status run_all(sweep *w)
     avi_status status = avi_shared_counter_create(w->world, &w->ticket);
     if (status == AVI_OK) {
         avi_signals_share(share_stop, w);
-        status = take_runs(w); /* groups go their own ways, and meet again here */
+        avi_signals_hold(true); /* other groups have steps to save */
+        status = take_runs(w);  /* groups go their own ways, and meet again here */
         avi_signals_share(NULL, NULL);
         avi_shared_counter_destroy(&w->ticket);
         status = avi_agree(w->world, status);
@@ -279,6 +280,7 @@ static avi_status run_all(sweep *w)
     if (status == AVI_OK) status = avi_sweep_table_write(&w->table, w->world, folder, &w->options);
     if (status == AVI_OK && w->loud && avi_comm_rank(w->world) == 0) avi_sweep_table_print(&w->table, w->plan.output);
     avi_folder_close(&folder);
+    avi_signals_hold(false);
     return status == AVI_OK ? judge(w) : status;
 }
 

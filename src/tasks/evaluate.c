@@ -41,6 +41,7 @@ const avi_task_ops avi_task_evaluate = {
     .name = "evaluate",
     .doc = "the ELBO of a fit, read from its last checkpoint, on all rows",
     .run = run,
+    .printed = true,
     .follows_fit = true,
     .print = print,
 };

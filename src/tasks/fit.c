@@ -1,4 +1,5 @@
 /* Task fit: training, then the tasks of run.after, then one run.h5 with the results of all. */
+#include "base/signals.h"
 #include "tasks/post_fit.h"
 #include "train/stopping_rule.h"
 
@@ -16,11 +17,13 @@ static avi_status finish(avi_session *s, avi_fit *f, avi_post_fit *p)
         avi_post_fit_read(s, p);
         if (avi_post_fit_is_lengthy(p)) AVI_TRY(avi_fit_write(f, NULL));
         after = avi_post_fit_run(s, f, p);
+        if (after == AVI_ERR_STOPPED) after = avi_fit_leave(f);
     }
-    AVI_TRY(avi_fit_write(f, after == AVI_OK ? &p->fields : NULL));
+    AVI_TRY(avi_fit_write(f, after == AVI_OK && avi_fit_is_done(f) ? &p->fields : NULL));
+    avi_signals_set(AVI_SIGNAL_NOTED, NULL); /* all is written: a signal comes too late */
     AVI_TRY(after);
     avi_fit_print(f);
-    avi_post_fit_print(s, f, p);
+    if (avi_fit_is_done(f)) avi_post_fit_print(s, f, p);
     return avi_fit_judge(f);
 }
 
@@ -41,4 +44,5 @@ const avi_task_ops avi_task_fit = {
     .doc = "fit the model; the tasks of run.after follow",
     .check = check,
     .run = run,
+    .resumable = true,
 };

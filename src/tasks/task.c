@@ -1,3 +1,5 @@
+#include "base/signals.h"
+#include "base/streams.h"
 #include "tasks/task.h"
 #include "tasks/post_fit.h"
 
@@ -33,10 +35,14 @@ avi_status avi_task_perform(avi_comm *comm, const avi_config *config, const avi_
 {
     const avi_task_ops *task =
         avi_registry_find(avi_config_registry(config), AVI_KIND_TASK, avi_config_get_string(config, "run", "task"));
+    const bool only_prints = options->dry_run || options->check_gradient;
     avi_session *s = NULL;
-    if (task->run_alone && !options->dry_run && !options->check_gradient) return task->run_alone(comm, config, options);
+    if (task->resumable && !only_prints)
+        avi_signals_set(AVI_SIGNAL_AGAIN, "no step was done yet: the same command starts the run");
+    if (task->run_alone && !only_prints) return task->run_alone(comm, config, options);
     AVI_TRY(avi_session_open(comm, config, options, &s));
-    const avi_status status = perform(s, task);
+    avi_status status = perform(s, task);
     avi_session_close(&s);
+    if (status == AVI_OK && (only_prints || task->printed)) status = avi_agree(comm, avi_streams_flush());
     return status;
 }

@@ -19,6 +19,9 @@ typedef struct avi_task_ops {
      * status. run_alone: of a task that needs no session, since it reads no data. */
     avi_status (*run)(avi_session *s);
     avi_status (*run_alone)(avi_comm *comm, const avi_config *config, const avi_options *options);
+    /* resumable: a signal before the task has something to save ends it with STOPPED, since the same command goes on;
+     * else with the signal. printed: what it prints is its result, and must have been written. */
+    bool resumable, printed;
     /* Optional: the task as run.after, on a fit that is done. Collective. Adds datasets for run.h5 to `fields`; *self
      * is the task's own, freed by release. lengthy: the results of the fit are written before it begins. */
     bool follows_fit, lengthy;

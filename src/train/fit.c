@@ -5,7 +5,7 @@
 #include "output/checkpoint_state.h"
 #include "output/console.h"
 #include "train/step.h"
-#include "train/signals.h"
+#include "base/signals.h"
 #include "train/stopping_rule.h"
 
 #include <inttypes.h>
@@ -37,6 +37,7 @@ struct avi_fit {
 };
 typedef struct avi_fit fit;
 
+static const char SAVED[] = "the checkpoint is written: the same command goes on";
 static const char metrics_header[] =
     "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
 
@@ -124,6 +125,18 @@ static avi_status look_at_target(fit *f, bool *met)
     if (!*met || avi_config_get_int(f->s->config, "log", "eval_rows") == 0) return AVI_OK;
     AVI_TRY(evaluate(f, 0));
     *met = at_target(f);
+    return AVI_OK;
+}
+
+/* The evaluation that is due after a step. *left: it was left for a signal, on all ranks; a run that goes on makes up
+ * for it. */
+static avi_status evaluate_in_loop(fit *f, bool *met, bool *left)
+{
+    avi_status status = evaluate(f, avi_config_get_int(f->s->config, "log", "eval_rows"));
+    if (status == AVI_OK) status = look_at_target(f, met);
+    *left = status == AVI_ERR_STOPPED;
+    if (!*left) return status;
+    avi_error_clear();
     return AVI_OK;
 }
 
@@ -243,22 +256,22 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
 {
     avi_session *s = f->s;
     const int64_t step = f->st->step;
-    bool last = step >= s->total_steps || r->converged, met = false;
+    bool last = step >= s->total_steps || r->converged, met = false, left = false;
     double elbo = NAN;
     f->st->skipped_in_a_row = 0;
     f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
     if (due(step, f->eval_every) && !last) {
-        AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "eval_rows")));
-        AVI_TRY(look_at_target(f, &met));
+        AVI_TRY(evaluate_in_loop(f, &met, &left));
         last = met;
     }
-    if (logs(f, step) || last) {
+    /* A step that may turn out to be the last one when the evaluation is made up for has its line, too. */
+    if (logs(f, step) || last || (left && may_end(f, step))) {
         AVI_TRY(log_step(f, r, step_seconds, &elbo));
         avi_console_progress(s, f->st, elbo, last);
     }
     if (last)
         end(f, AVI_OK, r->converged ? "converged" : met ? AVI_STOPPING_RULE_MET : "done");
-    else if (r->sums[AVI_SUM_STOP] > 0)
+    else if (r->sums[AVI_SUM_STOP] > 0 || left)
         end(f, AVI_ERR_STOPPED, r->sums[AVI_SUM_STOP] >= 1048576 ? "stopped at run.time_limit" : "stopped by a signal");
     else if (due(step, avi_config_get_int(s->config, "checkpoint", "every")) || r->sums[AVI_SUM_SAVE] > 0)
         return save(f, "running", "");
@@ -346,17 +359,26 @@ static void set_clocks(fit *f)
         f->eval_every = s->total_steps / MAX_EVALUATIONS;
 }
 
-static avi_status finish(fit *f)
+/* What remains when all steps are done and saved. */
+static avi_status complete(fit *f)
 {
     avi_session *s = f->s;
-    const bool done = f->outcome == AVI_OK;
-    AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* first: the last evaluation takes a pass over all rows,
-                                                                and a run that is killed in it is to have its fit */
-    if (done) AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
-    if (done && due(f->st->step, f->eval_every))
+    AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
+    if (due(f->st->step, f->eval_every))
         AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
-    if (done && avi_stopping_rule_set(s->config)) avi_stopping_rule_describe(s->config, evaluation(f), f->target);
+    if (avi_stopping_rule_set(s->config)) avi_stopping_rule_describe(s->config, evaluation(f), f->target);
     return AVI_OK;
+}
+
+static avi_status finish(fit *f)
+{
+    AVI_TRY(avi_checkpoint_state_save(f->s, f->st, f->folder)); /* first: the last evaluation takes a pass over all
+                                                                   rows, and a run that is killed in it is to have its
+                                                                   fit */
+    if (f->outcome != AVI_OK) return AVI_OK;
+    avi_signals_set(AVI_SIGNAL_AGAIN, SAVED);
+    const avi_status status = complete(f);
+    return status == AVI_ERR_STOPPED ? avi_fit_leave(f) : status;
 }
 
 /* Nothing is left to do of a run that a checkpoint holds to its end. */
@@ -366,8 +388,13 @@ static avi_status begin(fit *f)
     set_clocks(f);
     if (f->st->step >= f->s->total_steps)
         end(f, AVI_OK, "done");
-    else if (f->st->step > 0)
+    else if (f->st->step > 0) {
+        /* The evaluation that a signal did not let the run make. */
+        const double *row = evaluation(f);
+        if (due(f->st->step, f->eval_every) && !(row && row[AVI_EVAL_STEP] >= (double)f->st->step))
+            AVI_TRY(evaluate(f, avi_config_get_int(f->s->config, "log", "eval_rows")));
         AVI_TRY(look_at_target(f, &met));
+    }
     if (met) end(f, AVI_OK, AVI_STOPPING_RULE_MET);
     return AVI_OK;
 }
@@ -382,8 +409,7 @@ static const char *last_words(const fit *f)
 /* The status of a run whose results are written. */
 static avi_status judge(const fit *f)
 {
-    if (f->outcome == AVI_ERR_STOPPED)
-        return avi_fail(AVI_ERR_STOPPED, "%s; the checkpoint is written: the same command goes on", f->why);
+    if (f->outcome == AVI_ERR_STOPPED) return avi_fail(AVI_ERR_STOPPED, "%s; %s", f->why, SAVED);
     if (!*f->target || !avi_stopping_rule_required(f->s->config) || !avi_stopping_rule_missed(f->target)) return AVI_OK;
     return avi_fail(AVI_ERR_BUDGET,
                     "%s before the stop rule was met%s, after %" PRId64
@@ -405,13 +431,23 @@ avi_status avi_fit_open(avi_session *s, avi_fit **out)
 avi_status avi_fit_train(avi_fit *f)
 {
     avi_status status = begin(f);
+    avi_signals_set(AVI_SIGNAL_ASKS, NULL); /* from here on there is something to save */
     if (status == AVI_OK) status = loop(f);
+    avi_signals_set(AVI_SIGNAL_NOTED, NULL);
     /* A rank that failed alone between collectives would leave the others waiting: whatever returns an error here
      * returns it on all ranks. */
     if (status == AVI_OK) status = finish(f);
     if (status == AVI_ERR_DIVERGED)
         avi_run_file_write(f->s, f->st, f->folder, "diverged", avi_error_text(), false, NULL);
     return status;
+}
+
+avi_status avi_fit_leave(avi_fit *f)
+{
+    avi_error_clear();
+    avi_signals_set(AVI_SIGNAL_NOTED, NULL);
+    end(f, AVI_ERR_STOPPED, "stopped by a signal");
+    return AVI_OK;
 }
 
 avi_status avi_fit_write(avi_fit *f, const avi_fields *extra)

@@ -13,6 +13,9 @@ avi_status avi_fit_open(avi_session *s, avi_fit **fit);
 /* Steps until the run is done, [stop] is met, or a signal or the time limit asks for an end; saves the fit, and
  * evaluates it when it is done. Errors: DIVERGED (run.h5 says so), IO, DATA, INTERNAL. */
 avi_status avi_fit_train(avi_fit *f);
+/* A fit that is done is left for a signal before its results are written: from here on it is one that was stopped, and
+ * the same command finishes it. Not collective; all ranks must do it. */
+avi_status avi_fit_leave(avi_fit *f);
 /* Replaces run.h5 by the results. extra: datasets of other tasks; may be NULL. Errors: IO, INTERNAL. */
 avi_status avi_fit_write(avi_fit *f, const avi_fields *extra);
 /* The summary on the screen, on rank 0. Not collective. */

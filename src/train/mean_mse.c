@@ -1,4 +1,5 @@
 #include "train/mean_mse.h"
+#include "base/signals.h"
 #include "avi/fixed_point.h"
 
 #include <math.h>
@@ -65,6 +66,7 @@ static avi_status add_all(means *m)
     int64_t done = 0, rows;
     for (int tile = 0, next; tile < m->job->count; tile = next, done += rows) {
         next = next_piece(m, tile, &rows);
+        AVI_TRY(avi_signals_status());
         AVI_TRY(add_piece(m, tile, next, done, rows));
     }
     return AVI_OK;

@@ -122,7 +122,7 @@ def ask(bench, rng, numbers, whom, phase):
         judge(job, code, numbers, whom, armed, before)
         if code == STOPPED and before >= 0 and latest(folder) < before:
             raise Failure(f"stopped with the checkpoint of step {latest(folder)}, older than {before}")
-        if code == STOPPED and latest(folder) < 0:
+        if code == STOPPED and latest(folder) < 0 and "no step was done yet" not in job.errors():
             raise Failure(f"exit {STOPPED}, but there is no checkpoint\n{job.text()}")
         if code == DONE:
             bench.check_end(variant, folder, job)
@@ -139,7 +139,9 @@ def judge(job, code, numbers, whom, armed, before):
     harsh = whom == "mpirun" and {signal.SIGTERM, signal.SIGINT} & set(numbers)
     if harsh:
         allowed.append(1)  # mpirun's own, whatever its ranks return
-    if not armed:
+    if len(numbers) > 1:
+        allowed += [128 + n for n in numbers]  # the second one ends it
+    if not armed or before < 0:  # nothing is there that could be saved
         allowed += [128 + n for n in numbers] + [1]
     job.expect(code, allowed, most_messages=1)
     # A second signal makes mpirun kill its ranks, and so do two seconds that do not suffice for the start of a run.

@@ -250,7 +250,11 @@ CHECKPOINTS = [
 AGREEMENT = [
     Defect("a stop flag that only rank 0 raises", "src/train/fit.c", "sums[AVI_SUM_STOP] = avi_signals_signal() ? 1 : 0;", "sums[AVI_SUM_STOP] = first && avi_signals_signal() ? 1 : 0;",
            "^more_one_signal$"),
-    Defect("a stop flag that is not agreed on", "src/train/fit.c", "else if (r->sums[AVI_SUM_STOP] > 0)", "else if (avi_signals_signal())", "^more_one_signal$"),
+    Defect("a stop flag that is not agreed on", "src/train/fit.c", "else if (r->sums[AVI_SUM_STOP] > 0 || left)", "else if (avi_signals_signal() || left)", "^more_one_signal$"),
+    Defect("an evaluation that does not hear signals", "src/elbo/evaluate.c", "run < job->count && avi_signals_status() == AVI_OK;", "run < job->count;", "^signals_evaluations$"),
+    Defect("an evaluation left for a signal is not made up for", "src/train/fit.c", "if (due(f->st->step, f->eval_every) && !(row", "if (f->why && !(row", "^signals_evaluations$"),
+    Defect("a second signal that ends nothing", "src/base/signals.c", "        if (now - caught_ms < SECOND_MS) return;\n", "        return;\n", "^signals_second$"),
+    Defect("a signal in one group of a sweep that the others do not hear", "src/base/signals.c", "AVI_SIGNAL_NOTED ? 0 : avi_signals_signal();", "AVI_SIGNAL_NOTED ? 0 : caught;", "^signals_sweeps$"),
     Defect("avi_agree returns the own status", "src/base/comm.c", "    if (worst == AVI_OK) return AVI_OK;\n", "    return status;\n", "^test_comm_np[23]$"),
     Defect("ranks whose parameters differ not noticed", "src/output/checkpoint_state.c", "    if (hash[0] == -hash[1]) return AVI_OK;\n", "    if (hash[0] != INT64_MIN) return AVI_OK;\n", "^more_drift$"),
     Defect("an unknown key ignored", "src/config/config_parse.c", "    const avi_config *c = r->config;\n    if (r->mistakes.count >= AVI_MISTAKES_KEPT) {",
