@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,8 +83,10 @@ static avi_status remove_step(const char *folder, int64_t step)
     char *path = avi_file_join(folder, name, "");
     if (!path) return AVI_ERR_INTERNAL;
     avi_status status = AVI_OK;
-    if (unlink(path) != 0 && errno != ENOENT)
-        status = avi_fail(AVI_ERR_IO, "%s: cannot remove: %s", path, strerror(errno));
+    int code;
+    do code = unlink(path);
+    while (code != 0 && errno == EINTR);
+    if (code != 0 && errno != ENOENT) status = avi_fail(AVI_ERR_IO, "%s: cannot remove: %s", path, strerror(errno));
     free(path);
     return status;
 }
@@ -180,10 +183,12 @@ static void check_latest(const char *folder, const int64_t *steps, size_t count)
 {
     char text[32] = "";
     char *path = avi_file_join(folder, "latest", "");
-    FILE *file = path ? fopen(path, "r") : NULL;
-    if (file) {
-        if (!fgets(text, sizeof text, file)) text[0] = '\0';
-        fclose(file);
+    const int fd = path ? avi_file_open_regular(path, O_RDONLY) : -1;
+    if (fd < 0 && path && errno == EINVAL) avi_warn("%s: is not a file; the checkpoints themselves decide", path);
+    if (fd >= 0) {
+        const ssize_t bytes = pread(fd, text, sizeof text - 1, 0);
+        text[bytes > 0 ? bytes : 0] = '\0';
+        close(fd);
         text[strcspn(text, "\r\n")] = '\0';
         const int64_t step = step_of(text);
         bool there = false;

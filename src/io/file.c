@@ -105,18 +105,48 @@ avi_status avi_file_sync_folder(const char *path)
     char *folder = folder_of(path);
     if (!folder) return AVI_ERR_INTERNAL;
     avi_status status = AVI_OK;
-    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd, code;
+    do fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0) {
         status = avi_file_fail(folder, "cannot open the folder", errno, 0);
     } else {
+        do code = fsync(fd);
+        while (code != 0 && errno == EINTR);
         /* Some file systems refuse fsync of a folder (EINVAL): their renames are synchronous or there is nothing to do.
          */
-        if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+        if (code != 0 && errno != EINVAL && errno != ENOTSUP)
             status = avi_file_fail(folder, "cannot sync the folder", errno, 0);
         close(fd);
     }
     free(folder);
     return status;
+}
+
+/* Why mkdir of `path` failed, when no folder is there. */
+static avi_status fail_folder(const char *path, int error)
+{
+    struct stat info;
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
+        char target[512];
+        const ssize_t length = readlink(path, target, sizeof target - 1);
+        target[length > 0 ? length : 0] = '\0';
+        const bool loops = stat(path, &info) != 0 && errno == ELOOP;
+        return avi_fail(AVI_ERR_CANTCREATE,
+                        "%s: is a link to %s, which %s; remove the link, or choose another run.output", path, target,
+                        loops ? "leads back to itself" : "is no folder");
+    }
+    if (error == EEXIST)
+        return avi_fail(AVI_ERR_CANTCREATE, "%s: is a file, not a folder; choose another run.output", path);
+    return avi_file_fail(path, "cannot make the folder", error, 0);
+}
+
+static int make_one(const char *path)
+{
+    int code;
+    do code = mkdir(path, 0777);
+    while (code != 0 && errno == EINTR);
+    return code;
 }
 
 avi_status avi_file_make_folder(const char *path)
@@ -128,26 +158,79 @@ avi_status avi_file_make_folder(const char *path)
         if (*at != '/' || at == part) continue;
         *at = '\0';
         /* A parent that exists, or is not ours to make, shows in the last mkdir. */
-        (void)mkdir(part, 0777);
+        (void)make_one(part);
         *at = '/';
     }
     free(part);
-    const int error = mkdir(path, 0777) == 0 ? 0 : errno;
+    const int error = make_one(path) == 0 ? 0 : errno;
     if (error == 0 || (stat(path, &info) == 0 && S_ISDIR(info.st_mode))) return AVI_OK;
-    if (error == EEXIST)
-        return avi_fail(AVI_ERR_CANTCREATE, "%s: is a file, not a folder; choose another run.output", path);
-    return avi_fail(AVI_ERR_CANTCREATE, "%s: cannot make the folder: %s; choose a run.output that can be written", path,
-                    strerror(error));
+    return fail_folder(path, error);
+}
+
+avi_status avi_file_create(const char *path, int flags, int *fd)
+{
+    *fd = -1;
+    char *folder = folder_of(path);
+    if (!folder) return AVI_ERR_INTERNAL;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    int inside, error = 0;
+    do inside = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (inside < 0 && errno == EINTR);
+    if (inside < 0) error = errno;
+    free(folder);
+    /* What lies there under this name, a link or a pipe that somebody has put there, is not ours to write into. */
+    for (int attempt = 0; !error && *fd < 0; attempt++) {
+        if (unlinkat(inside, name, 0) != 0 && errno != ENOENT && errno != EINTR) error = errno;
+        if (!error) *fd = openat(inside, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (!error && *fd < 0 && errno != EINTR && (errno != EEXIST || attempt == 100)) error = errno;
+    }
+    if (inside >= 0) close(inside);
+    return error ? avi_file_fail(path, "cannot create", error, 0) : AVI_OK;
+}
+
+int avi_file_open_regular(const char *path, int flags)
+{
+    struct stat info;
+    int fd;
+    do fd = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0) return -1;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+}
+
+avi_status avi_file_sync(int fd, const char *path, int64_t bytes)
+{
+    int code;
+    do code = fsync(fd);
+    while (code != 0 && errno == EINTR);
+    return code == 0 ? AVI_OK : avi_file_fail(path, "cannot sync", errno, bytes);
+}
+
+/* On Linux the descriptor is closed even when close() is interrupted. */
+avi_status avi_file_close(int fd, const char *path, int64_t bytes, avi_status status)
+{
+    if (close(fd) != 0 && errno != EINTR && status == AVI_OK) return avi_file_fail(path, "cannot close", errno, bytes);
+    return status;
+}
+
+avi_status avi_file_rename(const char *from, const char *to, int64_t bytes)
+{
+    int code;
+    do code = rename(from, to);
+    while (code != 0 && errno == EINTR);
+    return code == 0 ? AVI_OK : avi_file_fail(to, "cannot replace", errno, bytes);
 }
 
 static avi_status write_whole(const char *path, const char *data, size_t bytes)
 {
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return avi_file_fail(path, "cannot create", errno, (int64_t)bytes);
+    int fd;
+    AVI_TRY(avi_file_create(path, O_WRONLY, &fd));
     avi_status status = avi_file_write_at(fd, path, data, (int64_t)bytes, 0);
-    if (status == AVI_OK && fsync(fd) != 0) status = avi_file_fail(path, "cannot sync", errno, (int64_t)bytes);
-    if (close(fd) != 0 && status == AVI_OK) status = avi_file_fail(path, "cannot close", errno, (int64_t)bytes);
-    return status;
+    if (status == AVI_OK) status = avi_file_sync(fd, path, (int64_t)bytes);
+    return avi_file_close(fd, path, (int64_t)bytes, status);
 }
 
 avi_status avi_file_replace(const char *path, const char *data, size_t bytes)
@@ -155,8 +238,7 @@ avi_status avi_file_replace(const char *path, const char *data, size_t bytes)
     char *temporary = avi_file_join("", path, ".tmp");
     if (!temporary) return AVI_ERR_INTERNAL;
     avi_status status = write_whole(temporary, data, bytes);
-    if (status == AVI_OK && rename(temporary, path) != 0)
-        status = avi_file_fail(path, "cannot replace", errno, (int64_t)bytes);
+    if (status == AVI_OK) status = avi_file_rename(temporary, path, (int64_t)bytes);
     if (status != AVI_OK)
         unlink(temporary);
     else

@@ -42,9 +42,12 @@ static avi_status write_holder(int fd, const char *path)
         snprintf(since, sizeof since, "unknown");
     const int bytes =
         snprintf(text, sizeof text, "host %s\npid %ld\nsince %s\n", avi_comm_host(), (long)getpid(), since);
-    if (ftruncate(fd, 0) != 0) return avi_file_fail(path, "cannot write", errno, bytes);
+    int code;
+    do code = ftruncate(fd, 0);
+    while (code != 0 && errno == EINTR);
+    if (code != 0) return avi_file_fail(path, "cannot write", errno, bytes);
     AVI_TRY(avi_file_write_at(fd, path, text, bytes, 0));
-    return fsync(fd) == 0 ? AVI_OK : avi_file_fail(path, "cannot sync", errno, bytes);
+    return avi_file_sync(fd, path, bytes);
 }
 
 static avi_status refuse(const char *folder, const char *path, const lock_holder *h, long pid, bool sure)
@@ -111,15 +114,31 @@ static avi_status take_open(int fd, const char *folder, const char *path, bool *
     return AVI_OK;
 }
 
+/* The lock that is there, or a new one; never what a link leads to, nor a pipe. *fd < 0 with AVI_OK: it has just gone,
+ * or somebody else has just made it. */
+static avi_status open_lock(const char *path, int *fd)
+{
+    struct stat info;
+    do *fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    while (*fd < 0 && errno == EINTR);
+    if (*fd >= 0 && fstat(*fd, &info) == 0 && S_ISREG(info.st_mode)) return AVI_OK;
+    const int error = *fd >= 0 ? ELOOP : errno;
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+    /* ENXIO: a socket, or a pipe that nobody reads. What is not a lock of ours is taken away. */
+    if (error == ELOOP || error == ENXIO) return avi_file_create(path, O_RDWR, fd);
+    if (error != ENOENT) return avi_file_fail(path, "cannot open", error, 0);
+    *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (*fd >= 0 || errno == EEXIST || errno == EINTR) return AVI_OK;
+    return avi_file_fail(path, "cannot create", errno, 0);
+}
+
 avi_status avi_lock_take(const char *folder, const char *path, int *fd)
 {
     for (int attempt = 0; attempt < 100; attempt++) {
         bool again = false;
-        *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (*fd < 0)
-            return avi_fail(AVI_ERR_CANTCREATE,
-                            "output folder %s: cannot create %s: %s; choose a run.output that can be written", folder,
-                            path, strerror(errno));
+        AVI_TRY(open_lock(path, fd));
+        if (*fd < 0) continue;
         const avi_status status = take_open(*fd, folder, path, &again);
         if (status == AVI_OK && !again) {
             avi_signals_remove_at_end(path);

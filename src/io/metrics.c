@@ -14,26 +14,14 @@ struct avi_metrics {
 };
 
 /* Empty but for the header, and in place at once. */
-static avi_status begin_anew(const char *path, const char *temporary, const char *header)
-{
-    FILE *out = fopen(temporary, "w");
-    if (!out) return avi_file_fail(temporary, "cannot create", errno, 0);
-    const bool good = fprintf(out, "%s\n", header) > 0 && fflush(out) == 0 && fsync(fileno(out)) == 0;
-    avi_status status = good ? AVI_OK : avi_file_fail(temporary, "cannot write", errno, 0);
-    if (fclose(out) != 0 && status == AVI_OK) status = avi_file_fail(temporary, "cannot close", errno, 0);
-    if (status == AVI_OK && rename(temporary, path) != 0) status = avi_file_fail(path, "cannot replace", errno, 0);
-    if (status != AVI_OK) unlink(temporary);
-    return status;
-}
-
 static avi_status open_local(avi_metrics *m, const char *header)
 {
-    char *temporary = avi_file_join("", m->path, ".tmp");
-    if (!temporary) return AVI_ERR_INTERNAL;
-    avi_status status = begin_anew(m->path, temporary, header);
-    free(temporary);
+    char *line = avi_file_join("", header, "\n");
+    if (!line) return AVI_ERR_INTERNAL;
+    avi_status status = avi_file_replace(m->path, line, strlen(line));
+    free(line);
     if (status != AVI_OK) return status;
-    m->fd = open(m->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    m->fd = avi_file_open_regular(m->path, O_WRONLY | O_APPEND | O_NOFOLLOW);
     return m->fd >= 0 ? AVI_OK : avi_file_fail(m->path, "cannot open", errno, 0);
 }
 

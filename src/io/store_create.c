@@ -141,23 +141,20 @@ static avi_status make_all(const avi_store_plan *plan, hid_t file, hid_t plist, 
 }
 
 /* Makes the objects in the file that `seed` has begun. */
-static avi_status make_hdf5(const avi_store_plan *plan)
+static avi_status make_hdf5(const avi_store_plan *plan, int fd, int64_t bytes)
 {
     avi_status status = AVI_OK;
-    const hid_t access = avi_h5_access(), plist = dataset_plist(), group_plist = H5Pcreate(H5P_GROUP_CREATE);
-    hid_t file = -1;
-    if (access < 0 || plist < 0 || group_plist < 0 || H5Pset_obj_track_times(group_plist, false) < 0)
+    avi_h5_file file = {.fd = fd, .id = -1};
+    const hid_t plist = dataset_plist(), group_plist = H5Pcreate(H5P_GROUP_CREATE);
+    if (plist < 0 || group_plist < 0 || H5Pset_obj_track_times(group_plist, false) < 0)
         status = avi_h5_fail(AVI_ERR_INTERNAL, plan->path, "HDF5 cannot make property lists", "");
-    if (status == AVI_OK && (file = H5Fopen(plan->temporary, H5F_ACC_RDWR, access)) < 0)
+    if (status == AVI_OK && avi_h5_open(&file, plan->temporary, true) < 0)
         status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot open", "");
-    if (status == AVI_OK) status = make_all(plan, file, plist, group_plist);
-    /* Closing writes the metadata. */
-    if (file >= 0 && H5Fclose(file) < 0 && status == AVI_OK)
-        status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot write the metadata", "");
-    if (access >= 0) H5Pclose(access);
+    if (status == AVI_OK) status = make_all(plan, file.id, plist, group_plist);
+    const avi_status closed = avi_h5_close(&file, plan->temporary, bytes); /* writes the metadata */
     if (plist >= 0) H5Pclose(plist);
     if (group_plist >= 0) H5Pclose(group_plist);
-    return status;
+    return status == AVI_OK ? closed : status;
 }
 
 static herr_t put_sum(hid_t file, const avi_field *field, uint64_t sum)
@@ -178,15 +175,16 @@ avi_status avi_store_put_sums(const avi_store_plan *plan)
 {
     avi_status status = AVI_OK;
     avi_h5_silence();
-    const hid_t access = avi_h5_access(), file = access < 0 ? -1 : H5Fopen(plan->temporary, H5F_ACC_RDWR, access);
-    if (file < 0) status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot open", "");
+    avi_h5_file file = {.fd = open(plan->temporary, O_RDWR | O_NOFOLLOW | O_CLOEXEC), .id = -1};
+    if (file.fd < 0) return avi_file_fail(plan->temporary, "cannot open", errno, 0);
+    if (avi_h5_open(&file, plan->temporary, true) < 0)
+        status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot open", "");
     for (int i = 0; i < plan->count && status == AVI_OK; i++)
-        if (plan->fields[i].supply && put_sum(file, &plan->fields[i], plan->sums[i]) < 0)
+        if (plan->fields[i].supply && put_sum(file.id, &plan->fields[i], plan->sums[i]) < 0)
             status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot write the checksum of", plan->fields[i].path);
-    if (file >= 0 && H5Fclose(file) < 0 && status == AVI_OK)
-        status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot write the metadata", "");
-    if (access >= 0) H5Pclose(access);
-    return status;
+    const avi_status closed = avi_h5_close(&file, plan->temporary, plan->file_bytes);
+    if (status == AVI_OK) status = closed;
+    return avi_file_close(file.fd, plan->temporary, plan->file_bytes, status);
 }
 
 /* The memory of a file that HDF5 keeps there, kept when it closes the file. (H5Fget_file_image gives the state before
@@ -251,8 +249,7 @@ static herr_t empty_image(memory_file *out)
 }
 
 /* Begins the file: space for all of it, then an empty HDF5 file at its start. HDF5 is never let loose on a file without
- * space: one that it cannot close for want of space stays open inside the library and crashes it at the end of the
- * process. (H5Fcreate would cut the file and give the space back.) */
+ * space. (H5Fcreate would cut the file and give the space back.) */
 static avi_status seed(int fd, const avi_store_plan *plan, int64_t bytes)
 {
     memory_file image;
@@ -292,7 +289,7 @@ static avi_status settle(int fd, avi_store_plan *plan)
     if (fstat(fd, &info) != 0) return avi_file_fail(plan->temporary, "cannot read the size", errno, 0);
     plan->file_bytes = (int64_t)info.st_size;
     AVI_TRY(avi_file_reserve(fd, plan->temporary, plan->file_bytes));
-    if (fsync(fd) != 0) return avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
+    AVI_TRY(avi_file_sync(fd, plan->temporary, plan->file_bytes));
     /* Pages cached here are older than what other nodes will write: a network file system must not write them back. */
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     return AVI_OK;
@@ -301,12 +298,11 @@ static avi_status settle(int fd, avi_store_plan *plan)
 avi_status avi_store_create(avi_store_plan *plan)
 {
     const int64_t bytes = enough_bytes(plan);
-    const int fd = open(plan->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return avi_file_fail(plan->temporary, "cannot create", errno, bytes);
+    int fd;
+    AVI_TRY(avi_file_create(plan->temporary, O_RDWR, &fd));
     avi_h5_silence();
     avi_status status = seed(fd, plan, bytes);
-    if (status == AVI_OK) status = make_hdf5(plan);
+    if (status == AVI_OK) status = make_hdf5(plan, fd, bytes);
     if (status == AVI_OK) status = settle(fd, plan);
-    if (close(fd) != 0 && status == AVI_OK) status = avi_file_fail(plan->temporary, "cannot close", errno, bytes);
-    return status;
+    return avi_file_close(fd, plan->temporary, bytes, status);
 }

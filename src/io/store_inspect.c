@@ -28,28 +28,32 @@ static avi_status check_start(int fd, const char *path)
     return AVI_OK;
 }
 
-avi_status avi_store_open_file(const char *path, int *fd, int64_t *file_bytes, hid_t *file)
+avi_status avi_store_open_file(const char *path, avi_h5_file *file, int64_t *file_bytes)
 {
     struct stat info;
-    *file = -1;
-    *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* not to wait for the writer of a pipe */
-    if (*fd < 0) return avi_fail(AVI_ERR_NOINPUT, "%s: cannot open: %s", path, strerror(errno));
+    *file = (avi_h5_file){.id = -1};
+    file->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* not to wait for the writer of a pipe */
+    if (file->fd < 0)                                         /* what cannot be read now may be there all the same */
+        return avi_fail(errno == ENOENT || errno == ENOTDIR || errno == EACCES ? AVI_ERR_NOINPUT : AVI_ERR_IO,
+                        "%s: cannot open: %s", path, strerror(errno));
     avi_status status = AVI_OK;
-    if (fstat(*fd, &info) != 0)
+    if (fstat(file->fd, &info) != 0)
         status = avi_fail(AVI_ERR_IO, "%s: cannot read the size: %s", path, strerror(errno));
     else if (!S_ISREG(info.st_mode))
         status = avi_fail(AVI_ERR_DATA, "%s: not a file", path);
     *file_bytes = status == AVI_OK ? (int64_t)info.st_size : 0;
-    if (status == AVI_OK) status = check_start(*fd, path);
-    const hid_t access = status == AVI_OK ? avi_h5_access() : -1;
-    if (status == AVI_OK && (*file = H5Fopen(path, H5F_ACC_RDONLY, access < 0 ? H5P_DEFAULT : access)) < 0)
+    if (status == AVI_OK) status = check_start(file->fd, path);
+    if (status == AVI_OK && avi_h5_open(file, path, false) < 0)
         status = avi_h5_fail(AVI_ERR_DATA, path, "not an HDF5 file, or damaged", "");
-    if (access >= 0) H5Pclose(access);
-    if (status != AVI_OK) {
-        close(*fd);
-        *fd = -1;
-    }
+    if (status != AVI_OK) avi_store_close_file(file);
     return status;
+}
+
+void avi_store_close_file(avi_h5_file *file)
+{
+    if (file->id >= 0) (void)H5Fclose(file->id);
+    if (file->fd >= 0) close(file->fd);
+    *file = (avi_h5_file){.fd = -1, .id = -1};
 }
 
 /* ---- attributes ---- */
@@ -297,14 +301,14 @@ static herr_t visit_object(hid_t root, const char *name, const H5O_info_t *info,
 avi_status avi_store_verify(const char *path)
 {
     verify_state v = {.path = path};
-    hid_t file;
+    avi_h5_file file;
     avi_h5_silence();
-    v.status = avi_store_open_file(path, &v.fd, &v.file_bytes, &file);
+    v.status = avi_store_open_file(path, &file, &v.file_bytes);
+    v.fd = file.fd;
     if (v.status == AVI_OK) {
-        if (H5Ovisit(file, H5_INDEX_NAME, H5_ITER_NATIVE, visit_object, &v) < 0 && v.status == AVI_OK)
+        if (H5Ovisit(file.id, H5_INDEX_NAME, H5_ITER_NATIVE, visit_object, &v) < 0 && v.status == AVI_OK)
             v.status = avi_h5_fail(AVI_ERR_DATA, path, "damaged", "");
-        H5Fclose(file);
-        close(v.fd);
+        avi_store_close_file(&file);
     }
     return v.status;
 }

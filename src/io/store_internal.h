@@ -40,6 +40,17 @@ avi_status avi_file_sync_folder(const char *path);
 avi_status avi_file_make_folder(const char *path);
 /* Temporary file, fsync, rename, fsync of the folder. */
 avi_status avi_file_replace(const char *path, const char *data, size_t bytes);
+/* Makes a new file and opens it with `flags` (O_RDWR, O_WRONLY); what was there under the name is removed, and no link
+ * is followed. Owner of *fd: caller. Errors: CANTCREATE, IO. */
+avi_status avi_file_create(const char *path, int flags, int *fd);
+/* bytes: of the file, for the message. */
+avi_status avi_file_sync(int fd, const char *path, int64_t bytes);
+/* Returns `status`, or, when that is AVI_OK, how the closing went. */
+avi_status avi_file_close(int fd, const char *path, int64_t bytes, avi_status status);
+avi_status avi_file_rename(const char *from, const char *to, int64_t bytes);
+/* Opens an existing regular file, without waiting for the other end of a pipe: -1 with errno, which is ENOENT where
+ * there is none and EINVAL where it is something else. */
+int avi_file_open_regular(const char *path, int flags);
 /* "<folder>/<name><suffix>"; owner: caller. NULL with the failure recorded when there is no memory. */
 char *avi_file_join(const char *folder, const char *name, const char *suffix);
 
@@ -49,6 +60,16 @@ char *avi_file_join(const char *folder, const char *name, const char *suffix);
 void avi_h5_silence(void);
 /* "<path>: <what> (<innermost HDF5 message>)"; call it before any other HDF5 call. */
 avi_status avi_h5_fail(avi_status status, const char *path, const char *what, const char *name);
+/* A file of ours that HDF5 looks into: `fd` is the caller's, who opens and closes it. */
+typedef struct avi_h5_file {
+    int fd;
+    hid_t id;  /* HDF5's handle, < 0 when not open */
+    int error; /* errno of the first write that failed; HDF5 is not told */
+} avi_h5_file;
+/* h5_driver.c. at->fd is open; `at` must stay where it is until avi_h5_close. < 0: failed, the reason is HDF5's. */
+hid_t avi_h5_open(avi_h5_file *at, const char *path, bool writes);
+/* Errors: IO or CANTCREATE when some write since avi_h5_open failed. bytes: of the file, for the message. */
+avi_status avi_h5_close(avi_h5_file *at, const char *path, int64_t bytes);
 /* File access by one process, no flock (some cluster file systems have none; files are replaced, never changed). < 0:
  * failed. */
 hid_t avi_h5_access(void);
@@ -77,8 +98,9 @@ avi_status avi_store_verify(const char *path);
 /* Checksum of rows first .. first + count - 1 of a dataset whose row 0 lies at `offset`, in little memory. */
 avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t first, int64_t count, int64_t row_bytes,
                               uint64_t *sum);
-/* Not collective: the file descriptor, its size and the HDF5 handle. */
-avi_status avi_store_open_file(const char *path, int *fd, int64_t *file_bytes, hid_t *file);
+/* Not collective: opens both the descriptor and HDF5's handle, for reading; and closes them. */
+avi_status avi_store_open_file(const char *path, avi_h5_file *file, int64_t *file_bytes);
+void avi_store_close_file(avi_h5_file *file);
 
 /* ---- store_create.c and store_producer.c ---- */
 typedef struct avi_store_plan {

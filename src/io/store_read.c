@@ -14,6 +14,7 @@ struct avi_store {
     char *path;     /* owned */
     int fd;
     int64_t file_bytes; /* on rank 0 */
+    avi_h5_file h5;     /* on rank 0 */
     hid_t file;         /* on rank 0, -1 elsewhere */
 };
 
@@ -21,7 +22,9 @@ static avi_status open_local(avi_store *store)
 {
     if (avi_comm_rank(store->comm) == 0) {
         avi_h5_silence();
-        const avi_status status = avi_store_open_file(store->path, &store->fd, &store->file_bytes, &store->file);
+        const avi_status status = avi_store_open_file(store->path, &store->h5, &store->file_bytes);
+        store->fd = store->h5.fd;
+        store->file = store->h5.id;
         return status;
     }
     store->fd = open(store->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -49,8 +52,10 @@ void avi_store_close(avi_store **store)
 {
     avi_store *s = *store;
     if (!s) return;
-    if (s->file >= 0) H5Fclose(s->file);
-    if (s->fd >= 0) close(s->fd);
+    if (s->file >= 0)
+        avi_store_close_file(&s->h5);
+    else if (s->fd >= 0)
+        close(s->fd);
     free(s->path);
     free(s);
     *store = NULL;

@@ -86,7 +86,7 @@ static avi_status open_shared(const avi_store_plan *plan, avi_comm *comm, int fl
     struct stat info;
     const struct timespec pause = {0, 100 * 1000 * 1000};
     for (int attempt = 0; attempt < 20; attempt++) {
-        *fd = open(plan->temporary, flags | O_CLOEXEC);
+        *fd = avi_file_open_regular(plan->temporary, flags | O_NOFOLLOW);
         if (*fd >= 0 && fstat(*fd, &info) == 0 && (int64_t)info.st_size == plan->file_bytes) return AVI_OK;
         const int error = *fd < 0 ? errno : 0;
         if (*fd >= 0) close(*fd);
@@ -146,11 +146,12 @@ static avi_status write_slabs(avi_store_plan *plan, avi_comm *comm)
     if (plan->supplied) status = avi_agree(comm, status);
     if (status == AVI_OK) status = write_fields(plan, comm, fd);
     if (fd < 0) return status;
-    if (status == AVI_OK && fdatasync(fd) != 0)
-        status = avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
-    if (close(fd) != 0 && status == AVI_OK)
-        status = avi_file_fail(plan->temporary, "cannot close", errno, plan->file_bytes);
-    return status;
+    int code = 0;
+    if (status == AVI_OK) do
+            code = fdatasync(fd);
+        while (code != 0 && errno == EINTR);
+    if (code != 0) status = avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
+    return avi_file_close(fd, plan->temporary, plan->file_bytes, status);
 }
 
 /* Each rank reads back what the next rank wrote (often another node's bytes), after everybody has synced and closed. */
@@ -173,14 +174,13 @@ static avi_status read_back(const avi_store_plan *plan, avi_comm *comm, uint64_t
 /* Rank 0: the metadata in the file say what was asked for. */
 static avi_status check_metadata(const avi_store_plan *plan)
 {
-    int fd;
     int64_t file_bytes;
-    hid_t file;
-    avi_status status = avi_store_open_file(plan->temporary, &fd, &file_bytes, &file);
+    avi_h5_file file;
+    avi_status status = avi_store_open_file(plan->temporary, &file, &file_bytes);
     if (status != AVI_OK) return status;
     for (int i = 0; i < plan->count && status == AVI_OK; i++) {
         avi_store_item item;
-        status = avi_store_inspect(file, file_bytes, plan->temporary, plan->fields[i].path, &item);
+        status = avi_store_inspect(file.id, file_bytes, plan->temporary, plan->fields[i].path, &item);
         if (status == AVI_OK &&
             (item.checksum != plan->sums[i] || item.rows != avi_field_rows(&plan->fields[i]) ||
              item.rows * item.row_bytes != avi_field_rows(&plan->fields[i]) * avi_field_row_bytes(&plan->fields[i]) ||
@@ -188,8 +188,7 @@ static avi_status check_metadata(const avi_store_plan *plan)
             status = avi_fail(AVI_ERR_IO, "%s: dataset %s reads back with another shape or checksum than was written",
                               plan->temporary, plan->fields[i].path);
     }
-    H5Fclose(file);
-    close(fd);
+    avi_store_close_file(&file);
     return status;
 }
 
@@ -216,13 +215,11 @@ static avi_status verify(const avi_store_plan *plan, avi_comm *comm)
 
 static avi_status publish(const avi_store_plan *plan)
 {
-    const int fd = open(plan->temporary, O_RDONLY | O_CLOEXEC);
+    const int fd = avi_file_open_regular(plan->temporary, O_RDONLY | O_NOFOLLOW);
     if (fd < 0) return avi_file_fail(plan->temporary, "cannot open", errno, 0);
-    avi_status status =
-        fsync(fd) == 0 ? AVI_OK : avi_file_fail(plan->temporary, "cannot sync", errno, plan->file_bytes);
+    avi_status status = avi_file_sync(fd, plan->temporary, plan->file_bytes);
     close(fd);
-    if (status == AVI_OK && rename(plan->temporary, plan->path) != 0)
-        status = avi_file_fail(plan->path, "cannot replace", errno, plan->file_bytes);
+    if (status == AVI_OK) status = avi_file_rename(plan->temporary, plan->path, plan->file_bytes);
     if (status == AVI_OK) status = avi_file_sync_folder(plan->path);
     return status;
 }

@@ -5,3 +5,9 @@ avi_add_script(faults_long COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/faults.py --lon
 foreach(check loading tasks evaluations last_evaluation sweeps second streams)
   avi_add_script(signals_${check} COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/signals.py ${check} LABELS run TIMEOUT 300)
 endforeach()
+# Every system call on the output folder fails once.
+add_library(shim SHARED ${AVI_AREA_DIR}/shim.c)
+target_link_libraries(shim PRIVATE ${CMAKE_DL_LIBS})
+set_target_properties(shim PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+avi_add_script(calls COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/calls.py $<TARGET_FILE:shim> LABELS run TIMEOUT 300)
+avi_add_script(calls_long COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/calls.py $<TARGET_FILE:shim> --long --table calls.md LABELS faults TIMEOUT 14400)
