@@ -18,6 +18,7 @@
 #include "avi/family.h"
 #include "avi/infer.h"
 #include "avi/model.h"
+#include "avi/objective.h"
 
 /* What is fitted, and how the ELBO is estimated; fixed during a run. Everything is borrowed. */
 typedef struct avi_problem {
@@ -27,6 +28,7 @@ typedef struct avi_problem {
     const avi_model *model;
     const avi_infer *infer;
     const avi_family *family;
+    const avi_objective *objective;
     avi_domain domain;
     bool global_gaussian;              /* q(theta) is a factorized Gaussian; else a point */
     int draws;                         /* S, or the number of points of `rule` */

@@ -1,24 +1,54 @@
-/* Variational families of a local factor q(z_n; nu_n): AVI_FAMILY(<name>) in registry.def, `const avi_family
- * avi_family_<name>` in src/family/. */
+/* Variational families of a local factor q(z_n; nu_n). One file src/family/<name>.c and one line AVI_FAMILY(<name>) in
+ * registry.def; the symbol is `const avi_family_ops avi_family_<name>`.
+ *
+ * nu_n are the parameters of row n, made by the inference function. A family may have parameters that all rows share as
+ * well (the weights of a flow): they are learned with those of the inference function. */
 #ifndef AVI_FAMILY_H
 #define AVI_FAMILY_H
 
 #include "avi/registry.h"
 #include "avi/tape.h"
 
-typedef struct avi_family {
-    AVI_PLUGIN_FIELDS;                /* keys: of section [inference] */
-    bool independent;                 /* nu = (means, log sds), z = mean + exp(log_sd) eps in each dimension */
-    int64_t (*width)(int64_t latent); /* of nu */
-    avi_node *(*draw)(avi_tape *t, avi_node *nu, avi_node *eps); /* (B*S, L) */
-    avi_node *(*entropy)(avi_tape *t, avi_node *nu);             /* (B, 1) */
-    avi_node *(*kl_std)(avi_tape *t, avi_node *nu); /* KL to N(0, 1), (B, 1); NULL: not in closed form here */
-    avi_node *(*logq)(avi_tape *t, avi_node *nu, avi_node *z); /* (B*S, 1) */
-    /* Mean and log sd of each dimension of one factor; mean, log_sd (L). */
-    void (*moments)(const double *nu, int64_t latent, double *mean, double *log_sd);
-} avi_family;
+typedef struct avi_family avi_family;
+
+typedef struct avi_family_ops {
+    AVI_PLUGIN_FIELDS; /* keys: of section [inference] */
+    bool independent;  /* nu = (means, log sds), z = mean + exp(log_sd) eps in each dimension */
+    /* Required. Reads keys and sets f->width; f->latent is set. Errors: CONFIG, INTERNAL. */
+    avi_status (*create)(avi_family *f, const avi_config *config);
+    /* Optional. Adds the shared parameters to phi. Errors: INTERNAL. */
+    avi_status (*declare)(avi_family *f, avi_params *phi);
+    /* Required. z (B*S, L) from nu (B, width), the shared parameters own[i] and standard normals eps (B*S, L). log_q,
+     * when not NULL, becomes log q(z) of every draw, (B*S, 1). */
+    avi_node *(*draw)(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *const *own, avi_node *eps,
+                      avi_node **log_q);
+    /* Optional: log q(z) at any z, (B*S, 1). Sticking the landing needs it. */
+    avi_node *(*log_q)(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *z);
+    /* Optional closed forms, (B, 1): the entropy, and the KL to N(0, I). Without them both come from the draws. */
+    avi_node *(*entropy)(const avi_family *f, avi_tape *t, avi_node *nu);
+    avi_node *(*kl_std)(const avi_family *f, avi_tape *t, avi_node *nu);
+    /* Required. Mean and log sd of each dimension of one factor: nu (width), own[i] the values of shared block i in
+     * double (NULL without any); mean, log_sd (L). */
+    void (*moments)(const avi_family *f, const double *nu, const double *const *own, double *mean, double *log_sd);
+    int moment_draws;               /* moments are means over so many fixed draws; 0: they are exact */
+    void (*destroy)(avi_family *f); /* optional; else self is freed with free() */
+} avi_family_ops;
+
+struct avi_family {
+    const avi_family_ops *ops;
+    int64_t latent, width; /* L; values of nu */
+    int first, count;      /* the shared blocks: [first, first + count) of phi */
+    void *self;
+};
 
 /* Adds a family to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
-avi_status avi_family_register(avi_registry *registry, const avi_family *family);
+avi_status avi_family_register(avi_registry *registry, const avi_family_ops *ops);
+/* The family that [inference] family selects. Owner: caller, avi_family_destroy. Errors: CONFIG, INTERNAL. */
+avi_status avi_family_create(const avi_config *config, int64_t latent, avi_family **family);
+void avi_family_destroy(avi_family **family);
+/* Adds the shared parameters behind those of the inference function. Errors: INTERNAL. */
+avi_status avi_family_declare(avi_family *f, avi_params *phi);
+/* Whether the family is a Gaussian with full covariance: what closed forms can compare. */
+bool avi_family_is(const avi_family *f, const char *name);
 
 #endif

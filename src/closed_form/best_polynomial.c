@@ -375,7 +375,7 @@ static avi_status fit_covariances(avi_optimum *a, const basis *b)
 static avi_status fit_variances(avi_optimum *a, const basis *b)
 {
     for (int c = 0; c <= b->degrees; c++) a->class[c].gap = a->class[c].gap_means;
-    if (a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full")) return fit_covariances(a, b);
+    if (a->latent > 1 && avi_family_is(a->s->family, "gaussian_full")) return fit_covariances(a, b);
     double *work = malloc((size_t)(3 * b->count) * sizeof *work);
     avi_status status = avi_agree(
         a->s->comm, work ? AVI_OK : avi_fail_memory((size_t)(3 * b->count) * sizeof *work, "the best variances"));

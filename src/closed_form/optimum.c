@@ -56,7 +56,7 @@ avi_status avi_optimum_block(int64_t l, const double *block, double *log_det, do
 
 static bool full_covariance(const avi_optimum *a)
 {
-    return a->latent > 1 && !strcmp(a->s->family->name, "gaussian_full");
+    return a->latent > 1 && avi_family_is(a->s->family, "gaussian_full");
 }
 
 /* Variances of one factor, independent dimensions or full covariance; adds log(2 pi / P) / 2 of each dimension to *sum.

@@ -29,23 +29,16 @@ static avi_status create_reducer(avi_estimator *e)
     return status;
 }
 
-/* Leaves and draws of the global parameters. */
+/* The tape, the context of blocks and draws of the global parameters. */
 static avi_status allocate(avi_estimator *e)
 {
-    const size_t nodes = (size_t)(e->p.model->theta.count + e->p.infer->phi.count + 1);
     const size_t draws = ((size_t)e->layout.theta_draws * (size_t)e->layout.theta + 16) * avi_real_size(e->p.precision);
     e->tape = avi_tape_create(e->p.precision);
-    e->theta = calloc(nodes, sizeof *e->theta);
-    e->theta_fixed = calloc(nodes, sizeof *e->theta);
-    e->phi = calloc(nodes, sizeof *e->phi);
-    if (e->p.global_gaussian) {
-        e->own_draws = calloc(1, draws);
-        e->theta_eps = calloc(1, draws);
-    }
-    if (!e->tape || !e->theta || !e->theta_fixed || !e->phi ||
-        (e->p.global_gaussian && (!e->own_draws || !e->theta_eps)))
-        return avi_fail_memory(2 * draws, "draws of the global parameters");
-    return AVI_OK;
+    AVI_TRY(avi_graph_context_create(&e->p, &e->layout, e->comm, e->data, e->tape, e->phase, &e->graph));
+    if (!e->p.global_gaussian) return AVI_OK;
+    e->own_draws = calloc(1, draws);
+    e->theta_eps = calloc(1, draws);
+    return e->own_draws && e->theta_eps ? AVI_OK : avi_fail_memory(2 * draws, "draws of the global parameters");
 }
 
 avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator)
@@ -68,16 +61,12 @@ void avi_estimator_destroy(avi_estimator **estimator)
 {
     avi_estimator *e = *estimator;
     if (!e) return;
-    avi_dense_destroy(&e->dense);
+    avi_graph_context_free(&e->graph);
     avi_tape_destroy(&e->tape);
     avi_reducer_destroy(&e->reducer);
-    free(e->theta);
-    free(e->theta_fixed);
-    free(e->phi);
     free(e->own_draws);
     avi_shard_destroy(&e->share);
     free(e->theta_eps);
-    free(e->held);
     free(e);
     *estimator = NULL;
 }
@@ -86,7 +75,7 @@ size_t avi_estimator_bytes(const avi_estimator *e)
 {
     const size_t draws = e->p.global_gaussian ? 2 * (size_t)(e->layout.theta_draws * e->layout.theta) : 0;
     return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision) +
-           avi_dense_bytes(e);
+           avi_dense_bytes(&e->graph);
 }
 
 bool avi_estimator_is_shared(const avi_estimator *e) { return avi_reducer_is_shared(e->reducer); }
@@ -107,10 +96,10 @@ avi_status avi_estimator_hold(avi_estimator *e, const avi_row_ranges *job)
     size_t rows = 1;
     for (int i = 0; i < job->count; i++) rows += (size_t)job->rows[i];
     const size_t bytes = rows * (size_t)e->p.infer->outputs * avi_real_size(e->p.precision);
-    free(e->held);
-    e->held_taken = false;
-    e->held = malloc(bytes);
-    return e->held ? AVI_OK : avi_fail_memory(bytes, "the parameters of q(z)");
+    free(e->graph.held);
+    e->graph.held_taken = false;
+    e->graph.held = malloc(bytes);
+    return e->graph.held ? AVI_OK : avi_fail_memory(bytes, "the parameters of q(z)");
 }
 
 /* The number of runs from `at` that make one block. A chain needs consecutive rows, so it joins none. */
@@ -218,11 +207,11 @@ static void run_block(avi_estimator *e, const avi_pass *pass, const avi_row_rang
     if (pass->table_grad) zero_table_rows(e, pass->table_grad, runs, first, rows);
     const double from = avi_seconds(), apart = e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS];
     avi_apart_begin(e, runs, rows);
-    avi_graph_build(e, pass, runs, first, rows, &g);
+    avi_graph_build(&e->graph, pass, runs, first, rows, &g);
     const double built = avi_seconds();
     e->phase[AVI_PHASE_FORWARD] += built - from - (e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS] - apart);
     if (g.edge) avi_tape_seed(e->tape, g.edge, -1);
-    avi_tape_backward(e->tape, g.elbo, -1);
+    avi_tape_backward(e->tape, g.value, -1);
     avi_status status = avi_tape_status(e->tape);
     if (status == AVI_OK && pass->apart) status = avi_apart_take(e);
     if (status != AVI_OK) e->failed = status;
@@ -260,7 +249,8 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
                      .table = table,
                      .table_grad = table_grad,
                      .gradient = avi_reducer_gradient(e->reducer),
-                     .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)};
+                     .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step),
+                     .kl_weight = avi_objective_kl_weight(e->p.objective, step)};
     const avi_stream global = avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step);
     bool redo = true;
     if (e->share)
@@ -269,19 +259,19 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
         avi_global_draw(e, params, global, false);
     if (e->share) avi_shard_prepare(e, params, gradient);
     AVI_TRY(avi_estimator_exchange_halo(e, table));
-    AVI_TRY(avi_dense_update(e, &pass));
+    AVI_TRY(avi_dense_update(&e->graph, &pass));
     for (int attempt = 0; redo && attempt < MAX_REDO; attempt++) {
         avi_reducer_begin(e->reducer);
         avi_reducer_add_scalars(e->reducer, requests);
         *bad = (avi_bad){-1, -1};
-        e->held_at = 0;
+        e->graph.held_at = 0;
         run_blocks(e, &pass, job, &bad->position);
         if (own) avi_reducer_own(e->reducer, own);
         const double from = avi_seconds();
         AVI_TRY(avi_reducer_finish(e->reducer, e->comm, false, sums, &redo));
         e->phase[AVI_PHASE_REDUCTION] += avi_seconds() - from;
     }
-    e->held_taken = true;
+    e->graph.held_taken = true;
     sums[AVI_SUM_LOCAL_SQ] *= (double)e->data->partition.rows;
     if (redo) sums[AVI_SUM_BAD]++; /* no scale holds it: the gradient is not finite */
     if (!(sums[AVI_SUM_BAD] > 0)) bad->value = e->share ? avi_shard_bad_value(e) : whole_gradient(e, params, gradient);

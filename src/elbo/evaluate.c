@@ -69,19 +69,21 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
     const avi_pass pass = {.params = params,
                            .table = table,
                            .stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 0),
-                           .reconstruct = with_error || (rows && rows->reconstruction)};
+                           .kl_weight = 1,
+                           .reconstruct = with_error || (rows && rows->reconstruction),
+                           .log_weights = rows && rows->log_weight};
     bool redo;
     int64_t done = 0;
     AVI_TRY(avi_estimator_exchange_halo(e, table)); /* the steps have moved the neighbours' factors since they came */
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 1), false);
-    AVI_TRY(avi_dense_update(e, &pass));
+    AVI_TRY(avi_dense_update(&e->graph, &pass));
     avi_reducer_begin(e->reducer);
     int64_t at = 0, first;
     for (int run = 0; run < job->count && avi_signals_status() == AVI_OK;) {
         const int64_t n = next_piece(e, job, &run, &at, &first);
         avi_graph g;
         double values[AVI_SUMS];
-        avi_graph_build(e, &pass, 1, &first, &n, &g);
+        avi_graph_build(&e->graph, &pass, 1, &first, &n, &g);
         sum_values(e, &g, values);
         const avi_status status = avi_tape_status(e->tape);
         if (status != AVI_OK) e->failed = status;
@@ -114,12 +116,13 @@ avi_status avi_estimator_decode(avi_estimator *e, const void *params, int64_t n,
     for (int k = 0; k < m->theta.count; k++) {
         const avi_block *b = &m->theta.block[k];
         const int64_t i = m->ops->scalar_theta ? b->offset * e->layout.theta_draws : b->offset;
-        e->theta[k] = avi_constant(e->tape, b->rows, b->cols, avi_vector_at(p, e->theta_draws, i));
+        e->graph.theta[k] =
+            avi_constant(e->tape, b->rows, b->cols, (const char *)e->graph.theta_draws + (size_t)i * avi_real_size(p));
     }
     avi_node *zn = avi_constant_new(e->tape, n, m->latent);
     avi_vector_from_double(p, z, n * m->latent, zn->value);
     const avi_batch b = {.rows = n, .draws = 1};
-    avi_node *x = m->ops->reconstruct(m, e->tape, &b, zn, e->theta);
+    avi_node *x = m->ops->reconstruct(m, e->tape, &b, zn, e->graph.theta);
     avi_vector_to_double(p, x->value, x->rows * x->cols, out);
     return avi_tape_status(e->tape);
 }

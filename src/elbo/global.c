@@ -98,8 +98,7 @@ void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream strea
 void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean)
 {
     const avi_global_part all = avi_global_all(e);
-    e->theta_draws =
-        e->p.global_gaussian ? e->own_draws : (void *)(uintptr_t)params; /* read only: a point is its own draw */
+    e->graph.theta_draws = e->p.global_gaussian ? e->own_draws : params; /* a point is its own draw */
     if (e->p.global_gaussian) avi_global_draw_into(e, params, stream, at_mean, &all, e->own_draws);
 }
 

@@ -1,9 +1,46 @@
 #include "avi/family.h"
 
-avi_status avi_family_register(avi_registry *registry, const avi_family *family)
+#include <stdlib.h>
+#include <string.h>
+
+avi_status avi_family_register(avi_registry *registry, const avi_family_ops *ops)
 {
-    if (!family->width || !family->draw || !family->entropy || !family->logq || !family->moments)
-        return avi_fail(AVI_ERR_INTERNAL, "variational family %s has no width, draw, entropy, logq or moments",
-                        family->name ? family->name : "without a name");
-    return avi_registry_add(registry, AVI_KIND_FAMILY, family);
+    if (!ops->create || !ops->draw || !ops->moments)
+        return avi_fail(AVI_ERR_INTERNAL, "variational family %s has no create, draw or moments",
+                        ops->name ? ops->name : "without a name");
+    return avi_registry_add(registry, AVI_KIND_FAMILY, ops);
 }
+
+avi_status avi_family_create(const avi_config *config, int64_t latent, avi_family **family)
+{
+    avi_family *f = *family = calloc(1, sizeof *f);
+    if (!f) return avi_fail_memory(sizeof *f, "the variational family");
+    f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_FAMILY,
+                               avi_config_get_string(config, "inference", "family"));
+    f->latent = latent;
+    const avi_status status = f->ops->create(f, config);
+    if (status != AVI_OK) avi_family_destroy(family);
+    return status;
+}
+
+void avi_family_destroy(avi_family **family)
+{
+    avi_family *f = *family;
+    if (!f) return;
+    if (f->ops->destroy)
+        f->ops->destroy(f);
+    else
+        free(f->self);
+    free(f);
+    *family = NULL;
+}
+
+avi_status avi_family_declare(avi_family *f, avi_params *phi)
+{
+    f->first = phi->count;
+    if (f->ops->declare) AVI_TRY(f->ops->declare(f, phi));
+    f->count = phi->count - f->first;
+    return AVI_OK;
+}
+
+bool avi_family_is(const avi_family *f, const char *name) { return !strcmp(f->ops->name, name); }

@@ -3,22 +3,55 @@
 
 #include <string.h>
 
-static int64_t width(int64_t latent) { return 2 * latent; }
-
-static void moments(const double *nu, int64_t latent, double *mean, double *log_sd)
+static avi_status create(avi_family *f, const avi_config *config)
 {
-    memcpy(mean, nu, (size_t)latent * sizeof *nu);
-    memcpy(log_sd, nu + latent, (size_t)latent * sizeof *nu);
+    (void)config;
+    f->width = 2 * f->latent;
+    return AVI_OK;
 }
 
-const avi_family avi_family_gaussian = {
+static avi_node *log_q(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *z)
+{
+    (void)f;
+    return avi_gaussian_logq(t, nu, z);
+}
+
+static avi_node *draw(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *const *own, avi_node *eps,
+                      avi_node **logq)
+{
+    (void)own;
+    avi_node *z = avi_gaussian_draw(t, nu, eps);
+    if (logq) *logq = log_q(f, t, nu, z);
+    return z;
+}
+
+static avi_node *entropy(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    (void)f;
+    return avi_gaussian_entropy(t, nu);
+}
+
+static avi_node *kl_std(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    (void)f;
+    return avi_gaussian_kl_std(t, nu);
+}
+
+static void moments(const avi_family *f, const double *nu, const double *const *own, double *mean, double *log_sd)
+{
+    (void)own;
+    memcpy(mean, nu, (size_t)f->latent * sizeof *nu);
+    memcpy(log_sd, nu + f->latent, (size_t)f->latent * sizeof *nu);
+}
+
+const avi_family_ops avi_family_gaussian = {
     .name = "gaussian",
     .doc = "Gaussian, independent dimensions",
     .independent = true,
-    .width = width,
-    .draw = avi_gaussian_draw,
-    .entropy = avi_gaussian_entropy,
-    .kl_std = avi_gaussian_kl_std,
-    .logq = avi_gaussian_logq,
+    .create = create,
+    .draw = draw,
+    .log_q = log_q,
+    .entropy = entropy,
+    .kl_std = kl_std,
     .moments = moments,
 };

@@ -4,25 +4,52 @@
 #include <math.h>
 #include <string.h>
 
-static int64_t width(int64_t latent) { return latent + latent * (latent + 1) / 2; }
-
-static void moments(const double *nu, int64_t latent, double *mean, double *log_sd)
+static avi_status create(avi_family *f, const avi_config *config)
 {
-    const double *row = nu + latent;
-    memcpy(mean, nu, (size_t)latent * sizeof *nu);
-    for (int64_t i = 0; i < latent; row += ++i) {
+    (void)config;
+    f->width = f->latent + f->latent * (f->latent + 1) / 2;
+    return AVI_OK;
+}
+
+static avi_node *log_q(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *z)
+{
+    (void)f;
+    return avi_gaussian_full_logq(t, nu, z);
+}
+
+static avi_node *draw(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *const *own, avi_node *eps,
+                      avi_node **logq)
+{
+    (void)own;
+    avi_node *z = avi_gaussian_full_draw(t, nu, eps);
+    if (logq) *logq = log_q(f, t, nu, z);
+    return z;
+}
+
+static avi_node *entropy(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    (void)f;
+    return avi_gaussian_full_entropy(t, nu);
+}
+
+static void moments(const avi_family *f, const double *nu, const double *const *own, double *mean, double *log_sd)
+{
+    (void)own;
+    const double *row = nu + f->latent;
+    memcpy(mean, nu, (size_t)f->latent * sizeof *nu);
+    for (int64_t i = 0; i < f->latent; row += ++i) {
         double variance = exp(2 * row[i]);
         for (int64_t j = 0; j < i; j++) variance += row[j] * row[j];
         log_sd[i] = 0.5 * log(variance);
     }
 }
 
-const avi_family avi_family_gaussian_full = {
+const avi_family_ops avi_family_gaussian_full = {
     .name = "gaussian_full",
     .doc = "Gaussian with full covariance of the dimensions of a datapoint",
-    .width = width,
-    .draw = avi_gaussian_full_draw,
-    .entropy = avi_gaussian_full_entropy,
-    .logq = avi_gaussian_full_logq,
+    .create = create,
+    .draw = draw,
+    .log_q = log_q,
+    .entropy = entropy,
     .moments = moments,
 };

@@ -9,7 +9,7 @@
 #define AVI_GRAPH_DENSE_H
 
 #include "avi/linalg.h"
-#include "elbo/internal.h"
+#include "graph/context.h"
 
 /* What the terms of a block of rows need. */
 typedef struct avi_dense_term {
@@ -35,16 +35,16 @@ typedef struct avi_dense {
 
 /* Collective. The factor of the matrix of these entries over all rows; one for a run's K is kept inside. With
  * reproducible sums rank 0 works alone, and *spd is NULL elsewhere. */
-avi_status avi_dense_factor(avi_estimator *e, avi_linalg_entry entry, void *self, avi_linalg_spd **spd);
+avi_status avi_dense_factor(avi_graph_context *c, avi_linalg_entry entry, void *self, avi_linalg_spd **spd);
 /* Collective. out = A^-1 in, own rows in order of position: (count, k), 1 <= k <= L; in and out may be the same. */
-avi_status avi_dense_solve(avi_estimator *e, avi_linalg_spd *spd, int64_t k, const double *in, double *out);
+avi_status avi_dense_solve(avi_graph_context *c, avi_linalg_spd *spd, int64_t k, const double *in, double *out);
 /* Collective. Own values in order of position -> all ranks' at their place of (N, k), on all ranks, to the bit. */
-avi_status avi_dense_gather(avi_estimator *e, int64_t k, const double *own, double *all);
+avi_status avi_dense_gather(avi_graph_context *c, int64_t k, const double *own, double *all);
 /* Entry (i, j) of K; self: the avi_dense. Not collective. */
 double avi_dense_covariance(void *self, int64_t i, int64_t j);
 /* How many own rows from position `first` are to be passed at once; 0 at the end. With reproducible sums a tile, so
  * that bits do not depend on the ranks. Not collective. */
-int64_t avi_dense_piece(const avi_estimator *e, int64_t first);
+int64_t avi_dense_piece(const avi_graph_context *c, int64_t first);
 
 /* nu (B, 2L) = (means, log sds) -> the terms of the rows, (B, 1): k_dense.c. */
 void avi_forward_dense_prior_f32(avi_tape *t, avi_node *n);

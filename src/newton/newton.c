@@ -96,13 +96,13 @@ static void pass_rows(avi_estimator *e, const avi_pass *pass, const rows_work *w
     avi_graph graph;
     for (int i = 0; i < w->runs; i++)
         memset(at_run(e, w, i, pass->table_grad), 0, (size_t)(w->count[i] * w->width) * avi_real_size(p));
-    avi_graph_build(e, pass, w->runs, w->first, w->count, &graph);
+    avi_graph_build(&e->graph, pass, w->runs, w->first, w->count, &graph);
     if (value) {
-        avi_vector_to_double(p, graph.elbo->value, w->rows, value);
+        avi_vector_to_double(p, graph.value->value, w->rows, value);
         for (int64_t r = 0; r < w->rows; r++) value[r] = -value[r];
     }
     if (graph.edge) avi_tape_seed(e->tape, graph.edge, -1);
-    avi_tape_backward(e->tape, graph.elbo, -1);
+    avi_tape_backward(e->tape, graph.value, -1);
     get_rows(e, w, pass->table_grad, g);
 }
 
@@ -351,7 +351,8 @@ avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *tabl
     const avi_pass pass = {.params = params,
                            .table = table,
                            .table_grad = table_grad,
-                           .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, 0)};
+                           .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, 0),
+                           .kl_weight = e->p.objective->beta};
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, 0), false);
     if (e->p.model->ops->coupling == AVI_DENSE) return avi_dense_newton(e, &pass, iterations, tolerance);
     if (e->p.model->ops->coupling == AVI_CHAIN) return solve_chain(e, &pass, job, iterations);

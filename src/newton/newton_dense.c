@@ -5,6 +5,7 @@
  * (K^-1 + W)^-1 = W^-1 - W^-1 (K + W^-1)^-1 W^-1 needs the factor of a well-conditioned matrix only (Rasmussen &
  * Williams 2006, section 3.4.3). The factor is kept while W stays: for a Gaussian likelihood it is made once, and the
  * means are exact after one step. A step is halved until the ELBO rises. */
+#include "elbo/internal.h"
 #include "graph/dense.h"
 
 #include <math.h>
@@ -61,15 +62,15 @@ static void pass_rows(newton *w, double *g)
     avi_estimator *e = w->e;
     const avi_precision p = e->p.precision;
     memset(own_rows(w, w->pass->table_grad), 0, (size_t)(2 * w->n) * avi_real_size(p));
-    for (int64_t first = e->data->first, n; (n = avi_dense_piece(e, first)) > 0; first += n) {
+    for (int64_t first = e->data->first, n; (n = avi_dense_piece(&e->graph, first)) > 0; first += n) {
         avi_graph graph;
         double values[AVI_SUMS] = {0};
-        avi_graph_build(e, w->pass, 1, &first, &n, &graph);
-        for (int64_t r = 0; r < n; r++) values[AVI_SUM_ELBO] -= avi_vector_get(p, graph.elbo->value, r);
+        avi_graph_build(&e->graph, w->pass, 1, &first, &n, &graph);
+        for (int64_t r = 0; r < n; r++) values[AVI_SUM_ELBO] -= avi_vector_get(p, graph.value->value, r);
         if (!isfinite(values[AVI_SUM_ELBO])) values[AVI_SUM_BAD] = 1;
         if (values[AVI_SUM_BAD] > 0) values[AVI_SUM_ELBO] = 0;
         avi_reducer_add_scalars(e->reducer, values);
-        if (g) avi_tape_backward(e->tape, graph.elbo, -1);
+        if (g) avi_tape_backward(e->tape, graph.value, -1);
         if (w->status == AVI_OK) w->status = avi_tape_status(e->tape);
     }
     if (g) avi_vector_to_double(p, own_rows(w, w->pass->table_grad), 2 * w->n, g);
@@ -82,7 +83,7 @@ static avi_status value(newton *w, const double *nu, double *f, double *g)
     double sums[AVI_SUMS];
     bool redo;
     put(w, nu);
-    AVI_TRY(avi_dense_update(e, w->pass));
+    AVI_TRY(avi_dense_update(&e->graph, w->pass));
     avi_reducer_begin(e->reducer);
     pass_rows(w, g);
     AVI_TRY(avi_reducer_finish(e->reducer, e->comm, true, sums, &redo));
@@ -115,7 +116,7 @@ static void curvatures(newton *w)
 /* W and the right-hand side, with curvatures kept positive: what the likelihood lacks, the prior has. */
 static void eliminate(newton *w)
 {
-    avi_dense *d = w->e->dense;
+    avi_dense *d = w->e->graph.dense;
     for (int64_t r = 0; r < w->n; r++) {
         double *h = w->h + 3 * r;
         const int64_t i = w->e->data->first + r;
@@ -142,9 +143,9 @@ static double newton_entry(void *self, int64_t i, int64_t j)
 static avi_status refresh(newton *w)
 {
     avi_estimator *e = w->e;
-    avi_dense *d = e->dense;
+    avi_dense *d = e->graph.dense;
     bool stale = !d->inverse_weight;
-    AVI_TRY(avi_dense_gather(e, 1, w->inverse_weight, w->all));
+    AVI_TRY(avi_dense_gather(&e->graph, 1, w->inverse_weight, w->all));
     for (int64_t i = 0; i < d->rows && !stale; i++) stale = fabs(w->all[i] - d->inverse_weight[i]) > 1e-3 * w->all[i];
     if (!stale) return AVI_OK; /* the same on all ranks, as the values are */
     const size_t bytes = (size_t)d->rows * sizeof *d->inverse_weight;
@@ -152,18 +153,18 @@ static avi_status refresh(newton *w)
     AVI_TRY(avi_agree(e->comm, d->inverse_weight ? AVI_OK : avi_fail_memory(bytes, "Newton steps of coupled factors")));
     memcpy(d->inverse_weight, w->all, bytes);
     avi_linalg_spd_destroy(&d->newton);
-    return avi_dense_factor(e, newton_entry, d, &d->newton);
+    return avi_dense_factor(&e->graph, newton_entry, d, &d->newton);
 }
 
 /* Collective. The step of all rows from gradient and curvatures; no log sd moves by more than 1. */
 static avi_status direction(newton *w)
 {
-    avi_dense *d = w->e->dense;
+    avi_dense *d = w->e->graph.dense;
     double *u = w->up, *v = w->down; /* (n) each */
     eliminate(w);
     AVI_TRY(refresh(w));
     for (int64_t r = 0; r < w->n; r++) u[r] = w->rhs[r] * w->inverse_weight[r];
-    AVI_TRY(avi_dense_solve(w->e, d->newton, 1, u, v));
+    AVI_TRY(avi_dense_solve(&w->e->graph, d->newton, 1, u, v));
     for (int64_t r = 0; r < w->n; r++) {
         const double *h = w->h + 3 * r, dm = -(u[r] - w->inverse_weight[r] * v[r]),
                      dt = -(w->g[2 * r + 1] + h[1] * dm) / h[2];

@@ -3,7 +3,7 @@
 #define AVI_OUTPUT_RUN_FILE_H
 
 #include "avi/store.h"
-#include "session/state.h"
+#include "session/moments.h"
 
 /* What a task adds to the fields of a store. Arrays are freed with the list. */
 typedef struct avi_fields {
@@ -39,6 +39,7 @@ bool avi_run_is_complete(const avi_session *s, const avi_folder *folder);
  * (rows, L) double each. */
 typedef struct avi_local {
     const avi_session *s;
+    avi_moments moments;
     avi_file_order *pull;
     bool wide;   /* parameters of factors come as double, not in the precision of the run */
     double *own; /* (own rows, width): of amortized functions; NULL else */

@@ -32,12 +32,12 @@ static avi_status local_rows(void *self, int64_t first, int64_t count, void *con
 {
     avi_local *l = self;
     const avi_session *s = l->s;
-    const int64_t dims = s->model->latent, width = s->infer->outputs;
+    const int64_t width = s->infer->outputs;
     void *to = l->wide ? l->nu : l->typed;
     double *mean = out[0], *log_sd = out[1];
     AVI_TRY(avi_file_order_rows(l->pull, first, count, &to));
     if (!l->wide) avi_vector_to_double(s->precision, l->typed, count * width, l->nu);
-    for (int64_t r = 0; r < count; r++) s->family->moments(l->nu + r * width, dims, mean + r * dims, log_sd + r * dims);
+    avi_moments_rows(&l->moments, count, l->nu, mean, log_sd);
     return AVI_OK;
 }
 
@@ -50,7 +50,9 @@ avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l)
                      .nu = malloc(bytes),
                      .typed = malloc(bytes),
                      .supply = {.rows = local_rows, .self = l}};
-    AVI_TRY(avi_agree(s->comm, l->nu && l->typed ? AVI_OK : avi_fail_memory(2 * bytes, "local factors")));
+    avi_status status = l->nu && l->typed ? AVI_OK : avi_fail_memory(2 * bytes, "local factors");
+    if (status == AVI_OK) status = avi_moments_take(s, st, &l->moments);
+    AVI_TRY(avi_agree(s->comm, status));
     if (l->wide) AVI_TRY(own_nu(s, st, l));
     const void *owned = l->wide ? (void *)l->own : avi_vector_at(s->precision, st->table, width);
     return avi_file_order_create(&s->partition, s->comm,
@@ -60,6 +62,7 @@ avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l)
 
 void avi_local_close(avi_local *l)
 {
+    avi_moments_free(&l->moments);
     avi_file_order_destroy(&l->pull);
     free(l->own);
     free(l->typed);

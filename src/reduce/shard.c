@@ -118,8 +118,7 @@ int avi_estimator_parts(const avi_estimator *e, int64_t first[AVI_PARTS], int64_
 void avi_shard_draw(avi_estimator *e, const void *params, avi_stream stream)
 {
     const avi_shard *h = e->share;
-    e->theta_draws =
-        e->p.global_gaussian ? h->draws : (void *)(uintptr_t)params; /* read only: a point is its own draw */
+    e->graph.theta_draws = e->p.global_gaussian ? h->draws : params; /* a point is its own draw */
     if (!e->p.global_gaussian) return;
     avi_global_draw_into(e, params, stream, false, &h->part, h->draws);
     avi_shared_barrier(h->shared);

@@ -42,10 +42,12 @@ static avi_status check_dense(const avi_session *s)
         return avi_config_fail(c, "optim", "batch",
                                "model %s couples every row with all others, so a step takes all rows; 0 would serve",
                                s->model->ops->name);
-    if (s->family->width(s->model->latent) != 2 * s->model->latent)
+    /* A mean and a log sd, whatever the family is called: one dimension has no covariance. */
+    const avi_family *f = s->family;
+    if (!f->ops->independent && !(f->latent == 1 && f->width == 2 && f->ops->entropy))
         return avi_config_fail(c, "inference", "family",
                                "model %s takes its prior's expectation in closed form, which is there for independent "
-                               "dimensions; gaussian would serve",
+                               "dimensions; use gaussian",
                                s->model->ops->name);
     return AVI_OK;
 }
@@ -92,20 +94,51 @@ static avi_status make_partition(avi_session *s)
     return AVI_OK;
 }
 
+/* What an objective or an estimator asks of model, family and draws. */
+static avi_status check_objective(const avi_session *s)
+{
+    const avi_config *c = s->config;
+    const avi_problem *p = &s->problem;
+    const char *name = s->objective->ops->name;
+    if (p->stl && !s->family->ops->log_q)
+        return avi_config_fail(c, "objective", "estimator",
+                               "sticking the landing needs log q at any z, which family %s does not give; use pathwise",
+                               s->family->ops->name);
+    if (p->rule && !s->family->ops->entropy)
+        return avi_config_fail(c, "objective", "draws",
+                               "0 needs an entropy in closed form, which family %s does not have; use 1 or more",
+                               s->family->ops->name);
+    if (!s->objective->ops->needs_weights) return AVI_OK;
+    if (s->model->ops->coupling != AVI_INDEPENDENT)
+        return avi_config_fail(c, "objective", "name",
+                               "%s weighs the draws of a row, and the rows of model %s depend on each other; use elbo",
+                               name, s->model->ops->name);
+    if (p->global_gaussian)
+        return avi_config_fail(c, "objective", "name",
+                               "%s bounds log p(x | theta) for a point theta; use model.global = point, or elbo", name);
+    if (p->rule)
+        return avi_config_fail(c, "objective", "draws",
+                               "%s needs draws; use 1 or more (0 stands for expectations without draws)", name);
+    if (s->infer->ops->local && !strcmp(avi_config_get_string(c, "optim", "local_rows"), "all"))
+        return avi_config_fail(c, "optim", "local_rows", "%s has no KL of rows outside the batch; use batch", name);
+    return AVI_OK;
+}
+
 /* All that comes before data are loaded: model, inference function, estimator's settings. */
 static avi_status make_problem(avi_session *s)
 {
     const avi_config *c = s->config;
     avi_problem *p = &s->problem;
     AVI_TRY(avi_model_create(c, &s->shape, &s->model));
-    s->family =
-        avi_registry_find(avi_config_registry(c), AVI_KIND_FAMILY, avi_config_get_string(c, "inference", "family"));
+    AVI_TRY(avi_family_create(c, s->model->latent, &s->family));
+    AVI_TRY(avi_objective_create(c, &s->objective));
     *p = (avi_problem){
         .precision = s->precision,
         .seed = s->seed,
         .reproducible = avi_config_get_bool(c, "run", "reproducible"),
         .model = s->model,
         .family = s->family,
+        .objective = s->objective,
         .global_gaussian = s->model->theta.count && !strcmp(avi_config_get_string(c, "model", "global"), "gaussian"),
         .draws = (int)avi_config_get_int(c, "objective", "draws"),
         .stl = !strcmp(avi_config_get_string(c, "objective", "estimator"), "stl"),
@@ -118,8 +151,10 @@ static avi_status make_problem(avi_session *s)
         p->rule = s->rule;
         p->draws = s->rule->count;
     }
-    AVI_TRY(avi_infer_create(c, s->shape.width * avi_domain_rows(&p->domain), s->family->width(s->model->latent),
-                             s->model->latent, &s->infer));
+    AVI_TRY(avi_infer_create(c, s->shape.width * avi_domain_rows(&p->domain), s->family->width, s->model->latent,
+                             &s->infer));
+    AVI_TRY(avi_family_declare(s->family, &s->infer->phi));
+    AVI_TRY(check_objective(s));
     p->infer = s->infer;
     p->block_rows = p->draws > 1 ? 32768 / p->draws + 1 : 512; /* with draws: what stays in the second-level cache */
     s->layout = avi_parameter_layout_of(p);
@@ -175,6 +210,7 @@ static avi_status plan_steps(avi_session *s)
                                AVI_STEP_MAX);
     s->total_steps = steps > 0 ? steps : epochs * s->epoch_steps;
     avi_schedule_read(s->config, s->total_steps, &s->schedule);
+    AVI_TRY(avi_objective_plan(s->objective, s->config, s->total_steps));
     return AVI_OK;
 }
 
@@ -249,6 +285,8 @@ void avi_session_close(avi_session **session)
     avi_data_destroy(&s->test);
     avi_data_destroy(&s->train);
     avi_infer_destroy(&s->infer);
+    avi_objective_destroy(&s->objective);
+    avi_family_destroy(&s->family);
     avi_quadrature_destroy(&s->rule);
     avi_model_destroy(&s->model);
     avi_source_close(&s->test_source);

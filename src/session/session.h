@@ -30,7 +30,8 @@ typedef struct avi_session {
     avi_data *train, *test;  /* test: NULL when there is none */
     avi_model *model;
     avi_infer *infer;
-    const avi_family *family;
+    avi_family *family;
+    avi_objective *objective;
     avi_quadrature *rule;
     avi_problem problem;
     avi_parameter_layout layout;

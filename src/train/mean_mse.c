@@ -1,6 +1,7 @@
 #include "train/mean_mse.h"
 #include "base/signals.h"
 #include "avi/fixed_point.h"
+#include "session/moments.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,8 +18,9 @@ typedef struct means {
     const avi_data *data;
     const avi_row_ranges *job;
     const double *nu;
-    double *z, *log_sd; /* (capacity, L), (L) */
-    double *x, *image;  /* (capacity, D) */
+    double *z, *log_sd; /* (capacity, L) */
+    avi_moments moments;
+    double *x, *image; /* (capacity, D) */
     int64_t word[WORDS];
 } means;
 
@@ -38,7 +40,8 @@ static avi_status allocate(means *m)
     for (int i = 0; i < m->job->count; i++) rows = m->job->rows[i] > rows ? m->job->rows[i] : rows;
     const size_t l = (size_t)m->s->model->latent, d = (size_t)m->s->shape.width, n = (size_t)rows;
     m->z = malloc(n * l * sizeof *m->z);
-    m->log_sd = malloc(l * sizeof *m->log_sd);
+    m->log_sd = malloc(n * l * sizeof *m->log_sd);
+    AVI_TRY(avi_moments_take(m->s, m->st, &m->moments));
     m->x = malloc(n * d * sizeof *m->x);
     m->image = malloc(n * d * sizeof *m->image);
     if (m->z && m->log_sd && m->x && m->image) return AVI_OK;
@@ -48,8 +51,8 @@ static avi_status allocate(means *m)
 /* Adds the rows of tiles [tile, next), which stand in nu from row `done` on. */
 static avi_status add_piece(means *m, int tile, int next, int64_t done, int64_t rows)
 {
-    const int64_t l = m->s->model->latent, d = m->s->shape.width, width = m->s->infer->outputs;
-    for (int64_t r = 0; r < rows; r++) m->s->family->moments(m->nu + (done + r) * width, l, m->z + r * l, m->log_sd);
+    const int64_t d = m->s->shape.width, width = m->s->infer->outputs;
+    avi_moments_rows(&m->moments, rows, m->nu + done * width, m->z, m->log_sd);
     for (int64_t at = 0; tile < next; at += m->job->rows[tile++])
         avi_data_fetch_f64(m->data, m->job->first[tile], m->job->rows[tile], m->x + at * d);
     AVI_TRY(avi_estimator_decode(m->e, m->st->params, rows, m->z, m->image));
@@ -81,6 +84,7 @@ avi_status avi_mean_mse(const avi_session *s, const avi_state *st, avi_estimator
     free(m.log_sd);
     free(m.x);
     free(m.image);
+    avi_moments_free(&m.moments);
     AVI_TRY(status);
     AVI_TRY(avi_comm_sum_int64(s->comm, m.word, WORDS));
     *mse = m.word[BAD] ? NAN : avi_wide_read(m.word) / ((double)m.word[ROWS] * (double)s->shape.width);

@@ -36,7 +36,7 @@ static void update_rows(const avi_session *s, avi_state *st, const avi_row_range
  * much of their KL taken off again. */
 static avi_status spread_gradient(const avi_session *s, avi_state *st, const avi_row_ranges *job)
 {
-    const double weight = (double)s->epoch_steps;
+    const double weight = (double)s->epoch_steps, kl = avi_objective_kl_weight(s->objective, st->step);
     const int64_t width = s->infer->outputs;
     int64_t first = s->train->first, rows = s->train->count;
     const avi_row_ranges all = {.count = rows > 0, .first = &first, .rows = &rows};
@@ -44,8 +44,8 @@ static avi_status spread_gradient(const avi_session *s, avi_state *st, const avi
         void *gradient = avi_vector_at(s->precision, st->table_grad, (job->first[i] - first + 1) * width);
         avi_vector_scaled(s->precision, gradient, job->rows[i] * width, weight, gradient);
     }
-    AVI_TRY(avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, job, -weight));
-    return avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, &all, 1);
+    AVI_TRY(avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, job, -weight * kl));
+    return avi_estimator_add_kl(s->train_elbo, st->table, st->table_grad, &all, kl);
 }
 
 /* All of the parameters, or this rank's part of those that all ranks have in common. */

@@ -14,32 +14,65 @@
 #include "registry_support.h"
 
 static int families(void) { return avi_registry_count(test_registry(), AVI_KIND_FAMILY); }
-static const avi_family *family(int i) { return avi_registry_at(test_registry(), AVI_KIND_FAMILY, i); }
-static const avi_family *find(const char *name) { return avi_registry_find(test_registry(), AVI_KIND_FAMILY, name); }
+static const avi_family_ops *ops_at(int i) { return avi_registry_at(test_registry(), AVI_KIND_FAMILY, i); }
 
-enum { DRAWS = 200000, MOST_LATENT = 4, MOST_WIDTH = 64 };
+/* A family with its keys; more: lines of [inference]. */
+static avi_family *make(const char *name, int64_t latent, const char *more)
+{
+    char text[128];
+    avi_config *config = test_config_new();
+    avi_family *f = NULL;
+    snprintf(text, sizeof text, "[inference]\nfamily = %s\n%s", name, more);
+    if (avi_config_parse(config, "test", text, 0, NULL) != AVI_OK) fail_msg("%s", avi_error_text());
+    if (avi_family_create(config, latent, &f) != AVI_OK) fail_msg("%s", avi_error_text());
+    avi_config_destroy(&config);
+    return f;
+}
+
+enum { DRAWS = 200000, MOST_LATENT = 4, MOST_WIDTH = 64, MOST_BLOCKS = 4 };
 
 typedef struct sample {
     avi_tape *t;
-    double nu[MOST_WIDTH], mean[MOST_LATENT], log_sd[MOST_LATENT];
-    avi_node *factor, *z; /* (1, width), (DRAWS, L) */
+    avi_params shared;
+    double nu[MOST_WIDTH], own[MOST_WIDTH], mean[MOST_LATENT], log_sd[MOST_LATENT];
+    avi_node *factor, *z, *log_q; /* (1, width), (DRAWS, L), (DRAWS, 1) */
 } sample;
 
-static void draw(const avi_family *f, int64_t latent, sample *s)
+static void draw(avi_family *f, sample *s)
 {
-    const int64_t width = f->width(latent);
+    const int64_t width = f->width, latent = f->latent;
+    avi_node *leaf[MOST_BLOCKS];
+    const double *own[MOST_BLOCKS];
     assert_in_range(width, latent, MOST_WIDTH);
     *s = (sample){.t = avi_tape_create(AVI_PRECISION_DOUBLE)};
     assert_non_null(s->t);
+    assert_int_equal(avi_family_declare(f, &s->shared), AVI_OK);
+    assert_in_range(f->count, 0, MOST_BLOCKS);
+    assert_in_range(s->shared.size, 0, MOST_WIDTH);
     avi_uniform_f64(avi_stream_make(2, AVI_DRAW_TEST, (uint64_t)latent), 0, 1, 0, width, s->nu);
+    avi_uniform_f64(avi_stream_make(2, AVI_DRAW_TEST, 99), 0, 1, 0, MOST_WIDTH, s->own);
     for (int64_t k = 0; k < width; k++) s->nu[k] -= 0.5;
-    f->moments(s->nu, latent, s->mean, s->log_sd);
+    for (int k = 0; k < MOST_WIDTH; k++) s->own[k] -= 0.5;
+    for (int k = 0; k < f->count; k++) {
+        own[k] = s->own + s->shared.block[k].offset;
+        leaf[k] = avi_constant(s->t, s->shared.block[k].rows, s->shared.block[k].cols, own[k]);
+    }
+    f->ops->moments(f, s->nu, f->count ? own : NULL, s->mean, s->log_sd);
     s->factor = avi_constant(s->t, 1, width, s->nu);
     avi_node *eps = avi_constant_new(s->t, DRAWS, latent);
     avi_normal_f64(avi_stream_make(3, AVI_DRAW_TEST, 0), 0, DRAWS, 0, latent, eps->value);
-    s->z = f->draw(s->t, s->factor, eps);
+    s->z = f->ops->draw(f, s->t, s->factor, leaf, eps, &s->log_q);
     assert_int_equal(s->z->rows, DRAWS);
     assert_int_equal(s->z->cols, latent);
+    assert_int_equal(s->log_q->rows, DRAWS);
+}
+
+static void release(avi_family *f, sample *s)
+{
+    assert_int_equal(avi_tape_status(s->t), AVI_OK);
+    avi_tape_destroy(&s->t);
+    avi_params_free(&s->shared);
+    avi_family_destroy(&f);
 }
 
 static double average(const double *v, int64_t n, int64_t stride)
@@ -49,43 +82,54 @@ static double average(const double *v, int64_t n, int64_t stride)
     return sum / (double)n;
 }
 
-/* Five standard errors. */
+/* Five standard errors of a mean over the draws, and of one over the draws that moments were made of. */
 static double noise(double sd) { return 5 * sd / sqrt((double)DRAWS); }
+static double moment_noise(const avi_family *f, double sd)
+{
+    return noise(sd) + (f->ops->moment_draws ? 5 * sd / sqrt((double)f->ops->moment_draws) : 0);
+}
 
-static void check_moments(const avi_family *f, const sample *s, int64_t latent)
+static void check_moments(const avi_family *f, const sample *s)
 {
     const double *z = s->z->value;
+    const int64_t latent = f->latent;
     for (int64_t l = 0; l < latent; l++) {
         const double sd = exp(s->log_sd[l]), mean = average(z + l, DRAWS, latent);
         double square = 0;
-        for (int64_t i = 0; i < DRAWS; i++)
-            square += (z[i * latent + l] - s->mean[l]) * (z[i * latent + l] - s->mean[l]) / DRAWS;
-        if (!(fabs(mean - s->mean[l]) < noise(sd)))
-            fail_msg("%s: mean %g of draws, %g in moments", f->name, mean, s->mean[l]);
-        if (!(fabs(square / (sd * sd) - 1) < noise(sqrt(2.0))))
-            fail_msg("%s: sd %g of draws, %g in moments", f->name, sqrt(square), sd);
+        for (int64_t i = 0; i < DRAWS; i++) square += (z[i * latent + l] - mean) * (z[i * latent + l] - mean) / DRAWS;
+        if (!(fabs(mean - s->mean[l]) < moment_noise(f, sd)))
+            fail_msg("%s: mean %g of draws, %g in moments", f->ops->name, mean, s->mean[l]);
+        if (!(fabs(square / (sd * sd) - 1) < moment_noise(f, sqrt(2.0))))
+            fail_msg("%s: sd %g of draws, %g in moments", f->ops->name, sqrt(square), sd);
     }
 }
 
-/* -E log q = entropy, and E (log q - log N(0, 1)) = KL where it is known. The variance of log q is L / 2. */
-static void check_expectations(const avi_family *f, const sample *s, int64_t latent)
+/* log q of the draws is that of any z; -E log q = entropy, and E (log q - log N(0, 1)) = KL, where they are known. */
+static void check_expectations(const avi_family *f, const sample *s)
 {
-    const avi_node *logq = f->logq(s->t, s->factor, s->z), *prior = avi_std_normal_lpdf(s->t, s->z);
-    const double mean = average(logq->value, DRAWS, 1), entropy = *(const double *)f->entropy(s->t, s->factor)->value;
-    if (!(fabs(mean + entropy) < noise(sqrt(0.5 * (double)latent))))
-        fail_msg("%s: entropy %g, -E log q = %g", f->name, entropy, -mean);
-    if (!f->kl_std) return;
-    const double kl = *(const double *)f->kl_std(s->t, s->factor)->value,
+    const avi_node *prior = avi_std_normal_lpdf(s->t, s->z);
+    const double mean = average(s->log_q->value, DRAWS, 1), latent = (double)f->latent;
+    if (f->ops->log_q) {
+        const avi_node *again = f->ops->log_q(f, s->t, s->factor, s->z);
+        assert_memory_equal(again->value, s->log_q->value, DRAWS * sizeof(double));
+    }
+    if (f->ops->entropy) {
+        const double entropy = *(const double *)f->ops->entropy(f, s->t, s->factor)->value;
+        if (!(fabs(mean + entropy) < noise(sqrt(0.5 * latent))))
+            fail_msg("%s: entropy %g, -E log q = %g", f->ops->name, entropy, -mean);
+    }
+    if (!f->ops->kl_std) return;
+    const double kl = *(const double *)f->ops->kl_std(f, s->t, s->factor)->value,
                  sampled = mean - average(prior->value, DRAWS, 1);
-    if (!(fabs(kl - sampled) < noise(4 * sqrt((double)latent))))
-        fail_msg("%s: KL %g, by draws %g", f->name, kl, sampled);
+    if (!(fabs(kl - sampled) < noise(4 * sqrt(latent)))) fail_msg("%s: KL %g, by draws %g", f->ops->name, kl, sampled);
 }
 
 /* (1/n) sum of exp(log p - log q) over draws from q is 1 for a normalised p: log q has its constants. p is narrower
  * than q. */
-static void check_normalisation(const avi_family *f, const sample *s, int64_t latent)
+static void check_normalisation(const avi_family *f, const sample *s)
 {
-    const double *z = s->z->value, *logq = f->logq(s->t, s->factor, s->z)->value;
+    const double *z = s->z->value, *logq = s->log_q->value;
+    const int64_t latent = f->latent;
     double sum = 0, square = 0;
     for (int64_t i = 0; i < DRAWS; i++) {
         double logp = 0;
@@ -97,7 +141,7 @@ static void check_normalisation(const avi_family *f, const sample *s, int64_t la
         sum += w / DRAWS;
         square += w * w / DRAWS;
     }
-    if (!(fabs(sum - 1) < noise(sqrt(square)))) fail_msg("%s: q has mass %g", f->name, 1 / sum);
+    if (!(fabs(sum - 1) < noise(sqrt(square)))) fail_msg("%s: q has mass %g", f->ops->name, 1 / sum);
 }
 
 static void draws_entropy_density_and_moments_agree(void **state)
@@ -105,13 +149,17 @@ static void draws_entropy_density_and_moments_agree(void **state)
     (void)state;
     for (int i = 0; i < families(); i++)
         for (int64_t latent = 1; latent <= MOST_LATENT; latent++) {
-            sample s;
-            draw(family(i), latent, &s);
-            check_moments(family(i), &s, latent);
-            check_expectations(family(i), &s, latent);
-            check_normalisation(family(i), &s, latent);
-            assert_int_equal(avi_tape_status(s.t), AVI_OK);
-            avi_tape_destroy(&s.t);
+            /* A flow whose layers all rows share, too. Other families do not know the key. */
+            for (int more = 0; more < 2; more++) {
+                sample s;
+                avi_family *f = make(ops_at(i)->name, latent, more ? "flow_parameters = shared\n" : "");
+                draw(f, &s);
+                check_moments(f, &s);
+                check_expectations(f, &s);
+                check_normalisation(f, &s);
+                release(f, &s);
+                if (!ops_at(i)->declare) break;
+            }
         }
 }
 
@@ -121,9 +169,13 @@ static void moments_in_closed_form(void **state)
     (void)state;
     static const double nu[] = {1, 2, 0.25, -0.5}, full[] = {1, 2, 0.25, 3, -0.5};
     double mean[2], log_sd[2];
-    find("gaussian")->moments(nu, 2, mean, log_sd);
+    avi_family *f = make("gaussian", 2, "");
+    f->ops->moments(f, nu, NULL, mean, log_sd);
+    avi_family_destroy(&f);
     assert_true(mean[0] == 1 && mean[1] == 2 && log_sd[0] == 0.25 && log_sd[1] == -0.5);
-    find("gaussian_full")->moments(full, 2, mean, log_sd);
+    f = make("gaussian_full", 2, "");
+    f->ops->moments(f, full, NULL, mean, log_sd);
+    avi_family_destroy(&f);
     assert_true(mean[0] == 1 && mean[1] == 2 && fabs(log_sd[0] - 0.25) < 1e-15);
     assert_true(fabs(log_sd[1] - 0.5 * log(9 + exp(-1.0))) < 1e-15);
 }
@@ -132,10 +184,10 @@ static void families_are_found_and_described(void **state)
 {
     (void)state;
     assert_true(families() > 0);
-    assert_null(find("no such family"));
+    assert_null(avi_registry_find(test_registry(), AVI_KIND_FAMILY, "no such family"));
     for (int i = 0; i < families(); i++) {
-        assert_ptr_equal(find(family(i)->name), family(i));
-        assert_true(strlen(family(i)->doc) > 0);
+        assert_ptr_equal(avi_registry_find(test_registry(), AVI_KIND_FAMILY, ops_at(i)->name), ops_at(i));
+        assert_true(strlen(ops_at(i)->doc) > 0);
     }
 }
 

@@ -44,11 +44,12 @@ static int find_plan(const char *name)
     return -1;
 }
 
-#define AVI_SOURCE(name) extern const avi_source_ops avi_source_##name;
-#define AVI_MODEL(name)  extern const avi_model_ops avi_model_##name;
-#define AVI_INFER(name)  extern const avi_infer_ops avi_infer_##name;
-#define AVI_FAMILY(name) extern const avi_family avi_family_##name;
-#define AVI_OPTIM(name)  extern const avi_optim_ops avi_optim_##name;
+#define AVI_SOURCE(name)    extern const avi_source_ops avi_source_##name;
+#define AVI_MODEL(name)     extern const avi_model_ops avi_model_##name;
+#define AVI_INFER(name)     extern const avi_infer_ops avi_infer_##name;
+#define AVI_FAMILY(name)    extern const avi_family_ops avi_family_##name;
+#define AVI_OBJECTIVE(name) extern const avi_objective_ops avi_objective_##name;
+#define AVI_OPTIM(name)     extern const avi_optim_ops avi_optim_##name;
 #include "avi/registry.def"
 
 /* What a simulated step can choose: no tasks and no closed forms, which would bring HDF5 and ScaLAPACK. */
@@ -60,12 +61,14 @@ static avi_status make_registry(avi_registry **out)
     AVI_TRY(avi_data_register_keys(r));
     AVI_TRY(avi_model_register_keys(r));
     AVI_TRY(avi_infer_register_keys(r));
+    AVI_TRY(avi_objective_register_keys(r));
     AVI_TRY(avi_optim_register_keys(r));
-#define AVI_SOURCE(name) AVI_TRY(avi_source_register(r, &avi_source_##name));
-#define AVI_MODEL(name)  AVI_TRY(avi_model_register(r, &avi_model_##name));
-#define AVI_INFER(name)  AVI_TRY(avi_infer_register(r, &avi_infer_##name));
-#define AVI_FAMILY(name) AVI_TRY(avi_family_register(r, &avi_family_##name));
-#define AVI_OPTIM(name)  AVI_TRY(avi_optim_register(r, &avi_optim_##name));
+#define AVI_SOURCE(name)    AVI_TRY(avi_source_register(r, &avi_source_##name));
+#define AVI_MODEL(name)     AVI_TRY(avi_model_register(r, &avi_model_##name));
+#define AVI_INFER(name)     AVI_TRY(avi_infer_register(r, &avi_infer_##name));
+#define AVI_FAMILY(name)    AVI_TRY(avi_family_register(r, &avi_family_##name));
+#define AVI_OBJECTIVE(name) AVI_TRY(avi_objective_register(r, &avi_objective_##name));
+#define AVI_OPTIM(name)     AVI_TRY(avi_optim_register(r, &avi_optim_##name));
 #include "avi/registry.def"
     return AVI_OK;
 }

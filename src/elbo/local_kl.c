@@ -6,8 +6,8 @@ enum { BLOCK = 2048 }; /* rows at once: a few values a row, no draws */
 
 bool avi_estimator_kl_is_closed(const avi_problem *p)
 {
-    return p->model->ops->coupling == AVI_INDEPENDENT && !p->model->ops->log_prior && p->family->kl_std && !p->stl &&
-           !p->kl_sampled;
+    return p->model->ops->coupling == AVI_INDEPENDENT && !p->model->ops->log_prior && p->family->ops->kl_std &&
+           !p->stl && !p->kl_sampled;
 }
 
 static avi_status add_block(avi_estimator *e, void *table, void *table_grad, int64_t position, int64_t rows,
@@ -16,7 +16,7 @@ static avi_status add_block(avi_estimator *e, void *table, void *table_grad, int
     const int64_t row = position - e->data->first + 1; /* the halo row is row 0 of the table */
     avi_tape_reset(e->tape);
     avi_node *nu = avi_gather(e->tape, e->p.infer->outputs, table, table_grad, 1, &row, &rows);
-    avi_tape_backward(e->tape, e->p.family->kl_std(e->tape, nu), weight);
+    avi_tape_backward(e->tape, e->p.family->ops->kl_std(e->p.family, e->tape, nu), weight);
     return avi_tape_status(e->tape);
 }
 

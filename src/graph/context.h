@@ -1,0 +1,105 @@
+/* The graph of a block of rows on the tape: data -> inference function -> family -> model -> objective.
+ *
+ * A block is one or more ranges of rows. Everything that its graph needs is in the context: the estimator above fills
+ * it, and nothing here knows of sums over ranks. Files: context.c (leaves, rows, draws), prior.c (what couples rows),
+ * dense.c (all rows at once), builder.c (the one builder). */
+#ifndef AVI_GRAPH_CONTEXT_H
+#define AVI_GRAPH_CONTEXT_H
+
+#include "avi/elbo.h"
+
+typedef struct avi_graph_context {
+    const avi_problem *p; /* borrowed, as everything here unless it says otherwise */
+    const avi_parameter_layout *layout;
+    avi_comm *comm;
+    const avi_data *data;
+    avi_tape *tape;
+    double *phase; /* (AVI_PHASES) seconds: input and draws are counted here */
+    /* The draws of theta in this pass: (theta_draws, theta), or of a scalar theta (theta, theta_draws); the parameters
+     * themselves when theta is a point. */
+    const void *theta_draws;
+    avi_node **theta, **theta_fixed, **phi; /* owned: leaves of the block that is on the tape */
+    struct avi_dense *dense;                /* owned: of models with dense coupling; NULL until the first pass */
+    /* For checks by finite differences (avi_estimator_hold): parameters of q of the rows, or NULL. Owned. */
+    void *held;
+    int64_t held_at; /* values taken by the blocks before */
+    bool held_taken;
+} avi_graph_context;
+
+/* How a block is to be evaluated. */
+typedef struct avi_pass {
+    const void *params;
+    void *table, *table_grad; /* with halo row; may be NULL */
+    void *gradient;           /* (layout.gradient), added to; NULL: values only */
+    bool apart;               /* the gradient is not initialised: leaves of avi_parameter_apart */
+    avi_stream stream;        /* of the draws of z */
+    double kl_weight;         /* of the KL of z in what is differentiated */
+    bool reconstruct;
+    bool log_weights; /* keep log p(x, z) - log q(z) of every draw */
+} avi_pass;
+
+/* Ranges of rows that make a block: positions and lengths. */
+typedef struct avi_block_rows {
+    int runs;
+    const int64_t *first, *rows;
+    int64_t total; /* B */
+} avi_block_rows;
+
+/* The graph of a block. */
+typedef struct avi_graph {
+    int64_t rows;
+    avi_node *value;  /* (B, 1): what a step follows; the same node as elbo where nothing is weighed */
+    avi_node *elbo;   /* (B, 1): the reported value of each row: its local ELBO */
+    avi_node *loglik; /* (B, 1) */
+    avi_node *edge; /* (1, 1) or NULL: a factor whose value belongs to the next tile, but whose gradient touches this */
+    avi_node *nu;   /* (B, width) */
+    avi_node *mean_x;     /* (B, D) or NULL */
+    avi_node *x;          /* (B, D) */
+    avi_node *log_weight; /* (B*S, 1) or NULL */
+} avi_graph;
+
+/* Not collective. Errors: INTERNAL (memory). */
+avi_status avi_graph_context_create(const avi_problem *p, const avi_parameter_layout *layout, avi_comm *comm,
+                                    const avi_data *data, avi_tape *tape, double *phase, avi_graph_context *c);
+void avi_graph_context_free(avi_graph_context *c);
+
+/* builder.c: leaves and graph of runs [0, runs) of ranges from `first`, on a tape that is reset. A chain takes one run
+ * at a time. Not collective. */
+void avi_graph_build(avi_graph_context *c, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows,
+                     avi_graph *g);
+/* Values of nu (rows, width) alone, on a tape that is reset. Not collective. */
+avi_node *avi_graph_factors(avi_graph_context *c, const avi_pass *pass, int64_t first, int64_t rows);
+
+/* dense.c. Collective: c = K^-1 m for the means of all rows, before a pass over blocks; nothing for other models.
+ * Errors: DATA (K is not positive definite), INTERNAL. */
+avi_status avi_dense_update(avi_graph_context *c, const avi_pass *pass);
+/* Of this rank, its share of the (N, N) matrices included; 0 for other models. Not collective. */
+size_t avi_dense_bytes(const avi_graph_context *c);
+
+/* ---- for the files of graph/ ---- */
+
+/* context.c: leaves for the parameters; theta of draw s (all draws of a scalar theta at once). */
+void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s);
+/* Rows of the data at the block's positions + shift: (B, D). */
+avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t shift);
+/* nu (B, width) from the rows x (B, D). */
+avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x);
+/* Standard normals, or the points of a quadrature: draws [first_draw, first_draw + draws) of each row, (B*S, L). */
+avi_node *avi_graph_eps(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, int first_draw, int draws);
+/* z, and log q(z) of every draw when log_q is not NULL. nu_of_q: the parameters that log q(z; nu) sees; nu itself where
+ * they are the same. */
+avi_node *avi_graph_z(avi_graph_context *c, avi_node *nu, avi_node *nu_of_q, avi_node *eps, avi_node **log_q);
+/* With sticking the landing the parameters of q held fixed, so that no score term arises; else nu itself. */
+avi_node *avi_graph_nu_of_q(avi_graph_context *c, avi_node *nu);
+
+/* prior.c: log p(z | ..) of every draw, (B*S, 1), of independent rows and chains. */
+avi_node *avi_graph_prior(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, const avi_batch *batch,
+                          avi_node *z);
+/* The factor between the block's last row and the next one, whose gradient belongs here: (1, 1), or NULL. */
+avi_node *avi_graph_edge(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *z);
+
+/* dense.c: E_q[log p(z)] of the block's rows in closed form, (B, 1). */
+avi_node *avi_graph_dense_prior(avi_graph_context *c, const avi_block_rows *b, avi_node *nu);
+void avi_dense_destroy(struct avi_dense **dense);
+
+#endif

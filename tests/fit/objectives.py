@@ -1,0 +1,86 @@
+"""Objectives and flows: the importance-weighted bound with one draw is the ELBO to the bit, rises with the draws to the exact log p(x), and is refused where it is no bound;
+a flow has the same bits at 1, 2 and 3 ranks."""
+import re
+
+import numpy
+
+from runs import Failure, empty_ini, expect_same_bits, fit, main, read, refusal, small_data, start
+
+TAU, SIGMA, ROWS = 1.3, 0.8, 60
+LINEAR = ["model.name=linear", f"model.tau={TAU}", f"model.sigma={SIGMA}", "data.source=model", f"data.rows={ROWS}", "run.precision=double", "inference.function=mlp",
+          "inference.hidden=6", "log.every=1"]
+
+
+def one_draw(scratch):
+    """S = 1: log w is the ELBO's own sum."""
+    ini = empty_ini(scratch)
+    for name, settings in {"linear": [*LINEAR, "optim.batch=20"], "vae": [*small_data("vae"), "data.rows=40", "optim.batch=20", "inference.hidden=6"]}.items():
+        common = [*settings, "optim.steps=6", "optim.tile=5", "objective.kl=sampled", "run.reproducible=yes"]
+        fit(scratch / f"{name}_elbo", *common, ini=ini)
+        fit(scratch / f"{name}_iwae", *common, "objective.name=iwae", ini=ini, np=2)
+        expect_same_bits(scratch / f"{name}_elbo", scratch / f"{name}_iwae", f"{name}: iwae with one draw against the ELBO")
+    return "iwae with one draw is the ELBO to the bit"
+
+
+def many_draws(scratch):
+    """At rate 0 every step is another estimate of the same bound. Exact: x ~ N(theta, tau^2 + sigma^2) with theta = 0, its start."""
+    ini, bounds = empty_ini(scratch), []
+    for draws in (1, 8, 64, 512):
+        folder = fit(scratch / f"k{draws}", *LINEAR, "objective.name=iwae", f"objective.draws={draws}", "optim.batch=0", "optim.learning_rate=0", "optim.steps=25", ini=ini)
+        elbo = read(folder, "/trace/elbo")
+        bounds.append((float(elbo.mean()), float(elbo.std(ddof=1) / numpy.sqrt(len(elbo)))))
+    start(None, [ini, *LINEAR, "run.task=simulate", f"run.output={scratch / 'data'}", "-q"])
+    import h5py
+    with h5py.File(scratch / "data" / "data.h5") as file:
+        x = file["x"][()].ravel()
+    variance = TAU**2 + SIGMA**2
+    exact = float(numpy.sum(-0.5 * x**2 / variance - 0.5 * numpy.log(2 * numpy.pi * variance)))
+    for (low, _), (high, error) in zip(bounds, bounds[1:]):
+        if not high > low - 3 * error:
+            raise Failure(f"the bound falls with more draws: {bounds}")
+    value, error = bounds[-1]
+    if not (exact - 0.02 * ROWS - 4 * error < value < exact + 4 * error and bounds[0][0] < exact - 5):
+        raise Failure(f"{bounds} with 1, 8, 64, 512 draws; exact {exact}")
+    return f"bounds {[round(b, 2) for b, _ in bounds]} rise to log p(x) = {exact:.2f}"
+
+
+def refused(scratch):
+    ini = empty_ini(scratch)
+    for settings, words in (([*small_data("hmm")], "depend on each other"), (["model.global=gaussian"], "for a point theta"), (["objective.draws=0"], "needs draws"),
+                            (["objective.beta=2"], "has no KL to weigh"), (["objective.name=elbo", "objective.kl_warmup=1"], "below 1"),
+                            (["objective.name=elbo", "inference.family=flow", "objective.estimator=stl"], "use pathwise"),
+                            (["objective.name=elbo", "inference.family=flow", "objective.draws=0"], "use 1 or more")):
+        given = {text.split("=")[0]: text for text in [*LINEAR, "objective.name=iwae", "optim.batch=20", *settings]}  # the last of two wins
+        said = refusal(start(None, [ini, *given.values(), f"run.output={scratch / 'no'}"], expect=(78,))) or ""
+        if not re.search(words, said):
+            raise Failure(f"{settings}: {said}")
+    return "refused where it is no bound"
+
+
+def beta(scratch):
+    """The weight of the KL rises to beta; what is reported is the ELBO with weight 1: the same as without, where nothing has moved."""
+    ini = empty_ini(scratch)
+    common = [*LINEAR, "optim.batch=0", "optim.steps=4", "optim.learning_rate=0", "objective.draws=0"]
+    plain, warm = fit(scratch / "plain", *common, ini=ini), fit(scratch / "warm", *common, "objective.beta=3", "objective.kl_warmup=0.5", ini=ini)
+    if not numpy.allclose(read(plain, "/trace/elbo"), read(warm, "/trace/elbo"), rtol=1e-13):
+        raise Failure(f"reported with beta: {read(warm, '/trace/elbo')}, without {read(plain, '/trace/elbo')}")
+    # The gradient is that of E log p - w KL: with (w of step s) = 3 (s + 1) / (2 + 1) for s < 2, then 3, and at rate 0 linear in w.
+    norms = read(warm, "/trace/grad_norm")
+    if not (len(set(norms[:3])) == 3 and norms[2] == norms[3]):
+        raise Failure(f"gradient norms under warm-up: {norms}")
+    return "beta and warm-up weigh the gradient and leave the reported ELBO"
+
+
+def flow(scratch):
+    ini = empty_ini(scratch)
+    for parameters in ("row", "shared"):
+        common = [*small_data("nonlinear"), "data.rows=50", "inference.function=factorized", "inference.family=flow", f"inference.flow_parameters={parameters}", "objective.draws=5",
+                  "optim.batch=20", "optim.tile=4", "optim.steps=8", "run.reproducible=yes"]
+        one = fit(scratch / f"{parameters}1", *common, ini=ini)
+        for np in (2, 3):
+            expect_same_bits(fit(scratch / f"{parameters}{np}", *common, ini=ini, np=np), one, f"flow, {parameters}, {np} ranks")
+    return "flows have the same bits at 1, 2 and 3 ranks"
+
+
+if __name__ == "__main__":
+    main(one_draw, many_draws, refused, beta, flow)
