@@ -1,4 +1,5 @@
 #include "data/hdf5_file.h"
+#include "data/hdf5_links.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -79,15 +80,18 @@ static avi_status open_file(avi_hdf5 *x, const avi_hdf5_request *a)
 #endif
     x->file = access >= 0 ? H5Fopen(a->path, H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
     if (access >= 0) H5Pclose(access);
-    if (x->file < 0)
-        return avi_fail(AVI_ERR_DATA, "%s: HDF5 cannot open it: truncated, corrupt, or open elsewhere for writing",
-                        a->path);
-    return AVI_OK;
+    return x->file < 0 ? avi_hdf5_fail_open(a->path) : AVI_OK;
 }
 
 static avi_status open_dataset(avi_hdf5 *x, const avi_hdf5_request *a)
 {
-    const hid_t object = H5Oopen(x->file, a->dataset[0] ? a->dataset : "/", H5P_DEFAULT);
+    avi_hdf5_links links;
+    const hid_t access = avi_hdf5_link_access(&links),
+                object = access < 0 ? -1 : H5Oopen(x->file, a->dataset[0] ? a->dataset : "/", access);
+    if (access >= 0) H5Pclose(access);
+    if (object < 0 && links.refused[0])
+        return avi_fail(AVI_ERR_DATA, "[data] %s = %s: is a link to %s, which is no regular file; link a file",
+                        a->dataset_key, a->dataset, links.refused);
     if (object < 0 || H5Iget_type(object) != H5I_DATASET) {
         if (object >= 0) H5Oclose(object);
         return fail_dataset(x, a);

@@ -1,4 +1,5 @@
 #include "data/hdf5_probe.h"
+#include "base/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,7 +23,8 @@ static const char child_word[] = "--look-at-hdf5";
 enum { PATH_KEY = 2, PATH, DATASET_KEY, DATASET, PART, PARTS, WORDS };
 enum { WELL = 0, WELL_IN_PARTS = 10 };
 
-enum { STEP_SECONDS = 10, BYTES_A_SECOND = 20 << 20, STEP_BYTES = 256 << 20, MESSAGE_BYTES = 8192 };
+/* WAIT_SECONDS: on the clock, for a step; more where there are bytes to read. */
+enum { WAIT_SECONDS = 60, STEP_SECONDS = 10, BYTES_A_SECOND = 20 << 20, STEP_BYTES = 256 << 20, MESSAGE_BYTES = 8192 };
 
 /* Set once, before message passing starts: whether this program answers the children that it starts. */
 static bool answers;
@@ -48,6 +54,7 @@ void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes)
 {
     if (!l) return;
     const double seconds = (double)clock() / CLOCKS_PER_SEC;
+    (void)alarm((unsigned)(WAIT_SECONDS + bytes / (1 << 20))); /* what waits for a pipe takes no processor time */
     if (l->seconds > 0 && seconds < l->seconds + 1 && bytes <= l->bytes) return; /* that is still enough */
     const double in_use = bytes > l->bytes || l->seconds <= 0 ? bytes_in_use() : 0;
     if (in_use > 0) {
@@ -78,6 +85,9 @@ void avi_data_child(int argc, char **argv)
     if (answers) return;
     const avi_hdf5_request a = {argv[PATH_KEY], argv[PATH], argv[DATASET_KEY], argv[DATASET]};
     bool in_parts = false;
+#ifdef __linux__
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would hear the answer */
+#endif
     limit(RLIMIT_CORE, 0); /* a crash is an answer here */
     const avi_status status = look(&a, atoi(argv[PART]), atoi(argv[PARTS]), &in_parts);
     fputs(avi_error_text(), stdout);
@@ -144,6 +154,11 @@ static int hear(int in, pid_t child, answer *heard)
     size_t got = 0;
     for (;;) {
         char beyond[256];
+        struct pollfd said = {.fd = in, .events = POLLIN};
+        if (poll(&said, 1, 200) == 0) { /* where a signal does not end this process by itself, it ends the child */
+            if (avi_signals_signal()) (void)kill(child, SIGKILL);
+            continue;
+        }
         const size_t room = sizeof heard->message - 1 - got;
         const ssize_t n = read(in, room ? heard->message + got : beyond, room ? room : sizeof beyond);
         if (n < 0 && errno == EINTR) continue;
@@ -174,7 +189,13 @@ static avi_status fail_died(const avi_hdf5_request *a, int ended)
 {
     const bool killed = WIFSIGNALED(ended);
     const int number = killed ? WTERMSIG(ended) : WEXITSTATUS(ended);
-    char what[64] = "HDF5 finds no end in it";
+    char what[96] = "HDF5 finds no end in it";
+    if (killed && number == SIGALRM)
+        return avi_fail(
+            AVI_ERR_DATA,
+            "[data] %s = %s: no answer within %d s: it leads to a pipe, or its file system does not answer; "
+            "copy what it holds into one file (h5copy, h5repack)",
+            a->path_key, a->path, WAIT_SECONDS);
     if (!killed || number != SIGXCPU)
         snprintf(what, sizeof what, "HDF5 crashes on it (%s %d)", killed ? "signal" : "exit status", number);
     return avi_fail(AVI_ERR_DATA,
@@ -204,6 +225,7 @@ avi_status avi_hdf5_probe(const avi_hdf5_request *a, int part, int parts, bool *
         avi_warn("%s is opened without a look at it by a child process: %s", a->path, strerror(error));
         return AVI_OK;
     }
+    AVI_TRY(avi_signals_status());
     const int code = WIFEXITED(heard.ended) ? WEXITSTATUS(heard.ended) : -1;
     *in_parts = code == WELL_IN_PARTS;
     if (code == WELL || *in_parts) return AVI_OK;
