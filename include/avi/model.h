@@ -59,7 +59,8 @@ typedef struct avi_model_ops {
     avi_node *(*reconstruct)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
     /* Optional, one of the two (avi_model_simulate calls either). Draws rows of a data set of `rows` rows from the
      * model, a pure function of (seed, row): x (count, D) into out. Rows come with lookahead (one more than the model
-     * has z). theta as set by the model's keys. Errors: INTERNAL. simulate: rows [first, first + count), for models
+     * has z). theta as set by the model's keys, or drawn with m->theta_seed and never with seed: training and test rows
+     * have different seeds and one theta. Errors: INTERNAL. simulate: rows [first, first + count), for models
      * that draw a row from those before it. simulate_rows: the rows that `row` lists, in any order, each at its own
      * cost alone: such data can be streamed (data.h). It is first called with count = 0: what it allocates then, into
      * m->self, serves all later calls, which come in the steps of a fit and have the same seed. */
@@ -82,6 +83,8 @@ struct avi_model {
     avi_params theta; /* global parameters: blocks and their initial values (of the mean, when global = gaussian) */
     double prior_sd;  /* theta ~ N(0, prior_sd^2) for every value; 0: flat */
     double initial_log_sd; /* of q(theta), when global = gaussian */
+    uint64_t theta_seed;   /* of parameters that simulated data are drawn with, where the model draws any: set by who
+                              simulates, and the same for training and test rows, whose own seeds differ */
     void *self;            /* the model's own; freed with free() unless ops->destroy */
 };
 

@@ -17,6 +17,11 @@ typedef struct drawn {
     avi_split split;
 } drawn;
 
+static uint64_t seed_of(const avi_source *s)
+{
+    return ((const drawn *)s->self)->split == AVI_TRAIN ? s->seed : avi_mix64(s->seed, 1);
+}
+
 static avi_status create(avi_source *s, const avi_config *config, avi_split split)
 {
     const avi_model_ops *ops = avi_model_selected(config);
@@ -36,17 +41,14 @@ static avi_status create(avi_source *s, const avi_config *config, avi_split spli
     if (s->shape.rows && split == AVI_TRAIN) s->shape.rows += ops->lookahead; /* data.rows counts datapoints */
     s->sequential = !ops->simulate_rows;
     snprintf(s->label, sizeof s->label, "drawn from model %s", name);
-    return avi_model_create(config, &s->shape, &d->model);
+    AVI_TRY(avi_model_create(config, &s->shape, &d->model));
+    d->model->theta_seed = s->seed; /* of both splits: test rows come from the model of the training rows */
+    return AVI_OK;
 }
 
 static avi_status open_source(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split)
 {
     return avi_agree(comm, create(s, config, split));
-}
-
-static uint64_t seed_of(const avi_source *s)
-{
-    return ((const drawn *)s->self)->split == AVI_TRAIN ? s->seed : avi_mix64(s->seed, 1);
 }
 
 static avi_status read_range(avi_source *s, int64_t first, int64_t count, void *out)

@@ -27,7 +27,7 @@ static const avi_key keys[] = {
     {"model", "global_log_sd", AVI_KEY_REAL, "-2", -30, 5, NULL, NULL,
      "initial log sd of q(theta), where global = gaussian"},
     {"model", "simulate_width", AVI_KEY_INT, "20", 1, 1e6, NULL, "values",
-     "width of simulated rows; their W is drawn from N(0, 1), mu = 0"},
+     "width of simulated rows; their W is drawn from N(0, 1), one for training and test rows, mu = 0"},
 };
 
 static avi_status create(avi_model *m, const avi_config *config, const avi_shape *shape)
@@ -66,24 +66,24 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
     return decode(t, z, theta);
 }
 
-/* W (D, L): rows of another stream than the draws. */
-static avi_status prepare_simulation(const avi_model *m, uint64_t seed)
+/* W (D, L): rows of another stream than the draws, and one W for training and test rows. */
+static avi_status prepare_simulation(const avi_model *m)
 {
     ppca *p = m->self;
     const int64_t l = m->latent, d = m->shape.width;
     const size_t bytes = (size_t)(d * l + BLOCK * (l + d)) * sizeof *p->w;
-    if (p->w && p->w_seed == seed) return AVI_OK;
+    if (p->w && p->w_seed == m->theta_seed) return AVI_OK;
     if (!p->w) p->w = malloc(bytes);
     if (!p->w) return avi_fail_memory(bytes, "simulated data");
-    avi_normal_f64(avi_stream_make(seed, AVI_DRAW_DATA, 1), 0, d, 0, l, p->w);
-    p->w_seed = seed;
+    avi_normal_f64(avi_stream_make(m->theta_seed, AVI_DRAW_DATA, 1), 0, d, 0, l, p->w);
+    p->w_seed = m->theta_seed;
     return AVI_OK;
 }
 
 /* Draws of a row: L for z, D for the noise. */
 static avi_status simulate_rows(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out)
 {
-    AVI_TRY(prepare_simulation(m, seed));
+    AVI_TRY(prepare_simulation(m));
     const ppca *p = m->self;
     const int64_t l = m->latent, d = m->shape.width;
     for (int64_t done = 0; done < count; done += BLOCK) {

@@ -38,7 +38,7 @@ static avi_status check_dense(const avi_session *s)
 {
     const avi_config *c = s->config;
     if (s->model->ops->coupling != AVI_DENSE) return AVI_OK;
-    if (avi_config_get_int(c, "optim", "batch") != 0)
+    if (avi_config_get_int(c, "optim", "batch") != 0 && !s->options->no_steps)
         return avi_config_fail(c, "optim", "batch",
                                "model %s couples every row with all others, so a step takes all rows; 0 would serve",
                                s->model->ops->name);
@@ -50,6 +50,19 @@ static avi_status check_dense(const avi_session *s)
                                "dimensions; use gaussian",
                                s->model->ops->name);
     return AVI_OK;
+}
+
+/* A task without steps does with any batch. One that does not suit the data or the ranks becomes all rows, in tiles
+ * that give every rank some; one that does is kept, since reproducible sums are those of its tiles. */
+static void suit_data(const avi_session *s, int64_t rows, int64_t *batch, int64_t *tile)
+{
+    const int64_t ranks = avi_comm_size(s->comm);
+    int64_t t = *tile ? *tile : automatic_tile(rows, *batch, s->problem.draws);
+    if (t > rows) t = rows;
+    const int64_t lanes = *batch ? *batch / t : (rows + t - 1) / t;
+    if (*batch <= rows && *batch % t == 0 && lanes >= ranks) return;
+    *batch = 0;
+    *tile = t <= rows / ranks ? t : rows / ranks;
 }
 
 static avi_status make_partition(avi_session *s)
@@ -71,6 +84,7 @@ static avi_status make_partition(avi_session *s)
                                "tear apart; auto or no would serve",
                                s->model->ops->name);
     int64_t batch = avi_config_get_int(c, "optim", "batch"), tile = avi_config_get_int(c, "optim", "tile");
+    if (s->options->no_steps) suit_data(s, rows, &batch, &tile);
     if (batch > rows)
         return avi_config_fail(c, "optim", "batch",
                                "more than the %lld rows of the data; at most that, or 0 for all rows, would serve",

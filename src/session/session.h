@@ -14,6 +14,7 @@ typedef struct avi_options {
     int argc;
     char **argv;
     bool dry_run, check_gradient;
+    bool no_steps;  /* the task takes no steps: optim.batch and optim.tile need not suit the data */
     int verbosity;  /* 0 quiet, 1, 2 */
     double started; /* avi_seconds() from which run.time_limit counts; 0: from the first step */
 } avi_options;

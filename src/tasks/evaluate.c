@@ -42,6 +42,7 @@ const avi_task_ops avi_task_evaluate = {
     .doc = "the ELBO of a fit, read from its last checkpoint, on all rows",
     .run = run,
     .printed = true,
+    .no_steps = true,
     .follows_fit = true,
     .print = print,
 };

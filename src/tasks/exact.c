@@ -163,6 +163,7 @@ const avi_task_ops avi_task_exact = {
     .key_count = 1,
     .check = avi_optimum_check,
     .run = run,
+    .no_steps = true,
     .follows_fit = true,
     .after_fit = after_fit,
     .print = print,

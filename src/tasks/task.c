@@ -40,7 +40,9 @@ avi_status avi_task_perform(avi_comm *comm, const avi_config *config, const avi_
     if (task->resumable && !only_prints)
         avi_signals_set(AVI_SIGNAL_AGAIN, "no step was done yet: the same command starts the run");
     if (task->run_alone && !only_prints) return task->run_alone(comm, config, options);
-    AVI_TRY(avi_session_open(comm, config, options, &s));
+    avi_options of_task = *options;
+    of_task.no_steps = task->no_steps;
+    AVI_TRY(avi_session_open(comm, config, &of_task, &s));
     avi_status status = perform(s, task);
     avi_session_close(&s);
     if (status == AVI_OK && (only_prints || task->printed)) status = avi_agree(comm, avi_streams_flush());

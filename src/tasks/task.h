@@ -22,6 +22,8 @@ typedef struct avi_task_ops {
     /* resumable: a signal before the task has something to save ends it with STOPPED, since the same command goes on;
      * else with the signal. printed: what it prints is its result, and must have been written. */
     bool resumable, printed;
+    /* The task takes no steps of a fit, so that optim.batch and optim.tile need not suit the data. */
+    bool no_steps;
     /* Optional: the task as run.after, on a fit that is done. Collective. Adds datasets for run.h5 to `fields`; *self
      * is the task's own, freed by release. lengthy: the results of the fit are written before it begins. */
     bool follows_fit, lengthy;

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from program import Failure, PAPER, check, close, exact, main, reference, write_rows
+from program import Failure, PAPER, check, close, exact, main, reference, refused, run, write_rows
 
 LOG_2PI = math.log(2 * math.pi)
 LONG = ((100000, 2), (1000000, 2)) if "--long" in sys.argv else ()
@@ -260,5 +260,20 @@ def sizes(folder):
     return f"largest difference {worst:.1e}"
 
 
+def any_batch(folder):
+    """optim.batch and optim.tile mean nothing without steps: the default of 1024 on 30 rows, a tile that does not divide it, a batch of rows that depend on all others, more ranks than
+    lanes. A fit refuses them."""
+    rows = write_rows(folder / "x.h5", np.random.default_rng(8).normal(size=(30, 1)))
+    worst = 0.0
+    for np_, ini, settings in ((1, "linear.ini", ["optim.batch=1024"]), (3, "linear.ini", ["optim.batch=1024"]), (2, "linear.ini", ["optim.batch=20", "optim.tile=7"]),
+                               (3, "linear.ini", ["optim.batch=20", "optim.tile=20"]), (2, "gp.ini", ["optim.batch=1024"]), (2, "hmm.ini", ["optim.batch=1024"])):
+        want, got = (exact(folder, k, PAPER / ini, *rows, "data.rows=0", *how) for k, how in ((1, ["optim.batch=0"]), (np_, settings)))
+        worst = max(worst, abs(got["elbo"] - want["elbo"]), abs(got["log_evidence"] - want["log_evidence"]))
+        if not worst <= 1e-9:
+            raise Failure(f"{ini} {' '.join(settings)}, {np_} ranks: off by {worst:.1e}")
+    refused(run(1, PAPER / "linear.ini", "-q", f"run.output={folder}/fit", *rows, "data.rows=0", "optim.batch=1024", expect=78), "batch", "30 rows")
+    return f"largest difference {worst:.1e}"
+
+
 if __name__ == "__main__":
-    main(saw, linear, hmm, hmm_general, ppca, priors, edges, sizes)
+    main(saw, linear, hmm, hmm_general, ppca, priors, edges, sizes, any_batch)
