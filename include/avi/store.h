@@ -98,6 +98,18 @@ avi_status avi_folder_write_text(avi_folder *folder, avi_comm *comm, const char 
  * caller. */
 avi_status avi_folder_read_text(avi_folder *folder, avi_comm *comm, const char *name, char **text);
 
+/* A run that is begun afresh where there are results already writes to FOLDER/fresh, and takes their place when its own
+ * are complete: a crash in between loses nothing. */
+enum { AVI_HOLDS_RESULTS = 1 /* run.h5 or checkpoints */, AVI_HOLDS_FRESH = 2 /* a checkpoint of such a run */ };
+/* Collective. What the folder holds, after a replacement that was cut short has been finished. Errors: IO. */
+avi_status avi_folder_look(avi_folder *folder, avi_comm *comm, int *holds);
+/* Collective. FOLDER/fresh, made and locked; anew: what an earlier run left there is removed. Owner: caller,
+ * avi_folder_close or avi_folder_replace. */
+avi_status avi_folder_fresh(avi_folder *folder, avi_comm *comm, bool anew, avi_folder **fresh);
+/* Collective. The results in *fresh are complete: they replace those of the folder, run.h5 first and in one rename.
+ * Closes *fresh. */
+avi_status avi_folder_replace(avi_folder *folder, avi_comm *comm, avi_folder **fresh);
+
 #define AVI_STEP_MAX INT64_C(999999999) /* that a checkpoint can be of */
 
 /* Checkpoints: checkpoint/step_%09d.h5 and checkpoint/latest. Collective.

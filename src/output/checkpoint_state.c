@@ -1,6 +1,6 @@
 #include "output/checkpoint_state.h"
 #include "output/checkpoint_check.h"
-#include "session/keys.h"
+#include "output/checkpoint_identity.h"
 #include "output/console.h"
 
 #include <inttypes.h>
@@ -262,15 +262,8 @@ static avi_status check_identity(const avi_session *s, avi_store *store, const c
         return avi_fail(AVI_ERR_DATA, "%s: format version %" PRId64 ", this program reads %d", path, version,
                         FORMAT_VERSION);
     AVI_TRY(avi_store_read_text(store, "/config", &effective));
-    char *difference = avi_config_difference(s->config, effective, avi_keys_resume_may_change);
+    const avi_status status = avi_identity_check(s, path, effective);
     free(effective);
-    AVI_TRY(avi_agree(s->comm, difference ? AVI_OK : avi_fail_memory(1024, "the configuration of a checkpoint")));
-    const avi_status status = *difference ? avi_fail(AVI_ERR_DATA,
-                                                     "%s: the checkpoint is of another run:\n%s\ncheckpoint.resume = "
-                                                     "no starts afresh; another run.output keeps both",
-                                                     path, difference)
-                                          : AVI_OK;
-    free(difference);
     AVI_TRY(status);
     return check_data(s, store, path);
 }
@@ -316,6 +309,23 @@ static avi_status restore_vector(const avi_session *s, avi_store *store, const v
     return status;
 }
 
+/* With another number of draws the gradient has other blocks, whose scales are those of their first step. */
+static avi_status restore_scales(const avi_session *s, avi_store *store, const char *path, int scales)
+{
+    avi_dtype type;
+    int rank;
+    int64_t dims[4];
+    AVI_TRY(avi_store_shape(store, "/state/exact_scales", &type, &rank, dims));
+    if (rank == 1 && dims[0] != scales && avi_identity_by_name(s)) return AVI_OK;
+    double *scale = malloc((size_t)scales * sizeof *scale);
+    AVI_TRY(avi_agree(s->comm, scale ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "scales")));
+    avi_status status = avi_store_read(store, "/state/exact_scales", AVI_F64, 1, (int64_t[4]){scales}, false, scale);
+    if (status == AVI_OK) status = avi_check_scales(path, scale, scales);
+    if (status == AVI_OK) avi_estimator_set_scales(s->train_elbo, scale);
+    free(scale);
+    return status;
+}
+
 static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *store, const char *path)
 {
     vector v[2 * MAX_VECTORS];
@@ -339,14 +349,7 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
     AVI_TRY(avi_check_lines(path, "/trace", st, &st->trace));
     AVI_TRY(restore_table(s, store, "/eval", &st->eval));
     AVI_TRY(avi_check_lines(path, "/eval", st, &st->eval));
-    if (!scales) return AVI_OK;
-    double *scale = malloc((size_t)scales * sizeof *scale);
-    AVI_TRY(avi_agree(s->comm, scale ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "scales")));
-    avi_status status = avi_store_read(store, "/state/exact_scales", AVI_F64, 1, (int64_t[4]){scales}, false, scale);
-    if (status == AVI_OK) status = avi_check_scales(path, scale, scales);
-    if (status == AVI_OK) avi_estimator_set_scales(s->train_elbo, scale);
-    free(scale);
-    return status;
+    return scales ? restore_scales(s, store, path, scales) : AVI_OK;
 }
 
 avi_status avi_restore(const avi_session *s, avi_state *st, const char *path)

@@ -50,10 +50,11 @@ static const avi_key keys[] = {
     {"checkpoint", "minutes", AVI_KEY_REAL, "10", 0, 1e9, NULL, "minutes", "between checkpoints; 0 = by steps alone"},
     {"checkpoint", "keep", AVI_KEY_INT, "2", 1, 1000, NULL, "files", "checkpoints to keep"},
     {"checkpoint", "resume", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
-     "auto: go on from the newest checkpoint of the output folder when it belongs to an unfinished run of this "
-     "configuration; yes: it must exist; no: start afresh"},
+     "auto: go on from the newest checkpoint of the output folder when it is of this configuration, and leave a run that "
+     "is done as it is; yes: there must be one, and keys that concern only the steps to come may differ; no: start "
+     "afresh, in run.output/fresh while there are results, which stay until the new ones are complete"},
     {"checkpoint", "from", AVI_KEY_PATH, "", 0, 0, NULL, NULL,
-     "go on from this file, a checkpoint or the dump.h5 of a run that diverged, whatever the output folder holds; "
+     "the checkpoint that a task begins from, or the dump.h5 of a run that diverged, whatever the output folder holds; "
      "empty = the newest of the folder"},
     {"output", "local", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
      "local factors in the result: auto = for factorized; yes = for amortized runs too"},
@@ -74,3 +75,22 @@ const char *const avi_keys_resume_may_change[] = {
     "run.output",  "run.time_limit", "run.task", "run.after",    "run.exact_degree", "run.reduction", "optim.epochs",
     "optim.steps", "stop.*",         "log.*",    "checkpoint.*", "output.*",         "nan.*",         "data.storage",
     "data.path",   "data.test_path", NULL};
+
+const char *const avi_keys_of_the_future[] = {"optim.learning_rate",
+                                              "optim.schedule",
+                                              "optim.schedule_every",
+                                              "optim.schedule_factor",
+                                              "optim.warmup",
+                                              "optim.clip_norm",
+                                              "optim.beta1",
+                                              "optim.beta2",
+                                              "optim.epsilon",
+                                              "optim.weight_decay",
+                                              "optim.momentum",
+                                              "optim.nesterov",
+                                              "optim.tolerance",
+                                              "optim.newton",
+                                              "optim.local_rows",
+                                              "objective.*",
+                                              NULL};
+const char *const avi_keys_of_batches[] = {"optim.batch", "optim.tile", NULL};

@@ -1,5 +1,6 @@
 /* Task evaluate: the ELBO of a fit, read from its last checkpoint, on all rows. */
 #include "train/evaluation.h"
+#include "output/checkpoint_identity.h"
 #include "output/checkpoint_state.h"
 #include "tasks/task.h"
 
@@ -8,7 +9,7 @@
 static avi_status load(avi_session *s, avi_state *st, avi_folder *folder)
 {
     char *path = NULL;
-    AVI_TRY(avi_checkpoint_find(folder, s->comm, &path));
+    AVI_TRY(avi_checkpoint_to_use(s, folder, &path));
     if (!path)
         return avi_config_fail(s->config, "run", "output", "holds no checkpoint to evaluate; run.task = fit makes one");
     avi_status status = avi_restore(s, st, path);

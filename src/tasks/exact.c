@@ -1,6 +1,7 @@
 /* Task exact: closed-form answers into run.h5, beside the fit of the same configuration where the folder holds one. */
 #include "closed_form/optimum.h"
 #include "train/evaluation.h"
+#include "output/checkpoint_identity.h"
 #include "output/checkpoint_state.h"
 #include "tasks/task.h"
 
@@ -90,7 +91,7 @@ static avi_status write(const avi_session *s, avi_folder *folder, avi_optimum *a
 {
     char *checkpoint = NULL;
     if (strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no"))
-        AVI_TRY(avi_checkpoint_find(folder, s->comm, &checkpoint));
+        AVI_TRY(avi_checkpoint_to_use(s, folder, &checkpoint));
     else
         AVI_TRY(spare_fit(s, folder));
     if (checkpoint) {

@@ -20,6 +20,7 @@ static avi_status finish(avi_session *s, avi_fit *f, avi_post_fit *p)
         if (after == AVI_ERR_STOPPED) after = avi_fit_leave(f);
     }
     AVI_TRY(avi_fit_write(f, after == AVI_OK && avi_fit_is_done(f) ? &p->fields : NULL));
+    AVI_TRY(avi_fit_stand(f));
     avi_signals_set(AVI_SIGNAL_NOTED, NULL); /* all is written: a signal comes too late */
     AVI_TRY(after);
     avi_fit_print(f);
@@ -32,6 +33,11 @@ static avi_status run(avi_session *s)
     avi_fit *f = NULL;
     avi_post_fit p = {0};
     avi_status status = avi_fit_open(s, &f);
+    if (status == AVI_OK && avi_fit_was_done(f)) {
+        status = avi_fit_judge(f);
+        avi_fit_close(&f);
+        return status;
+    }
     if (status == AVI_OK) status = avi_fit_train(f);
     if (status == AVI_OK) status = finish(s, f, &p);
     avi_fit_close(&f);

@@ -1,9 +1,11 @@
 /* The step loop: steps, trace, evaluations, checkpoints, and the reasons to stop. */
-#include "train/fit.h"
+#include "train/fit_internal.h"
 #include "train/evaluation.h"
 #include "output/run_file.h"
 #include "output/checkpoint_state.h"
 #include "output/console.h"
+#include "train/ending.h"
+#include "train/resume.h"
 #include "train/step.h"
 #include "base/signals.h"
 #include "train/stopping_rule.h"
@@ -14,30 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_EVALUATIONS = 100, MAX_ROLLBACKS = 20 };
+enum { MAX_EVALUATIONS = 100 };
 _Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
 
-struct avi_fit {
-    avi_session *s;
-    avi_state *st;
-    avi_folder *folder;
-    avi_metrics *metrics;
-    avi_row_ranges job;
-    double *shares; /* (ranks, AVI_SHARES) */
-    double phase_before[AVI_PHASES];
-    int64_t step_before; /* of the logged step before */
-    int64_t eval_every;
-    double start, last_save, save_seconds,
-        paused; /* clocks, seconds; paused: evaluations and checkpoints, which the trace's seconds leave out */
-    double seconds_before; /* of stepping before this start, from the checkpoint */
-    int rollbacks;
-    const char *why;                     /* set when the loop is to end */
-    char target[AVI_STOPPING_RULE_TEXT]; /* [stop] in words, once a run that has a target has ended */
-    avi_status outcome;
-};
-typedef struct avi_fit fit;
-
-static const char SAVED[] = "the checkpoint is written: the same command goes on";
 static const char metrics_header[] =
     "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
 
@@ -169,7 +150,7 @@ static void request(const fit *f, double sums[AVI_SUMS])
     if (first && minutes > 0 && now - f->last_save > 60 * minutes) sums[AVI_SUM_SAVE] = 1;
 }
 
-static void end(fit *f, avi_status outcome, const char *why)
+void avi_fit_end(fit *f, avi_status outcome, const char *why)
 {
     f->outcome = outcome;
     f->why = why;
@@ -179,7 +160,7 @@ static void end(fit *f, avi_status outcome, const char *why)
 
 /* Written anew from the trace that the checkpoint holds: so a file that lost lines (removed, or with a node that went
  * down) is whole again. */
-static avi_status open_metrics(fit *f)
+avi_status avi_fit_open_metrics(fit *f)
 {
     const avi_trace *t = &f->st->trace;
     AVI_TRY(avi_metrics_open(f->folder, f->s->comm, metrics_header, &f->metrics));
@@ -187,54 +168,6 @@ static avi_status open_metrics(fit *f)
     for (int64_t r = 0; r < t->rows && status == AVI_OK; r++)
         status = write_metrics(f, t->value + r * (t->columns + t->extra));
     return avi_agree(f->s->comm, status);
-}
-
-/* ---- values that are not finite ---- */
-
-static avi_status roll_back(fit *f)
-{
-    char *path = NULL;
-    const double factor = f->st->rate_factor * avi_config_get_real(f->s->config, "nan", "lr_cut");
-    AVI_TRY(avi_checkpoint_find(f->folder, f->s->comm, &path));
-    avi_status status = path ? avi_restore(f->s, f->st, path) : avi_state_reset(f->s, f->st);
-    free(path);
-    AVI_TRY(status);
-    f->st->rate_factor = factor;
-    f->rollbacks++;
-    avi_metrics_close(&f->metrics);
-    return open_metrics(f);
-}
-
-static avi_status handle_bad(fit *f, const avi_step_result *r)
-{
-    char text[512];
-    const avi_config *c = f->s->config;
-    const char *policy = avi_config_get_string(c, "nan", "policy");
-    const int64_t max = avi_config_get_int(c, "nan", "max_skips");
-    AVI_TRY(avi_step_describe_bad(f->s, f->st, r, text, sizeof text));
-    f->st->skipped++;
-    f->st->skipped_in_a_row++;
-    const bool stop = !strcmp(policy, "stop"), enough = f->st->skipped_in_a_row >= max,
-               back = !strcmp(policy, "rollback");
-    if (avi_comm_rank(f->s->comm) == 0) {
-        avi_console_break();
-        if (!stop && f->st->skipped_in_a_row == 1) avi_warn("%s; the step is skipped", text);
-    }
-    if (!stop && !enough) return AVI_OK;
-    if (back && f->rollbacks < MAX_ROLLBACKS) {
-        AVI_TRY(roll_back(f));
-        if (avi_comm_rank(f->s->comm) == 0)
-            avi_warn("back to step %" PRId64 ", learning rate times %g from here", f->st->step, f->st->rate_factor);
-        return AVI_OK;
-    }
-    char path[4096];
-    AVI_TRY(avi_checkpoint_state_dump(f->s, f->st, f->folder, path, sizeof path));
-    end(f, AVI_ERR_DIVERGED, "diverged");
-    return avi_fail(AVI_ERR_DIVERGED,
-                    "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was, and "
-                    "checkpoint.from = %s replays the first of these steps. "
-                    "A lower optim.learning_rate, optim.clip_norm, or nan.policy = rollback would serve",
-                    text, f->st->skipped_in_a_row, path);
 }
 
 /* ---- the loop ---- */
@@ -252,6 +185,18 @@ static bool may_end(const fit *f, int64_t step)
     return due(step, f->eval_every) && avi_stopping_rule_set(f->s->config);
 }
 
+/* Parameters that are not finite any more are not saved: what was saved before them is what a rollback needs. */
+static avi_status save_or_go_back(fit *f)
+{
+    const avi_status status = save(f, "running", "");
+    if (status != AVI_ERR_DIVERGED || strcmp(avi_config_get_string(f->s->config, "nan", "policy"), "rollback") ||
+        !avi_fit_can_go_back(f))
+        return status;
+    if (avi_comm_rank(f->s->comm) == 0) avi_warn("%s", avi_error_text());
+    avi_error_clear();
+    return avi_fit_go_back(f);
+}
+
 static avi_status after_step(fit *f, const avi_step_result *r, double step_seconds)
 {
     avi_session *s = f->s;
@@ -259,6 +204,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
     bool last = step >= s->total_steps || r->converged, met = false, left = false;
     double elbo = NAN;
     f->st->skipped_in_a_row = 0;
+    f->applied++;
     f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
     if (due(step, f->eval_every) && !last) {
         AVI_TRY(evaluate_in_loop(f, &met, &left));
@@ -270,11 +216,12 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
         avi_console_progress(s, f->st, elbo, last);
     }
     if (last)
-        end(f, AVI_OK, r->converged ? "converged" : met ? AVI_STOPPING_RULE_MET : "done");
+        avi_fit_end(f, AVI_OK, r->converged ? "converged" : met ? AVI_STOPPING_RULE_MET : "done");
     else if (r->sums[AVI_SUM_STOP] > 0 || left)
-        end(f, AVI_ERR_STOPPED, r->sums[AVI_SUM_STOP] >= 1048576 ? "stopped at run.time_limit" : "stopped by a signal");
+        avi_fit_end(f, AVI_ERR_STOPPED,
+                    r->sums[AVI_SUM_STOP] >= 1048576 ? "stopped at run.time_limit" : "stopped by a signal");
     else if (due(step, avi_config_get_int(s->config, "checkpoint", "every")) || r->sums[AVI_SUM_SAVE] > 0)
-        return save(f, "running", "");
+        return save_or_go_back(f);
     return AVI_OK;
 }
 
@@ -288,63 +235,36 @@ static avi_status loop(fit *f)
         if (r.finite)
             AVI_TRY(after_step(f, &r, avi_seconds() - from));
         else
-            AVI_TRY(handle_bad(f, &r));
-        if (!r.finite && f->st->step >= f->s->total_steps && !f->why) end(f, AVI_OK, "done");
-        if (!r.finite && r.sums[AVI_SUM_STOP] > 0 && !f->why) end(f, AVI_ERR_STOPPED, "stopped by a signal");
+            AVI_TRY(avi_fit_handle_bad(f, &r));
+        if (!r.finite && f->st->step >= f->s->total_steps && !f->why) avi_fit_end(f, AVI_OK, "done");
+        if (!r.finite && r.sums[AVI_SUM_STOP] > 0 && !f->why) avi_fit_end(f, AVI_ERR_STOPPED, "stopped by a signal");
     }
     return AVI_OK;
 }
 
 /* ---- start and end ---- */
 
-/* The checkpoint to go on from, if any. Of a finished run, auto starts afresh; a longer one goes on. */
-static avi_status resume(fit *f)
-{
-    avi_session *s = f->s;
-    const char *mode = avi_config_get_string(s->config, "checkpoint", "resume");
-    const char *from = avi_config_get_string(s->config, "checkpoint", "from");
-    char *path = NULL;
-    if (*from) return avi_restore(s, f->st, from);
-    if (strcmp(mode, "no")) AVI_TRY(avi_checkpoint_find(f->folder, s->comm, &path));
-    if (!path && !strcmp(mode, "yes"))
-        return avi_config_fail(s->config, "checkpoint", "resume",
-                               "there is no checkpoint in %s; auto or no would serve", avi_folder_path(f->folder));
-    avi_status status = path ? avi_restore(s, f->st, path) : AVI_OK;
-    free(path);
-    AVI_TRY(status);
-    if (f->st->step > 0 && (f->st->step >= s->total_steps || at_target(f))) {
-        if (!strcmp(mode, "yes")) return AVI_OK;
-        if (avi_run_is_complete(s, f->folder)) {
-            if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0)
-                printf("  afresh       the run in %s had ended; its results are replaced\n",
-                       avi_folder_path(f->folder));
-            AVI_TRY(avi_state_reset(s, f->st));
-        }
-    }
-    if (f->st->step == 0) return avi_checkpoint_clear(f->folder, s->comm);
-    if (avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0)
-        printf("  resumed      at step %" PRId64 " of %s\n", f->st->step, avi_folder_path(f->folder));
-    return AVI_OK;
-}
-
 static avi_status prepare(fit *f)
 {
     avi_session *s = f->s;
-    const char *output = avi_config_get_string(s->config, "run", "output");
     AVI_TRY(avi_state_create(s, &f->st));
     avi_console_header(s);
     f->shares = malloc((size_t)(AVI_SHARES * avi_comm_size(s->comm)) * sizeof *f->shares);
     char *effective = avi_config_effective(s->config);
     avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
-    if (status == AVI_OK) status = avi_folder_open(s->comm, output, &f->folder);
-    if (status == AVI_OK) status = resume(f);
+    if (status == AVI_OK) status = avi_resume_open(s, f->st, &f->begun);
+    f->folder = f->begun.folder;
+    if (status != AVI_OK || f->begun.done) {
+        free(effective);
+        return status;
+    }
     if (status == AVI_OK)
         status = avi_agree(
             s->comm, avi_row_ranges_step(s, f->st->step, &f->job)); /* allocates once: no step can fail alone for it */
     if (status == AVI_OK) status = avi_folder_write_text(f->folder, s->comm, "config.ini", effective);
     free(effective);
     AVI_TRY(status);
-    return open_metrics(f);
+    return avi_fit_open_metrics(f);
 }
 
 static void set_clocks(fit *f)
@@ -364,6 +284,7 @@ static avi_status complete(fit *f)
 {
     avi_session *s = f->s;
     AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
+    if (avi_ending_diverged(s, f->st, evaluation(f), f->diverged)) f->outcome = AVI_ERR_DIVERGED;
     if (due(f->st->step, f->eval_every))
         AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
     if (avi_stopping_rule_set(s->config)) avi_stopping_rule_describe(s->config, evaluation(f), f->target);
@@ -376,7 +297,7 @@ static avi_status finish(fit *f)
                                                                    rows, and a run that is killed in it is to have its
                                                                    fit */
     if (f->outcome != AVI_OK) return AVI_OK;
-    avi_signals_set(AVI_SIGNAL_AGAIN, SAVED);
+    avi_signals_set(AVI_SIGNAL_AGAIN, avi_resume_command(f->s));
     const avi_status status = complete(f);
     return status == AVI_ERR_STOPPED ? avi_fit_leave(f) : status;
 }
@@ -386,8 +307,8 @@ static avi_status begin(fit *f)
 {
     bool met = false;
     set_clocks(f);
-    if (f->st->step >= f->s->total_steps)
-        end(f, AVI_OK, "done");
+    if (f->st->step >= f->s->total_steps || f->begun.rewrite)
+        avi_fit_end(f, AVI_OK, f->begun.rewrite && f->begun.why ? f->begun.why : "done");
     else if (f->st->step > 0) {
         /* The evaluation that a signal did not let the run make. */
         const double *row = evaluation(f);
@@ -395,13 +316,14 @@ static avi_status begin(fit *f)
             AVI_TRY(evaluate(f, avi_config_get_int(f->s->config, "log", "eval_rows")));
         AVI_TRY(look_at_target(f, &met));
     }
-    if (met) end(f, AVI_OK, AVI_STOPPING_RULE_MET);
+    if (met) avi_fit_end(f, AVI_OK, AVI_STOPPING_RULE_MET);
     return AVI_OK;
 }
 
 /* For the screen: how it ended. */
 static const char *last_words(const fit *f)
 {
+    if (*f->diverged) return "Diverged";
     if (*f->target) return f->target;
     return f->outcome == AVI_OK && strcmp(f->why, "converged") ? "Done" : f->why;
 }
@@ -409,8 +331,16 @@ static const char *last_words(const fit *f)
 /* The status of a run whose results are written. */
 static avi_status judge(const fit *f)
 {
-    if (f->outcome == AVI_ERR_STOPPED) return avi_fail(AVI_ERR_STOPPED, "%s; %s", f->why, SAVED);
-    if (!*f->target || !avi_stopping_rule_required(f->s->config) || !avi_stopping_rule_missed(f->target)) return AVI_OK;
+    if (f->outcome == AVI_ERR_STOPPED) return avi_fail(AVI_ERR_STOPPED, "%s; %s", f->why, avi_resume_command(f->s));
+    if (f->begun.missed && avi_stopping_rule_required(f->s->config))
+        return avi_fail(AVI_ERR_BUDGET, "the run had ended before the stop rule was met; use more optim.epochs");
+    if (!*f->target || !avi_stopping_rule_required(f->s->config) || !avi_stopping_rule_missed(f->target)) {
+        if (!*f->diverged) return AVI_OK;
+        return avi_fail(AVI_ERR_DIVERGED,
+                        "diverged: %s. The results are written, with status diverged. Use a lower optim.learning_rate, "
+                        "optim.clip_norm, or nan.policy = rollback, with --fresh",
+                        f->diverged);
+    }
     return avi_fail(AVI_ERR_BUDGET,
                     "%s before the stop rule was met%s, after %" PRId64
                     " steps; the results are written, and more optim.epochs go on from here",
@@ -446,20 +376,29 @@ avi_status avi_fit_leave(avi_fit *f)
 {
     avi_error_clear();
     avi_signals_set(AVI_SIGNAL_NOTED, NULL);
-    end(f, AVI_ERR_STOPPED, "stopped by a signal");
+    avi_fit_end(f, AVI_ERR_STOPPED, "stopped by a signal");
     return AVI_OK;
 }
 
 avi_status avi_fit_write(avi_fit *f, const avi_fields *extra)
 {
     const bool done = avi_fit_is_done(f);
-    return avi_run_file_write(f->s, f->st, f->folder, done ? "done" : "stopped", *f->target ? f->target : f->why, done,
-                              extra);
+    const char *status = done ? "done" : *f->diverged ? "diverged" : "stopped";
+    const char *why = *f->diverged ? f->diverged : *f->target ? f->target : f->why;
+    return avi_run_file_write(f->s, f->st, f->folder, status, why, done, extra);
 }
 
 void avi_fit_print(const avi_fit *f) { avi_console_summary(f->s, f->st, avi_folder_path(f->folder), last_words(f)); }
 
+avi_status avi_fit_stand(avi_fit *f)
+{
+    const avi_status status = f->outcome == AVI_OK ? avi_resume_stand(f->s, &f->begun) : AVI_OK;
+    f->folder = f->begun.folder;
+    return status;
+}
+
 avi_status avi_fit_judge(const avi_fit *f) { return judge(f); }
+bool avi_fit_was_done(const avi_fit *f) { return f->begun.done; }
 bool avi_fit_is_done(const avi_fit *f) { return f->outcome == AVI_OK; }
 avi_state *avi_fit_state(avi_fit *f) { return f->st; }
 const double *avi_fit_evaluation(const avi_fit *f) { return evaluation(f); }
@@ -470,7 +409,7 @@ void avi_fit_close(avi_fit **out)
     if (!f) return;
     avi_console_break();
     avi_metrics_close(&f->metrics);
-    avi_folder_close(&f->folder);
+    avi_resume_close(&f->begun);
     avi_state_destroy(&f->st);
     avi_row_ranges_free(&f->job);
     free(f->shares);

@@ -18,6 +18,9 @@ avi_status avi_fit_train(avi_fit *f);
 avi_status avi_fit_leave(avi_fit *f);
 /* Replaces run.h5 by the results. extra: datasets of other tasks; may be NULL. Errors: IO, INTERNAL. */
 avi_status avi_fit_write(avi_fit *f, const avi_fields *extra);
+/* The results are complete: where a run was begun afresh they take the place of those that were kept. A fit that is not
+ * done stays beside them. Errors: IO. */
+avi_status avi_fit_stand(avi_fit *f);
 /* The summary on the screen, on rank 0. Not collective. */
 void avi_fit_print(const avi_fit *f);
 /* The status of a fit whose results are written: OK; STOPPED by a signal or the time limit; BUDGET where [stop] is
@@ -25,6 +28,9 @@ void avi_fit_print(const avi_fit *f);
 avi_status avi_fit_judge(const avi_fit *f);
 void avi_fit_close(avi_fit **fit);
 
+/* Not collective. Whether nothing was left to do of the run in the folder when it was opened: it has been left as it
+ * is, and only avi_fit_judge and avi_fit_close may follow. */
+bool avi_fit_was_done(const avi_fit *f);
 /* Not collective. Whether the run came to its end, in place of a signal's or a time limit's. */
 bool avi_fit_is_done(const avi_fit *f);
 avi_state *avi_fit_state(avi_fit *f);

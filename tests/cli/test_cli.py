@@ -123,11 +123,15 @@ def case_run(folder):
 
 
 def case_resume(folder):
-    """--resume goes on, --fresh does not, a run that is done starts afresh."""
+    """--resume goes on, --fresh does not, a run that is done is left as it is."""
     ini, out = folder / "good.ini", folder / "r"
     run(2, ini, f"run.output={out}", "optim.steps=4", "log.every=1").good()
     run(1, ini, f"run.output={out}", "optim.steps=6", "log.every=1", "--resume").good("resumed +at step 4")
     assert [line.split(",")[0] for line in metrics(out)[1:]] == list("123456")
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    for ranks, steps in ((1, 6), (3, 4)):
+        run(ranks, ini, f"run.output={out}", f"optim.steps={steps}", "log.every=1").good("done already", "after 6 steps", "--fresh")
+    assert before == {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}, "a run that is done was touched"
     again = run(3, ini, f"run.output={out}", "optim.steps=2", "log.every=1", "--fresh").good()
     again.must("resumed" not in again.out, "--fresh does not go on")
     assert [line.split(",")[0] for line in metrics(out)[1:]] == list("12")

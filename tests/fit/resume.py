@@ -77,7 +77,7 @@ def to_the_bit(scratch):
 
 
 def longer(scratch):
-    """A finished run goes on when it is asked for more, and starts afresh when it is not; a shorter one is no news."""
+    """A finished run goes on when it is asked for more, and is left as it is when it is not."""
     arguments = ["run.reproducible=yes", "inference.hidden=48"]
     whole, run = fit(scratch / "whole", *settings(*arguments, steps=60)), scratch / "run"
     fit(run, *settings(*arguments, steps=25))

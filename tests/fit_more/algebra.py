@@ -213,7 +213,7 @@ def skip(scratch):
                  "optim.tile=4", "log.eval_every=-1", "run.reproducible=yes"]
     runs = {}
     for np in (None, 3):
-        runs[np] = fit(scratch / f"run{np}", *arguments, "optim.batch=20", "optim.steps=10", "--fresh", np=np, ini=empty_ini(scratch))
+        runs[np] = fit(scratch / f"run{np}", *arguments, "optim.batch=20", "optim.steps=10", "--fresh", np=np, ini=empty_ini(scratch), expect=(4,))
         skipped, steps = read(runs[np], "/trace/skipped"), read(runs[np], "/trace/step")
         if skipped[-1] != 3 or not 6 <= len(steps) <= 7:
             raise Failure(f"{np or 1} ranks: {skipped[-1]:.0f} steps skipped, {len(steps)} logged of 10; 3 and 7 expected")
@@ -224,7 +224,7 @@ def skip(scratch):
         raise Failure("1 and 3 ranks differ")
     for np in (None, 3):  # in the first epoch, Adam moves each row of two batches by the learning rate, and those of the bad batch not at all
         run = fit(scratch / "rows", *[a for a in arguments if not a.startswith("inference")], "inference.function=factorized", "objective.draws=0", "optim.batch=20", "optim.steps=3",
-                  "optim.learning_rate=0.05", "--fresh", np=np, ini=empty_ini(scratch))
+                  "optim.learning_rate=0.05", "--fresh", np=np, ini=empty_ini(scratch), expect=(4,))
         moved = numpy.abs(parameters(run)[2])
         still = numpy.all(moved == 0, axis=1)
         if still.sum() != 20 or not still[41]:
