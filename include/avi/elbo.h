@@ -50,6 +50,10 @@ typedef struct avi_quadrature {
  * Gauss-Hermite with `points` a dimension of z (L <= 3) times 2 points for theta. Errors: CONFIG when neither serves.
  * Owner: caller, avi_quadrature_destroy. */
 avi_status avi_quadrature_create(const avi_model *model, bool global_gaussian, int points, avi_quadrature **rule);
+/* A rule for any number of dimensions that is exact for polynomials of degree 3 and does not go far from where a normal
+ * is: `turns` random rotations of the points +-sqrt(L) e_i (a stochastic spherical rule, Genz & Monahan 1998), other
+ * rotations for rows of odd number; a function of the seed. 2 L turns points. Errors: INTERNAL. Owner: caller. */
+avi_status avi_quadrature_spherical(int64_t latent, int turns, uint64_t seed, avi_quadrature **rule);
 void avi_quadrature_destroy(avi_quadrature **rule);
 
 /* Layout of the variational parameters, one flat vector: q(theta) means | log sds (global_gaussian only) | phi. */
@@ -152,6 +156,20 @@ avi_status avi_estimator_add_kl(avi_estimator *e, void *table, void *table_grad,
  * tolerance (nats). Draws, where there are any, are those of step 0. */
 avi_status avi_estimator_newton(avi_estimator *e, const void *params, void *table, void *table_grad,
                                 const avi_row_ranges *job, int iterations, double tolerance);
+
+/* How far a row has come in avi_estimator_refine. */
+typedef struct avi_refined {
+    int steps;      /* accepted */
+    bool converged; /* less than the tolerance is left by the quadratic model */
+    double left;    /* nats that the quadratic model says are left */
+} avi_refined;
+/* Moves the local factors of own rows [first, first + rows) (positions) to the optimum of each row's ELBO given the
+ * global parameters, starting where the table has them, in at most `passes` passes over the rows. Rows must be
+ * independent, the problem's expectations a quadrature, and the inference function one of local factors. out (rows).
+ * With reproducible sums call it for one tile at a time: bits then do not depend on the ranks. Not collective.
+ * Errors: INTERNAL (memory; a problem of another kind). */
+avi_status avi_estimator_refine(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t first,
+                                int64_t rows, int passes, double tolerance, avi_refined *out);
 
 /* For checks by finite differences. Sticking the landing has the gradient of the ELBO with the parameters of log q(z;
  * nu) fixed: the next step over the job takes them down, and later steps use those, so that differences of values are

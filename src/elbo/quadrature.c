@@ -9,6 +9,7 @@
  * precision, made a step of 64 points four times as slow as one of 48. What is left of n points lies within 11
  * standard deviations: the cost grows with the square root of n from 64 points on. */
 #include "avi/elbo.h"
+#include "avi/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -157,4 +158,42 @@ avi_status avi_quadrature_create(const avi_model *m, bool global_gaussian, int p
                         m->ops->name, (long long)avi_params_values(&m->theta));
     const bool theta = global_gaussian && m->theta.count == 1;
     return m->ops->quadratic == 2 ? cubature(m, theta, rule) : product(m, theta, points, rule);
+}
+
+/* ---- spherical rules ---- */
+
+/* A random rotation (l, l): the columns of a matrix of normals made orthonormal (Gram-Schmidt, twice for rounding). */
+static void rotation(avi_stream stream, uint64_t turn, int64_t l, double *q)
+{
+    avi_normal_f64(stream, turn, 1, 0, l * l, q);
+    for (int64_t i = 0; i < l; i++) {
+        double norm = 0;
+        for (int again = 0; again < 2; again++)
+            for (int64_t j = 0; j < i; j++) {
+                double dot = 0;
+                for (int64_t k = 0; k < l; k++) dot += q[i * l + k] * q[j * l + k];
+                for (int64_t k = 0; k < l; k++) q[i * l + k] -= dot * q[j * l + k];
+            }
+        for (int64_t k = 0; k < l; k++) norm += q[i * l + k] * q[i * l + k];
+        for (int64_t k = 0; k < l; k++) q[i * l + k] /= sqrt(norm);
+    }
+}
+
+avi_status avi_quadrature_spherical(int64_t latent, int turns, uint64_t seed, avi_quadrature **rule)
+{
+    const int64_t l = latent, half = turns * l;
+    double *q = malloc((size_t)(l * l) * sizeof *q);
+    avi_status status = q ? allocate((int)(2 * half), l, rule) : avi_fail_memory((size_t)(l * l) * sizeof *q, "a rule");
+    for (int odd = 0; odd < 2 && status == AVI_OK; odd++)
+        for (int turn = 0; turn < turns; turn++) {
+            rotation(avi_stream_make(seed, AVI_DRAW_TEST, (uint64_t)odd), (uint64_t)turn, l, q);
+            for (int64_t i = 0; i < l * l; i++) {
+                const double x = sqrt((double)l) * q[i];
+                (*rule)->z[odd][turn * l * l + i] = x;
+                (*rule)->z[odd][half * l + turn * l * l + i] = -x;
+            }
+        }
+    for (int64_t s = 0; s < 2 * half && status == AVI_OK; s++) (*rule)->weight[s] = 1 / (2 * (double)half);
+    free(q);
+    return status;
 }

@@ -50,20 +50,26 @@ avi_status avi_domain_read(const avi_config *config, avi_domain *d)
                            "unknown domain; self, next, ahead or window:w with w from 0 to 4096 would serve");
 }
 
-avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
-                            avi_infer **infer)
+avi_status avi_infer_create_named(const avi_config *config, const char *name, int64_t inputs, int64_t outputs,
+                                  int64_t latent, avi_infer **infer)
 {
     avi_infer *f = calloc(1, sizeof *f);
     *infer = f;
     if (!f) return avi_fail_memory(sizeof *f, "the inference function");
-    f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_INFER,
-                               avi_config_get_string(config, "inference", "function"));
+    f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_INFER, name);
     f->inputs = inputs;
     f->outputs = outputs;
     f->latent = latent;
     avi_status status = f->ops->create(f, config);
     if (status != AVI_OK) avi_infer_destroy(infer);
     return status;
+}
+
+avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
+                            avi_infer **infer)
+{
+    return avi_infer_create_named(config, avi_config_get_string(config, "inference", "function"), inputs, outputs,
+                                  latent, infer);
 }
 
 void avi_infer_destroy(avi_infer **infer)

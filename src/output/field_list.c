@@ -20,6 +20,16 @@ avi_status avi_fields_add(avi_fields *l, avi_field field)
 avi_status avi_fields_borrow(avi_fields *l, const avi_fields *other)
 {
     for (int i = 0; i < other->count; i++) AVI_TRY(avi_fields_add(l, other->field[i]));
+    for (int i = 0; i < other->attributes; i++) AVI_TRY(avi_fields_attribute(l, other->attribute[i]));
+    return AVI_OK;
+}
+
+avi_status avi_fields_attribute(avi_fields *l, avi_attribute a)
+{
+    avi_attribute *grown = realloc(l->attribute, (size_t)(l->attributes + 1) * sizeof *grown);
+    if (!grown) return avi_fail_memory(sizeof *grown, "the list of results");
+    l->attribute = grown;
+    l->attribute[l->attributes++] = a;
     return AVI_OK;
 }
 
@@ -47,6 +57,7 @@ char *avi_fields_text(avi_fields *l, const char *format, ...)
 
 void avi_fields_free(avi_fields *l)
 {
+    free(l->attribute);
     for (int i = 0; i < l->owned_count; i++) free(l->owned[i]);
     free(l->owned);
     free(l->field);

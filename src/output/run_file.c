@@ -206,7 +206,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *f
                               const char *why, bool whole, const avi_fields *extra)
 {
     avi_fields l = {0};
-    avi_attribute a[32];
+    avi_attribute *a = NULL;
     avi_local local = {0};
     const avi_stopwatch watch = avi_console_start();
     avi_status result = avi_agree(s->comm, gather_fields(s, st, &l));
@@ -215,9 +215,10 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *f
         result = avi_agree(s->comm, result == AVI_OK ? add_local(s, &local, &l) : result);
     }
     if (result == AVI_OK && whole && wants_images(s)) result = avi_agree(s->comm, avi_run_file_images(s, st, &l));
-    for (int i = 0; extra && result == AVI_OK && i < extra->count; i++) result = avi_fields_add(&l, extra->field[i]);
+    if (extra && result == AVI_OK) result = avi_fields_borrow(&l, extra);
     char *path = avi_fields_memory(&l, strlen(avi_folder_path(folder)) + 16);
-    result = avi_agree(s->comm, result == AVI_OK ? need(path) : result);
+    a = avi_fields_memory(&l, (size_t)(32 + l.attributes) * sizeof *a);
+    result = avi_agree(s->comm, result == AVI_OK ? need(path && a ? path : NULL) : result);
     if (result == AVI_OK) {
         sprintf(path, "%s/run.h5", avi_folder_path(folder));
         int n = avi_run_file_provenance(s, &l, status, why, st->seconds, a);
@@ -225,6 +226,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *f
             a[n++] = (avi_attribute){.group = "/images", .name = "height", .integer = s->shape.height};
             a[n++] = (avi_attribute){.group = "/images", .name = "columns", .integer = s->shape.columns};
         }
+        for (int i = 0; i < l.attributes; i++) a[n++] = l.attribute[i];
         result = avi_store_write(s->comm, path, l.field, l.count, a, n);
     }
     avi_local_close(&local);
@@ -244,6 +246,19 @@ void avi_run_file_ending(const avi_session *s, const avi_folder *folder, char **
         (void)avi_store_attribute_text(store, "/", "why_stopped", why);
     if (store) avi_store_close(&store);
     avi_error_clear(); /* that there are no results is no failure */
+}
+
+avi_status avi_run_file_update(const avi_session *s, avi_state *st, avi_folder *folder, const avi_fields *extra)
+{
+    char *ending, *why;
+    avi_run_file_ending(s, folder, &ending, &why);
+    const bool ended = ending && why && strcmp(ending, "running"); /* what was killed in its loop is stopped */
+    const char *otherwise = st->step >= s->total_steps ? "done" : "stopped";
+    const avi_status status =
+        avi_run_file_write(s, st, folder, ended ? ending : otherwise, ended ? why : otherwise, true, extra);
+    free(ending);
+    free(why);
+    return status;
 }
 
 bool avi_run_is_complete(const avi_session *s, const avi_folder *folder)

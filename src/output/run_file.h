@@ -11,11 +11,15 @@ typedef struct avi_fields {
     int count, capacity;
     void **owned;
     int owned_count;
+    avi_attribute *attribute; /* of groups and datasets that are in the list */
+    int attributes;
 } avi_fields;
 
 /* Not collective. */
 avi_status avi_fields_add(avi_fields *l, avi_field field);
-/* Adds the fields of another list, which must outlive this one. */
+/* Adds an attribute; its texts are borrowed. */
+avi_status avi_fields_attribute(avi_fields *l, avi_attribute a);
+/* Adds fields and attributes of another list, which must outlive this one. */
 avi_status avi_fields_borrow(avi_fields *l, const avi_fields *other);
 /* Memory that lives as long as the list. NULL when short. */
 void *avi_fields_memory(avi_fields *l, size_t bytes);
@@ -27,6 +31,10 @@ void avi_fields_free(avi_fields *l);
  * (images, local factors of amortized runs). extra: fields of other tasks, may be NULL. */
 avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status,
                               const char *why, bool whole, const avi_fields *extra);
+
+/* Collective. Writes the results of a fit again, from its checkpoint in st, with the fields of another task; how the fit
+ * ended is kept. Errors: as avi_run_file_write. */
+avi_status avi_run_file_update(const avi_session *s, avi_state *st, avi_folder *folder, const avi_fields *extra);
 
 /* Collective. How the run whose results stand in folder/run.h5 ended: its attributes status and why_stopped; NULL where
  * there is none. Owner: caller, free(). */

@@ -40,20 +40,6 @@ static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_opti
     return status;
 }
 
-/* How the fit ended is told as before. */
-static avi_status write_fit(const avi_session *s, avi_state *st, avi_folder *folder, avi_optimum *a)
-{
-    char *ending, *why;
-    avi_run_file_ending(s, folder, &ending, &why);
-    const bool ended = ending && why && strcmp(ending, "running"); /* what was killed in its loop is stopped */
-    const char *otherwise = st->step >= s->total_steps ? "done" : "stopped";
-    const avi_status status =
-        avi_run_file_write(s, st, folder, ended ? ending : otherwise, ended ? why : otherwise, true, &a->fields);
-    free(ending);
-    free(why);
-    return status;
-}
-
 /* The results of the fit again, with /exact. */
 static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_optimum *a, const char *checkpoint)
 {
@@ -66,7 +52,7 @@ static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_opt
     if (status == AVI_OK)
         status = avi_optimum_compare_fit(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);
     if (status == AVI_OK) status = avi_agree(s->comm, avi_optimum_fields(a, &fit));
-    if (status == AVI_OK) status = write_fit(s, st, folder, a);
+    if (status == AVI_OK) status = avi_run_file_update(s, st, folder, &a->fields);
     if (status == AVI_OK) avi_optimum_print(a, &fit);
     avi_state_destroy(&st);
     return status;

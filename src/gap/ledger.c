@@ -1,0 +1,230 @@
+#include "gap/ledger.h"
+#include "gap/psis.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 1024 /* rows at a time, or one tile */ };
+
+/* Work on one data set. */
+typedef struct maker {
+    const avi_fixed_theta *f;
+    const avi_gap_settings *settings;
+    const avi_data *data;
+    const void *given; /* factors of a factorized run, or NULL */
+    avi_estimator *refine, *weigh_own, *weigh_function;
+    void *table, *grad;                   /* (1 + own rows + 1, width): own factors */
+    double *weight_function, *weight_own; /* (block rows, K) */
+    double *nu;                           /* (block rows, width) */
+    double *before, *after;               /* (block rows): ELBO under an exact rule */
+    avi_refined *refined;                 /* (block rows) */
+    double *owned;                        /* (own rows, AVI_GAP_COLUMNS), in order of position */
+    int64_t block;                        /* rows of a block */
+} maker;
+
+static avi_status allocate(maker *m)
+{
+    const avi_session *s = m->f->s;
+    const int64_t tile = m->data->partition.tile, width = m->f->family->width, own = m->data->count;
+    const size_t real = avi_real_size(s->precision), table = (size_t)((own + 2) * width);
+    m->block = tile >= BLOCK ? tile : BLOCK / tile * tile;
+    const size_t n = (size_t)m->block, k = (size_t)m->settings->draws;
+    m->table = calloc(table, real);
+    m->grad = calloc(table, real);
+    m->weight_function = malloc(n * k * sizeof(double));
+    m->weight_own = malloc(n * k * sizeof(double));
+    m->nu = malloc(n * (size_t)width * sizeof(double));
+    m->before = malloc(n * sizeof(double));
+    m->after = malloc(n * sizeof(double));
+    m->refined = malloc(n * sizeof *m->refined);
+    m->owned = malloc((size_t)(own * AVI_GAP_COLUMNS + 1) * sizeof(double));
+    if (m->table && m->grad && m->weight_function && m->weight_own && m->nu && m->before && m->after && m->refined &&
+        m->owned)
+        return AVI_OK;
+    return avi_fail_memory(2 * table * real + 2 * n * k * sizeof(double), "the gap ledger");
+}
+
+static void release(maker *m)
+{
+    avi_estimator_destroy(&m->refine);
+    avi_estimator_destroy(&m->weigh_own);
+    avi_estimator_destroy(&m->weigh_function);
+    free(m->table);
+    free(m->grad);
+    free(m->weight_function);
+    free(m->weight_own);
+    free(m->nu);
+    free(m->before);
+    free(m->after);
+    free(m->refined);
+    free(m->owned);
+}
+
+/* ---- a block of rows ---- */
+
+static void *table_row(const maker *m, void *table, int64_t position)
+{
+    return avi_vector_at(m->f->s->precision, table, (position - m->data->first + 1) * m->f->family->width);
+}
+
+/* Collective. Where the refinement starts: the function's factors, or those of a factorized run, with their weights. A
+ * factorized run has no factors for rows that it was not fitted to: these start at nu = 0, and L_A is not there. */
+static avi_status start_factors(maker *m, const avi_row_ranges *job)
+{
+    const avi_fixed_theta *f = m->f;
+    const int64_t rows = avi_row_ranges_total(job), width = f->family->width, k = m->settings->draws;
+    double sums[AVI_SUMS];
+    if (f->s->infer->ops->local && !m->given) {
+        for (int64_t i = 0; i < rows * k; i++) m->weight_function[i] = NAN;
+        return AVI_OK;
+    }
+    const avi_row_values values = {.log_weight = m->weight_function, .nu = m->nu};
+    AVI_TRY(avi_estimator_evaluate(m->weigh_function, f->params_function, (void *)(uintptr_t)m->given, job, false, sums,
+                                   &values));
+    if (rows) avi_vector_from_double(f->s->precision, m->nu, rows * width, table_row(m, m->table, job->first[0]));
+    return AVI_OK;
+}
+
+/* Own rows of the block to their optimum: a tile at a time where bits must not depend on the ranks. */
+static avi_status refine_rows(maker *m, int64_t first, int64_t rows)
+{
+    const avi_fixed_theta *f = m->f;
+    const int64_t piece = f->s->problem.reproducible ? m->data->partition.tile : f->refine.block_rows;
+    for (int64_t done = 0; done < rows; done += piece) {
+        const int64_t n = rows - done < piece ? rows - done : piece;
+        AVI_TRY(avi_estimator_refine(m->refine, f->params_own, m->table, m->grad, first + done, n, m->settings->passes,
+                                     m->settings->tolerance, m->refined + done));
+    }
+    return AVI_OK;
+}
+
+static avi_status exact_rows(maker *m, const avi_row_ranges *job, double *elbo)
+{
+    double sums[AVI_SUMS];
+    const avi_row_values values = {.elbo = elbo};
+    if (!m->f->exact) return AVI_OK;
+    return avi_estimator_evaluate(m->refine, m->f->params_own, m->table, job, false, sums, &values);
+}
+
+/* Mean and standard error of b - a over draws, and the means of both. */
+static void compare_draws(int64_t k, const double *a, const double *b, double out[AVI_GAP_COLUMNS])
+{
+    double mean_a = 0, mean_b = 0, squares = 0;
+    for (int64_t i = 0; i < k; i++) {
+        mean_a += a[i] / (double)k;
+        mean_b += b[i] / (double)k;
+    }
+    for (int64_t i = 0; i < k; i++) squares += (b[i] - a[i] - mean_b + mean_a) * (b[i] - a[i] - mean_b + mean_a);
+    out[AVI_GAP_ELBO_AVI] = mean_a;
+    out[AVI_GAP_ELBO_FVI] = mean_b;
+    out[AVI_GAP_AMORTIZATION] = mean_b - mean_a;
+    out[AVI_GAP_AMORTIZATION_ERROR] = sqrt(squares / ((double)k * (double)(k - 1)));
+}
+
+static void fill_row(maker *m, int64_t r, double out[AVI_GAP_COLUMNS])
+{
+    const int64_t k = m->settings->draws;
+    const bool function = !(m->f->s->infer->ops->local && !m->given);
+    avi_weights a, b;
+    compare_draws(k, m->weight_function + r * k, m->weight_own + r * k, out);
+    if (m->f->exact) {
+        out[AVI_GAP_ELBO_AVI] = function ? m->before[r] : NAN;
+        out[AVI_GAP_ELBO_FVI] = m->after[r];
+        out[AVI_GAP_AMORTIZATION] = out[AVI_GAP_ELBO_FVI] - out[AVI_GAP_ELBO_AVI];
+        out[AVI_GAP_AMORTIZATION_ERROR] = 0;
+    }
+    avi_weights_summarise(k, m->weight_function + r * k, &a);
+    avi_weights_summarise(k, m->weight_own + r * k, &b);
+    out[AVI_GAP_LOG_P] = b.log_p;
+    out[AVI_GAP_LOG_P_ERROR] = b.log_p_error;
+    out[AVI_GAP_APPROXIMATION] = b.log_p - out[AVI_GAP_ELBO_FVI];
+    out[AVI_GAP_KHAT_AVI] = a.khat;
+    out[AVI_GAP_KHAT] = b.khat;
+    out[AVI_GAP_ESS] = b.ess;
+    out[AVI_GAP_RUNG] = a.khat <= 0.7 ? AVI_RUNG_FUNCTION : b.khat <= 0.7 ? AVI_RUNG_FACTOR : AVI_RUNG_NONE;
+    out[AVI_GAP_STEPS] = m->refined[r].steps;
+    out[AVI_GAP_CONVERGED] = m->refined[r].converged;
+}
+
+/* Collective. Every rank comes as often; a rank that has no rows left takes part without. */
+static avi_status make_block(maker *m, int64_t first, int64_t rows)
+{
+    const avi_row_ranges job = {.count = rows > 0, .first = &first, .rows = &rows};
+    const avi_row_values values = {.log_weight = m->weight_own};
+    double sums[AVI_SUMS];
+    AVI_TRY(start_factors(m, &job));
+    AVI_TRY(exact_rows(m, &job, m->before));
+    AVI_TRY(avi_agree(m->f->s->comm, refine_rows(m, first, rows)));
+    AVI_TRY(exact_rows(m, &job, m->after));
+    AVI_TRY(avi_estimator_evaluate(m->weigh_own, m->f->params_own, m->table, &job, false, sums, &values));
+    for (int64_t r = 0; r < rows; r++) fill_row(m, r, m->owned + (first - m->data->first + r) * AVI_GAP_COLUMNS);
+    return AVI_OK;
+}
+
+static avi_status make_rows(maker *m)
+{
+    const avi_comm *comm = m->f->s->comm;
+    const int64_t own = m->data->count;
+    int64_t blocks = (own + m->block - 1) / m->block;
+    AVI_TRY(avi_comm_max_int64((avi_comm *)(uintptr_t)comm, &blocks, 1));
+    for (int64_t i = 0; i < blocks; i++) {
+        const int64_t done = i * m->block, left = own > done ? own - done : 0;
+        AVI_TRY(make_block(m, m->data->first + (left ? done : 0), left < m->block ? left : m->block));
+    }
+    return AVI_OK;
+}
+
+/* ---- from owners to slabs of given order ---- */
+
+static avi_status to_slabs(const maker *m, avi_gap_ledger *l)
+{
+    const avi_session *s = m->f->s;
+    const int rank = avi_comm_rank(s->comm), ranks = avi_comm_size(s->comm);
+    l->all = m->data->partition.rows;
+    l->first = avi_slab_first(l->all, ranks, rank);
+    l->rows = avi_slab_first(l->all, ranks, rank + 1) - l->first;
+    double *slab = malloc((size_t)(l->rows * AVI_GAP_COLUMNS + 1) * sizeof *slab);
+    bool good = slab != NULL;
+    for (int c = 0; c < AVI_GAP_COLUMNS; c++) {
+        l->column[c] = malloc((size_t)(l->rows + 1) * sizeof(double));
+        good = good && l->column[c];
+    }
+    avi_status status =
+        avi_agree(s->comm, good ? AVI_OK : avi_fail_memory((size_t)l->rows * sizeof *slab, "the gap ledger"));
+    if (status == AVI_OK)
+        status = avi_partition_to_given(&m->data->partition, s->comm, AVI_GAP_COLUMNS * sizeof(double), m->owned, slab);
+    for (int64_t r = 0; r < l->rows && status == AVI_OK; r++)
+        for (int c = 0; c < AVI_GAP_COLUMNS; c++) l->column[c][r] = slab[r * AVI_GAP_COLUMNS + c];
+    free(slab);
+    return status;
+}
+
+static avi_status prepare(maker *m)
+{
+    const avi_fixed_theta *f = m->f;
+    AVI_TRY(allocate(m));
+    AVI_TRY(avi_estimator_create(&f->refine, f->s->comm, m->data, &m->refine));
+    AVI_TRY(avi_estimator_create(&f->weigh_own, f->s->comm, m->data, &m->weigh_own));
+    return avi_estimator_create(&f->weigh_function, f->s->comm, m->data, &m->weigh_function);
+}
+
+avi_status avi_gap_totals_make(const avi_session *s, avi_gap_ledger *l);
+
+avi_status avi_gap_ledger_make(const avi_fixed_theta *f, const avi_data *data, const void *table, const char *name,
+                               const avi_gap_settings *settings, avi_gap_ledger *l)
+{
+    maker m = {.f = f, .settings = settings, .data = data, .given = table};
+    *l = (avi_gap_ledger){.name = name};
+    avi_status status = avi_agree(f->s->comm, prepare(&m));
+    if (status == AVI_OK) status = make_rows(&m);
+    if (status == AVI_OK) status = to_slabs(&m, l);
+    release(&m);
+    return status == AVI_OK ? avi_gap_totals_make(f->s, l) : status;
+}
+
+void avi_gap_ledger_free(avi_gap_ledger *l)
+{
+    for (int c = 0; c < AVI_GAP_COLUMNS; c++) free(l->column[c]);
+    *l = (avi_gap_ledger){0};
+}

@@ -1,0 +1,72 @@
+/* The gap ledger: what amortization costs every row of a data set, theta fixed.
+ *
+ * For row n, with L_A its ELBO at nu = f(x_n) and L_F the largest over nu of the same family,
+ *   amortization gap  = L_F - L_A,   approximation gap = log p(x_n) - L_F   (Cremer, Li & Duvenaud 2018),
+ * log p(x_n) from K importance weights of the refined factor. Both ELBOs are means over the same K draws, so that the
+ * gap's error is that of the mean of differences; where a quadrature is exact they come from it and the error is 0. */
+#ifndef AVI_GAP_LEDGER_H
+#define AVI_GAP_LEDGER_H
+
+#include "gap/fixed_theta.h"
+#include "output/run_file.h"
+
+/* Columns of a row. */
+typedef enum avi_gap_column {
+    AVI_GAP_ELBO_AVI,
+    AVI_GAP_ELBO_FVI,
+    AVI_GAP_AMORTIZATION,
+    AVI_GAP_AMORTIZATION_ERROR,
+    AVI_GAP_LOG_P,
+    AVI_GAP_LOG_P_ERROR,
+    AVI_GAP_APPROXIMATION,
+    AVI_GAP_KHAT_AVI,
+    AVI_GAP_KHAT,
+    AVI_GAP_ESS,
+    AVI_GAP_RUNG,
+    AVI_GAP_STEPS,
+    AVI_GAP_CONVERGED,
+    AVI_GAP_COLUMNS
+} avi_gap_column;
+
+/* The ladder: what a row needs for weights that can be relied on. */
+typedef enum avi_gap_rung {
+    AVI_RUNG_FUNCTION, /* k-hat of the inference function's factor is at most 0.7 */
+    AVI_RUNG_FACTOR,   /* that of the refined factor is */
+    AVI_RUNG_NONE,     /* neither */
+    AVI_RUNGS
+} avi_gap_rung;
+
+typedef struct avi_gap_settings {
+    int draws;        /* K */
+    int passes;       /* over a row, at most */
+    double tolerance; /* nats that a converged row may still gain */
+} avi_gap_settings;
+
+/* Totals over the rows of a data set; the same on all ranks. */
+typedef struct avi_gap_totals {
+    int64_t rows, converged, bad; /* bad: rows with a value that is not finite, which the sums leave out */
+    int64_t rung[AVI_RUNGS];
+    double elbo_avi, elbo_fvi, amortization, amortization_error, log_p, log_p_error, approximation; /* nats, sums */
+    double worst;      /* the largest amortization gap of a row, nats */
+    double half_share; /* part of the rows, those with the largest gaps, that carries half of the sum */
+} avi_gap_totals;
+
+typedef struct avi_gap_ledger {
+    const char *name;                /* train | test */
+    int64_t first, rows;             /* own slab of the rows in the order of the data as given */
+    int64_t all;                     /* rows of the data set */
+    double *column[AVI_GAP_COLUMNS]; /* (rows): own slab */
+    avi_gap_totals total;
+} avi_gap_ledger;
+
+/* Collective. The ledger of one data set; table: local factors of a factorized run (with halo rows), NULL else.
+ * Owner: caller, avi_gap_ledger_free, also when it fails. Errors: INTERNAL (memory), STOPPED. */
+avi_status avi_gap_ledger_make(const avi_fixed_theta *f, const avi_data *data, const void *table, const char *name,
+                               const avi_gap_settings *settings, avi_gap_ledger *l);
+void avi_gap_ledger_free(avi_gap_ledger *l);
+/* /gap/<name>/... for run.h5; the ledger must outlive the fields. Not collective. Errors: INTERNAL. */
+avi_status avi_gap_ledger_fields(const avi_gap_ledger *l, avi_fields *fields);
+/* Lines on the screen. Not collective. */
+void avi_gap_ledger_print(const avi_gap_ledger *l);
+
+#endif

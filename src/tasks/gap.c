@@ -1,0 +1,116 @@
+/* Task gap: the gap ledger of a fit, on training and held-out rows. */
+#include "gap/ledger.h"
+#include "tasks/stored_fit.h"
+#include "tasks/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const avi_key keys[] = {
+    {"gap", "draws", AVI_KEY_INT, "200", 25, 65536, NULL, "draws",
+     "importance weights of each row: log p(x), k-hat and, where no quadrature is exact, both ELBOs"},
+    {"gap", "passes", AVI_KEY_INT, "100", 1, 100000, NULL, "passes",
+     "over a row to refine its own factor, at most; a row stops when it has converged"},
+    {"gap", "tolerance", AVI_KEY_REAL, "1e-3", 1e-12, 1e3, NULL, "nats",
+     "that the refinement of a row may leave when it counts as converged"},
+    {"gap", "data", AVI_KEY_CHOICE, "both", 0, 0, "both | train | test", NULL, "rows of which data"},
+};
+
+typedef struct gap {
+    avi_fixed_theta problem;
+    avi_gap_ledger train, test;
+    bool has_train, has_test;
+} gap;
+
+static avi_status check(const avi_session *s)
+{
+    if (s->model->ops->coupling != AVI_INDEPENDENT)
+        return avi_config_fail(s->config, "model", "name",
+                               "%s couples its rows, so that a row has no gap of its own; use run.task = exact, which "
+                               "has the gap of the whole series",
+                               s->model->ops->name);
+    return AVI_OK;
+}
+
+static void release(void *self)
+{
+    gap *g = self;
+    if (!g) return;
+    avi_fixed_theta_free(&g->problem);
+    avi_gap_ledger_free(&g->train);
+    avi_gap_ledger_free(&g->test);
+    free(g);
+}
+
+static avi_status make(avi_session *s, avi_state *st, avi_fields *fields, gap *g)
+{
+    const char *data = avi_config_get_string(s->config, "gap", "data");
+    const avi_gap_settings settings = {.draws = (int)avi_config_get_int(s->config, "gap", "draws"),
+                                       .passes = (int)avi_config_get_int(s->config, "gap", "passes"),
+                                       .tolerance = avi_config_get_real(s->config, "gap", "tolerance")};
+    g->has_train = strcmp(data, "test") != 0;
+    g->has_test = s->test && strcmp(data, "train") != 0;
+    if (!g->has_train && !g->has_test)
+        return avi_config_fail(s->config, "gap", "data", "there are no test rows; use train, or give data.test_path");
+    AVI_TRY(avi_agree(s->comm, avi_fixed_theta_create(s, st, settings.draws, &g->problem)));
+    if (g->has_train) AVI_TRY(avi_gap_ledger_make(&g->problem, s->train, st->table, "train", &settings, &g->train));
+    if (g->has_test) AVI_TRY(avi_gap_ledger_make(&g->problem, s->test, NULL, "test", &settings, &g->test));
+    avi_status status = g->has_train ? avi_gap_ledger_fields(&g->train, fields) : AVI_OK;
+    if (status == AVI_OK && g->has_test) status = avi_gap_ledger_fields(&g->test, fields);
+    return avi_agree(s->comm, status);
+}
+
+static avi_status after_fit(avi_session *s, avi_fit *fit, avi_fields *fields, void **self)
+{
+    gap *g = *self = calloc(1, sizeof *g);
+    AVI_TRY(avi_agree(s->comm, g ? AVI_OK : avi_fail_memory(sizeof *g, "the gap ledger")));
+    return make(s, avi_fit_state(fit), fields, g);
+}
+
+static void print_ledgers(const gap *g)
+{
+    if (g->has_train) avi_gap_ledger_print(&g->train);
+    if (g->has_test) avi_gap_ledger_print(&g->test);
+}
+
+static void print(const avi_session *s, const avi_fit *fit, const void *self)
+{
+    (void)fit;
+    if (s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) print_ledgers(self);
+}
+
+/* By itself: the fit is that of the newest checkpoint, and run.h5 is written again with /gap. */
+static avi_status run(avi_session *s)
+{
+    avi_stored_fit fit = {0};
+    avi_fields fields = {0};
+    gap *g = calloc(1, sizeof *g);
+    avi_status status = avi_agree(s->comm, g ? AVI_OK : avi_fail_memory(sizeof *g, "the gap ledger"));
+    if (status == AVI_OK) status = avi_stored_fit_open(s, &fit);
+    if (status == AVI_OK) status = make(s, fit.st, &fields, g);
+    if (status == AVI_OK) status = avi_stored_fit_evaluate(s, &fit);
+    if (status == AVI_OK) status = avi_run_file_update(s, fit.st, fit.folder, &fields);
+    if (status == AVI_OK && s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) {
+        print_ledgers(g);
+        printf("  results      %s/run.h5, group gap\n", avi_folder_path(fit.folder));
+    }
+    avi_fields_free(&fields);
+    avi_stored_fit_close(&fit);
+    release(g);
+    return status;
+}
+
+const avi_task_ops avi_task_gap = {
+    .name = "gap",
+    .doc = "what amortization costs every row: amortization and approximation gap, log p(x), k-hat",
+    .keys = keys,
+    .key_count = 4,
+    .check = check,
+    .run = run,
+    .follows_fit = true,
+    .lengthy = true,
+    .after_fit = after_fit,
+    .print = print,
+    .release = release,
+};

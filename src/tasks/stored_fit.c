@@ -1,0 +1,40 @@
+#include "tasks/stored_fit.h"
+#include "output/checkpoint_state.h"
+#include "train/evaluation.h"
+
+#include <stdlib.h>
+
+avi_status avi_stored_fit_open(avi_session *s, avi_stored_fit *f)
+{
+    const char *output = avi_config_get_string(s->config, "run", "output"),
+               *from = avi_config_get_string(s->config, "checkpoint", "from");
+    char *path = NULL;
+    *f = (avi_stored_fit){0};
+    AVI_TRY(avi_state_create(s, &f->st));
+    AVI_TRY(avi_folder_open(s->comm, output, &f->folder));
+    if (*from) return avi_restore(s, f->st, from);
+    AVI_TRY(avi_checkpoint_find(f->folder, s->comm, &path));
+    if (!path)
+        return avi_config_fail(s->config, "run", "output",
+                               "there is no fit in %s; use run.task = fit first, or name the folder of a fit",
+                               avi_folder_path(f->folder));
+    const avi_status status = avi_restore(s, f->st, path);
+    free(path);
+    return status;
+}
+
+avi_status avi_stored_fit_evaluate(avi_session *s, avi_stored_fit *f)
+{
+    avi_trace *t = &f->st->eval;
+    double row[AVI_EVAL_COLUMNS];
+    const double *last = t->rows ? t->value + (t->rows - 1) * (t->columns + t->extra) : NULL;
+    if (last && last[AVI_EVAL_STEP] >= (double)f->st->step) return AVI_OK;
+    AVI_TRY(avi_evaluation(s, f->st, avi_config_get_int(s->config, "log", "last_rows"), row));
+    return avi_agree(s->comm, avi_trace_add(t, row, 0, NULL));
+}
+
+void avi_stored_fit_close(avi_stored_fit *f)
+{
+    avi_folder_close(&f->folder);
+    avi_state_destroy(&f->st);
+}
