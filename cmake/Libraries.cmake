@@ -2,7 +2,10 @@
 # and then crash. So the MPI is found first, HDF5 and ScaLAPACK are looked for under its name, and what was found is checked.
 
 # ---- MPI -------------------------------------------------------------------------------------------------------------
-# Another MPI than the one of mpicc: -DMPI_C_COMPILER=mpicc.mpich
+# Another MPI than the one of mpicc: -DMPI_C_COMPILER=mpicc.mpich, or MPICC=mpicc.mpich in the environment.
+if(NOT MPI_C_COMPILER AND DEFINED ENV{MPICC})
+  find_program(MPI_C_COMPILER NAMES $ENV{MPICC} REQUIRED)
+endif()
 find_package(MPI REQUIRED COMPONENTS C)
 include(CheckCSourceCompiles)
 set(CMAKE_REQUIRED_LIBRARIES MPI::MPI_C)

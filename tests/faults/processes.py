@@ -3,11 +3,14 @@ import re
 import signal
 import time
 
+import launcher
 import result
 from job import Failure, catches, latest, temporaries
 from place import END, STEPS
 
-# A stop by signal leaves a checkpoint; mpirun gives its ranks about two seconds for it on TERM and INT.
+# A stop by signal leaves a checkpoint; launchers leave their ranks some time for it on TERM and INT (launcher.py), of which these
+# small runs want two seconds at most, and USR1 all the time they want.
+ENOUGH = 2.0  # seconds
 STOPPED, DONE = 75, 0
 
 
@@ -144,6 +147,8 @@ def judge(job, code, numbers, whom, armed, before):
     if not armed or before < 0:  # nothing is there that could be saved
         allowed += [128 + n for n in numbers] + [1]
     job.expect(code, allowed, most_messages=1)
-    # A second signal makes mpirun kill its ranks, and so do two seconds that do not suffice for the start of a run.
-    if armed and code == 1 and before >= 0 and len(numbers) == 1 and not re.search("the checkpoint is written|^Done after", job.errors() + job.output(), re.M):
+    # A second signal makes mpirun kill its ranks, and so does a time that does not suffice for the start of a run. Where the launcher leaves less
+    # than these runs want, ranks may be killed before they have written: then the run resumes from the checkpoint before, in the same bits.
+    patient = launcher.grace() >= ENOUGH
+    if armed and patient and code == 1 and before >= 0 and len(numbers) == 1 and not re.search("the checkpoint is written|^Done after", job.errors() + job.output(), re.M):
         raise Failure(f"mpirun returned 1, and no rank said that the run is done or the checkpoint written\n{job.text()}")
