@@ -2,9 +2,38 @@
 #include "base/processor.h"
 #include "cli/command.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Launchers say which rank a process is before MPI starts; without one it is the only rank. */
+static int is_first_rank(void)
+{
+    static const char *const names[] = {"PMIX_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", NULL};
+    for (int i = 0; names[i]; i++) {
+        const char *value = getenv(names[i]);
+        if (value) return strcmp(value, "0") == 0;
+    }
+    return 1;
+}
+
+/* A launcher may return 0 although the ranks did not end by themselves (mpirun of Open MPI 5, after a host was lost).
+ * Where AVI_STATUS_FILE names a file, it gets the exit status, so that a script can tell: no file, no end. */
+static void leave_status(int status)
+{
+    const char *path = getenv("AVI_STATUS_FILE");
+    if (!path || !path[0] || !is_first_rank()) return;
+    FILE *file = fopen(path, "w");
+    const int written = file && fprintf(file, "%d\n", status) > 0;
+    if ((file && fclose(file) != 0) || !written)
+        (void)fprintf(stderr, "avi_mpi: warning: the exit status could not be written to AVI_STATUS_FILE=%s\n", path);
+}
+
 int main(int argc, char **argv)
 {
     /* This file and base/processor.c are compiled for the oldest processor, so that the question can be asked. */
     const int unfit = avi_processor_check();
-    return unfit ? unfit : avi_command(argc, argv);
+    const int status = unfit ? unfit : avi_command(argc, argv);
+    leave_status(status);
+    return status;
 }

@@ -11,7 +11,7 @@ def version():
     """("open mpi", 4), ("open mpi", 5), ("hydra", 4) (of MPICH) or ("other", 0)."""
     done = subprocess.run([MPIRUN[0], "--version"], capture_output=True, text=True, timeout=60)
     text = done.stdout + done.stderr
-    found = re.search(r"\(Open MPI\) (\d+)", text)
+    found = re.search(r"\((?:Open MPI|OpenRTE)\) (\d+)", text)  # OpenRTE where it is called by another name
     if found:
         return "open mpi", int(found.group(1))
     if "HYDRA" in text:

@@ -1,17 +1,20 @@
 """Two hosts on one machine (network namespaces joined by a cable), and the cable cut."""
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
 
+import launcher
 from job import Failure, alive, latest, program, rank_of
 from place import STEPS, Skip
 from processes import Missed
 
-# Without these a cut is silence for ever: TCP says nothing. With them the daemons of Open MPI miss each other.
-KEEPALIVE = ["--mca", "oob_tcp_keepalive_time", "5", "--mca", "oob_tcp_keepalive_intvl", "2", "--mca", "oob_tcp_keepalive_probes", "3"]
-ROUTES = ["--mca", "plm_rsh_no_tree_spawn", "1", "--mca", "btl", "self,vader,tcp", "--mca", "btl_tcp_if_include", "eth0", "--mca", "oob_tcp_if_include", "eth0"]
+# Of the launcher: OMPI_MCA_ is read by that of Open MPI 4, PRTE_MCA_ by that of Open MPI 5. Without the keepalive a cut is silence for ever: TCP
+# says nothing. With it the daemons of Open MPI miss each other. jobs/vae.sbatch sets the same.
+KEEPALIVE = {"oob_tcp_keepalive_time": "5", "oob_tcp_keepalive_intvl": "2", "oob_tcp_keepalive_probes": "3"}
+ROUTES = {"oob_tcp_if_include": "eth0", "plm_rsh_no_tree_spawn": "1", "plm_ssh_no_tree_spawn": "1"}
 LIMIT = 60  # seconds from the cut to the end of the job
 
 
@@ -53,8 +56,10 @@ class Hosts:
 
     def launcher(self):
         where = ",".join(f"{a}:2" for a in self.addresses)
-        return ["ip", "netns", "exec", self.names[0], "unshare", "-u", "sh", "-c", f'hostname {self.names[0]}; exec "$@"', "sh", "mpirun", "--bind-to", "none",
-                "--map-by", "node", "--host", where, "--mca", "plm_rsh_agent", str(self.agent), *ROUTES, *KEEPALIVE, "-x", "OMPI_MCA_mpi_yield_when_idle=1",
+        parameters = {**KEEPALIVE, **ROUTES, "plm_rsh_agent": str(self.agent), "plm_ssh_agent": str(self.agent)}
+        variables = [f"{prefix}_MCA_{name}={value}" for prefix in ("OMPI", "PRTE") for name, value in parameters.items()]
+        return ["ip", "netns", "exec", self.names[0], "unshare", "-u", "sh", "-c", f'hostname {self.names[0]}; exec "$@"', "sh", "env", *variables,
+                "OMPI_MCA_btl_tcp_if_include=eth0", *launcher.MPIRUN, "--bind-to", "none", "--map-by", "node", "--host", where, "-x", "OMPI_MCA_mpi_yield_when_idle=1",
                 "-x", "OPENBLAS_NUM_THREADS=1", "-x", "PATH"]
 
     def cut(self):
@@ -75,10 +80,13 @@ def ranks_on(folder):
 
 
 def cut(bench, rng):
+    if launcher.version()[0] != "open mpi":
+        raise Skip("the two hosts are told to Open MPI alone")
     folder = bench.new()
     with Hosts(bench.folder) as hosts:
         np = rng.choice((2, 3, 4))
-        job = bench.job("mlp", np, folder, launcher=hosts.launcher())
+        (folder.parent / "status").unlink(missing_ok=True)
+        job = bench.job("mlp", np, folder, launcher=hosts.launcher(), environment={"AVI_STATUS_FILE": str(folder.parent / "status")})
         try:
             step = rng.randrange(1, STEPS - 5)
             if not job.until(lambda: latest(folder) >= step):
@@ -91,8 +99,11 @@ def cut(bench, rng):
             seconds = time.monotonic() - began
             if ranks_on(folder):
                 raise Failure(f"{len(ranks_on(folder))} ranks still run {LIMIT} s after the cut")
-            if code == 0:
+            if re.search("^Done after", job.output(), re.M):
                 raise Missed
+            # The mpirun of Open MPI 5 returns 0 here, and says on standard error that it lost a host; jobs/vae.sbatch finds that the program left no status.
+            if code == 0 and (launcher.version() != ("open mpi", 5) or (folder.parent / "status").exists()):
+                raise Failure(f"exit status 0 after a cut link\n{job.text()}")
             if latest(folder) < before:
                 raise Failure(f"the checkpoint of step {before} is gone")
             bench.finish("mlp", rng.choice((1, 2, 3)), folder)

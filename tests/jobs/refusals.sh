@@ -64,10 +64,13 @@ expect 66 "no such file" "$jobs/local.sh" runs/000_run.seed=1/config.ini # a pat
 expect 66 "build it first" env -u SLURM_SUBMIT_DIR AVI_MPI="$scratch/absent" bash "$jobs/vae.sbatch"
 expect 69 "no_such_launcher is not here|AVI_LAUNCHER" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER=no_such_launcher bash "$jobs/vae.sbatch"
 # Any command starts the ranks, with its own options first and the number of ranks behind them.
-printf '#!/bin/bash\necho "started by: $*"\n' >"$scratch/start"
+printf '#!/bin/bash\necho "started by: $*"\necho 0 >"$AVI_STATUS_FILE"\n' >"$scratch/start"
 chmod +x "$scratch/start"
 expect 0 "started by: --site=ours -n 3 /bin/true inputs/vae.ini" \
     env -u SLURM_SUBMIT_DIR SLURM_NTASKS=3 AVI_MPI=/bin/true AVI_LAUNCHER="$scratch/start --site=ours" bash "$jobs/vae.sbatch" inputs/vae.ini
+# A launcher that returns 0 although the program did not end (Open MPI 5, after a host was lost); and one whose program did.
+expect 205 "true returned 0|a node was lost" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER=true bash "$jobs/vae.sbatch" inputs/vae.ini
+expect 0 "status 0" env -u SLURM_SUBMIT_DIR AVI_MPI="$AVI_MPI" AVI_LAUNCHER="$AVI_MPIRUN" bash "$jobs/vae.sbatch" --version
 
 if [ "$failures" -eq 0 ]; then echo OK; fi
 exit $((failures > 0))
