@@ -80,6 +80,10 @@ int avi_config_get_int_list(const avi_config *config, const char *section, const
 /* True when the file or an override gave the key. */
 bool avi_config_is_given(const avi_config *config, const char *section, const char *key);
 
+/* The integer key in force (a number or a list) of a section that has the largest value: which key to name when what
+ * it sets is too large. NULL when the section has none. Owned by the config. */
+const char *avi_config_largest(const avi_config *config, const char *section);
+
 /* A mistake found later, by the code that reads the value: "file:line: [section] key = value: <message>". Returns
  * AVI_ERR_CONFIG. */
 avi_status avi_config_fail(const avi_config *config, const char *section, const char *key, const char *format, ...)

@@ -2,6 +2,7 @@
  * here and not in data/ because a source knows no models. */
 #include "avi/model.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,6 +39,12 @@ static avi_status create(avi_source *s, const avi_config *config, avi_split spli
     s->shape =
         (avi_shape){.rows = rows || split == AVI_TEST ? rows : TRAIN_ROWS, .type = AVI_F64, .scale = 1, .height = 1};
     s->shape.width = s->shape.columns = ops->simulated_width ? ops->simulated_width(config) : 1;
+    if (s->shape.width > INT_MAX) {
+        const char *key = avi_config_largest(config, "model");
+        return avi_config_fail(config, "model", key ? key : "name",
+                               "a row of the data drawn from model %s would have %lld values; at most %d can be held",
+                               name, (long long)s->shape.width, INT_MAX);
+    }
     if (s->shape.rows && split == AVI_TRAIN) s->shape.rows += ops->lookahead; /* data.rows counts datapoints */
     s->sequential = !ops->simulate_rows;
     snprintf(s->label, sizeof s->label, "drawn from model %s", name);

@@ -202,6 +202,27 @@ int avi_config_get_int_list(const avi_config *config, const char *section, const
     return slot->list_count;
 }
 
+static int64_t largest_of(const avi_slot *slot)
+{
+    int64_t largest = slot->key->type == AVI_KEY_INT ? slot->integer : INT64_MIN;
+    for (int i = 0; slot->key->type == AVI_KEY_INT_LIST && i < slot->list_count; ++i)
+        if (slot->list[i] > largest) largest = slot->list[i];
+    return largest;
+}
+
+const char *avi_config_largest(const avi_config *config, const char *section)
+{
+    const char *name = NULL;
+    int64_t largest = INT64_MIN;
+    for (int i = 0; i < config->slot_count; ++i) {
+        const avi_slot *slot = &config->slots[i];
+        if (!slot->force || strcmp(slot->key->section, section) != 0 || largest_of(slot) <= largest) continue;
+        largest = largest_of(slot);
+        name = slot->key->name;
+    }
+    return name;
+}
+
 bool avi_config_is_given(const avi_config *config, const char *section, const char *key)
 {
     const avi_slot *slot = avi_config_any_slot(config, section, key);

@@ -1,5 +1,6 @@
 #include "session/session.h"
 #include "avi/store.h"
+#include "session/memory.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -266,6 +267,7 @@ static avi_status build(avi_session *s)
     AVI_TRY(avi_agree(s->comm, read_local_rows(s)));
     AVI_TRY(avi_agree(s->comm, plan_steps(s)));
     AVI_TRY(gather_hosts(s));
+    AVI_TRY(avi_memory_check(s));
     return load_data(s);
 }
 

@@ -106,6 +106,12 @@ def cases(folder):
     yield "infinity", hdf5_of(hdf5(f / "inf.h5", np.where(np.isnan(with_nan()), np.inf, zero))), 65, ["row 70, column 5", "infinite"], every
     yield "batch over rows", [ini, "optim.batch=512"], 78, [r"\[optim\] batch = 512", "256"], every
     yield "tile against batch", [ini, "optim.tile=7"], 78, [r"\[optim\] tile = 7", "does not divide"], every
+    # More than any machine has: told before it is taken, with the key that takes most.
+    yield "memory of the model", [ini, "model.hidden=1000000,1000000"], 78, [r"\[model\] hidden = 1000000, 1000000", "GB", "available"], every
+    yield "memory of the inference function", [ini, "--dry-run", "inference.hidden=1000000,1000000"], 78, [r"\[inference\] hidden", "GB"], every
+    groups = [ini, "model.name=hier_logistic", "data.source=model", "inference.function=constant", "model.trials=65536"]
+    yield "memory of wide rows", [*groups, "model.covariates=30000"], 78, [r"\[model\] trials = 65536", "GB"], every
+    yield "rows wider than a row can be", [*groups, "model.covariates=65536"], 78, [r"\[model\] trials = 65536", "4295032832 values"], every
     yield "more ranks than lanes", [ini, "optim.batch=16"], 78, ["3 ranks", "2 lanes", r"optim\.(tile|batch)"], (3,)
     yield "output below a file", [ini, f"run.output={ordinary}/run"], 73, [r"images/run", "choose a run.output"], every
     yield "output is a file", [ini, f"run.output={ordinary}"], 73, ["is a file, not a folder"], every
