@@ -26,9 +26,6 @@ avi_status avi_check_counters(const char *path, const avi_state *st)
 avi_status avi_check_lines(const char *path, const char *name, const avi_state *st, const avi_trace *t)
 {
     double before = -1;
-    if (t == &st->trace && t->extra % AVI_SHARES)
-        return avi_fail(AVI_ERR_DATA, "%s: %s has %d columns of ranks; each rank has %d", path, name, t->extra,
-                        (int)AVI_SHARES);
     for (int64_t r = 0; r < t->rows; r++) {
         const double step = t->value[r * (t->columns + t->extra)]; /* the first column of both tables */
         if (!(step > before && step <= (double)st->step && step == floor(step)))

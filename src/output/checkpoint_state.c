@@ -1,6 +1,7 @@
 #include "output/checkpoint_state.h"
 #include "output/checkpoint_check.h"
 #include "output/checkpoint_identity.h"
+#include "output/checkpoint_trace.h"
 #include "output/console.h"
 
 #include <inttypes.h>
@@ -85,18 +86,6 @@ static avi_field vector_field(const avi_session *s, const vector *v, const void 
     return f;
 }
 
-static avi_field table_field(const char *path, const avi_trace *t)
-{
-    return (avi_field){.path = path,
-                       .type = AVI_F64,
-                       .rank = 2,
-                       .dims = {t->rows, t->columns + t->extra},
-                       .data = t->value,
-                       .description = "lines so far",
-                       .units = "",
-                       .axes = "line, column"};
-}
-
 static uint64_t hash_of(const avi_session *s, const void *values, uint64_t h)
 {
     const size_t n = (size_t)s->layout.size * avi_real_size(s->precision);
@@ -141,7 +130,6 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
     if (s->train->origin)
         a[n++] = (avi_attribute){.group = "/", .name = "data_origin", .integer = (int64_t)s->train->origin};
     a[n++] = (avi_attribute){.group = "/", .name = "lbfgs_pairs", .integer = st->lbfgs.pairs};
-    a[n++] = (avi_attribute){.group = "/", .name = "trace_extra", .integer = st->trace.extra};
     return n;
 }
 
@@ -155,12 +143,13 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     avi_attribute a[16];
     int n = list_vectors(s, st, v), fields = 0;
     const int scales = avi_estimator_scales(s->train_elbo, NULL);
-    double *scale = malloc((size_t)(scales + 1) * sizeof *scale);
+    double *scale = malloc((size_t)(scales + 1) * sizeof *scale), *shares = NULL;
     char *effective = avi_config_effective(s->config);
     avi_status status = scale && effective ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "a checkpoint");
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) status = compare_replicas(s, st);
     if (status == AVI_OK) status = supply_rows(s, v, n, &pull, &supply);
+    if (status == AVI_OK) status = avi_checkpoint_shares(s, &st->shares, &f[fields++], &shares);
     for (int i = 0; status == AVI_OK && i < n; i++) {
         f[fields] = vector_field(s, &v[i], v[i].rows ? NULL : v[i].values);
         f[fields++].supply = v[i].rows ? &supply : NULL;
@@ -185,8 +174,8 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
                                       .description = "pairs of L-BFGS: differences of points, then of gradients",
                                       .units = "",
                                       .axes = "pair, value"};
-        f[fields++] = table_field("/trace", &st->trace);
-        f[fields++] = table_field("/eval", &st->eval);
+        f[fields++] = avi_checkpoint_table("/trace", &st->trace);
+        f[fields++] = avi_checkpoint_table("/eval", &st->eval);
         f[fields++] = (avi_field){
             .path = "/config", .text = effective, .description = "effective configuration", .units = "", .axes = ""};
         const int attributes = list_attributes(s, st, a);
@@ -198,6 +187,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
             status = avi_store_write(s->comm, path, f, fields, a, attributes);
     }
     avi_file_order_destroy(&pull);
+    free(shares);
     free(scale);
     free(effective);
     return status;
@@ -277,25 +267,6 @@ static avi_status restore_counters(avi_store *store, avi_state *st)
     return avi_store_attribute_real(store, "/", "seconds", &st->seconds);
 }
 
-static avi_status restore_table(const avi_session *s, avi_store *store, const char *path, avi_trace *t)
-{
-    avi_dtype type;
-    int rank;
-    int64_t dims[4];
-    AVI_TRY(avi_store_shape(store, path, &type, &rank, dims));
-    if (type != AVI_F64 || rank != 2 || (dims[0] > 0 && dims[1] < t->columns))
-        return avi_fail(AVI_ERR_DATA, "%s: not a table of this program", path);
-    double *value = malloc((size_t)(dims[0] * dims[1] + 1) * sizeof *value);
-    AVI_TRY(
-        avi_agree(s->comm, value ? AVI_OK : avi_fail_memory((size_t)(dims[0] * dims[1]) * sizeof *value, "the trace")));
-    avi_status status = avi_store_read(store, path, AVI_F64, 2, dims, false, value);
-    t->rows = 0;
-    for (int64_t r = 0; status == AVI_OK && r < dims[0]; r++)
-        status = avi_trace_add(t, value + r * dims[1], (int)dims[1] - t->columns, value + r * dims[1] + t->columns);
-    free(value);
-    return avi_agree(s->comm, status);
-}
-
 static avi_status restore_vector(const avi_session *s, avi_store *store, const vector *v)
 {
     const avi_field f = vector_field(s, v, NULL);
@@ -345,10 +316,7 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
         st->lbfgs.pairs = (int)pairs;
     }
     AVI_TRY(avi_check_state(path, s, st));
-    AVI_TRY(restore_table(s, store, "/trace", &st->trace));
-    AVI_TRY(avi_check_lines(path, "/trace", st, &st->trace));
-    AVI_TRY(restore_table(s, store, "/eval", &st->eval));
-    AVI_TRY(avi_check_lines(path, "/eval", st, &st->eval));
+    AVI_TRY(avi_checkpoint_restore_trace(s, store, path, st));
     return scales ? restore_scales(s, store, path, scales) : AVI_OK;
 }
 

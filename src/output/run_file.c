@@ -32,22 +32,24 @@ static avi_status add_table(avi_fields *l, const char *group, const avi_trace *t
     return AVI_OK;
 }
 
-/* Shares of the ranks: (rows, ranks), or (rows, ranks, count) for several. */
-static avi_status add_shares(avi_fields *l, const avi_trace *t, int which, int count, const char *path,
-                             const char *description, const char *units)
+/* Shares of the ranks: (rows, ranks), or (rows, ranks, count) for several; each rank writes a slab of lines.
+ * Collective.
+ */
+static avi_status add_shares(const avi_session *s, avi_fields *l, const avi_shares *t, int which, int count,
+                             const char *path, const char *description, const char *units)
 {
-    const int64_t ranks = t->extra / AVI_SHARES;
-    double *value = avi_fields_memory(l, (size_t)(t->rows * ranks * count + 1) * sizeof *value);
-    AVI_TRY(need(value));
-    for (int64_t r = 0; r < t->rows; r++)
-        for (int64_t k = 0; k < ranks * count; k++)
-            value[r * ranks * count + k] =
-                t->value[r * (t->columns + t->extra) + t->columns + k / count * AVI_SHARES + which + k % count];
+    const int ranks = avi_comm_size(s->comm), rank = avi_comm_rank(s->comm);
+    const int64_t columns = avi_shares_columns(t),
+                  own = avi_slab_first(t->lines, ranks, rank + 1) - avi_slab_first(t->lines, ranks, rank);
+    double *value = avi_fields_memory(l, (size_t)(own * columns * count + 1) * sizeof *value);
+    AVI_TRY(avi_agree(s->comm, need(value)));
+    AVI_TRY(avi_shares_lines(t, which, count, value));
     return avi_fields_add(l, (avi_field){.path = path,
                                          .type = AVI_F64,
                                          .rank = count > 1 ? 3 : 2,
-                                         .dims = {t->rows, ranks, count},
+                                         .dims = {t->lines, columns, count},
                                          .data = value,
+                                         .distributed = true,
                                          .description = description,
                                          .units = units,
                                          .axes = count > 1 ? "logged step, rank, phase" : "logged step, rank"});
@@ -182,13 +184,13 @@ int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *sta
 
 static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields *l)
 {
-    AVI_TRY(add_table(l, "/trace", &st->trace, st->trace.columns));
-    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_ELBO, 1, "/trace/elbo_rank",
+    AVI_TRY(avi_agree(s->comm, add_table(l, "/trace", &st->trace, st->trace.columns)));
+    AVI_TRY(add_shares(s, l, &st->shares, AVI_SHARE_ELBO, 1, "/trace/elbo_rank",
                        "each rank's share of the local part of the ELBO, scaled to the whole data set", "nats"));
-    AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_SECONDS, 1, "/trace/seconds_rank",
+    AVI_TRY(add_shares(s, l, &st->shares, AVI_SHARE_SECONDS, 1, "/trace/seconds_rank",
                        "seconds of each rank in the logged step, waiting in the reduction included", "seconds"));
     if (avi_config_get_bool(s->config, "log", "profile"))
-        AVI_TRY(add_shares(l, &st->trace, AVI_SHARE_PHASES, AVI_PHASES, "/trace/profile",
+        AVI_TRY(add_shares(s, l, &st->shares, AVI_SHARE_PHASES, AVI_PHASES, "/trace/profile",
                            "mean seconds a step since the logged step before, by phase: input, draws, forward, "
                            "backward, reduction (with waiting), optimizer, output",
                            "seconds"));

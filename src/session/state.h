@@ -21,6 +21,7 @@ typedef struct avi_state {
     double rate_factor; /* on the learning rate, lowered by rollbacks */
     double seconds;     /* of stepping, resumed runs included */
     avi_trace trace, eval;
+    avi_shares shares; /* of the ranks, of every line of the trace */
 } avi_state;
 
 /* Collective. Initial values. Owner: caller. Ranks that share memory have one state in common where the method works

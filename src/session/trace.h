@@ -3,6 +3,7 @@
 #define AVI_SESSION_TRACE_H
 
 #include "avi/status.h"
+#include "session/shares.h"
 
 #include <stdint.h>
 
@@ -13,7 +14,7 @@ typedef struct avi_column {
 typedef struct avi_trace {
     const avi_column *column;
     int columns;
-    int extra; /* more values a row: AVI_SHARES of rank 0, of rank 1, ... */
+    int extra; /* more values a row */
     int64_t rows, capacity;
     double *value; /* (rows, columns + extra) */
 } avi_trace;
@@ -33,8 +34,6 @@ enum {
     AVI_TRACE_SKIPPED,
     AVI_TRACE_COLUMNS
 };
-/* Shares of a rank: its part of the ELBO, seconds of the step, then seconds a step by phase (avi_phase of elbo.h). */
-enum { AVI_SHARE_ELBO, AVI_SHARE_SECONDS, AVI_SHARE_PHASES, AVI_SHARES = AVI_SHARE_PHASES + 7 };
 enum {
     AVI_EVAL_STEP,
     AVI_EVAL_ELBO_TRAIN,
@@ -46,7 +45,7 @@ enum {
 
 void avi_trace_create(avi_trace *t, const avi_column *columns);
 void avi_trace_free(avi_trace *t);
-/* Appends a row of t->columns values and `extra` shares; a wider row widens the table (earlier rows get NaN). */
+/* Appends a row of t->columns values and `extra` more; a wider row widens the table (earlier rows get NaN). */
 avi_status avi_trace_add(avi_trace *t, const double *row, int extra, const double *shares);
 /* One column as an array (rows). Owner: caller. NULL when memory is short. */
 double *avi_trace_column(const avi_trace *t, int column);

@@ -66,8 +66,8 @@ static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds
         [AVI_TRACE_SKIPPED] = (double)st->skipped,
     };
     *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW] = row[AVI_TRACE_ELBO] / rows;
-    AVI_TRY(avi_comm_allgather(s->comm, own, sizeof own, f->shares));
-    avi_status status = avi_trace_add(&st->trace, row, AVI_SHARES * avi_comm_size(s->comm), f->shares);
+    avi_status status = avi_trace_add(&st->trace, row, 0, NULL);
+    if (status == AVI_OK) status = avi_shares_add(&st->shares, own);
     if (status == AVI_OK) status = write_metrics(f, row);
     return avi_agree(s->comm, status); /* rank 0 alone writes, and its disk may be full */
 }
@@ -249,9 +249,8 @@ static avi_status prepare(fit *f)
     avi_session *s = f->s;
     AVI_TRY(avi_state_create(s, &f->st));
     avi_console_header(s);
-    f->shares = malloc((size_t)(AVI_SHARES * avi_comm_size(s->comm)) * sizeof *f->shares);
     char *effective = avi_config_effective(s->config);
-    avi_status status = avi_agree(s->comm, f->shares && effective ? AVI_OK : avi_fail_memory(1, "the fit"));
+    avi_status status = avi_agree(s->comm, effective ? AVI_OK : avi_fail_memory(1, "the fit"));
     if (status == AVI_OK) status = avi_resume_open(s, f->st, &f->begun);
     f->folder = f->begun.folder;
     if (status != AVI_OK || f->begun.done) {
@@ -412,7 +411,6 @@ void avi_fit_close(avi_fit **out)
     avi_resume_close(&f->begun);
     avi_state_destroy(&f->st);
     avi_row_ranges_free(&f->job);
-    free(f->shares);
     free(f);
     *out = NULL;
 }

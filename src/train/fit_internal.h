@@ -15,7 +15,6 @@ struct avi_fit {
     avi_folder *folder; /* begun.folder */
     avi_metrics *metrics;
     avi_row_ranges job;
-    double *shares; /* (ranks, AVI_SHARES) */
     double phase_before[AVI_PHASES];
     int64_t step_before; /* of the logged step before */
     int64_t eval_every;

@@ -31,7 +31,7 @@ def program():
 
 
 def run(scratch, ranks, arguments):
-    """Peak resident bytes of the largest rank, and the folder of the run."""
+    """Peak resident bytes of the largest rank, and the folder that it wrote."""
     folder = pathlib.Path(tempfile.mkdtemp(dir=scratch))
     (folder / "empty.ini").write_text("[run]\nseed = 1\n")
     command = [sys.executable, "-c", PEAK, program(), folder / "empty.ini", f"run.output={folder / 'out'}", *QUIET, *arguments]
@@ -57,12 +57,15 @@ class Axis:
     """One kind of growth. arguments(size): overrides of the run. power: the exponent that is right, of memory (and of a step's time); most: bytes at
     most for each unit of size^power."""
 
-    def __init__(self, name, what, sizes, arguments, power, most, ranks=lambda size: 1, time_power=None, steps=3, why="", timed_sizes=None):
+    def __init__(self, name, what, sizes, arguments, power, most, ranks=lambda size: 1, time_power=None, steps=3, why="", timed_sizes=None, checkpoint=False):
         self.name, self.what, self.sizes, self.arguments, self.power, self.most = name, what, sizes, arguments, power, most
+        self.checkpoint = checkpoint  # its bytes are the cost, in place of memory
         self.ranks, self.time_power, self.steps, self.why, self.timed_sizes = ranks, time_power, steps, why, timed_sizes or sizes
 
-    def peaks(self, scratch, sizes):
-        return [run(scratch, self.ranks(size), [f"optim.steps={self.steps}", *self.arguments(size)]) for size in sizes]
+    def costs(self, scratch, sizes):
+        """[(bytes, folder)]"""
+        runs = [run(scratch, self.ranks(size), [*self.arguments(size), f"optim.steps={self.steps(size) if callable(self.steps) else self.steps}"]) for size in sizes]
+        return [(max(f.stat().st_size for f in (folder / "checkpoint").glob("*.h5")) if self.checkpoint else peak, folder) for peak, folder in runs]
 
     def each(self, sizes, values):
         return (values[2] - values[0]) / (sizes[2] ** self.power - sizes[0] ** self.power) if self.power else values[2] - values[0]
@@ -70,6 +73,10 @@ class Axis:
 
 def gp(rows):
     return ["model.name=gp", "data.source=model", f"data.rows={rows}", "inference.function=factorized", "optim.batch=0", "objective.draws=0", "log.every=1"]
+
+
+def small(*more):
+    return ["model.name=linear", "data.source=model", "data.rows=64", "optim.batch=64", "optim.tile=8", "inference.function=constant", *more]
 
 
 def exact(model, rows, *more):
@@ -83,14 +90,17 @@ AXES = [
     Axis("exact saw", "`run.task = exact`, `saw`, rows", (60000, 120000, 240000), lambda n: exact("saw", n, "inference.domain=next"), 1, 90, timed_sizes=(500000, 1000000, 2000000)),
     Axis("exact window", "`run.task = exact`, `hmm`, rows in the window, degree 1", (9, 17, 33),
          lambda n: exact("hmm", 20000, f"inference.domain=window:{n // 2}", "run.exact_degree=1"), 1, 3e5),
+    Axis("trace lines", "checkpoint on 2 ranks, lines of the trace", (200, 400, 800), lambda n: [*small(), "log.every=1"], 1, 125, ranks=lambda n: 2, checkpoint=True, steps=lambda n: n),
+    Axis("trace ranks", "checkpoint with 400 lines of the trace, ranks", (1, 2, 4), lambda n: [*small(), "log.every=1"], 1, 6600, ranks=lambda n: n, checkpoint=True, steps=400,
+         why="the ELBO and the seconds of every rank on every line; a rank holds its own"),
 ]
 
 
 def check(scratch, axis):
     """What is wrong with the growth of an axis' memory, and what it is in words."""
-    values = [bytes_ for bytes_, _ in axis.peaks(scratch, axis.sizes)]
-    power, each = exponent(values, NOISE), axis.each(axis.sizes, values)
-    said = f"{axis.what} {axis.sizes}: {', '.join(f'{v / 1e6:.1f}' for v in values)} MB, exponent {power:.2f} (right: {axis.power}), {each:.3g} bytes each (at most {axis.most})"
+    values = [bytes_ for bytes_, _ in axis.costs(scratch, axis.sizes)]
+    power, each = exponent(values, 0 if axis.checkpoint else NOISE), axis.each(axis.sizes, values)
+    said = f"{axis.what} {axis.sizes}: {', '.join(f'{v / 1e6:.3g}' for v in values)} MB, exponent {power:.2f} (right: {axis.power}), {each:.3g} bytes each (at most {axis.most})"
     wrong = power > axis.power + 0.15 or each > axis.most
     return wrong, said
 

@@ -1,11 +1,17 @@
 """Resuming in runs of a second each: what a checkpoint must hold, what is passed over, what is refused, what a run that is killed in its last evaluation keeps."""
+import pathlib
 import subprocess
+import sys
 import time
 
 import h5py
+import numpy
 
 from small import data, write  # first: it says where runs is
 from runs import Failure, command, empty_ini, expect_same_bits, fit, main, metrics, read, refusal, start
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "io"))
+from store import checksum  # noqa: E402
 
 BAD_DATA, NO_INPUT = 65, 66
 BASE = ["run.reproducible=yes", "run.precision=double", "log.every=1", "log.eval_every=5", "optim.learning_rate=0.05", "output.local=yes"]
@@ -40,6 +46,49 @@ def parts(scratch):
         expect_steps(run, 9)
         expect_same_bits(run, whole, f"{name}: 5 + 4 steps")
     return f"5 + 4 = 9 steps: {', '.join(KINDS)}"
+
+
+def as_before(folder):
+    """The last checkpoint as versions wrote it that had nine shares of every rank in the lines of /trace."""
+    path = folder / "checkpoint" / (folder / "checkpoint" / "latest").read_text().strip()
+    with h5py.File(path, "r+") as file:
+        lines, shares = file["/trace"][()], file["/trace_rank"][()]
+        wide = numpy.full((*shares.shape[:2], 9), numpy.nan)
+        wide[:, :, :shares.shape[2]] = shares
+        table = numpy.ascontiguousarray(numpy.hstack([lines, wide.reshape(len(lines), -1)]))
+        about = dict(file["/trace"].attrs)
+        del file["/trace"], file["/trace_rank"]
+        file["/trace"] = table
+        for name, value in {**about, "checksum": numpy.bytes_(f"{checksum(table.tobytes(), table[0].nbytes):016x}")}.items():
+            file["/trace"].attrs[name] = value
+
+
+def shares(scratch):
+    """4 steps on 3 ranks, 4 on 2, 3 on 4: /trace/elbo_rank keeps what each rank said, also from checkpoints that have it in /trace; its sum is ELBO + KL(theta)."""
+    arguments, bytes_ = [*BASE, *KINDS["mlp"], *given(scratch, data(58))], []
+    for name in ("now", "before"):
+        run, told = scratch / name, []
+        for steps, ranks in ((4, 3), (8, 2), (11, 4)):
+            fit(run, *arguments, f"optim.steps={steps}", "checkpoint.resume=auto", *(["log.profile=yes"] if ranks == 4 else []), np=ranks, ini=empty_ini(scratch))
+            told.append(read(run, "/trace/elbo_rank"))
+            if name == "before":
+                as_before(run)
+        whole = told[-1]
+        want = numpy.array([[True] * 3 + [False]] * 4 + [[True] * 2 + [False] * 2] * 4 + [[True] * 4] * 3)
+        if whole.shape != (11, 4) or not (numpy.isfinite(whole) == want).all():
+            raise Failure(f"{name}: /trace/elbo_rank of 3, 2 and 4 ranks:\n{whole}")
+        if not (numpy.isfinite(read(run, "/trace/seconds_rank")) == want).all() or not numpy.isfinite(read(run, "/trace/profile")[8:]).all():
+            raise Failure(f"{name}: seconds_rank or profile")
+        total = read(run, "/trace/elbo") + read(run, "/trace/kl_global")
+        if not numpy.allclose(numpy.nansum(whole, axis=1), total, rtol=1e-12):
+            raise Failure(f"{name}: the ranks' shares {numpy.nansum(whole, axis=1)} are not the ELBO {total}")
+        for part in told[:-1]:
+            if not numpy.array_equal(part, whole[:len(part), :part.shape[1]], equal_nan=True):
+                raise Failure(f"{name}: a resume changed the shares of lines before it")
+        bytes_.append(whole.tobytes())
+    if bytes_[0] != bytes_[1]:
+        raise Failure("checkpoints that have the shares in /trace give other ones")
+    return "3, 2 and 4 ranks, both forms of checkpoints"
 
 
 def damaged(scratch):
@@ -120,4 +169,4 @@ def refused(scratch):
 
 
 if __name__ == "__main__":
-    main(parts, damaged, kept, last_evaluation, refused)
+    main(parts, shares, damaged, kept, last_evaluation, refused)

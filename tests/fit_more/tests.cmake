@@ -17,7 +17,7 @@ set_target_properties(drift watch blot PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMA
 avi_add_checks(algebra constant local saw clipping epoch adam draws stl tiles means skip rollback)
 avi_add_checks(unbiased weights fits)
 avi_add_checks(same_bits network global_draws clipped_rows chain window)
-avi_add_checks(going_on parts damaged kept last_evaluation refused)
+avi_add_checks(going_on parts shares damaged kept last_evaluation refused)
 avi_add_checks(forged forged forged_pairs)
 avi_add_checks(endings nan_rows bad_steps rules swept first_step)
 avi_add_checks(finished again replaced cut_short local_later changed from_file)
