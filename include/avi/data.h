@@ -56,6 +56,7 @@ struct avi_source {
     char label[256]; /* for people: "MNIST images /data/train-images.gz" */
     bool sequential; /* set by open: a row takes those before it, in spite of ops->read_rows */
     bool streamed;   /* data.storage, settled by avi_source_open */
+    bool narrow;     /* rows of AVI_F64 are held as AVI_F32: for who fetches single precision alone */
 };
 
 /* data.storage = auto holds up to this many bytes of rows (rows * width * bytes of a value, of a split on all ranks
@@ -89,7 +90,7 @@ struct avi_row_stream; /* of streamed rows: private to the data floor (row_strea
  * the data). */
 typedef struct avi_data {
     avi_partition partition;
-    avi_shape shape;      /* shape.rows counts every row; partition.rows = shape.rows - lookahead */
+    avi_shape shape;      /* shape.rows counts every row; partition.rows = shape.rows - lookahead; type: as held */
     int lookahead;        /* 1: a model that explains row n + 1 from row n has one factor row fewer than rows */
     int64_t first, count; /* own positions [first, first + count) */
     int64_t halo_left, halo_right; /* rows held before and after them, already cut at the ends of the data */

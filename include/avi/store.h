@@ -35,8 +35,8 @@ typedef struct avi_row_producer {
     void *self;
 } avi_row_producer;
 enum { AVI_SUPPLY_FIELDS = 8 /* with one supply */ };
-/* Rows that a supply is asked for at a time when a row of all its fields has row_bytes bytes: 8 MiB, or one row. Not
- * collective. */
+/* Rows that a supply is asked for at a time when a row of all its fields has row_bytes bytes: 8 MiB, at most
+ * 131072 rows, at least one. Not collective. */
 int64_t avi_row_producer_piece(int64_t row_bytes);
 
 /* One dataset. */

@@ -12,8 +12,23 @@ typedef struct reader {
     avi_source *source;
     size_t row_bytes;
     void *rows;        /* one piece */
-    uint64_t checksum; /* of the rows read here */
+    bool narrow;       /* it leaves as AVI_F32 */
+    uint64_t checksum; /* of the rows read here, as the source gives them */
 } reader;
+
+/* In place, from the first value on: what is written lies before what is still to be read. */
+static void narrow(void *rows, int64_t values)
+{
+    enum { PART = 256 };
+    double from[PART];
+    float to[PART];
+    for (int64_t at = 0, n; at < values; at += n) {
+        n = values - at < PART ? values - at : PART;
+        memcpy(from, (const unsigned char *)rows + (size_t)at * sizeof *from, (size_t)n * sizeof *from);
+        for (int64_t i = 0; i < n; i++) to[i] = (float)from[i];
+        memcpy((unsigned char *)rows + (size_t)at * sizeof *to, to, (size_t)n * sizeof *to);
+    }
+}
 
 static avi_status read_piece(void *context, int64_t first, int64_t count, const void **rows)
 {
@@ -23,6 +38,7 @@ static avi_status read_piece(void *context, int64_t first, int64_t count, const 
     AVI_TRY(avi_rows_check(r->source, first, NULL, count, r->rows));
     for (int64_t i = 0; i < count; i++)
         r->checksum += avi_row_hash((const unsigned char *)r->rows + (size_t)i * r->row_bytes, r->row_bytes, first + i);
+    if (r->narrow) narrow(r->rows, count * r->source->shape.width);
     *rows = r->rows;
     return AVI_OK;
 }
@@ -46,9 +62,11 @@ static void fill_layouts(const avi_data *d, const avi_source *source, int ranks,
 static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, const int64_t *readers,
                             const int64_t *owners, void *owned)
 {
-    reader r = {.source = source, .row_bytes = (size_t)d->shape.width * avi_dtype_size(d->shape.type)};
+    reader r = {.source = source,
+                .row_bytes = (size_t)d->shape.width * avi_dtype_size(source->shape.type),
+                .narrow = d->shape.type != source->shape.type};
     const avi_redistribution move = {.comm = comm,
-                                     .row_bytes = r.row_bytes,
+                                     .row_bytes = (size_t)d->shape.width * avi_dtype_size(d->shape.type),
                                      .from = readers,
                                      .to = owners,
                                      .numbers = d->partition.shuffled ? avi_redistribution_positions : NULL,
@@ -173,6 +191,7 @@ avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition
     if (status == AVI_OK) {
         const int rank = avi_comm_rank(comm);
         *d = (avi_data){.partition = *partition, .shape = source->shape, .lookahead = lookahead};
+        if (source->narrow && !source->streamed && d->shape.type == AVI_F64) d->shape.type = AVI_F32;
         d->first = avi_partition_first_row(partition, rank);
         d->count = avi_partition_first_row(partition, rank + 1) - d->first;
         const run left = halo_of(d, rank, 0, halo), right = halo_of(d, rank, 1, halo);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE_BYTES = 16 << 20 };
+enum { PIECE_BYTES = 16 << 20, PIECE_ROWS = 1 << 18 /* narrow rows take less than what is kept of each in a piece */ };
 
 /* The buffers of one rank. A row travels with its number in the target layout: `number` and `rows` are filled in order
  * of rank, so that a message is a run of each, and they go in two exchanges. */
@@ -66,7 +66,7 @@ int64_t avi_redistribution_piece_rows(const avi_redistribution *move)
 {
     const int64_t row = (int64_t)move->row_bytes + (int64_t)sizeof(int64_t);
     const int64_t rows = PIECE_BYTES / row / senders_at_most(move, avi_comm_size(move->comm));
-    return rows > 0 ? rows : 1;
+    return rows < 1 ? 1 : rows < PIECE_ROWS ? rows : PIECE_ROWS;
 }
 
 static void mover_release(mover *m)

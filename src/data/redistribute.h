@@ -22,8 +22,8 @@ typedef struct avi_redistribution {
 /* Most rows that piece() is asked for at a time. Not collective. */
 int64_t avi_redistribution_piece_rows(const avi_redistribution *move);
 
-/* Collective. `into` is this rank's rows of `to`, in order. Extra memory about 3 pieces, each at most 16 MiB (or one
- * row). Errors: what piece() returns, INTERNAL (memory); the same on all ranks. */
+/* Collective. `into` is this rank's rows of `to`, in order. Extra memory about 3 pieces, each at most 16 MiB and 262144
+ * rows (or one row). Errors: what piece() returns, INTERNAL (memory); the same on all ranks. */
 avi_status avi_redistribution_rows(const avi_redistribution *move, void *into);
 
 /* For `numbers` of a shuffled partition, the context: given rows -> positions. Not collective. */

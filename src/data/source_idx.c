@@ -314,7 +314,9 @@ static void idx_close(avi_source *s)
 }
 
 static const avi_key idx_keys[] = {
-    {"data", "path", AVI_KEY_PATH, "", 0, 0, NULL, NULL, "training rows: an IDX images file, plain or .gz"},
+    {"data", "path", AVI_KEY_PATH, "", 0, 0, NULL, NULL,
+     "training rows: an IDX images file, plain or .gz; every rank reads its part of a plain file, "
+     "one rank decompresses a .gz for all, which takes longer where there are many"},
     {"data", "test_path", AVI_KEY_PATH, "", 0, 0, NULL, NULL,
      "test rows: an IDX images file, plain or .gz; empty = no test data"},
 };

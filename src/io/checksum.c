@@ -54,6 +54,8 @@ uint64_t avi_checksum_rows(const void *rows, int64_t first, int64_t count, int64
     if (row_bytes <= 0) return 0;
     if (row_bytes == 8) /* local factors of one dimension, single precision: hundreds of millions of rows of one word */
         for (int64_t r = 0; r < count; r++) sum += end(add(begin(first + r), at + 8 * r, 8));
+    else if (row_bytes == 4) /* their means alone, and their log sds */
+        for (int64_t r = 0; r < count; r++) sum += end(add(begin(first + r), at + 4 * r, 4));
     else
         for (int64_t r = 0; r < count; r++, at += row_bytes) sum += end(add(begin(first + r), at, row_bytes));
     return sum;

@@ -6,6 +6,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+enum {
+    MOST_ROWS = 1 << 17 /* of a piece: who makes narrow rows holds some 100 bytes of indices and copies for each */
+};
+
 /* A piece of every field, in one block. */
 typedef struct piece {
     void *memory;
@@ -17,7 +21,7 @@ typedef struct piece {
 int64_t avi_row_producer_piece(int64_t row_bytes)
 {
     const int64_t rows = row_bytes > 0 ? ((int64_t)8 << 20) / row_bytes : 1;
-    return rows > 0 ? rows : 1;
+    return rows < 1 ? 1 : rows < MOST_ROWS ? rows : MOST_ROWS;
 }
 
 static avi_status make_piece(const avi_store_plan *plan, int at, int n, int64_t slab, piece *p)

@@ -55,21 +55,28 @@ static avi_status add_shares(const avi_session *s, avi_fields *l, const avi_shar
                                          .axes = count > 1 ? "logged step, rank, phase" : "logged step, rank"});
 }
 
-/* Blocks of a flat vector as datasets of their own shape. first: index of the vector's first value in st->params. */
+/* exp of n values, in the precision of the run, into memory of the fields. */
+static avi_status exponentials(const avi_session *s, avi_fields *l, int64_t n, const void *from, const void **to)
+{
+    void *typed = avi_fields_memory(l, (size_t)n * avi_real_size(s->precision));
+    AVI_TRY(need(typed));
+    for (int64_t i = 0; i < n; i++) avi_vector_set(s->precision, typed, i, exp(avi_vector_get(s->precision, from, i)));
+    *to = typed;
+    return AVI_OK;
+}
+
+/* Blocks of a flat vector as datasets of their own shape, written from where they are. first: index of the vector's
+ * first value in st->params. */
 static avi_status add_blocks(const avi_session *s, const avi_state *st, avi_fields *l, const avi_params *p,
                              const char *format, int64_t first, bool exponential, const char *description)
 {
     for (int k = 0; k < p->count; k++) {
         const avi_block *b = &p->block[k];
-        const int64_t n = b->rows * b->cols;
         char *path = avi_fields_memory(l, 128);
-        double *value = avi_fields_memory(l, (size_t)n * sizeof *value);
-        void *typed = avi_fields_memory(l, (size_t)n * avi_real_size(s->precision));
-        AVI_TRY(need(path && value && typed ? path : NULL));
+        const void *typed = avi_vector_at(s->precision, st->params, first + b->offset);
+        AVI_TRY(need(path));
         snprintf(path, 128, format[1] == 'g' ? "/global/%s/%s" : "/inference/%s", b->name, exponential ? "sd" : "mean");
-        avi_vector_to_double(s->precision, avi_vector_at(s->precision, st->params, first + b->offset), n, value);
-        for (int64_t i = 0; exponential && i < n; i++) value[i] = exp(value[i]);
-        avi_vector_from_double(s->precision, value, n, typed);
+        if (exponential) AVI_TRY(exponentials(s, l, b->rows * b->cols, typed, &typed));
         const bool matrix = b->rows > 1;
         AVI_TRY(avi_fields_add(l, (avi_field){.path = path,
                                               .type = dtype_of(s),
@@ -104,7 +111,7 @@ static bool wants_local(const avi_session *s, bool whole)
 static avi_status add_local(const avi_session *s, const avi_local *local, avi_fields *l)
 {
     const avi_field f = {.path = "/local/mean",
-                         .type = AVI_F64,
+                         .type = dtype_of(s),
                          .rank = 2,
                          .dims = {s->partition.rows, s->model->latent},
                          .supply = &local->supply,

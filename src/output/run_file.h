@@ -44,15 +44,16 @@ void avi_run_file_ending(const avi_session *s, const avi_folder *folder, char **
 bool avi_run_is_complete(const avi_session *s, const avi_folder *folder);
 
 /* Local factors in given order, from the table or the inference function, as a supply of two fields, mean and log sd:
- * (rows, L) double each. */
+ * (rows, L) each, in the precision of the run. */
 typedef struct avi_local {
     const avi_session *s;
     avi_moments moments;
     avi_file_order *pull;
-    bool wide;   /* parameters of factors come as double, not in the precision of the run */
-    double *own; /* (own rows, width): of amortized functions; NULL else */
-    void *typed; /* (piece, width) */
-    double *nu;  /* (piece, width) */
+    bool wide;    /* parameters of factors come as double, not in the precision of the run */
+    double *own;  /* (own rows, width): of amortized functions; NULL else */
+    void *typed;  /* (piece, width) */
+    double *nu;   /* (piece, width) */
+    double *both; /* (2, piece, L) */
     avi_row_producer supply;
 } avi_local;
 /* Collective. Owner: caller, avi_local_close, also when it fails; l stays where it is until then. */

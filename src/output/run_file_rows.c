@@ -24,20 +24,32 @@ static avi_status own_nu(const avi_session *s, avi_state *st, avi_local *l)
 
 static int64_t piece_rows(const avi_session *s)
 {
-    return avi_row_producer_piece(2 * s->model->latent * (int64_t)sizeof(double));
+    const int64_t most = avi_row_producer_piece(2 * s->model->latent * (int64_t)avi_real_size(s->precision)),
+                  longest = (s->partition.rows + avi_comm_size(s->comm) - 1) / avi_comm_size(s->comm);
+    return most < longest ? most : longest;
 }
 
-/* From what the family keeps of a row to mean and log sd. */
+/* What the family keeps of rows [first, first + count), as doubles: l->nu. */
+static avi_status fetch_rows(avi_local *l, int64_t first, int64_t count)
+{
+    void *to = l->wide ? l->nu : l->typed;
+    AVI_TRY(avi_file_order_rows(l->pull, first, count, &to));
+    if (!l->wide) avi_vector_to_double(l->s->precision, l->typed, count * l->s->infer->outputs, l->nu);
+    return AVI_OK;
+}
+
+/* From what the family keeps of a row to mean and log sd, in the precision of the run: what a row takes more than that
+ * is in nu. */
 static avi_status local_rows(void *self, int64_t first, int64_t count, void *const *out)
 {
     avi_local *l = self;
     const avi_session *s = l->s;
-    const int64_t width = s->infer->outputs;
-    void *to = l->wide ? l->nu : l->typed;
-    double *mean = out[0], *log_sd = out[1];
-    AVI_TRY(avi_file_order_rows(l->pull, first, count, &to));
-    if (!l->wide) avi_vector_to_double(s->precision, l->typed, count * width, l->nu);
+    const int64_t values = count * s->model->latent;
+    AVI_TRY(fetch_rows(l, first, count));
+    double *mean = l->both, *log_sd = mean + values;
     avi_moments_rows(&l->moments, count, l->nu, mean, log_sd);
+    avi_vector_from_double(s->precision, mean, values, out[0]);
+    avi_vector_from_double(s->precision, log_sd, values, out[1]);
     return AVI_OK;
 }
 
@@ -49,8 +61,9 @@ avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l)
                      .wide = !s->infer->ops->local,
                      .nu = malloc(bytes),
                      .typed = malloc(bytes),
+                     .both = malloc((size_t)(2 * most * s->model->latent) * sizeof *l->both),
                      .supply = {.rows = local_rows, .self = l}};
-    avi_status status = l->nu && l->typed ? AVI_OK : avi_fail_memory(2 * bytes, "local factors");
+    avi_status status = l->nu && l->typed && l->both ? AVI_OK : avi_fail_memory(2 * bytes, "local factors");
     if (status == AVI_OK) status = avi_moments_take(s, st, &l->moments);
     AVI_TRY(avi_agree(s->comm, status));
     if (l->wide) AVI_TRY(own_nu(s, st, l));
@@ -66,6 +79,7 @@ void avi_local_close(avi_local *l)
     avi_file_order_destroy(&l->pull);
     free(l->own);
     free(l->typed);
+    free(l->both);
     free(l->nu);
     *l = (avi_local){0};
 }
@@ -77,10 +91,9 @@ static avi_status take_all(const avi_session *s, avi_local *l, int64_t slab, int
     const int64_t most = piece_rows(s), ranks = avi_comm_size(s->comm), dims = s->model->latent,
                   longest = (s->partition.rows + ranks - 1) / ranks;
     for (int64_t done = 0; done < longest; done += most) {
-        const int64_t left = slab > done ? slab - done : 0, count = left < most ? left : most,
-                      at = count ? done * dims : 0;
-        void *const out[2] = {mean + at, log_sd + at};
-        AVI_TRY(local_rows(l, first + done, count, out));
+        const int64_t left = slab > done ? slab - done : 0, count = left < most ? left : most;
+        AVI_TRY(fetch_rows(l, first + done, count));
+        if (count) avi_moments_rows(&l->moments, count, l->nu, mean + done * dims, log_sd + done * dims);
     }
     return AVI_OK;
 }

@@ -7,10 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Rows of double are held as single where nothing looks at them in double: what follows a fit may. */
+static bool fetches_single(const avi_session *s)
+{
+    return s->precision == AVI_PRECISION_SINGLE && !strcmp(avi_config_get_string(s->config, "run", "task"), "fit") &&
+           !*avi_config_get_string(s->config, "run", "after");
+}
+
 static avi_status open_sources(avi_session *s)
 {
     AVI_TRY(avi_source_open(s->config, s->comm, AVI_TRAIN, &s->train_source));
     AVI_TRY(avi_source_open(s->config, s->comm, AVI_TEST, &s->test_source));
+    s->train_source->narrow = s->test_source->narrow = fetches_single(s);
     s->shape = s->train_source->shape;
     if (s->shape.rows < 1) return avi_fail(AVI_ERR_DATA, "%s: there are no rows", s->train_source->label);
     if (s->test_source && s->test_source->shape.rows > 0) return avi_source_match(s->train_source, s->test_source);
