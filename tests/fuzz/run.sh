@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Searches the readers for inputs that crash or hang them, with clang's libFuzzer, AddressSanitizer and UBSan.
 #
-#   tests/fuzz/run.sh [--readme] [EXECUTIONS [TARGET ...]]      default: 1000000, all targets (config hdf5 idx store)
+#   tests/fuzz/run.sh [--readme] [EXECUTIONS [TARGET ...]]      default: 1000000, all targets (command config hdf5 idx store)
 #
 # Builds in build-fuzz/, goes on from the corpus found there, and adds up: build-fuzz/fuzz/runs.csv has a line for every slice of a run.
 # EXECUTIONS 0 prints the table only; --readme writes it into tests/README.md, too. An input that was found stays in
@@ -12,7 +12,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$repository/build-fuzz
 work=$build/fuzz
 table=$work/runs.csv # target,executions,seconds,edges at first,edges at last,date,revision
-all=(config hdf5 idx store)
+all=(command config hdf5 idx store)
 
 skip() {
     echo "skipped: $1"
@@ -20,13 +20,13 @@ skip() {
 }
 
 # Of 1000 executions; executions of a slice; longest input. HDF5 is slow: a file is made and read each time.
-weight() { case $1 in config) echo 118 ;; idx) echo 820 ;; *) echo 31 ;; esac; }
-slice() { case $1 in config | idx) echo 200000 ;; *) echo 25000 ;; esac; }
+weight() { case $1 in command) echo 300 ;; config) echo 118 ;; idx) echo 520 ;; *) echo 31 ;; esac; }
+slice() { case $1 in command | config | idx) echo 200000 ;; *) echo 25000 ;; esac; }
 longest() { case $1 in hdf5) echo 512 ;; *) echo 4096 ;; esac; }
 
 # 32 MiB at once are more than any input of that length can fill: the allocator refuses HDF5, which asks for what a header claims, and the
 # targets refuse a program that asks for more. HDF5 leaks what it refuses.
-limits() { case $1 in config | idx) echo -malloc_limit_mb=32 ;; *) echo -malloc_limit_mb=32 -detect_leaks=0 ;; esac; }
+limits() { case $1 in command | config | idx) echo -malloc_limit_mb=32 ;; *) echo -malloc_limit_mb=32 -detect_leaks=0 ;; esac; }
 
 # The last change of what is fuzzed; there is no need to build again after others.
 find_revision() {
