@@ -134,9 +134,10 @@ double *avi_estimator_phases(avi_estimator *e);
  * amortized functions table_grad  the same shape; rows of the job get the gradient of -sum(ELBO of rows), untouched
  * elsewhere sums        in: what this rank adds to AVI_SUM_STOP and AVI_SUM_SAVE; out: the total over ranks gradient
  * out (layout.size): gradient of -ELBO_e / N = -(sum of the step's local terms) * E / N + KL(theta) / N own out: this
- * rank's share of the sums, NULL when not wanted A row that is not finite is counted in AVI_SUM_BAD; bad->position is
- * the first of this rank (-1: none), bad->value a value of the gradient that is not finite, the same on all ranks (-1:
- * none, or there is no gradient because of AVI_SUM_BAD). */
+ * rank's share of the sums; NULL when nobody reads the step's ELBO: in single precision its row values are then the
+ * floats of the graph, else they are worked out in double (avi_tape_row_values). A row that is not finite is counted in
+ * AVI_SUM_BAD; bad->position is the first of this rank (-1: none), bad->value a value of the gradient that is not
+ * finite, the same on all ranks (-1: none, or there is no gradient because of AVI_SUM_BAD). */
 typedef struct avi_bad {
     int64_t position, value;
 } avi_bad;

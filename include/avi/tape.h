@@ -32,6 +32,8 @@ typedef struct avi_node {
     const int64_t *runs; /* private to the operation, on the arena */
     const void *data;    /* private to the operation, borrowed */
     void *aux;           /* private to the operation, on the arena */
+    double *precise;     /* (rows, cols): values in double of a tape in single precision, or NULL: precise.c */
+    double *sd;          /* (rows, cols / 2): in double, of a node that is nu of Gaussian factors, or NULL: precise.c */
     struct avi_node *next_older;
 } avi_node;
 
@@ -59,6 +61,11 @@ void avi_tape_backward(avi_tape *tape, avi_node *root, double seed);
 void avi_tape_seed(avi_tape *tape, avi_node *root, double seed);
 /* The same with one seed for each row: seeds (R). */
 void avi_tape_backward_rows(avi_tape *tape, avi_node *root, const double *seeds);
+
+/* Values of a (R, 1) node in double, on the tape: of a tape in single precision `precisely` works them out anew from
+ * the matrices that densities stand on (data, draws, outputs of networks), so that a sum over 1e7 rows is right to 1e-9
+ * relative; else the floats are converted. An operation whose values cannot be worked out anew is converted. */
+const double *avi_tape_row_values(avi_tape *t, avi_node *n, bool precisely);
 
 /* ---- leaves ---- */
 /* Borrowed values; no gradient. */
@@ -138,11 +145,13 @@ avi_node *avi_categorical_logit_lpdf(avi_tape *t, avi_node *x,
 /* ---- hand-written operations ---- */
 /* forward fills out->value from in[0..n-1]->value; backward adds to in[i]->grad where in[i]->needs_grad, through
  * avi_tape_grad(), which returns (R, C) zeroed or holding a sum. One function each for both precisions: write it in a
- * file k_<name>.c. */
+ * file k_<name>.c. precise is optional: the values (R, C) in double on a tape in single precision, for densities whose
+ * rows share rounding (avi_tape_row_values). */
 typedef struct avi_custom_op {
     const char *name;
     void (*forward[2])(avi_tape *t, avi_node *out);
     void (*backward[2])(avi_tape *t, avi_node *out);
+    void (*precise)(avi_tape *t, avi_node *n, double *out);
 } avi_custom_op;
 avi_node *avi_custom(avi_tape *t, const avi_custom_op *op, int64_t rows, int64_t cols, int inputs, avi_node *const *in,
                      const void *data);

@@ -1,5 +1,6 @@
 #include "density/normal_1d.h"
 #include "tape/internal.h"
+#include "tape/precise.h"
 
 /* ---- fused densities (k_normal_1d.c) ---- */
 
@@ -8,13 +9,72 @@
     void avi_forward_##op##_f64(avi_tape *t, avi_node *n);                                                             \
     void avi_backward_##op##_f32(avi_tape *t, avi_node *n);                                                            \
     void avi_backward_##op##_f64(avi_tape *t, avi_node *n);                                                            \
+    static void precise_##op(avi_tape *t, avi_node *n, double *out);                                                   \
     static const avi_custom_op op##_op = {.name = #op,                                                                 \
                                           .forward = {avi_forward_##op##_f32, avi_forward_##op##_f64},                 \
-                                          .backward = {avi_backward_##op##_f32, avi_backward_##op##_f64}};
+                                          .backward = {avi_backward_##op##_f32, avi_backward_##op##_f64},              \
+                                          .precise = precise_##op};
 FUSED(scalar_normal)
 FUSED(wave)
 FUSED(scalar_normal_draws)
 FUSED(wave_draws)
+
+/* ---- values in double on a tape in single precision ---- */
+
+/* b theta of each draw. */
+static double *shifts(avi_tape *t, avi_node *theta, int64_t draws, double b)
+{
+    double *out = avi_tape_doubles(t, draws);
+    const double *value = theta ? avi_tape_precise_values(t, theta) : NULL;
+    for (int64_t s = 0; s < draws; s++) out[s] = value ? b * value[theta->rows > 1 ? s : 0] : 0;
+    return out;
+}
+
+static void precise_scalar_normal(avi_tape *t, avi_node *n, double *out)
+{
+    const avi_scalar_normal *p = n->data;
+    const int64_t rows = n->in[0]->rows, draws = n->rows / rows;
+    avi_precise_scalar_f64(rows, draws, avi_tape_precise_values(t, n->in[0]), avi_tape_precise_values(t, n->in[1]),
+                           shifts(t, n->in[2], draws, p->b), p->a, p->sd, out);
+}
+
+static void precise_scalar_normal_draws(avi_tape *t, avi_node *n, double *out)
+{
+    const avi_scalar_draws *p = n->data;
+    const int64_t rows = n->rows, draws = n->in[3]->rows / rows;
+    bool rounded;
+    const double *sd = avi_tape_precise_sd(t, n->in[1], &rounded);
+    avi_precise_scalar_draws_f64(rows, draws, n->in[0]->value, n->in[1]->value, sd,
+                                 p->weight ? avi_tape_precise_values(t, n->in[3]) : n->in[3]->precise, n->in[3]->value,
+                                 shifts(t, n->in[2], draws, p->b), p->weight, p->a, p->sd, out);
+}
+
+/* The waves of every draw are not made again: they differ from row to row. What rows share is put right: the constant,
+ * and the weights of draws, whose floats do not quite add up to 1. */
+static void precise_waves(const avi_node *n, double of_weights, double *out)
+{
+    const double half_log_2pi = 0.91893853320467274178;
+    avi_vector_to_double(AVI_PRECISION_SINGLE, n->value, n->rows, out);
+    for (int64_t r = 0; r < n->rows; r++) out[r] = out[r] / of_weights + ((double)(float)half_log_2pi - half_log_2pi);
+}
+
+static void precise_wave(avi_tape *t, avi_node *n, double *out)
+{
+    (void)t;
+    precise_waves(n, 1, out);
+}
+
+static void precise_wave_draws(avi_tape *t, avi_node *n, double *out)
+{
+    (void)t;
+    const avi_scalar_draws *p = n->data;
+    const int64_t draws = n->in[3]->rows / n->rows;
+    double sum = 0;
+    for (int64_t s = 0; s < draws; s++) sum += (double)(p->weight ? (float)p->weight[s] : 1 / (float)draws);
+    precise_waves(n, sum, out);
+}
+
+/* ---- builders ---- */
 
 static void check_shapes(const char *op, const avi_node *x, const avi_node *z, const avi_node *theta)
 {

@@ -116,13 +116,12 @@ static int runs_of_block(const avi_estimator *e, const avi_row_ranges *job, int 
 
 /* What rows [first, end) of a block add to the sums; *bad: the first one that is not finite, unless there is one
  * already. */
-static void sum_rows(const avi_estimator *e, const avi_graph *g, int64_t first, int64_t end, double values[AVI_SUMS],
-                     int64_t *bad)
+static void sum_rows(const double *elbo_of, const double *loglik_of, int64_t first, int64_t end,
+                     double values[AVI_SUMS], int64_t *bad)
 {
-    const avi_precision p = e->p.precision;
     memset(values, 0, AVI_SUMS * sizeof *values);
     for (int64_t r = first; r < end; r++) {
-        const double elbo = avi_vector_get(p, g->elbo->value, r), loglik = avi_vector_get(p, g->loglik->value, r);
+        const double elbo = elbo_of[r], loglik = loglik_of[r];
         values[AVI_SUM_ROWS]++;
         if (isfinite(elbo) && isfinite(loglik)) {
             values[AVI_SUM_ELBO] += elbo;
@@ -182,11 +181,13 @@ static void add_scalars(const avi_estimator *e, const avi_pass *pass, const avi_
                         const int64_t *first, const int64_t *rows, int64_t *bad)
 {
     const int unit = e->p.reproducible ? 1 : runs;
+    const double *elbo = avi_tape_row_values(e->tape, g->elbo, pass->precise),
+                 *loglik = avi_tape_row_values(e->tape, g->loglik, pass->precise);
     for (int i = 0, at = 0; i < runs; i += unit) {
         double values[AVI_SUMS];
         int64_t n = 0;
         for (int k = i; k < i + unit; k++) n += rows[k];
-        sum_rows(e, g, at, at + n, values, bad);
+        sum_rows(elbo, loglik, at, at + n, values, bad);
         const double norm = pass->table_grad ? table_norm(e, pass->table_grad, unit, first + i, rows + i) : 0;
         if (isfinite(norm))
             values[AVI_SUM_LOCAL_SQ] = fmin(norm / (double)e->data->partition.rows,
@@ -249,6 +250,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
                      .table = table,
                      .table_grad = table_grad,
                      .gradient = avi_reducer_gradient(e->reducer),
+                     .precise = own != NULL,
                      .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step),
                      .kl_weight = avi_objective_kl_weight(e->p.objective, step)};
     const avi_stream global = avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step);

@@ -24,19 +24,22 @@ static void take_rows(const avi_estimator *e, const avi_graph *g, int64_t done, 
 {
     const avi_precision p = e->p.precision;
     if (!rows) return;
-    if (rows->elbo) avi_vector_to_double(p, g->elbo->value, g->rows, rows->elbo + done);
+    if (rows->elbo)
+        memcpy(rows->elbo + done, avi_tape_row_values(e->tape, g->elbo, true), (size_t)g->rows * sizeof *rows->elbo);
     if (rows->nu) avi_vector_to_double(p, g->nu->value, g->rows * g->nu->cols, rows->nu + done * g->nu->cols);
     if (rows->log_weight && g->log_weight)
-        avi_vector_to_double(p, g->log_weight->value, g->log_weight->rows, rows->log_weight + done * e->p.draws);
+        memcpy(rows->log_weight + done * e->p.draws, avi_tape_row_values(e->tape, g->log_weight, true),
+               (size_t)g->log_weight->rows * sizeof *rows->log_weight);
 }
 
 static void sum_values(const avi_estimator *e, const avi_graph *g, double values[AVI_SUMS])
 {
     memset(values, 0, AVI_SUMS * sizeof *values);
     values[AVI_SUM_ROWS] = (double)g->rows;
+    const double *elbo_of = avi_tape_row_values(e->tape, g->elbo, true),
+                 *loglik_of = avi_tape_row_values(e->tape, g->loglik, true);
     for (int64_t r = 0; r < g->rows; r++) {
-        const double elbo = avi_vector_get(e->p.precision, g->elbo->value, r),
-                     loglik = avi_vector_get(e->p.precision, g->loglik->value, r);
+        const double elbo = elbo_of[r], loglik = loglik_of[r];
         if (!isfinite(elbo) || !isfinite(loglik)) values[AVI_SUM_BAD]++;
         values[AVI_SUM_ELBO] += elbo; /* a sum over a row that is not finite is not finite: nothing is left out */
         values[AVI_SUM_LOGLIK] += loglik;
@@ -69,6 +72,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
     const avi_pass pass = {.params = params,
                            .table = table,
                            .stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 0),
+                           .precise = true,
                            .kl_weight = 1,
                            .reconstruct = with_error || (rows && rows->reconstruction),
                            .log_weights = rows && rows->log_weight};

@@ -36,6 +36,7 @@ typedef struct avi_pass {
     double kl_weight;         /* of the KL of z in what is differentiated */
     bool reconstruct;
     bool log_weights; /* keep log p(x, z) - log q(z) of every draw */
+    bool precise;     /* single precision: row values are worked out in double (avi_tape_row_values) */
 } avi_pass;
 
 /* Ranges of rows that make a block: positions and lengths. */

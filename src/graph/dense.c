@@ -1,4 +1,5 @@
 #include "graph/dense.h"
+#include "tape/precise.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -179,11 +180,27 @@ avi_status avi_dense_update(avi_graph_context *c, const avi_pass *pass)
 
 /* ---- the graph of a block ---- */
 
+void avi_precise_dense_prior(avi_tape *t, avi_node *n, double *out)
+{
+    const avi_dense_term *term = n->data;
+    const int64_t l = term->latent;
+    const float *nu = n->in[0]->value;
+    bool rounded;
+    const double *sd = avi_tape_precise_sd(t, n->in[0], &rounded);
+    for (int64_t r = 0; r < n->rows; r++) {
+        double sum = 0;
+        for (int64_t k = 0; k < l; k++)
+            sum += (double)nu[2 * l * r + k] * term->c[l * r + k] + sd[l * r + k] * sd[l * r + k] * term->kappa[r];
+        out[r] = term->constant - 0.5 * sum;
+    }
+}
+
 avi_node *avi_graph_dense_prior(avi_graph_context *c, const avi_block_rows *b, avi_node *nu)
 {
     static const avi_custom_op op = {.name = "dense_prior",
                                      .forward = {avi_forward_dense_prior_f32, avi_forward_dense_prior_f64},
-                                     .backward = {avi_backward_dense_prior_f32, avi_backward_dense_prior_f64}};
+                                     .backward = {avi_backward_dense_prior_f32, avi_backward_dense_prior_f64},
+                                     .precise = avi_precise_dense_prior};
     avi_dense *d = c->dense;
     const int64_t at = b->first[0] - c->data->first;
     d->term = (avi_dense_term){.latent = d->latent,

@@ -49,6 +49,8 @@ int64_t avi_dense_piece(const avi_graph_context *c, int64_t first);
 /* nu (B, 2L) = (means, log sds) -> the terms of the rows, (B, 1): k_dense.c. */
 void avi_forward_dense_prior_f32(avi_tape *t, avi_node *n);
 void avi_forward_dense_prior_f64(avi_tape *t, avi_node *n);
+/* The same in double on a tape in single precision. */
+void avi_precise_dense_prior(avi_tape *t, avi_node *n, double *out);
 void avi_backward_dense_prior_f32(avi_tape *t, avi_node *n);
 void avi_backward_dense_prior_f64(avi_tape *t, avi_node *n);
 

@@ -9,6 +9,7 @@ typedef struct avi_op {
     const char *name;
     void (*forward[2])(avi_tape *t, avi_node *n);
     void (*backward[2])(avi_tape *t, avi_node *n);
+    void (*precise)(avi_tape *t, avi_node *n, double *out); /* of custom operations; the tape's own are in precise.c */
 } avi_op;
 
 #define AVI_OP(name)                                                                                                   \
@@ -22,6 +23,10 @@ typedef struct avi_op {
 
 /* Appends a node with room for its value; needs_grad when an input does. */
 avi_node *avi_tape_node(avi_tape *t, const avi_op *op, int64_t rows, int64_t cols, int inputs, avi_node *const *in);
+/* The node made last, NULL when there is none. */
+avi_node *avi_tape_newest(const avi_tape *t);
+/* Memory has run out: values are not there. */
+bool avi_tape_is_short(const avi_tape *t);
 /* Runs forward and returns the node. */
 avi_node *avi_tape_run(avi_tape *t, avi_node *n);
 /* For operations that can write a first contribution without reading: *fresh tells that grad is not initialised and

@@ -22,8 +22,10 @@ typedef struct spare {
 } spare;
 
 #define AVI_OP(op)                                                                                                     \
-    const avi_op avi_op_##op = {                                                                                       \
-        #op, {avi_forward_##op##_f32, avi_forward_##op##_f64}, {avi_backward_##op##_f32, avi_backward_##op##_f64}};
+    const avi_op avi_op_##op = {#op,                                                                                   \
+                                {avi_forward_##op##_f32, avi_forward_##op##_f64},                                      \
+                                {avi_backward_##op##_f32, avi_backward_##op##_f64},                                    \
+                                NULL};
 #include "tape/ops.def"
 #undef AVI_OP
 
@@ -67,6 +69,8 @@ void avi_tape_reset(avi_tape *t)
 }
 
 avi_precision avi_tape_precision(const avi_tape *t) { return t->precision; }
+avi_node *avi_tape_newest(const avi_tape *t) { return t->newest; }
+bool avi_tape_is_short(const avi_tape *t) { return t->out_of_memory; }
 size_t avi_tape_peak(const avi_tape *t) { return avi_arena_peak(t->arena); }
 
 avi_status avi_tape_status(const avi_tape *t)

@@ -83,7 +83,7 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_row_ranges *job, av
     if (s->local_all) memset(st->table_grad, 0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
     avi_bad bad;
     AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums,
-                               st->gradient, r->own, &bad));
+                               st->gradient, r->measure ? r->own : NULL, &bad));
     if (r->sums[AVI_SUM_BAD] > 0)
         AVI_TRY(avi_agree(s->comm, avi_data_status(s->train))); /* a streamed row that could not be had? */
     r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);

@@ -16,6 +16,8 @@ set_target_properties(drift watch blot PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMA
 
 avi_add_checks(algebra constant local saw clipping epoch adam draws stl tiles means skip rollback)
 avi_add_checks(unbiased weights fits)
+avi_add_checks(precision row_values both_precisions)
+avi_add_script(more_many_rows COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/precision.py many_rows LABELS fit long TIMEOUT 3000)
 avi_add_checks(same_bits network global_draws clipped_rows chain window)
 avi_add_checks(going_on parts shares damaged kept last_evaluation refused)
 avi_add_checks(forged forged forged_pairs)

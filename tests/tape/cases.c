@@ -90,8 +90,9 @@ CUSTOM_PAIR(double, f64)
 
 static avi_node *custom(const graph *g)
 {
-    static const avi_custom_op op = {
-        "square_times", {custom_forward_f32, custom_forward_f64}, {custom_backward_f32, custom_backward_f64}};
+    static const avi_custom_op op = {.name = "square_times",
+                                     .forward = {custom_forward_f32, custom_forward_f64},
+                                     .backward = {custom_backward_f32, custom_backward_f64}};
     return avi_custom(g->tape, &op, g->in[0]->rows, g->in[0]->cols, 2, g->in, NULL);
 }
 

@@ -1,0 +1,82 @@
+"""Sums of row values in single precision: what all rows share (constants, the sd of the noise and of q, points and weights of a quadrature) carries no rounding that adds up over
+rows. The program's ELBO is held against the closed form that numpy works out in double from the floats that the run wrote, and against the same run in double.
+
+    precision.py [row_values] [both_precisions] [many_rows]"""
+import sys
+
+import numpy
+
+from small import SIGMA, TAU, data, elbo, write  # first: it says where runs is
+from runs import Failure, empty_ini, fit, main, read
+
+COMMON = ["log.every=1", "log.eval_every=-1", "checkpoint.resume=no"]
+
+
+def off(found, wanted):
+    return abs(found - wanted) / abs(wanted)
+
+
+def row_values(scratch):
+    """Linear: F-VI to 1e-11 relative, in evaluation and trace, on 1 and 3 ranks, fast and reproducible."""
+    x = data(20011).astype(numpy.float32)
+    source = ["model.name=linear", f"model.tau={TAU}", f"model.sigma={SIGMA}", "model.prior_sd=2", "data.source=hdf5", "data.dataset=x", f"data.path={write(scratch / 'x.h5', x)}"]
+    worst = 0.0
+    for np, reproducible, function in ((None, "no", "factorized"), (3, "yes", "factorized"), (3, "no", "constant")):
+        run = fit(scratch / "run", *source, *COMMON, "run.precision=single", "objective.draws=0", f"inference.function={function}", "optim.batch=0",
+                  "optim.learning_rate=0.05", "optim.steps=3", f"run.reproducible={reproducible}", np=np, ini=empty_ini(scratch))
+        t = float(read(run, "/global/theta/mean").ravel()[0])
+        if function == "factorized":
+            nu = numpy.column_stack([read(run, "/local/mean").ravel(), read(run, "/local/log_sd").ravel()]).astype(float)
+        else:
+            nu = read(run, "/inference/constant").astype(float).ravel()
+        wanted = elbo(x.astype(float), t, None, nu)
+        found = float(read(run, "/eval/elbo_train")[-1]) * len(x)
+        worst = max(worst, off(found, wanted))
+        if not worst < 1e-11:
+            raise Failure(f"{function}, {np or 1} ranks, reproducible = {reproducible}: {found:.6f} nats, closed form {wanted:.6f}: {worst:.1e} off")
+    return f"20011 rows: within {worst:.1e} of the closed form"
+
+
+CASES = {
+    "linear, draws": (["model.name=linear", "inference.function=polynomial", "objective.draws=10"], 1e-9),
+    "linear, sampled KL": (["model.name=linear", "inference.function=polynomial", "objective.draws=3", "objective.kl=sampled"], 1e-9),
+    "linear, sticking the landing": (["model.name=linear", "inference.function=polynomial", "objective.draws=3", "objective.estimator=stl"], 1e-9),
+    "saw": (["model.name=saw", "inference.function=polynomial", "inference.domain=next", "objective.draws=0"], 1e-9),
+    "hmm": (["model.name=hmm", "inference.function=polynomial", "inference.domain=window:1", "inference.degree=1", "objective.draws=0"], 1e-9),
+    "gp": (["model.name=gp", "data.rows=300", "inference.function=factorized", "objective.draws=0"], 3e-9),
+    "nonlinear": (["model.name=nonlinear", "inference.function=polynomial", "objective.draws=100"], 2e-8),
+    "ppca": (["model.name=ppca", "model.latent=3", "inference.function=polynomial", "inference.degree=1", "objective.draws=0"], 1e-8),
+}
+
+
+def both_precisions(scratch):
+    """The first step and the evaluation in single and in double, at the same parameters and draws."""
+    told = []
+    for name, (arguments, bound) in CASES.items():
+        rows = [] if any(a.startswith("data.rows") for a in arguments) else ["data.rows=30000"]
+        single, double = (fit(scratch / precision, *arguments, *rows, *COMMON, "data.source=model", f"run.precision={precision}", "optim.batch=0", "optim.steps=1",
+                              "optim.learning_rate=0", ini=empty_ini(scratch)) for precision in ("single", "double"))
+        worst = max(off(float(read(single, f)[-1]), float(read(double, f)[-1])) for f in ("/trace/elbo", "/eval/elbo_train"))
+        if not worst < bound:
+            raise Failure(f"{name}: single and double differ by {worst:.1e} of the ELBO, at most {bound:.0e}")
+        told.append(f"{name} {worst:.0e}")
+    return "; ".join(told)
+
+
+def many_rows(scratch):
+    """1e7 rows of linear: a fit in single precision ends within 0.01 nats of the closed form, and below log p(x)."""
+    told = []
+    for function in ("polynomial", "factorized"):
+        run = fit(scratch / function, "model.name=linear", "model.global=gaussian", "data.source=model", "data.rows=10000000", "data.storage=memory", *COMMON, "run.precision=single",
+                  "objective.draws=0", "optim.method=lbfgs", "optim.batch=0", "optim.steps=60", f"inference.function={function}", "run.after=exact", ini=empty_ini(scratch), limit=1500)
+        found = {"evaluation": float(read(run, "/eval/elbo_train")[-1]) * 1e7, "trace": float(read(run, "/trace/elbo")[-1])}
+        best, log_p = float(read(run, "/exact/elbo")), float(read(run, "/exact/log_evidence"))
+        for what, value in found.items():
+            if not abs(value - best) < 0.01 or value > log_p:
+                raise Failure(f"{function}, {what}: {value - best:+.4f} nats from the closed form, {value - log_p:+.4f} from log p(x)")
+        told.append(f"{function}: {found['evaluation'] - best:+.4f} nats from the closed form, {found['evaluation'] - log_p:+.4f} from log p(x)")
+    return "; ".join(told)
+
+
+if __name__ == "__main__":
+    main(*([row_values, both_precisions] if len(sys.argv) < 2 else [row_values, both_precisions, many_rows]))
