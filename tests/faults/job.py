@@ -57,7 +57,7 @@ def rank_of(pid, executable):
         text = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return None
-    found = re.search(rb"(?:^|\0)OMPI_COMM_WORLD_RANK=(\d+)", text)
+    found = re.search(rb"(?:^|\0)(?:OMPI_COMM_WORLD_RANK|PMI_RANK)=(\d+)", text)
     return int(found.group(1)) if found else None
 
 

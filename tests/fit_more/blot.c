@@ -15,6 +15,6 @@ double exp(double x)
     static double (*real)(double);
     static int calls;
     if (!real) *(void **)&real = dlsym(RTLD_NEXT, "exp");
-    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    const char *open_mpi = getenv("OMPI_COMM_WORLD_RANK"), *rank = open_mpi ? open_mpi : getenv("PMI_RANK");
     return ++calls > FIRST && rank && !strcmp(rank, "1") ? (double)NAN : real(x);
 }

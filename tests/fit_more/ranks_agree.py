@@ -39,7 +39,7 @@ def rank_process(folder, rank):
     for entry in pathlib.Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and f"run.output={folder}".encode() in (entry / "cmdline").read_bytes().split(b"\0"):
-                if f"OMPI_COMM_WORLD_RANK={rank}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                if {f"{name}={rank}".encode() for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK")} & set((entry / "environ").read_bytes().split(b"\0")):
                     return int(entry.name)
         except OSError:
             continue  # it ended while we looked
