@@ -1,0 +1,1 @@
+avi_add_script(hardened COMMAND ${AVI_AREA_DIR}/hardened.sh LABELS static TIMEOUT 60)
