@@ -37,6 +37,9 @@ const char *avi_comm_host(void);
  * the lowest failing rank becomes the error text on every rank (avi_error_text). One small allreduce when all is well.
  */
 avi_status avi_agree(avi_comm *comm, avi_status status);
+/* Collective. All ranks have the memory that each has just asked malloc for (NULL: it could not be had), or none: this
+ * rank's is freed when another rank has none. bytes and purpose are for the message. Errors: INTERNAL. */
+avi_status avi_agree_memory(avi_comm *comm, void *memory, size_t bytes, const char *purpose);
 
 /* Collective. Sums, maxima over ranks in place; n may be 0. */
 avi_status avi_comm_sum_double(avi_comm *comm, double *values, size_t n);
@@ -61,7 +64,7 @@ avi_status avi_comm_exchange(avi_comm *comm, const void *send, const int64_t *se
 avi_status avi_comm_shift(avi_comm *comm, const void *send, int to, void *recv, int from, size_t bytes);
 /* Not collective. The last resort of a rank that cannot even take part in agreeing: prints the recorded message and
  * ends the whole job with `status`. */
-void avi_comm_abort(avi_status status);
+AVI_NORETURN void avi_comm_abort(avi_status status);
 avi_status avi_comm_barrier(avi_comm *comm);
 
 /* A counter shared by all ranks of a communicator, starting at 0: how groups of ranks take the next piece of work. */

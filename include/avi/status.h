@@ -37,8 +37,10 @@ typedef enum avi_status {
 
 #if defined(__GNUC__)
 #define AVI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define AVI_NORETURN __attribute__((noreturn))
 #else
 #define AVI_PRINTF(fmt, args)
+#define AVI_NORETURN
 #endif
 
 /* The meaning of a code, never NULL. Not collective. */

@@ -217,3 +217,10 @@ avi_status avi_agree(avi_comm *comm, avi_status status)
     avi_error_clear();
     return avi_fail((avi_status)worst, "%s", text);
 }
+
+avi_status avi_agree_memory(avi_comm *comm, void *memory, size_t bytes, const char *purpose)
+{
+    const avi_status status = avi_agree(comm, memory ? AVI_OK : avi_fail_memory(bytes, purpose));
+    if (status != AVI_OK) free(memory);
+    return status;
+}

@@ -95,7 +95,7 @@ avi_status avi_shared_create(avi_comm *comm, size_t own, size_t total, avi_share
     *shared = NULL;
     if (comm->size == 1 || !on_one_node(comm)) return AVI_OK;
     avi_shared *s = malloc(sizeof *s);
-    AVI_TRY(avi_agree(comm, s ? AVI_OK : avi_fail_memory(sizeof *s, "shared memory")));
+    AVI_TRY(avi_agree_memory(comm, s, sizeof *s, "shared memory"));
     if (make(comm, own, total, s) == AVI_OK)
         *shared = s;
     else

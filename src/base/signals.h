@@ -18,9 +18,9 @@ typedef enum avi_signal_effect {
 /* Catches the signals; at the start AVI_SIGNAL_ENDS. HUP stays ignored where it was (nohup). Not collective. */
 void avi_signals_install(void);
 /* words: of AVI_SIGNAL_AGAIN, borrowed for good, printed by the process that speaks; NULL else. Not collective. */
-void avi_signals_set(avi_signal_effect effect, const char *words);
+void avi_signals_set(avi_signal_effect what, const char *words);
 /* Whether this process speaks for all: false at the start. Not collective. */
-void avi_signals_speak(bool speaks);
+void avi_signals_speak(bool this_one);
 /* hold: the first signal only sets the flag, whatever avi_signals_set says: other runs of the job have something to
  * save. Not collective. */
 void avi_signals_hold(bool hold);

@@ -91,7 +91,7 @@ static avi_status gram(const basis *b, double *g)
     const avi_optimum *a = b->a;
     const int64_t k = b->monomials, most = k > 256 ? k : 256, block = a->rows < most ? a->rows : most;
     double *value = malloc((size_t)(block * k + 1) * sizeof *value);
-    AVI_TRY(avi_agree(a->s->comm, value ? AVI_OK : avi_fail_memory((size_t)(block * k) * sizeof *value, "features")));
+    AVI_TRY(avi_agree_memory(a->s->comm, value, (size_t)(block * k) * sizeof *value, "features"));
     for (int64_t first = 0; first < a->rows; first += block) {
         const int64_t count = a->rows - first < block ? a->rows - first : block;
         for (int64_t n = 0; n < count; n++)
@@ -109,7 +109,7 @@ static avi_status mark_independent(basis *b)
     const avi_optimum *a = b->a;
     const int64_t k = b->monomials;
     double *g = calloc((size_t)(k * k), sizeof *g);
-    AVI_TRY(avi_agree(a->s->comm, g ? AVI_OK : avi_fail_memory((size_t)(k * k) * sizeof *g, "features")));
+    AVI_TRY(avi_agree_memory(a->s->comm, g, (size_t)(k * k) * sizeof *g, "features"));
     avi_status status = gram(b, g);
     for (int64_t i = 0, kept = 0; status == AVI_OK && i < k; kept += b->keep[i++]) {
         const double whole = g[i * k + i];
@@ -356,7 +356,7 @@ static avi_status fit_covariances(avi_optimum *a, const basis *b)
 {
     const int64_t l = a->latent;
     double log_det = 0, sum = 0, *mean = calloc((size_t)(l * l), sizeof *mean);
-    AVI_TRY(avi_agree(a->s->comm, mean ? AVI_OK : avi_fail_memory((size_t)(l * l) * sizeof *mean, "covariances")));
+    AVI_TRY(avi_agree_memory(a->s->comm, mean, (size_t)(l * l) * sizeof *mean, "covariances"));
     for (int64_t i = 0; i < a->rows * l * l; i++) mean[i % (l * l)] += a->precision[i] / (double)a->s->partition.rows;
     avi_status status = avi_comm_sum_double(a->s->comm, mean, (size_t)(l * l)), own = AVI_OK;
     for (int64_t n = 0; status == AVI_OK && own == AVI_OK && n < a->rows; n++) {

@@ -84,7 +84,7 @@ static avi_status solve_scalar(avi_optimum *a, double *log_det)
     avi_linalg_tridiagonal *tri = NULL;
     const size_t bytes = (size_t)(a->rows + 1) * sizeof(double);
     double *off = malloc(bytes);
-    AVI_TRY(avi_agree(a->s->comm, off ? AVI_OK : avi_fail_memory(bytes, "the posterior precision")));
+    AVI_TRY(avi_agree_memory(a->s->comm, off, bytes, "the posterior precision"));
     for (int64_t n = 0; n < a->rows; n++) off[n] = -h->a[0] * exp(-2 * h->log_sd_q[0]);
     avi_status status = avi_linalg_tridiagonal_create(a->s->comm, a->s->partition.rows, a->precision, off, &tri);
     free(off);
@@ -120,8 +120,7 @@ static avi_status solve_blocks(avi_optimum *a, double *log_det)
 {
     const int64_t values = a->s->partition.rows * a->latent * (2 * a->latent + 1);
     double *whole = calloc((size_t)values, sizeof *whole);
-    AVI_TRY(avi_agree(a->s->comm,
-                      whole ? AVI_OK : avi_fail_memory((size_t)values * sizeof *whole, "the posterior precision")));
+    AVI_TRY(avi_agree_memory(a->s->comm, whole, (size_t)values * sizeof *whole, "the posterior precision"));
     avi_status status = solve_whole(a, whole, log_det);
     free(whole);
     return status;

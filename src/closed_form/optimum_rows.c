@@ -90,7 +90,7 @@ static avi_status fetch_beside(avi_optimum *a)
     const int64_t row = s->shape.width * (int64_t)sizeof(double), before = reach_before(a);
     const range own = slab_of(a, avi_comm_rank(s->comm));
     int64_t *plan = calloc((size_t)ranks * 4, sizeof *plan);
-    AVI_TRY(avi_agree(s->comm, plan ? AVI_OK : avi_fail_memory((size_t)ranks * 4 * sizeof *plan, "exact answers")));
+    AVI_TRY(avi_agree_memory(s->comm, plan, (size_t)ranks * 4 * sizeof *plan, "exact answers"));
     int64_t *out_bytes = plan, *out_at = plan + ranks, *in_bytes = plan + 2 * ranks, *in_at = plan + 3 * ranks;
     for (int r = 0; r < ranks; r++) {
         const range other = slab_of(a, r), out = common(a, own, other), in = common(a, other, own);
@@ -154,7 +154,7 @@ avi_status avi_optimum_before(const avi_optimum *a, int64_t width, double *value
     const int ranks = avi_comm_size(s->comm);
     const size_t bytes = (size_t)width * sizeof *values;
     double *last = malloc((size_t)ranks * bytes + 1);
-    AVI_TRY(avi_agree(s->comm, last ? AVI_OK : avi_fail_memory((size_t)ranks * bytes, "the last rows of all ranks")));
+    AVI_TRY(avi_agree_memory(s->comm, last, (size_t)ranks * bytes, "the last rows of all ranks"));
     avi_status status = avi_comm_allgather(s->comm, values + a->rows * width, bytes,
                                            last); /* of an empty slab: row 0, which nobody asks for */
     memset(values, 0, bytes);

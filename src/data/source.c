@@ -71,7 +71,7 @@ avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split s
     const avi_source_ops *ops = avi_registry_find(avi_config_registry(config), AVI_KIND_SOURCE, name);
     if (!ops) return avi_fail(AVI_ERR_INTERNAL, "data.source = %s is not registered", name);
     avi_source *s = calloc(1, sizeof *s);
-    AVI_TRY(avi_agree(comm, s ? AVI_OK : avi_fail_memory(sizeof *s, "a data source")));
+    AVI_TRY(avi_agree_memory(comm, s, sizeof *s, "a data source"));
     s->ops = ops;
     s->seed = (uint64_t)avi_config_get_int(config, "run", "seed");
     s->shape.scale = 1;

@@ -108,7 +108,9 @@ static avi_status read_text_local(const avi_folder *folder, const char *name, ch
     char *path = avi_file_join(folder->path, name, "");
     if (!path) return AVI_ERR_INTERNAL;
     avi_status status = AVI_OK;
-    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int fd;
+    do fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd >= 0) {
         status = read_open(fd, path, text, bytes);
         close(fd);

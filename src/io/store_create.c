@@ -175,7 +175,7 @@ avi_status avi_store_put_sums(const avi_store_plan *plan)
 {
     avi_status status = AVI_OK;
     avi_h5_silence();
-    avi_h5_file file = {.fd = open(plan->temporary, O_RDWR | O_NOFOLLOW | O_CLOEXEC), .id = -1};
+    avi_h5_file file = {.fd = avi_file_open_regular(plan->temporary, O_RDWR | O_NOFOLLOW), .id = -1};
     if (file.fd < 0) return avi_file_fail(plan->temporary, "cannot open", errno, 0);
     if (avi_h5_open(&file, plan->temporary, true) < 0)
         status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot open", "");

@@ -32,8 +32,9 @@ avi_status avi_store_open_file(const char *path, avi_h5_file *file, int64_t *fil
 {
     struct stat info;
     *file = (avi_h5_file){.id = -1};
-    file->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* not to wait for the writer of a pipe */
-    if (file->fd < 0)                                         /* what cannot be read now may be there all the same */
+    do file->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* not to wait for the writer of a pipe */
+    while (file->fd < 0 && errno == EINTR);
+    if (file->fd < 0) /* what cannot be read now may be there all the same */
         return avi_fail(errno == ENOENT || errno == ENOTDIR || errno == EACCES ? AVI_ERR_NOINPUT : AVI_ERR_IO,
                         "%s: cannot open: %s", path, strerror(errno));
     avi_status status = AVI_OK;

@@ -27,7 +27,8 @@ static avi_status open_local(avi_store *store)
         store->file = store->h5.id;
         return status;
     }
-    store->fd = open(store->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    do store->fd = open(store->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    while (store->fd < 0 && errno == EINTR);
     if (store->fd < 0)
         return avi_fail(AVI_ERR_NOINPUT, "%s: cannot open on host %s: %s", store->path, avi_comm_host(),
                         strerror(errno));

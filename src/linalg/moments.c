@@ -93,7 +93,7 @@ avi_status avi_linalg_moments_allreduce(const avi_linalg_moments *moments, avi_c
     for (size_t j = 0; j < d; j++) mean[j] = weight * moments->mean[j];
     AVI_TRY(avi_comm_sum_double(comm, mean, d));
     double *shift = malloc(d * sizeof(double));
-    AVI_TRY(avi_agree(comm, shift ? AVI_OK : avi_fail_memory(d * sizeof(double), "a covariance")));
+    AVI_TRY(avi_agree_memory(comm, shift, d * sizeof(double), "a covariance"));
     for (size_t j = 0; j < d; j++) shift[j] = moments->mean[j] - mean[j];
     for (size_t i = 0; i < d * d; i++) covariance[i] = moments->scatter[i];
     if (moments->count > 0) add_products(covariance, moments->d, 1, (double)moments->count, shift);

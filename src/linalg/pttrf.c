@@ -42,8 +42,7 @@ static avi_status move_rows(const avi_pttrf *f, int64_t k, bool to_solver, const
 {
     const int ranks = avi_comm_size(f->comm), rank = avi_comm_rank(f->comm);
     int64_t *plan = calloc((size_t)ranks * 4, sizeof(int64_t));
-    AVI_TRY(avi_agree(
-        f->comm, plan ? AVI_OK : avi_fail_memory((size_t)ranks * 4 * sizeof(int64_t), "the plan of a redistribution")));
+    AVI_TRY(avi_agree_memory(f->comm, plan, (size_t)ranks * 4 * sizeof(int64_t), "the plan of a redistribution"));
     int64_t *slab_bytes = plan, *slab_at = plan + ranks, *held_bytes = plan + 2 * ranks, *held_at = plan + 3 * ranks;
     const int64_t row = k * (int64_t)sizeof(double), slab = avi_slab_first(f->n, ranks, rank),
                   slab_end = avi_slab_first(f->n, ranks, rank + 1);
@@ -85,8 +84,7 @@ static avi_status factor(avi_pttrf *f)
         describe(f, 501, descriptor);
         const int lwork = 8 * f->grid.cols;
         double *work = malloc((size_t)lwork * sizeof(double));
-        AVI_TRY(avi_agree(f->comm,
-                          work ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdpttrf")));
+        AVI_TRY(avi_agree_memory(f->comm, work, (size_t)lwork * sizeof(double), "the workspace of pdpttrf"));
         pdpttrf_(&f->n, f->d, f->e, &ONE, descriptor, f->fill, &f->fill_count, work, &lwork, &info);
         free(work);
     }
@@ -128,7 +126,7 @@ avi_status avi_pttrf_create(avi_comm *comm, int64_t n, const double *diagonal, c
 {
     *out = NULL;
     avi_pttrf *f = calloc(1, sizeof(*f));
-    AVI_TRY(avi_agree(comm, f ? AVI_OK : avi_fail_memory(sizeof(*f), "a tridiagonal factor")));
+    AVI_TRY(avi_agree_memory(comm, f, sizeof(*f), "a tridiagonal factor"));
     f->comm = comm;
     const avi_status status = setup(f, n, diagonal, off);
     if (status != AVI_OK) avi_pttrf_destroy(&f);
@@ -160,8 +158,7 @@ static avi_status solve_columns(avi_pttrf *f, int k, double *columns)
         describe(f, 502, sides);
         const int lwork = (10 + 2 * (k < 100 ? k : 100)) * f->grid.cols + 4 * k;
         double *work = malloc((size_t)lwork * sizeof(double));
-        AVI_TRY(avi_agree(f->comm,
-                          work ? AVI_OK : avi_fail_memory((size_t)lwork * sizeof(double), "the workspace of pdpttrs")));
+        AVI_TRY(avi_agree_memory(f->comm, work, (size_t)lwork * sizeof(double), "the workspace of pdpttrs"));
         pdpttrs_(&f->n, &k, f->d, f->e, &ONE, matrix, columns, &ONE, sides, f->fill, &f->fill_count, work, &lwork,
                  &info);
         free(work);

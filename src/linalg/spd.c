@@ -80,7 +80,7 @@ avi_status avi_linalg_spd_create(avi_comm *comm, int64_t n, avi_linalg_entry ent
     *spd = NULL;
     if (n < 1) return avi_fail(AVI_ERR_INTERNAL, "a symmetric matrix needs at least one row, not %lld", (long long)n);
     avi_linalg_spd *s = calloc(1, sizeof(*s));
-    AVI_TRY(avi_agree(comm, s ? AVI_OK : avi_fail_memory(sizeof(*s), "a symmetric matrix")));
+    AVI_TRY(avi_agree_memory(comm, s, sizeof(*s), "a symmetric matrix"));
     s->comm = comm;
     avi_status status = avi_grid_open_square(&s->grid, comm);
     if (status == AVI_OK) {

@@ -83,7 +83,7 @@ static avi_status fractions(avi_linalg_tridiagonal *t)
     const int ranks = avi_comm_size(t->comm), rank = avi_comm_rank(t->comm);
     const transfer own = own_transfer(t);
     transfer *all = malloc((size_t)ranks * sizeof(*all));
-    AVI_TRY(avi_agree(t->comm, all ? AVI_OK : avi_fail_memory((size_t)ranks * sizeof(*all), "a tridiagonal matrix")));
+    AVI_TRY(avi_agree_memory(t->comm, all, (size_t)ranks * sizeof(*all), "a tridiagonal matrix"));
     avi_status status = avi_comm_allgather(t->comm, &own, sizeof(own), all);
     if (status != AVI_OK) {
         free(all);
@@ -127,7 +127,7 @@ avi_status avi_linalg_tridiagonal_create(avi_comm *comm, int64_t n, const double
     *tri = NULL;
     if (n < 1) return avi_fail(AVI_ERR_INTERNAL, "a tridiagonal matrix needs at least one row, not %lld", (long long)n);
     avi_linalg_tridiagonal *t = calloc(1, sizeof(*t));
-    AVI_TRY(avi_agree(comm, t ? AVI_OK : avi_fail_memory(sizeof(*t), "a tridiagonal matrix")));
+    AVI_TRY(avi_agree_memory(comm, t, sizeof(*t), "a tridiagonal matrix"));
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
     t->comm = comm;
     t->n = n;
@@ -174,8 +174,7 @@ static avi_status fetch_edges(const avi_linalg_tridiagonal *t, int64_t k, const 
     const int ranks = avi_comm_size(t->comm), rank = avi_comm_rank(t->comm);
     const size_t width = (size_t)k + 1, own_values = 2 * width;
     double *own = calloc(own_values * (size_t)(ranks + 1), sizeof(double));
-    AVI_TRY(avi_agree(t->comm,
-                      own ? AVI_OK : avi_fail_memory(own_values * (size_t)(ranks + 1) * sizeof(double), "edge rows")));
+    AVI_TRY(avi_agree_memory(t->comm, own, own_values * (size_t)(ranks + 1) * sizeof(double), "edge rows"));
     double *all = own + own_values;
     for (int64_t c = 0; c < k && t->rows > 0; c++) {
         own[c] = b[(t->rows - 1) * k + c];

@@ -188,7 +188,7 @@ avi_status avi_sweep_plan_make(avi_comm *comm, const char *spec, const avi_optio
     if (status != AVI_OK && (status != AVI_ERR_CONFIG || !*avi_config_text(p->base))) return status;
     avi_error_clear(); /* what is wrong with the file and is not replaced by the sweep, every run will say again */
     int64_t *unused = calloc((size_t)p->spec.keys, sizeof *unused);
-    AVI_TRY(avi_agree(comm, unused ? AVI_OK : avi_fail_memory(1, "a sweep")));
+    AVI_TRY(avi_agree_memory(comm, unused, 1, "a sweep"));
     const avi_status checked = avi_agree(comm, check_runs(p, unused));
     if (checked == AVI_OK && avi_comm_rank(comm) == 0) tell_unused(p, unused);
     free(unused);

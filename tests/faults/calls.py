@@ -2,7 +2,10 @@
 """Every system call on the output folder fails once: shim.c, preloaded, makes the n-th open, write, close, sync, rename, truncate, reserve, mkdir or
 unlink below it fail.
 
-    calls.py SHIM [--long] [--only CALL] [--table FILE]     SHIM: shim.c as a shared library
+    calls.py SHIM [--long | --each] [--only CALL] [--table FILE]     SHIM: shim.c as a shared library
+
+--long takes every call with every errno, on one rank and on two; --each every call with one errno, in turn; without either the first, one in the middle and the last of
+each kind.
 
 Each injection hits a run that starts anew, or one that goes on from a checkpoint of step 2. What must hold: EINTR is tried again; every other errno ends the run
 with 73 or 74 and one message, or does no harm at all; the checkpoint that was there is there; and the same command ends in the bits of an undisturbed run."""
@@ -81,24 +84,24 @@ class Bench:
         result.check_tidy(folder)
 
 
-def choose(count, long, turn):
+def choose(count, every, turn):
     """Which of the calls fail: all, or the first, one in the middle and the last."""
-    if long:
+    if every:
         return range(1, count + 1)
     return sorted({1, 1 + (turn * 7 + count // 2) % count, count})
 
 
-def plan(bench, long, only):
+def plan(bench, long, each, only):
     """(fresh, np, rank, call, n, errno) of every injection."""
     turn = 0
-    for fresh, np in ((False, 1), (True, 1), (False, 2)) if long else ((False, 1), (True, 1)):
+    for fresh, np in ((False, 1), (True, 1), (False, 2)) if long or each else ((False, 1), (True, 1)):
         counts = bench.counts(fresh, np)
         for rank in range(np):
             for call in CALLS:
                 count = counts[str(rank), call]
                 if not count or only and call != only:
                     continue
-                for n in choose(count, long, turn) if long or not fresh else [1]:
+                for n in choose(count, long or each, turn) if long or each or not fresh else [1]:
                     for number in NUMBERS if long else [NUMBERS[turn % len(NUMBERS)]]:
                         yield fresh, np, rank, call, n, number
                     turn += 1
@@ -108,13 +111,14 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("shim")
     p.add_argument("--long", action="store_true")
+    p.add_argument("--each", action="store_true")
     p.add_argument("--only", choices=CALLS)
     p.add_argument("--table")
     a = p.parse_args()
     findings, times, longest = 0, collections.Counter(), 0.0
     with tempfile.TemporaryDirectory(prefix="avi_calls_") as scratch:
         bench = Bench(pathlib.Path(scratch), pathlib.Path(a.shim).resolve())
-        for fresh, np, rank, call, n, number in plan(bench, a.long, a.only):
+        for fresh, np, rank, call, n, number in plan(bench, a.long, a.each, a.only):
             began = time.monotonic()
             times[call] += 1
             try:
