@@ -104,7 +104,7 @@ static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int6
     (void)rows;
     const hmm *h = m->self;
     const int64_t l = h->given.latent, d = h->given.width;
-    double *z = malloc((size_t)(3 * l + d) * sizeof *z);
+    double *z = calloc((size_t)(3 * l + d), sizeof *z);
     if (!z) return avi_fail_memory((size_t)(3 * l + d) * sizeof *z, "simulated data");
     double *before = z + l, *draw = z + 2 * l;
     for (int64_t n = 0; n < first + count; n++) {

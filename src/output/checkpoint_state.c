@@ -289,7 +289,7 @@ static avi_status restore_scales(const avi_session *s, avi_store *store, const c
     AVI_TRY(avi_store_shape(store, "/state/exact_scales", &type, &rank, dims));
     if (rank == 1 && dims[0] != scales && avi_identity_by_name(s)) return AVI_OK;
     double *scale = malloc((size_t)scales * sizeof *scale);
-    AVI_TRY(avi_agree(s->comm, scale ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "scales")));
+    AVI_TRY(avi_agree_memory(s->comm, scale, (size_t)scales * sizeof *scale, "scales"));
     avi_status status = avi_store_read(store, "/state/exact_scales", AVI_F64, 1, (int64_t[4]){scales}, false, scale);
     if (status == AVI_OK) status = avi_check_scales(path, scale, scales);
     if (status == AVI_OK) avi_estimator_set_scales(s->train_elbo, scale);

@@ -41,8 +41,7 @@ static avi_status make_solve(const avi_session *s, avi_state *st, const avi_row_
                  .metric = malloc(bytes),
                  .table0 = malloc(table + 1)};
     if (v->x0 && v->g0 && v->x1 && v->g1 && v->direction && v->metric && v->table0) return AVI_OK;
-    free_solve(v);
-    return avi_fail_memory(6 * bytes + table, "L-BFGS");
+    return avi_fail_memory(6 * bytes + table, "L-BFGS"); /* the caller frees what there is */
 }
 
 /* -ELBO / N at x, its gradient, and the step's sums. move: local factors go to their best for x first; else they are
@@ -240,9 +239,13 @@ avi_status avi_lbfgs_step(const avi_session *s, avi_state *st, avi_row_ranges *j
     solve v;
     double requests[2] = {r->sums[AVI_SUM_STOP], r->sums[AVI_SUM_SAVE]};
     AVI_TRY(avi_agree(s->comm, avi_row_ranges_step(s, 0, job)));
-    AVI_TRY(avi_agree(s->comm, make_solve(s, st, job, &v)));
+    avi_status status = avi_agree(s->comm, make_solve(s, st, job, &v));
+    if (status != AVI_OK) {
+        free_solve(&v);
+        return status;
+    }
     /* Requests of the ranks are summed apart: an iteration has several reductions, and they must count once. */
-    avi_status status = avi_comm_sum_double(s->comm, requests, 2);
+    status = avi_comm_sum_double(s->comm, requests, 2);
     r->sums[AVI_SUM_STOP] = r->sums[AVI_SUM_SAVE] = 0;
     r->learning_rate = 1;
     if (status == AVI_OK) status = iterate(&v, r);
