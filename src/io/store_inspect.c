@@ -28,15 +28,20 @@ static avi_status check_start(int fd, const char *path)
     return AVI_OK;
 }
 
+/* What cannot be read now may be there all the same. */
+avi_status avi_store_fail_open(const char *path, int error)
+{
+    return avi_fail(error == ENOENT || error == ENOTDIR || error == EACCES ? AVI_ERR_NOINPUT : AVI_ERR_IO,
+                    "%s: cannot open on host %s: %s", path, avi_comm_host(), strerror(error));
+}
+
 avi_status avi_store_open_file(const char *path, avi_h5_file *file, int64_t *file_bytes)
 {
     struct stat info;
     *file = (avi_h5_file){.id = -1};
     do file->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* not to wait for the writer of a pipe */
     while (file->fd < 0 && errno == EINTR);
-    if (file->fd < 0) /* what cannot be read now may be there all the same */
-        return avi_fail(errno == ENOENT || errno == ENOTDIR || errno == EACCES ? AVI_ERR_NOINPUT : AVI_ERR_IO,
-                        "%s: cannot open: %s", path, strerror(errno));
+    if (file->fd < 0) return avi_store_fail_open(path, errno);
     avi_status status = AVI_OK;
     if (fstat(file->fd, &info) != 0)
         status = avi_fail(AVI_ERR_IO, "%s: cannot read the size: %s", path, strerror(errno));

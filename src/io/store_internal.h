@@ -101,6 +101,8 @@ avi_status avi_store_sum_file(int fd, const char *path, int64_t offset, int64_t 
 /* Not collective: opens both the descriptor and HDF5's handle, for reading; and closes them. */
 avi_status avi_store_open_file(const char *path, avi_h5_file *file, int64_t *file_bytes);
 void avi_store_close_file(avi_h5_file *file);
+/* NOINPUT where there is no such file, or none that may be read; else IO. */
+avi_status avi_store_fail_open(const char *path, int error);
 
 /* ---- store_create.c and store_producer.c ---- */
 typedef struct avi_store_plan {

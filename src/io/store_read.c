@@ -29,9 +29,7 @@ static avi_status open_local(avi_store *store)
     }
     do store->fd = open(store->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     while (store->fd < 0 && errno == EINTR);
-    if (store->fd < 0)
-        return avi_fail(AVI_ERR_NOINPUT, "%s: cannot open on host %s: %s", store->path, avi_comm_host(),
-                        strerror(errno));
+    if (store->fd < 0) return avi_store_fail_open(store->path, errno);
     return AVI_OK;
 }
 
