@@ -219,7 +219,7 @@ avi_status avi_hdf5_probe(const avi_hdf5_request *a, int part, int parts, bool *
                                    [PART] = numbers[0],
                                    [PARTS] = numbers[1],
                                    [WORDS] = NULL};
-    answer heard;
+    answer heard = {.ended = 0};
     const int error = ask((char **)argv, &heard);
     if (error) {
         avi_warn("%s is opened without a look at it by a child process: %s", a->path, strerror(error));
