@@ -216,9 +216,11 @@ avi_status avi_dense_newton(avi_estimator *e, const avi_pass *pass, int iteratio
                         "optim.method = lbfgs with inference.function = factorized takes one latent dimension where "
                         "rows are coupled densely, not %lld; adam would serve",
                         (long long)e->p.model->latent);
-    AVI_TRY(avi_agree(e->comm, make_newton(e, pass, &w)));
-    avi_vector_to_double(e->p.precision, own_rows(&w, pass->table), 2 * w.n, w.nu);
-    const avi_status status = iterate(&w, iterations, tolerance);
+    avi_status status = avi_agree(e->comm, make_newton(e, pass, &w));
+    if (status == AVI_OK) {
+        avi_vector_to_double(e->p.precision, own_rows(&w, pass->table), 2 * w.n, w.nu);
+        status = iterate(&w, iterations, tolerance);
+    }
     free_newton(&w);
     return status;
 }

@@ -75,8 +75,7 @@ static avi_status restore_table(const avi_session *s, avi_store *store, avi_stat
     if (type != AVI_F64 || rank != 2 || (dims[0] > 0 && dims[1] < t->columns))
         return avi_fail(AVI_ERR_DATA, "%s: not a table of this program", name);
     double *value = malloc((size_t)(dims[0] * dims[1] + 1) * sizeof *value);
-    AVI_TRY(
-        avi_agree(s->comm, value ? AVI_OK : avi_fail_memory((size_t)(dims[0] * dims[1]) * sizeof *value, "the trace")));
+    AVI_TRY(avi_agree_memory(s->comm, value, (size_t)(dims[0] * dims[1]) * sizeof *value, "the trace"));
     avi_status status = avi_store_read(store, name, AVI_F64, 2, dims, false, value);
     const bool trace = t == &st->trace; /* whose other columns are the ranks' */
     t->rows = 0;
