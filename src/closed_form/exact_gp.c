@@ -111,11 +111,19 @@ static avi_status residuals(const avi_optimum *a, int64_t first, int64_t count, 
     return avi_linalg_spd_whiten(g->prior, cols, out);
 }
 
+/* One factor at a time, over the ranks; all rows on every rank. */
+static int64_t bytes(const avi_session *s)
+{
+    const int64_t n = s->partition.rows, ranks = avi_comm_size(s->comm);
+    return 8 * (n * n / ranks + n * s->shape.width + 128 * n);
+}
+
 const avi_exact_ops avi_exact_gp = {
     .name = "gp",
     .doc = "latent Gaussian process",
     .check = check,
     .solve = solve,
+    .bytes = bytes,
     .residuals = residuals,
     .whole = true,
     .destroy = destroy,

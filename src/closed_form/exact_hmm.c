@@ -217,11 +217,21 @@ static avi_status solve(avi_optimum *a)
     return AVI_OK;
 }
 
+/* One dimension: five arrays of the continued fractions, two of pdpttrf, the one below the diagonal, the right-hand
+ * side on its way. More: three copies of all rows' blocks on every rank, and the factor. */
+static int64_t bytes(const avi_session *s)
+{
+    const int ranks = avi_comm_size(s->comm);
+    const int64_t rows = s->partition.rows, l = s->model->latent;
+    return l == 1 ? 8 * 9 * ((rows + ranks - 1) / ranks) : 8 * rows * (4 * l * l + l);
+}
+
 const avi_exact_ops avi_exact_hmm = {
     .name = "hmm",
     .doc = "Gaussian hidden Markov model",
     .check = check,
     .solve = solve,
+    .bytes = bytes,
     .residuals = residuals,
     .destroy = destroy,
 };

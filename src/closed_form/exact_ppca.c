@@ -137,9 +137,18 @@ static avi_status solve(avi_optimum *a)
     return add_fields(a, &p);
 }
 
+/* Rows about their means, and a few matrices of all values by all. */
+static int64_t bytes(const avi_session *s)
+{
+    const int ranks = avi_comm_size(s->comm);
+    const int64_t d = s->shape.width;
+    return 8 * d * ((s->partition.rows + ranks - 1) / ranks) + 4 * 8 * d * d;
+}
+
 const avi_exact_ops avi_exact_ppca = {
     .name = "ppca",
     .doc = "probabilistic principal components",
     .check = check,
     .solve = solve,
+    .bytes = bytes,
 };

@@ -37,6 +37,26 @@ avi_status avi_optimum_check(const avi_session *s)
                            "has no answer in closed form, which exact asks for; %s have one", names);
 }
 
+int64_t avi_optimum_bytes(const avi_session *s)
+{
+    const avi_exact_ops *ops = closed_form_of(s);
+    const int ranks = avi_comm_size(s->comm);
+    const int64_t rows = (s->partition.rows + ranks - 1) / ranks, l = s->model->latent, d = s->shape.width;
+    const int64_t domain = avi_domain_rows(&s->problem.domain) * d,
+                  degree = avi_config_get_int(s->config, "run", "exact_degree");
+    if (!ops) return 0;
+    /* Rows, means, log sds and blocks of the precision; then the larger of what solve takes and what least squares do:
+     * three times (features L)^2, and for rows that are taken all at once the features of all rows three times. */
+    const int64_t held = 8 * rows * (d + 2 * l + (ops->residuals ? l * l : 0)), solve = ops->bytes ? ops->bytes(s) : 0;
+    int64_t features = degree && ops->residuals ? avi_polynomial_width(domain, (int)degree) + 1 : 1;
+    if (features > 2000) features = avi_polynomial_width(domain, 1) + 1;
+    const int64_t columns = features * l + 2,
+                  squares = 3 * 8 * columns * columns + (ops->whole ? 3 * 8 * rows * columns : 0);
+    const int64_t fetched = 8 * rows * d;
+    const int64_t most = ops->whole ? solve + squares : solve > squares ? solve : squares;
+    return held + (most > fetched ? most : fetched);
+}
+
 avi_status avi_optimum_block(int64_t l, const double *block, double *log_det, double *inverse)
 {
     avi_linalg_blocks *blocks = NULL;

@@ -28,7 +28,9 @@ typedef struct avi_exact_ops {
      * the classes that it knows by itself. */
     avi_status (*residuals)(const avi_optimum *a, int64_t first, int64_t count, int64_t cols, const double *z,
                             const double *theta, double *out);
-    bool whole;                      /* residuals wants all rows of the slab at once, on all ranks together */
+    bool whole; /* residuals wants all rows of the slab at once, on all ranks together */
+    /* Optional: bytes that solve holds on this rank at its most beside the arrays of the answer. Not collective. */
+    int64_t (*bytes)(const avi_session *s);
     void (*destroy)(avi_optimum *a); /* optional: frees a->self */
 } avi_exact_ops;
 
@@ -83,6 +85,8 @@ avi_status avi_closed_form_register(avi_registry *registry, const avi_exact_ops 
 /* CONFIG, with a message that names the models that have one, when the configured model has no closed form. Not
  * collective. */
 avi_status avi_optimum_check(const avi_session *s);
+/* Bytes that the answer takes on this rank at its most; 0 for models without a closed form. Not collective. */
+int64_t avi_optimum_bytes(const avi_session *s);
 /* Collective. Owner: caller. */
 avi_status avi_optimum_create(const avi_session *s, avi_optimum **answer);
 void avi_optimum_destroy(avi_optimum **answer);

@@ -1,5 +1,7 @@
 /* --dry-run: the plan of a run, and its time from a few steps that are then forgotten. */
 #include "output/console.h"
+#include "tasks/memory_plan.h"
+#include "train/evaluation.h"
 #include "train/step.h"
 #include "tasks/task.h"
 
@@ -50,23 +52,59 @@ static void print_datapoint(const avi_session *s)
            avi_console_bytes((data + local) * (double)s->partition.rows, a));
 }
 
-/* A pass over all rows without gradients: told when it would surprise. */
-static void print_last_evaluation(const avi_session *s, double step_seconds)
+/* Rows of one data set that a trial evaluation takes: enough for the largest block of rows that a rank passes at once,
+ * whose memory is that of a whole evaluation. */
+static int64_t trial_rows(const avi_session *s)
+{
+    const int64_t asked = avi_config_get_int(s->config, "log", "last_rows"),
+                  block = s->problem.block_rows * avi_comm_size(s->comm), rows = block > s->batch ? block : s->batch;
+    return asked > 0 && asked < rows ? asked : rows;
+}
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static avi_status time_evaluation(avi_session *s, avi_state *st, double *seconds_a_row)
+{
+    double row[AVI_EVAL_COLUMNS];
+    const int64_t rows = trial_rows(s);
+    const double from = avi_seconds();
+    AVI_TRY(avi_evaluation(s, st, rows, row));
+    *seconds_a_row = (avi_seconds() - from) /
+                     (double)(least(rows, s->partition.rows) + (s->test ? least(rows, s->test->partition.rows) : 0));
+    return AVI_OK;
+}
+
+static void print_last_evaluation(const avi_session *s, double seconds_a_row)
 {
     char a[32];
     const int64_t asked = avi_config_get_int(s->config, "log", "last_rows"),
-                  rows = asked > 0 && asked < s->partition.rows ? asked : s->partition.rows;
-    const double seconds = step_seconds * (double)rows / (double)s->batch;
-    if (seconds > 10 && seconds > 0.1 * step_seconds * (double)s->total_steps)
-        printf("  at the end   an evaluation on %" PRId64 " rows, at most %s; log.last_rows makes it shorter\n", rows,
-               avi_console_time(seconds, a));
+                  test = s->test ? s->test->partition.rows : 0,
+                  rows = asked > 0 && asked < s->partition.rows ? asked : s->partition.rows,
+                  tested = asked > 0 && asked < test ? asked : test;
+    printf("  at the end   an evaluation on %" PRId64 " rows%s, %s; log.last_rows makes it shorter\n", rows,
+           tested ? " and test rows" : "", avi_console_time(seconds_a_row * (double)(rows + tested), a));
+}
+
+/* run.task = exact is worked out from its shapes: nothing is solved. */
+static avi_status plan_exact(avi_session *s)
+{
+    char a[32];
+    double bytes;
+    const double now = avi_memory_now();
+    avi_console_header(s);
+    AVI_TRY(avi_memory_of_exact(s, now, &bytes));
+    if (avi_comm_rank(s->comm) == 0)
+        printf("  peak memory  about %s a rank, everything included\nNothing was written.\n",
+               avi_console_bytes(bytes, a));
+    return AVI_OK;
 }
 
 avi_status avi_dry_run(avi_session *s)
 {
     const bool fits = !strcmp(avi_config_get_string(s->config, "run", "task"), "fit");
     avi_state *st = NULL;
-    double seconds = 0;
+    double seconds = 0, evaluation = 0, peak = 0;
+    if (!strcmp(avi_config_get_string(s->config, "run", "task"), "exact")) return plan_exact(s);
     char a[32], b[32], c[32];
     avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) avi_console_header(s);
@@ -78,11 +116,15 @@ avi_status avi_dry_run(avi_session *s)
         return AVI_OK;
     }
     if (status == AVI_OK) status = time_steps(s, st, &seconds);
+    if (status == AVI_OK) status = time_evaluation(s, st, &evaluation);
+    if (status == AVI_OK) status = avi_memory_of_fit(s, &peak);
     if (status == AVI_OK && avi_comm_rank(s->comm) == 0) {
-        const double work = (double)avi_estimator_bytes(s->train_elbo),
-                     total = work + (double)avi_data_bytes(s->train) + (double)avi_state_bytes(s);
-        printf("  work space   %s; in all %s a rank; a checkpoint takes %s\n", avi_console_bytes(work, a),
-               avi_console_bytes(total, b), avi_console_bytes(checkpoint_bytes(s), c));
+        printf("  work space   %s; a checkpoint takes %s\n",
+               avi_console_bytes((double)avi_estimator_bytes(s->train_elbo), a),
+               avi_console_bytes(checkpoint_bytes(s), c));
+        if (peak > 0)
+            printf("  peak memory  about %s a rank, with the last evaluation, results and all that the program needs\n",
+                   avi_console_bytes(peak, b));
         print_datapoint(s);
         if (s->problem.reproducible && s->partition.tile < 64)
             printf("  reproducible sums   round every tile by itself, which takes up to a fifth of a step with tiles "
@@ -91,7 +133,7 @@ avi_status avi_dry_run(avi_session *s)
         if (s->total_steps > 0)
             printf("  time         %.3g ms a step here, %s for the run without evaluations and checkpoints\n",
                    1e3 * seconds, avi_console_time(seconds * (double)s->total_steps, a));
-        if (s->total_steps > 0) print_last_evaluation(s, seconds);
+        if (s->total_steps > 0) print_last_evaluation(s, evaluation);
         printf("Nothing was written.\n");
     }
     avi_state_destroy(&st);

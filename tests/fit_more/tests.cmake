@@ -21,6 +21,7 @@ avi_add_script(more_many_rows COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/precision.py
 avi_add_checks(same_bits network global_draws clipped_rows chain window)
 avi_add_checks(going_on parts shares damaged kept last_evaluation refused)
 avi_add_checks(forged forged forged_pairs)
+avi_add_checks(plan peak)
 avi_add_checks(endings nan_rows bad_steps rules swept first_step)
 avi_add_checks(finished again replaced cut_short local_later changed from_file)
 avi_add_checks(stopping ends some_rows budget)
