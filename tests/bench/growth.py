@@ -142,7 +142,7 @@ def row(scratch, axis):
     """A line of the table: memory from the sizes of --check, times of a step where an axis has them."""
     costs = axis.costs(scratch, axis.timed_sizes)
     values = [bytes_ for bytes_, _ in costs]
-    times = [1e3 * step_seconds(folder) for _, folder in costs] if axis.time_power is not None else []
+    times = [1e3 * step_seconds(folder) for _, folder in costs] if axis.time_power is not None and not axis.no_times else []
     memory = exponent(values, 0 if axis.checkpoint else NOISE)
     time = exponent(times, 0) if times else math.nan
     return f"| {axis.what} | {', '.join(map(str, axis.timed_sizes))} | {', '.join(number(v / 1e6) for v in values)} | {number(memory)} ({axis.power:g}) | " \
@@ -167,6 +167,7 @@ def main():
     p.add_argument("--check", action="store_true")
     p.add_argument("--only", default="", help="axes, by commas: " + ", ".join(a.name for a in AXES))
     p.add_argument("--readme", action="store_true", help="put the table into tests/bench/README.md")
+    p.add_argument("--no-times", action="store_true", help="leave out the times of steps: on a machine at work they say nothing")
     args = p.parse_args()
     chosen = [a for a in AXES if (a.name in args.only.split(",") if args.only else a.short or not args.check)]
     scratch = tempfile.mkdtemp(prefix="avi-growth-")
@@ -177,6 +178,8 @@ def main():
             for wrong, said in found:
                 print("FAILED " if wrong else "ok     ", said)
             sys.exit(1 if any(wrong for wrong, _ in found) else 0)
+        for axis in chosen:
+            axis.no_times = args.no_times
         text = table(scratch, chosen)
         print(text)
         if args.readme:
