@@ -42,6 +42,9 @@ typedef struct avi_key_table {
     const avi_key *keys;
     int count;
     const char *section, *key, *values;
+    /* Values that the file gives belong to the selection that the file makes: when the command line selects another
+     * one, these keys of the file are passed over (and reported as unused), as if nobody had given them. */
+    bool own;
 } avi_key_table;
 
 typedef struct avi_config avi_config;
@@ -83,6 +86,11 @@ bool avi_config_is_given(const avi_config *config, const char *section, const ch
 /* The integer key in force (a number or a list) of a section that has the largest value: which key to name when what
  * it sets is too large. NULL when the section has none. Owned by the config. */
 const char *avi_config_largest(const avi_config *config, const char *section);
+
+/* Not collective, to be called alike on all ranks before the value is read by others. Replaces the default of a number
+ * that the data cannot have; a value that somebody gave stays. It is in force from now on, also in the effective text,
+ * so that a run from that text is the same run. */
+void avi_config_bend_int(const avi_config *config, const char *section, const char *key, int64_t value);
 
 /* A mistake found later, by the code that reads the value: "file:line: [section] key = value: <message>". Returns
  * AVI_ERR_CONFIG. */

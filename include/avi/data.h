@@ -19,16 +19,41 @@ size_t avi_dtype_size(avi_dtype type);
 
 typedef enum avi_split { AVI_TRAIN, AVI_TEST } avi_split;
 
+/* What values a likelihood can have; numbers as the model sees them, before they are standardised. */
+typedef enum avi_support {
+    AVI_SUPPORT_REAL,
+    AVI_SUPPORT_UNIT,             /* [0, 1] */
+    AVI_SUPPORT_BINARY,           /* 0 or 1 */
+    AVI_SUPPORT_BINARY_OR_ABSENT, /* 0 or 1; below 0: there is none */
+    AVI_SUPPORT_COUNT             /* 0, 1, 2, ... */
+} avi_support;
+
 /* What a source says about itself once open. */
 typedef struct avi_shape {
     int64_t rows;            /* of the data set as given (after data.rows / data.test_rows) */
     int64_t width;           /* D, values of a row */
-    int64_t height, columns; /* of an image: height * columns = width; 1, D for plain rows */
+    int64_t height, columns; /* of an image: channels * height * columns = width; 1, D for plain rows */
+    int64_t channels;        /* 0 and 1: one */
+    bool channels_last;      /* a row is (height, columns, channels), else (channels, height, columns) */
     avi_dtype type;          /* as held in memory: AVI_U8 (value = byte * scale), AVI_F32 or AVI_F64 */
     double scale;            /* 1/255 for grey images, 1 else */
 } avi_shape;
 
 typedef struct avi_source avi_source;
+
+/* Lines of a source's key table, which every source has: a number of rows means something else for each, and what a
+ * configuration says for one is not for another. */
+#define AVI_ROWS_KEYS_FILE                                                                                             \
+    {"data", "rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows", "training rows to use, from the first; 0 = all"},        \
+    {                                                                                                                  \
+        "data", "test_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows", "test rows to use, from the first; 0 = all"      \
+    }
+#define AVI_ROWS_KEYS_DRAWN                                                                                            \
+    {"data", "rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows", "training rows to draw; 0 = 10000"},                     \
+    {                                                                                                                  \
+        "data", "test_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",                                                  \
+            "test rows to draw; 0 = 2000 (strokes), none (model)"                                                      \
+    }
 
 typedef struct avi_source_ops {
     AVI_PLUGIN_FIELDS; /* keys: of section [data] */
@@ -54,9 +79,19 @@ struct avi_source {
     void *self;      /* the source's own */
     uint64_t seed;   /* run.seed, for synthetic sources */
     char label[256]; /* for people: "MNIST images /data/train-images.gz" */
-    bool sequential; /* set by open: a row takes those before it, in spite of ops->read_rows */
-    bool streamed;   /* data.storage, settled by avi_source_open */
-    bool narrow;     /* rows of AVI_F64 are held as AVI_F32: for who fetches single precision alone */
+    /* Of a part of a data set: the row in it that row `row` of the part is; NULL: the same. For messages. */
+    int64_t (*row_in_file)(const avi_source *s, int64_t row);
+    bool sequential;   /* set by open: a row takes those before it, in spite of ops->read_rows */
+    bool streamed;     /* data.storage, settled by avi_source_open */
+    bool bits_or_grey; /* set by open: shape.scale is 1 after all where no value is above 1: bits, not grey values */
+    char *const *column_name; /* set by open: (shape.width) names of the columns, borrowed; NULL: they have none */
+    bool may_be_turned;       /* set by open: a table or images whose rows may be the other dimension */
+    bool integers;            /* set by open: stored as integers, whatever they become in memory */
+    bool missing_allowed, log1p, standardise; /* data.missing = mask, data.transform, data.standardise; by
+                                                 avi_source_open */
+    const struct avi_data *like; /* to be set by who loads test rows: their scale and transform are those of these,
+                                    borrowed; NULL: their own */
+    bool narrow;                 /* rows of AVI_F64 are held as AVI_F32: for who fetches single precision alone */
 };
 
 /* data.storage = auto holds up to this many bytes of rows (rows * width * bytes of a value, of a split on all ranks
@@ -84,6 +119,27 @@ avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_spl
  * Without the call no child is started. */
 void avi_data_child(int argc, char **argv);
 
+/* ---- what the values are ---- */
+typedef struct avi_place {
+    int64_t row, column; /* as given, from 0 */
+} avi_place;
+
+/* By column, over the rows of the data: of all, or (`sampled`, of streamed ones) of up to 4096 rows spread evenly over
+ * them. The same bits on any number of ranks. */
+typedef struct avi_column_stats {
+    int64_t columns, rows;
+    bool sampled;
+    double *smallest, *largest; /* (columns), of what is finite, as numbers: log1p(stored * scale) or stored * scale */
+    double *mean, *sd;          /* (columns), of the same; sd with divisor n */
+    int64_t *finite, *whole;    /* (columns): values that are finite; that are whole numbers (0 where scale is not 1) */
+    int64_t missing, infinite;  /* values that are NaN; that are infinite */
+    int64_t bad_rows;           /* rows with either */
+    avi_place first_missing, first_infinite;
+    int64_t *sums; /* private to column_stats.c */
+} avi_column_stats;
+/* Smallest and largest number of all columns. Not collective. */
+void avi_column_stats_range(const avi_column_stats *stats, double *smallest, double *largest);
+
 struct avi_row_stream; /* of streamed rows: private to the data floor (row_stream.h) */
 
 /* The rows this rank owns, in order of position, with halo rows of the neighbours at both ends (fewer at the ends of
@@ -102,6 +158,12 @@ typedef struct avi_data {
      * values of (at most) 64 rows spread over the data, in which the keys that the source reads show. 0: data that
      * cannot be streamed. */
     uint64_t origin;
+    avi_column_stats *stats; /* owned */
+    /* From numbers to what the model sees: (number - mean) / sd, NULL: the number. (width) each, owned. Where a column
+     * has one value, sd is 1. */
+    double *mean, *sd;
+    bool log1p;  /* numbers are log(1 + stored * scale) */
+    bool masked; /* NaN is a value that is missing: it is fetched as 0 */
 } avi_data;
 
 /* Collective. Reads (each rank its slab, or rank 0 all when the source is sequential), shuffles to owners, fetches halo
@@ -121,6 +183,24 @@ int64_t avi_data_bytes(const avi_data *data);
  * them is not finite, and who sees that asks avi_data_status. Not collective. */
 void avi_data_fetch_f32(const avi_data *data, int64_t position, int64_t count, float *out);
 void avi_data_fetch_f64(const avi_data *data, int64_t position, int64_t count, double *out);
+/* 1 where a value is there, 0 where it is missing, for the same rows: (count, width). Not collective. */
+void avi_data_fetch_mask_f32(const avi_data *data, int64_t position, int64_t count, float *out);
+void avi_data_fetch_mask_f64(const avi_data *data, int64_t position, int64_t count, double *out);
+/* In place: `rows` rows of what the model sees (rows, width) become values in the units of the user's columns (stored *
+ * scale): what standardising and log1p did is undone. Not collective. */
+void avi_data_as_given(const avi_data *data, int64_t rows, double *values);
+/* The same of one value of a column. */
+double avi_data_value_as_given(const avi_data *data, int64_t column, double seen);
+/* The part of all values that are there, 1 when none is missing. Not collective. */
+double avi_data_observed(const avi_data *data);
+/* What is to be added to the ELBO per row, in nats, for that of the values in the user's units: the mean over the rows
+ * of the log Jacobian of the transform; 0 without one. Not collective. */
+double avi_data_log_jacobian(const avi_data *data);
+/* Collective. DATA unless all numbers are in what `support` says of their column; the message has row, column and
+ * value, and `remedy`: "use model.likelihood = gaussian". */
+avi_status avi_data_check_support(const avi_data *data, avi_comm *comm, const avi_source *source,
+                                  avi_support (*support)(const void *context, int64_t column), const void *context,
+                                  const char *remedy);
 /* The first failure of a fetch on this rank, AVI_OK when there was none (always for held rows). To be agreed on before
  * ranks act on it. Not collective. */
 avi_status avi_data_status(const avi_data *data);

@@ -20,6 +20,8 @@ typedef enum avi_coupling {
 typedef struct avi_batch {
     int64_t rows, draws; /* B, S */
     avi_node *x;         /* (B, D) */
+    avi_node *mask;      /* (B, D): 1, or 0 where the value of x is missing (and 0); NULL: all are there. For models with
+                            ops->masks */
     avi_node *x_next;    /* (B, D): the following row of the data; only for models with lookahead, NULL else */
 } avi_batch;
 
@@ -35,6 +37,11 @@ typedef struct avi_model_ops {
      * CONFIG, DATA (data that this model cannot explain), INTERNAL. */
     avi_status (*create)(avi_model *m, const avi_config *config, const avi_shape *shape);
     void (*destroy)(avi_model *m); /* optional */
+    /* Optional. What values log_likelihood can have in a column of the data, and what to use where they are others:
+     * "use model.likelihood = gaussian". NULL: any real number. */
+    avi_support (*support)(const avi_model *m, int64_t column);
+    const char *support_remedy;
+    bool masks; /* log_likelihood leaves out the values that avi_batch.mask says are missing (data.missing = mask) */
     /* Required. log p(x | z, theta): z (B*S, L) -> (B*S, 1); theta[i] is block i of m->theta, (rows, cols), or (S, 1)
      * for scalar_theta. */
     avi_node *(*log_likelihood)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);

@@ -9,6 +9,7 @@
 enum { TRAIN_ROWS = 10000 };
 
 static const avi_key keys[] = {
+    AVI_ROWS_KEYS_DRAWN,
     {"data", "data_seed", AVI_KEY_INT, "0", 0, 9e18, NULL, NULL,
      "seed of the data drawn from the model; 0 = run.seed, so that another seed means other data too"},
 };
@@ -23,15 +24,32 @@ static uint64_t seed_of(const avi_source *s)
     return ((const drawn *)s->self)->split == AVI_TRAIN ? s->seed : avi_mix64(s->seed, 1);
 }
 
+/* The names of the models that draw data. */
+static const char *drawing_models(const avi_config *config, char *names, size_t size)
+{
+    const avi_registry *r = avi_config_registry(config);
+    size_t used = 0;
+    names[0] = '\0';
+    for (int i = 0; i < avi_registry_count(r, AVI_KIND_MODEL) && used < size; i++) {
+        const avi_model_ops *m = avi_registry_at(r, AVI_KIND_MODEL, i);
+        if (avi_model_simulates(m))
+            used += (size_t)snprintf(names + used, size - used, "%s%s", used ? ", " : "", m->name);
+    }
+    return names;
+}
+
 static avi_status create(avi_source *s, const avi_config *config, avi_split split)
 {
     const avi_model_ops *ops = avi_model_selected(config);
-    const char *name = ops->name;
+    char names[256];
     drawn *d = s->self = calloc(1, sizeof *d);
     if (!d) return avi_fail_memory(sizeof *d, "data drawn from the model");
     if (!avi_model_simulates(ops))
-        return avi_config_fail(config, "data", "source", "model %s cannot draw data; strokes, idx or hdf5 would serve",
-                               name);
+        return avi_config_fail(
+            config, "data", "source",
+            "model %s has no keys for its parameters, so no data can be drawn from it; use a source that has "
+            "data (strokes, idx or hdf5), or a model that draws (model.name = %s)",
+            ops->name, drawing_models(config, names, sizeof names));
     const int64_t rows = avi_config_get_int(config, "data", split == AVI_TRAIN ? "rows" : "test_rows"),
                   seed = avi_config_get_int(config, "data", "data_seed");
     d->split = split;
@@ -43,11 +61,11 @@ static avi_status create(avi_source *s, const avi_config *config, avi_split spli
         const char *key = avi_config_largest(config, "model");
         return avi_config_fail(config, "model", key ? key : "name",
                                "a row of the data drawn from model %s would have %lld values; at most %d can be held",
-                               name, (long long)s->shape.width, INT_MAX);
+                               ops->name, (long long)s->shape.width, INT_MAX);
     }
     if (s->shape.rows && split == AVI_TRAIN) s->shape.rows += ops->lookahead; /* data.rows counts datapoints */
     s->sequential = !ops->simulate_rows;
-    snprintf(s->label, sizeof s->label, "drawn from model %s", name);
+    snprintf(s->label, sizeof s->label, "drawn from model %s", ops->name);
     AVI_TRY(avi_model_create(config, &s->shape, &d->model));
     d->model->theta_seed = s->seed; /* of both splits: test rows come from the model of the training rows */
     return AVI_OK;
@@ -82,7 +100,7 @@ const avi_source_ops avi_source_model = {
     .name = "model",
     .doc = "rows drawn from the model itself, with the parameters that its keys name",
     .keys = keys,
-    .key_count = 1,
+    .key_count = (int)(sizeof keys / sizeof keys[0]),
     .exchangeable = true,
     .open = open_source,
     .read = read_range,

@@ -26,6 +26,9 @@ avi_status avi_optimum_check(const avi_session *s)
 {
     const avi_registry *r = avi_config_registry(s->config);
     const avi_exact_ops *ops = closed_form_of(s);
+    if (ops && !strcmp(avi_config_get_string(s->config, "data", "missing"), "mask"))
+        return avi_config_fail(s->config, "data", "missing",
+                               "exact answers are of rows that are whole; use refuse, or leave exact out");
     if (ops) return ops->check(s);
     char names[512] = "";
     for (int i = 0; i < avi_registry_count(r, AVI_KIND_CLOSED_FORM); i++) {

@@ -35,7 +35,7 @@ bool avi_config_has_section(const avi_config *config, const char *section)
 
 int avi_config_line(const avi_config *config, const avi_slot *slot)
 {
-    return slot->given < 0 ? AVI_DEFAULT : config->given[slot->given].line;
+    return slot->given < 0 || slot->passed ? AVI_DEFAULT : config->given[slot->given].line;
 }
 
 const char *avi_config_file(const avi_config *config)
@@ -138,7 +138,7 @@ avi_status avi_config_reset(avi_config *config)
     for (int i = 0; i < config->slot_count; ++i) {
         avi_slot *slot = &config->slots[i];
         slot->given = -1;
-        slot->bad = slot->settled = slot->force = false;
+        slot->bad = slot->settled = slot->force = slot->passed = false;
         avi_text wrong = {0};
         const bool good = avi_value_set(slot, slot->key->fallback, ".", &wrong);
         char *why = avi_text_take(&wrong);
@@ -225,8 +225,21 @@ const char *avi_config_largest(const avi_config *config, const char *section)
 
 bool avi_config_is_given(const avi_config *config, const char *section, const char *key)
 {
-    const avi_slot *slot = avi_config_any_slot(config, section, key);
-    return slot && slot->given >= 0;
+    const avi_slot *slot = avi_config_slot(config, section, key);
+    if (!slot) slot = avi_config_any_slot(config, section, key);
+    return slot && slot->given >= 0 && !slot->passed;
+}
+
+void avi_config_bend_int(const avi_config *config, const char *section, const char *key, int64_t value)
+{
+    (void)must_find(config, section, key, 1u << AVI_KEY_INT);
+    avi_slot *slot = config->slots + (avi_config_slot(config, section, key) - config->slots);
+    char text[32];
+    avi_text wrong = {0};
+    if (slot->given >= 0) return;
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    (void)avi_value_set(slot, text, ".", &wrong);
+    free(avi_text_take(&wrong));
 }
 
 avi_status avi_config_fail(const avi_config *config, const char *section, const char *key, const char *format, ...)

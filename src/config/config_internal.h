@@ -74,6 +74,7 @@ typedef struct avi_slot {
     bool force;   /* the table is in force */
     bool settled; /* the value that was given has been read */
     bool bad;     /* ... and was refused */
+    bool passed;  /* given by the file for another selection than the one in force: not read */
     char *text;   /* canonical text of the value */
     int64_t integer;
     double real;
@@ -102,6 +103,7 @@ void avi_value_write(avi_text *out, const char *value);
 typedef struct avi_given {
     char *value; /* as typed, not expanded */
     int line;
+    bool overruled; /* by the command line, which says something else than the file */
 } avi_given;
 
 struct avi_config {

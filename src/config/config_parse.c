@@ -95,8 +95,9 @@ static void give(reader *r, int line, const char *section, const char *key, cons
             if (strcmp(c->slots[i].key->name, key) == 0 && strcmp(c->slots[i].key->section, section) == 0)
                 c->slots[i].given = index;
     }
+    const bool overruled = c->given[index].value && strcmp(c->given[index].value, copy) != 0;
     free(c->given[index].value);
-    c->given[index] = (avi_given){.value = copy, .line = line};
+    c->given[index] = (avi_given){.value = copy, .line = line, .overruled = overruled};
 }
 
 static bool on_section(void *user, const char *name, int line)
@@ -170,7 +171,7 @@ static void settle_slot(avi_config *config, avi_slot *slot, avi_mistakes *mistak
     slot->settled = true;
     const char *here = config->source.data ? avi_source_string(&config->source, 1) : ".";
     avi_text wrong = {0};
-    if (slot->given < 0) {
+    if (slot->given < 0 || slot->passed) {
         if (slot->key->type == AVI_KEY_PATH) slot->bad = !avi_value_set(slot, slot->key->fallback, here, &wrong);
     } else {
         const avi_given *given = &config->given[slot->given];
@@ -195,6 +196,14 @@ static bool condition_holds(const avi_config *config, const avi_slot *slot)
     return by && by->settled && !by->bad && avi_choice_has(slot->table->values, by->text);
 }
 
+/* Whether the file gave the value for a selection that the command line has changed. */
+static bool belongs_elsewhere(const avi_config *config, const avi_slot *slot)
+{
+    if (!slot->table->own || slot->given < 0 || config->given[slot->given].line == AVI_COMMAND_LINE) return false;
+    const avi_slot *by = avi_config_slot(config, slot->table->section, slot->table->key);
+    return by && by->given >= 0 && config->given[by->given].overruled;
+}
+
 avi_status avi_config_settle(avi_config *config, avi_mistakes *mistakes)
 {
     for (int i = 0; i < config->slot_count; ++i) config->slots[i].force = !config->slots[i].table->section;
@@ -204,6 +213,7 @@ avi_status avi_config_settle(avi_config *config, avi_mistakes *mistakes)
             avi_slot *slot = &config->slots[i];
             if (!slot->force && condition_holds(config, slot)) slot->force = changed = true;
             if (slot->force && !slot->settled) {
+                slot->passed = belongs_elsewhere(config, slot);
                 settle_slot(config, slot, mistakes);
                 changed = true;
             }

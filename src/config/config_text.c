@@ -27,7 +27,7 @@ char *avi_config_effective(const avi_config *config)
 static bool has_slot_in_force(const avi_config *config, int given)
 {
     for (int i = 0; i < config->slot_count; ++i)
-        if (config->slots[i].given == given && config->slots[i].force) return true;
+        if (config->slots[i].given == given && config->slots[i].force && !config->slots[i].passed) return true;
     return false;
 }
 

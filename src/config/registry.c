@@ -168,6 +168,7 @@ static avi_status make_tables(avi_registry *r)
                 table[r->tables].section = kinds[k].section;
                 table[r->tables].key = kinds[k].key;
                 table[r->tables].values = p->name;
+                table[r->tables].own = k == AVI_KIND_SOURCE; /* rows of one source say nothing of another's */
             }
             r->tables++;
         }

@@ -1,12 +1,14 @@
 #include "avi/data.h"
 #include "base/signals.h"
+#include "data/column_stats.h"
 #include "data/row_stream.h"
+#include "data/settle.h"
 #include "data/redistribute.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- reading: each piece is checked and counted into the checksum before it leaves this rank ---- */
+/* ---- reading: each piece is looked at and counted into the checksum before it leaves this rank ---- */
 
 typedef struct reader {
     avi_source *source;
@@ -14,6 +16,7 @@ typedef struct reader {
     void *rows;        /* one piece */
     bool narrow;       /* it leaves as AVI_F32 */
     uint64_t checksum; /* of the rows read here, as the source gives them */
+    avi_column_stats *stats;
 } reader;
 
 /* In place, from the first value on: what is written lies before what is still to be read. */
@@ -35,7 +38,7 @@ static avi_status read_piece(void *context, int64_t first, int64_t count, const 
     reader *r = context;
     AVI_TRY(avi_signals_status());
     AVI_TRY(r->source->ops->read(r->source, first, count, r->rows));
-    AVI_TRY(avi_rows_check(r->source, first, NULL, count, r->rows));
+    avi_column_stats_add(r->stats, r->source->shape.type, r->rows, first, NULL, count);
     for (int64_t i = 0; i < count; i++)
         r->checksum += avi_row_hash((const unsigned char *)r->rows + (size_t)i * r->row_bytes, r->row_bytes, first + i);
     if (r->narrow) narrow(r->rows, count * r->source->shape.width);
@@ -63,6 +66,7 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
                             const int64_t *owners, void *owned)
 {
     reader r = {.source = source,
+                .stats = d->stats,
                 .row_bytes = (size_t)d->shape.width * avi_dtype_size(source->shape.type),
                 .narrow = d->shape.type != source->shape.type};
     const avi_redistribution move = {.comm = comm,
@@ -83,7 +87,7 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
     memcpy(&sum, &r.checksum, sizeof sum);
     AVI_TRY(avi_comm_sum_int64(comm, &sum, 1));
     memcpy(&d->checksum, &sum, sizeof sum);
-    return AVI_OK;
+    return avi_column_stats_reduce(d->stats, comm);
 }
 
 /* ---- halo rows: everyone knows from the layout what everyone needs, so nothing is asked for ---- */
@@ -165,8 +169,12 @@ static avi_status fill(avi_data *d, avi_source *source, avi_comm *comm, int halo
 {
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
     int64_t *arrays = NULL;
+    AVI_TRY(avi_agree(comm, avi_column_stats_create(d->shape.width, &d->stats)));
     if (source->ops->read_rows && !source->sequential) AVI_TRY(avi_agree(comm, avi_rows_origin(source, &d->origin)));
-    if (source->streamed) return avi_agree(comm, avi_row_stream_create(source, &d->feed));
+    if (source->streamed) {
+        AVI_TRY(avi_agree(comm, avi_row_stream_create(source, &d->feed)));
+        return avi_agree(comm, avi_settle_sample(d, source));
+    }
     avi_status status = avi_agree(comm, allocate(d, ranks, &arrays));
     if (status == AVI_OK) {
         int64_t *readers = arrays, *owners = arrays + ranks + 1, *counts = arrays + (ptrdiff_t)2 * (ranks + 1);
@@ -198,6 +206,7 @@ avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition
         d->halo_left = left.end - left.first;
         d->halo_right = right.end - right.first;
         status = fill(d, source, comm, halo);
+        if (status == AVI_OK) status = avi_settle(d, source, comm);
     }
     if (status != AVI_OK) {
         avi_data_destroy(&d);
@@ -211,6 +220,9 @@ void avi_data_destroy(avi_data **data)
 {
     if (!data || !*data) return;
     avi_row_stream_destroy(&(*data)->feed);
+    avi_column_stats_destroy(&(*data)->stats);
+    free((*data)->mean);
+    free((*data)->sd);
     free((*data)->values);
     free(*data);
     *data = NULL;

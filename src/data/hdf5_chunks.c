@@ -76,10 +76,26 @@ static avi_status get_room(chunks *c, double bytes, avi_hdf5_limits *limits)
     return c->stored ? AVI_OK : avi_fail_memory(c->room, "a chunk");
 }
 
+/* The first row of the chunk. */
+static unsigned long long row_of(const chunks *c, const hsize_t *at)
+{
+    return (unsigned long long)at[c->x->transposed ? c->x->dimensions - 1 : 0];
+}
+
 static avi_status fail_chunk(const chunks *c, const hsize_t *at, const char *what)
 {
     return avi_fail(AVI_ERR_DATA, "%s: the chunk from row %llu on %s: truncated or corrupt; copy or make it again",
-                    c->x->path, (unsigned long long)at[0], what);
+                    c->x->path, row_of(c, at), what);
+}
+
+/* HDF5 would give the fill value for data that are not there. */
+static avi_status fail_unwritten(const chunks *c, const hsize_t *at)
+{
+    const unsigned long long row = row_of(c, at);
+    char remedy[96] = "write it";
+    if (row > 0) snprintf(remedy, sizeof remedy, "use data.rows = %llu for the rows before it, or write it", row);
+    return avi_fail(AVI_ERR_DATA, "%s: the chunk from row %llu on was never written, so its rows are not known; %s",
+                    c->x->path, row, remedy);
 }
 
 /* By HDF5, as the run will do it. */
@@ -87,7 +103,7 @@ static avi_status read_chunk(chunks *c, const hsize_t *at, avi_hdf5_limits *limi
 {
     const avi_hdf5 *x = c->x;
     hsize_t count[AVI_HDF5_DIMENSIONS];
-    double bytes = (double)avi_dtype_size(x->dtype);
+    double bytes = (double)x->element;
     for (int i = 0; i < x->dimensions; i++) {
         count[i] = x->dimension[i] - at[i] < x->chunk[i] ? x->dimension[i] - at[i] : x->chunk[i];
         bytes *= (double)x->chunk[i];
@@ -97,7 +113,7 @@ static avi_status read_chunk(chunks *c, const hsize_t *at, avi_hdf5_limits *limi
     const bool good = memory >= 0 && H5Sselect_hyperslab(x->space, H5S_SELECT_SET, at, NULL, count, NULL) >= 0 &&
                       H5Dread(x->dataset, x->type, memory, x->space, H5P_DEFAULT, c->stored) >= 0;
     if (memory >= 0) H5Sclose(memory);
-    return good ? AVI_OK : fail_chunk(c, at, "cannot be read, or this HDF5 lacks its filter");
+    return good ? AVI_OK : fail_chunk(c, at, "cannot be read");
 }
 
 /* The chunk whose first value is at `at`. */
@@ -111,7 +127,7 @@ static avi_status check_chunk(chunks *c, const hsize_t *at, avi_hdf5_limits *lim
     hsize_t size = 0;
     if (H5Dget_chunk_info_by_coord(set, at, &left_out, &address, &size) < 0)
         return fail_chunk(c, at, "is not to be found");
-    if (address == HADDR_UNDEF) return AVI_OK; /* never written: HDF5 fills it */
+    if (address == HADDR_UNDEF) return fail_unwritten(c, at);
     if (size == 0 || size > c->file_bytes || address > c->file_bytes - size || size > UINT_MAX)
         return fail_chunk(c, at, "lies beyond the end of the file");
     const form f = find_form(c, at, left_out);
@@ -126,12 +142,15 @@ static avi_status check_chunk(chunks *c, const hsize_t *at, avi_hdf5_limits *lim
 #endif
 }
 
-static avi_status check_all(chunks *c, int part, int parts, avi_hdf5_limits *limits)
+/* rows: those that are asked for, 0: all. */
+static avi_status check_all(chunks *c, hsize_t rows, int part, int parts, avi_hdf5_limits *limits)
 {
     const avi_hdf5 *x = c->x;
+    const int of_rows = x->transposed ? x->dimensions - 1 : 0;
     hsize_t grid[AVI_HDF5_DIMENSIONS], all = 1;
     for (int i = 0; i < x->dimensions; i++) {
-        grid[i] = (x->dimension[i] - 1) / x->chunk[i] + 1;
+        const hsize_t end = i == of_rows && rows > 0 && rows < x->dimension[i] ? rows : x->dimension[i];
+        grid[i] = (end - 1) / x->chunk[i] + 1;
         if (grid[i] > c->file_bytes / all) /* each has an entry in the file */
             return avi_fail(AVI_ERR_DATA, "%s claims more chunks than it has bytes: truncated or corrupt", x->path);
         all *= grid[i];
@@ -151,7 +170,7 @@ static avi_status check_all(chunks *c, int part, int parts, avi_hdf5_limits *lim
     return status;
 }
 
-avi_status avi_hdf5_check_chunks(const avi_hdf5 *x, int part, int parts, avi_hdf5_limits *limits)
+avi_status avi_hdf5_check_chunks(const avi_hdf5 *x, int64_t rows, int part, int parts, avi_hdf5_limits *limits)
 {
     chunks c = {.x = x, .plan = H5Dget_create_plist(x->dataset)};
     avi_status status = AVI_OK;
@@ -167,7 +186,7 @@ avi_status avi_hdf5_check_chunks(const avi_hdf5 *x, int part, int parts, avi_hdf
         const bool known = c.filters >= 0 && c.bytes > 0 && home >= 0 && H5Fget_filesize(home, &c.file_bytes) >= 0;
         if (type >= 0) H5Tclose(type);
         if (home >= 0) H5Fclose(home);
-        status = known ? check_all(&c, part, parts, limits)
+        status = known ? check_all(&c, (hsize_t)(rows > 0 ? rows : 0), part, parts, limits)
                        : avi_fail(AVI_ERR_DATA, "%s: the description of its chunks cannot be read", x->path);
         if (c.plan >= 0) H5Pclose(c.plan);
     }

@@ -43,9 +43,29 @@ static void list_dataset(listing *l, hid_t object, const char *name)
     if (space >= 0) H5Sclose(space);
 }
 
+/* What another listed thing is a part of is left out: the arrays of a sparse matrix, which is listed itself. */
+static bool is_part_of_sparse(hid_t group, const char *name)
+{
+    char path[512];
+    const char *slash = strrchr(name, '/');
+    if (!slash || (size_t)(slash - name) + 8 >= sizeof path) return false;
+    snprintf(path, sizeof path, "%.*s/indptr", (int)(slash - name), name);
+    return H5Lexists(group, path, H5P_DEFAULT) > 0 &&
+           (!strcmp(slash, "/data") || !strcmp(slash, "/indices") || !strcmp(slash, "/indptr"));
+}
+
 static herr_t list_link(hid_t group, const char *name, const H5L_info_t *info, void *context)
 {
     if (info->type != H5L_TYPE_HARD) return 0;
+    if (is_part_of_sparse(group, name)) {
+        char text[512];
+        const char *slash = strrchr(name, '/');
+        listing *l = context;
+        if (strcmp(slash, "/indptr") || ++l->datasets > MOST_LISTED) return 0;
+        snprintf(text, sizeof text, "%s%.*s (sparse)", l->datasets > 1 ? ", " : "", (int)(slash - name), name);
+        list_add(l, text);
+        return 0;
+    }
     const hid_t object = H5Oopen(group, name, H5P_DEFAULT);
     if (object < 0) return 0;
     if (H5Iget_type(object) == H5I_DATASET) list_dataset(context, object, name);
@@ -63,7 +83,7 @@ static avi_status fail_dataset(const avi_hdf5 *x, const avi_hdf5_request *a)
 
 /* ---- open: what the file claims is held against what it has ---- */
 
-static avi_status open_file(avi_hdf5 *x, const avi_hdf5_request *a)
+avi_status avi_hdf5_open_file(const avi_hdf5_request *a, hid_t *file)
 {
     struct stat about;
     if (stat(a->path, &about) != 0)
@@ -78,9 +98,9 @@ static avi_status open_file(avi_hdf5 *x, const avi_hdf5_request *a)
     /* Nobody writes while we read, and file systems that know no locks should do. */
     if (access >= 0) (void)H5Pset_file_locking(access, false, true);
 #endif
-    x->file = access >= 0 ? H5Fopen(a->path, H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
+    *file = access >= 0 ? H5Fopen(a->path, H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
     if (access >= 0) H5Pclose(access);
-    return x->file < 0 ? avi_hdf5_fail_open(a->path) : AVI_OK;
+    return *file < 0 ? avi_hdf5_fail_open(a->path) : AVI_OK;
 }
 
 static avi_status open_dataset(avi_hdf5 *x, const avi_hdf5_request *a)
@@ -100,57 +120,59 @@ static avi_status open_dataset(avi_hdf5 *x, const avi_hdf5_request *a)
     x->space = H5Dget_space(object);
     x->dimensions = x->space >= 0 ? H5Sget_simple_extent_ndims(x->space) : -1;
     if (x->dimensions < 1 || x->dimensions > AVI_HDF5_DIMENSIONS)
-        return avi_fail(
-            AVI_ERR_DATA,
-            "%s: dataset %s has %d dimensions; give one of shape (rows), (rows, width) or (rows, height, columns)",
-            a->path, a->dataset, x->dimensions < 0 ? 0 : x->dimensions);
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: dataset %s has no dimensions; give one whose first dimension counts the rows: (rows), "
+                        "(rows, width), (rows, height, columns), ...",
+                        a->path, a->dataset);
     if (H5Sget_simple_extent_dims(x->space, x->dimension, NULL) < 0)
         return avi_fail(AVI_ERR_DATA, "%s: dataset %s: its shape cannot be read", a->path, a->dataset);
     return AVI_OK;
 }
 
-static avi_status find_type(avi_hdf5 *x, const avi_hdf5_request *a)
+/* Which dimension counts the rows. */
+static void find_orientation(avi_hdf5 *x, const avi_hdf5_request *a)
 {
-    const hid_t stored = H5Dget_type(x->dataset);
-    const H5T_class_t class = stored >= 0 ? H5Tget_class(stored) : H5T_NO_CLASS;
-    const size_t bytes = stored >= 0 ? H5Tget_size(stored) : 0;
-    const bool is_unsigned = class == H5T_INTEGER && H5Tget_sign(stored) == H5T_SGN_NONE;
-    if (stored >= 0) H5Tclose(stored);
-    if (is_unsigned && bytes == 1) {
-        x->dtype = AVI_U8;
-        x->type = H5T_NATIVE_UCHAR;
-    } else if (class == H5T_FLOAT && bytes <= 4) {
-        x->dtype = AVI_F32;
-        x->type = H5T_NATIVE_FLOAT;
-    } else if (class == H5T_FLOAT && bytes == 8) {
-        x->dtype = AVI_F64;
-        x->type = H5T_NATIVE_DOUBLE;
-    } else {
-        const char *what = class == H5T_INTEGER ? (is_unsigned ? "-bit unsigned integers" : "-bit signed integers")
-                           : class == H5T_FLOAT ? "-bit floats"
-                                                : "-bit values that are no numbers";
-        return avi_fail(AVI_ERR_DATA,
-                        "%s: dataset %s holds %zu%s; give 8-bit unsigned integers, or floats of 32 or 64 bits", a->path,
-                        a->dataset, bytes * 8, what);
-    }
-    return AVI_OK;
+    const bool automatic = !strcmp(a->transpose, "auto"), by_key = !strcmp(a->transpose, "yes");
+    x->transposed = x->dimensions > 1 && (by_key || (automatic && H5Aexists(x->dataset, "MATLAB_class") > 0));
+    x->rows = (int64_t)x->dimension[x->transposed ? x->dimensions - 1 : 0];
 }
 
-/* Width of a row, with every product checked: the numbers come from the file. */
+/* Width of a row, with every product checked: the numbers come from the file. Compound rows have theirs already. */
 static avi_status find_width(avi_hdf5 *x, const avi_hdf5_request *a)
 {
     hsize_t product = 1;
-    bool fits = x->dimension[0] <= (hsize_t)INT64_MAX / 8;
-    for (int i = 1; i < x->dimensions; i++) {
+    bool fits = (hsize_t)x->rows <= (hsize_t)INT64_MAX / 8;
+    for (int i = x->transposed ? 0 : 1; i < x->dimensions - (x->transposed ? 1 : 0); i++) {
         fits = fits && x->dimension[i] > 0 && x->dimension[i] <= INT_MAX / product;
         if (fits) product *= x->dimension[i];
     }
-    if (!fits || x->dimension[0] > (hsize_t)INT64_MAX / 8 / product)
+    if (!fits || (hsize_t)x->rows > (hsize_t)INT64_MAX / 8 / product)
         return avi_fail(AVI_ERR_DATA,
                         "%s: dataset %s claims rows of a size that is not possible (0, or over %d values)", a->path,
                         a->dataset, INT_MAX);
-    if (x->dimension[0] == 0) return avi_fail(AVI_ERR_DATA, "%s: dataset %s has no rows", a->path, a->dataset);
-    x->width = (int64_t)product;
+    if (x->rows == 0) return avi_fail(AVI_ERR_DATA, "%s: dataset %s has no rows", a->path, a->dataset);
+    if (!x->type_made) x->width = (int64_t)product;
+    return AVI_OK;
+}
+
+/* The values of a row whose file has its dimensions the other way round, in the row's own order: the last stored
+ * dimension but that of the rows comes first. */
+static avi_status reverse_dimensions(avi_hdf5 *x)
+{
+    const int n = x->dimensions - 1;
+    if (!x->transposed || n < 2) return AVI_OK;
+    x->pick = malloc((size_t)x->width * sizeof *x->pick);
+    if (!x->pick) return avi_fail_memory((size_t)x->width * sizeof *x->pick, "the order of a row");
+    for (int64_t k = 0; k < x->width; k++) {
+        int64_t left = k, at = 0, stride = x->width;
+        for (int i = 0; i < n; i++) { /* stored dimension i runs fastest among those of the row's own order so far */
+            const int64_t size = (int64_t)x->dimension[i];
+            stride /= size;
+            at += left % size * stride;
+            left /= size;
+        }
+        x->pick[k] = at;
+    }
     return AVI_OK;
 }
 
@@ -172,6 +194,25 @@ static bool lies_inside(const avi_hdf5 *x, hid_t plan, hsize_t file_bytes)
     return address != HADDR_UNDEF && address <= file_bytes && bytes <= file_bytes - address;
 }
 
+/* The first filter that this HDF5 cannot undo, as "32000 (lzf)". Returns whether there is one that can make any number
+ * of bytes of a few. */
+static bool find_filters(hid_t plan, char *lacking, size_t size)
+{
+    bool any_size = false;
+    for (int i = 0; i < H5Pget_nfilters(plan); i++) {
+        unsigned flags, settings = 0;
+        size_t values = 0;
+        char name[48] = "";
+        const H5Z_filter_t filter =
+            H5Pget_filter2(plan, (unsigned)i, &flags, &values, NULL, sizeof name - 1, name, &settings);
+        if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
+            any_size = true;
+        if (!lacking[0] && H5Zfilter_avail(filter) <= 0)
+            snprintf(lacking, size, "%d (%.40s)", (int)filter, name[0] ? name : filter == 32000 ? "lzf" : "of no name");
+    }
+    return any_size;
+}
+
 /* No more is believed than can come out of the bytes that the file has for the dataset. `stored_value`: bytes of a
  * value, at most. */
 static avi_status check_storage(avi_hdf5 *x, const avi_hdf5_request *a, double stored_value)
@@ -181,6 +222,8 @@ static avi_status check_storage(avi_hdf5 *x, const avi_hdf5_request *a, double s
     const bool known = plan >= 0 && home >= 0 && H5Fget_filesize(home, &file_bytes) >= 0 && find_chunk(x, plan);
     const bool elsewhere = known && (H5Pget_external_count(plan) != 0 || H5Pget_layout(plan) == H5D_VIRTUAL);
     const bool filtered = known && H5Pget_nfilters(plan) > 0;
+    char lacking[80] = "";
+    const bool any_size = filtered && find_filters(plan, lacking, sizeof lacking);
     const bool inside = known && !elsewhere && lies_inside(x, plan, file_bytes);
     const double stored = known ? (double)H5Dget_storage_size(x->dataset) : 0;
     if (plan >= 0) H5Pclose(plan);
@@ -188,10 +231,19 @@ static avi_status check_storage(avi_hdf5 *x, const avi_hdf5_request *a, double s
     if (!known) return avi_fail(AVI_ERR_DATA, "%s: dataset %s: its description cannot be read", a->path, a->dataset);
     if (elsewhere)
         return avi_fail(AVI_ERR_DATA,
-                        "%s: dataset %s keeps its values in other files; copy it into one file (h5copy, h5repack)",
-                        a->path, a->dataset);
-    const double most = filtered ? stored * AVI_HDF5_DEFLATE_MOST : stored,
-                 bytes = stored_value * (double)x->width * (double)x->dimension[0];
+                        "%s: dataset %s keeps its values in other files, of which nothing says whether they are whole; "
+                        "write them into this one, from Python: with h5py.File(\"%s\", \"a\") as f: f[\"%s_whole\"] = "
+                        "f[\"%s\"][...], and use data.%s = %s_whole",
+                        a->path, a->dataset, a->path, a->dataset, a->dataset, a->dataset_key, a->dataset);
+    if (lacking[0])
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: chunks of dataset %s are compressed by filter %s, which this HDF5 lacks; use "
+                        "HDF5_PLUGIN_PATH with the folder of its plug-in (hdf5plugin.PLUGIN_PATH in Python), or write "
+                        "the dataset anew with compression=\"gzip\"",
+                        a->path, a->dataset, lacking);
+    const double most = any_size ? 1e300 : filtered ? stored * AVI_HDF5_DEFLATE_MOST : stored;
+    double bytes = stored_value;
+    for (int i = 0; i < x->dimensions; i++) bytes *= (double)x->dimension[i];
     double chunk = x->chunk[0] ? stored_value : 0;
     for (int i = 0; i < x->dimensions; i++) chunk *= (double)x->chunk[i];
     if (!inside || stored > (double)file_bytes || bytes > most || chunk > most)
@@ -207,12 +259,17 @@ static avi_status open_all(avi_hdf5 *x, const avi_hdf5_request *a)
     *x = (avi_hdf5){.file = H5I_INVALID_HID, .dataset = H5I_INVALID_HID, .space = H5I_INVALID_HID};
     x->path = strdup(a->path);
     if (!x->path) return avi_fail_memory(strlen(a->path) + 1, "a data source");
-    AVI_TRY(open_file(x, a));
+    AVI_TRY(avi_hdf5_open_file(a, &x->file));
     AVI_TRY(open_dataset(x, a));
-    AVI_TRY(find_type(x, a));
+    find_orientation(x, a);
+    AVI_TRY(avi_hdf5_find_type(x, a));
     AVI_TRY(find_width(x, a));
-    /* A file may hold 16-bit floats, which take twice the bytes in memory. */
-    return check_storage(x, a, x->dtype == AVI_F32 ? 2 : (double)avi_dtype_size(x->dtype));
+    const hid_t stored = H5Dget_type(x->dataset);
+    const double bytes = stored >= 0 ? (double)H5Tget_size(stored) : 1;
+    if (stored >= 0) H5Tclose(stored);
+    AVI_TRY(check_storage(x, a, bytes));
+    AVI_TRY(reverse_dimensions(x));
+    return avi_hdf5_find_columns(x, a);
 }
 
 avi_status avi_hdf5_open(avi_hdf5 *x, const avi_hdf5_request *a)
@@ -223,40 +280,15 @@ avi_status avi_hdf5_open(avi_hdf5 *x, const avi_hdf5_request *a)
     return status;
 }
 
-/* ---- read, close ---- */
-
-static avi_status read_rows(const avi_hdf5 *x, int64_t first, int64_t count, void *out)
-{
-    hsize_t start[AVI_HDF5_DIMENSIONS] = {(hsize_t)first}, block[AVI_HDF5_DIMENSIONS];
-    memcpy(block, x->dimension, sizeof block);
-    block[0] = (hsize_t)count;
-    if (H5Sselect_hyperslab(x->space, H5S_SELECT_SET, start, NULL, block, NULL) < 0)
-        return avi_fail(AVI_ERR_INTERNAL, "%s: rows %lld + %lld cannot be selected", x->path, (long long)first,
-                        (long long)count);
-    const hid_t memory = H5Screate_simple(x->dimensions, block, NULL);
-    if (memory < 0) return avi_fail(AVI_ERR_INTERNAL, "%s: HDF5 is out of memory", x->path);
-    const herr_t code = H5Dread(x->dataset, x->type, memory, x->space, H5P_DEFAULT, out);
-    H5Sclose(memory);
-    return code >= 0 ? AVI_OK
-                     : avi_fail(AVI_ERR_DATA,
-                                "%s: rows %lld to %lld cannot be read: truncated or corrupt, or a filter that this "
-                                "HDF5 does not have",
-                                x->path, (long long)first, (long long)(first + count - 1));
-}
-
-avi_status avi_hdf5_read(const avi_hdf5 *x, int64_t first, int64_t count, void *out)
-{
-    avi_status status;
-    H5E_BEGIN_TRY { status = read_rows(x, first, count, out); }
-    H5E_END_TRY;
-    return status;
-}
-
 void avi_hdf5_close(avi_hdf5 *x)
 {
     if (x->space >= 0) H5Sclose(x->space);
     if (x->dataset >= 0) H5Oclose(x->dataset);
     if (x->file >= 0) H5Fclose(x->file);
+    if (x->type_made) H5Tclose(x->type);
+    avi_hdf5_free_names(&x->name, x->width);
+    free(x->pick);
+    free(x->room);
     free(x->path);
     *x = (avi_hdf5){.file = H5I_INVALID_HID, .dataset = H5I_INVALID_HID, .space = H5I_INVALID_HID};
 }

@@ -20,7 +20,7 @@
 static const char child_word[] = "--look-at-hdf5";
 
 /* argv of the child, and its exit status when all is well; else that of the failure, its message on standard output. */
-enum { PATH_KEY = 2, PATH, DATASET_KEY, DATASET, PART, PARTS, WORDS };
+enum { PATH_KEY = 2, PATH, DATASET_KEY, DATASET, COLUMNS, TRANSPOSE, ROWS, PART, PARTS, WORDS };
 enum { WELL = 0, WELL_IN_PARTS = 10 };
 
 /* WAIT_SECONDS: on the clock, for a step; more where there are bytes to read. */
@@ -65,15 +65,39 @@ void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes)
     limit(RLIMIT_CPU, seconds + STEP_SECONDS + l->bytes / BYTES_A_SECOND + 1);
 }
 
-static avi_status look(const avi_hdf5_request *a, int part, int parts, bool *in_parts)
+static avi_status look_at(avi_hdf5 *x, int64_t rows, int part, int parts, bool *in_parts)
 {
-    avi_hdf5 x;
     avi_hdf5_limits limits = {0, 0};
     avi_hdf5_limits_grant(&limits, 0);
-    avi_status status = avi_hdf5_open(&x, a);
-    *in_parts = status == AVI_OK && x.chunk[0] > 0;
-    if (*in_parts) status = avi_hdf5_check_chunks(&x, part, parts, &limits);
-    avi_hdf5_close(&x);
+    if (x->chunk[0] == 0) return AVI_OK;
+    *in_parts = true;
+    return avi_hdf5_check_chunks(x, rows, part, parts, &limits);
+}
+
+static avi_status look_at_sparse(const avi_hdf5_request *a, int part, int parts, bool *in_parts)
+{
+    avi_hdf5_sparse x;
+    avi_status status = avi_hdf5_sparse_open(&x, a);
+    avi_hdf5 *const arrays[] = {&x.data, &x.indices, &x.indptr};
+    for (int i = 0; i < 3 && status == AVI_OK; i++) status = look_at(arrays[i], 0, part, parts, in_parts);
+    avi_hdf5_sparse_close(&x);
+    return status;
+}
+
+static avi_status look(const avi_hdf5_request *a, int part, int parts, bool *in_parts)
+{
+    avi_hdf5_limits limits = {0, 0};
+    bool is_sparse = false;
+    avi_hdf5 x;
+    avi_hdf5_limits_grant(&limits, 0);
+    avi_status status = avi_hdf5_sparse_ask(a, &is_sparse);
+    if (status == AVI_OK && is_sparse) {
+        status = look_at_sparse(a, part, parts, in_parts);
+    } else if (status == AVI_OK) {
+        status = avi_hdf5_open(&x, a);
+        if (status == AVI_OK) status = look_at(&x, strtoll(a->rows, NULL, 10), part, parts, in_parts);
+        avi_hdf5_close(&x);
+    }
     H5E_BEGIN_TRY { (void)H5close(); }
     H5E_END_TRY;
     return status;
@@ -83,7 +107,8 @@ void avi_data_child(int argc, char **argv)
 {
     answers = argc != WORDS || strcmp(argv[1], child_word) != 0;
     if (answers) return;
-    const avi_hdf5_request a = {argv[PATH_KEY], argv[PATH], argv[DATASET_KEY], argv[DATASET]};
+    const avi_hdf5_request a = {argv[PATH_KEY], argv[PATH],      argv[DATASET_KEY], argv[DATASET],
+                                argv[COLUMNS],  argv[TRANSPOSE], argv[ROWS]};
     bool in_parts = false;
 #ifdef __linux__
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would hear the answer */
@@ -216,6 +241,9 @@ avi_status avi_hdf5_probe(const avi_hdf5_request *a, int part, int parts, bool *
                                    [PATH] = a->path,
                                    [DATASET_KEY] = a->dataset_key,
                                    [DATASET] = a->dataset,
+                                   [COLUMNS] = a->columns,
+                                   [TRANSPOSE] = a->transpose,
+                                   [ROWS] = a->rows,
                                    [PART] = numbers[0],
                                    [PARTS] = numbers[1],
                                    [WORDS] = NULL};

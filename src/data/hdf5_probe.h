@@ -20,8 +20,9 @@ typedef struct avi_hdf5_limits {
 void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes);
 
 /* ---- hdf5_chunks.c ---- */
-/* Share `part` of `parts` of the chunks of a chunked dataset: each lies in the file and holds the bytes of a chunk.
+/* Share `part` of `parts` of the chunks of a chunked dataset, up to those of `rows` rows (0: all): each lies in the
+ * file and holds the bytes of a chunk.
  * `limits` may be NULL. Errors: DATA, INTERNAL (memory). */
-avi_status avi_hdf5_check_chunks(const avi_hdf5 *x, int part, int parts, avi_hdf5_limits *limits);
+avi_status avi_hdf5_check_chunks(const avi_hdf5 *x, int64_t rows, int part, int parts, avi_hdf5_limits *limits);
 
 #endif

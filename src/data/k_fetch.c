@@ -23,6 +23,30 @@ static void convert(const avi_data *d, const void *values, int64_t n, real *out)
     }
 }
 
+/* The same of whole rows where there is more to it; in double, since what is subtracted may be large. */
+static void transform(const avi_data *d, const void *values, int64_t rows, real *out)
+{
+    const int64_t width = d->shape.width;
+    for (int64_t i = 0; i < rows * width; i++) {
+        const int64_t k = i % width;
+        double v = d->shape.type == AVI_U8    ? (double)((const unsigned char *)values)[i]
+                   : d->shape.type == AVI_F32 ? (double)((const float *)values)[i]
+                                              : ((const double *)values)[i];
+        v *= d->shape.scale;
+        if (d->log1p) v = log1p(v);
+        if (d->mean) v = (v - d->mean[k]) / d->sd[k];
+        out[i] = isnan(v) ? 0 : (real)v;
+    }
+}
+
+static void take(const avi_data *d, const void *values, int64_t rows, real *out)
+{
+    if (d->log1p || d->mean || d->masked)
+        transform(d, values, rows, out);
+    else
+        convert(d, values, rows * d->shape.width, out);
+}
+
 static void stream(const avi_data *d, int64_t position, int64_t rows, real *out)
 {
     const int64_t width = d->shape.width;
@@ -30,7 +54,7 @@ static void stream(const avi_data *d, int64_t position, int64_t rows, real *out)
         n = rows;
         const void *values = avi_row_stream_rows(d->feed, &d->partition, position, &n);
         if (values)
-            convert(d, values, n * width, out);
+            take(d, values, n, out);
         else
             for (int64_t i = 0; i < n * width; i++) out[i] = (real)NAN;
     }
@@ -41,7 +65,7 @@ static void held(const avi_data *d, int64_t position, int64_t rows, real *out)
     const int64_t first = d->first - d->halo_left, width = d->shape.width;
     assert(position >= first && position + rows <= d->first + d->count + d->halo_right);
     const int64_t at = (position - first) * width * (int64_t)avi_dtype_size(d->shape.type);
-    convert(d, (const unsigned char *)d->values + at, rows * width, out);
+    take(d, (const unsigned char *)d->values + at, rows, out);
 }
 
 void AVI_R(avi_data_fetch)(const avi_data *data, int64_t position, int64_t count, real *out)
@@ -55,5 +79,29 @@ void AVI_R(avi_data_fetch)(const avi_data *data, int64_t position, int64_t count
         if (asked >= 0 && asked < last) rows = count - i < last - asked ? count - i : last - asked;
         (data->feed ? stream : held)(data, row, rows, out + i * width);
         i += rows;
+    }
+}
+
+/* Whether the values of rows that are held are there. */
+static void held_mask(const avi_data *d, int64_t position, int64_t rows, real *out)
+{
+    const int64_t width = d->shape.width, at = (position - (d->first - d->halo_left)) * width;
+    for (int64_t i = 0; i < rows * width; i++) {
+        const bool missing = d->shape.type == AVI_F32   ? isnan(((const float *)d->values)[at + i])
+                             : d->shape.type == AVI_F64 ? isnan(((const double *)d->values)[at + i])
+                                                        : false;
+        out[i] = missing ? 0 : 1;
+    }
+}
+
+void AVI_R(avi_data_fetch_mask)(const avi_data *data, int64_t position, int64_t count, real *out)
+{
+    const int64_t width = data->shape.width, last = data->shape.rows - 1;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t asked = position + i, row = asked < 0 ? 0 : (asked > last ? last : asked);
+        if (data->masked && !data->feed)
+            held_mask(data, row, 1, out + i * width);
+        else
+            for (int64_t k = 0; k < width; k++) out[i * width + k] = 1;
     }
 }

@@ -104,6 +104,8 @@ int64_t avi_row_stream_bytes(const struct avi_row_stream *feed)
     return feed->most * (int64_t)(row_bytes(feed->source) + sizeof *feed->given);
 }
 
+avi_source *avi_row_stream_source(const struct avi_row_stream *feed) { return feed->source; }
+
 avi_status avi_row_stream_status(const struct avi_row_stream *feed) { return feed->status; }
 
 const void *avi_row_stream_rows(struct avi_row_stream *f, const avi_partition *p, int64_t position, int64_t *count)

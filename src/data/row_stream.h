@@ -24,6 +24,8 @@ int64_t avi_row_stream_bytes(const struct avi_row_stream *feed);
  * becomes their number. NULL: they cannot be had, and avi_row_stream_status says why. Valid until the next call. */
 const void *avi_row_stream_rows(struct avi_row_stream *feed, const avi_partition *partition, int64_t position,
                                 int64_t *count);
+/* Borrowed. */
+avi_source *avi_row_stream_source(const struct avi_row_stream *feed);
 avi_status avi_row_stream_status(const struct avi_row_stream *feed);
 
 #endif

@@ -10,14 +10,21 @@
 static const avi_key common_keys[] = {
     {"data", "source", AVI_KEY_CHOICE, "strokes", 0, 0, AVI_CHOICES_SOURCE, NULL,
      "where the rows come from (--list prints what each is)"},
-    {"data", "rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",
-     "training rows to use, from the first; 0 = all of a file (drawn sources: their own number)"},
-    {"data", "test_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",
-     "test rows to use, from the first; 0 = all of a file (drawn sources: their own number)"},
     {"data", "storage", AVI_KEY_CHOICE, "auto", 0, 0, "auto | memory | stream", NULL,
      "hold the rows in memory, or draw those of a tile anew at each step (strokes and most models; the same bits); "
      "auto: memory up to 1 GiB of rows on all "
      "ranks together, stream above where the source can"},
+    {"data", "holdout", AVI_KEY_REAL, "0", 0, 1e15, NULL, "rows",
+     "test rows are rows of the training data that are held out: a part of them (below 1) or a number; chosen by "
+     "run.seed, or the last ones where rows have neighbours; 0 = none"},
+    {"data", "missing", AVI_KEY_CHOICE, "refuse", 0, 0, "refuse | mask", NULL,
+     "values that are NaN: refuse such data, or leave them out of the likelihood (models ppca and vae; an inference "
+     "function sees 0 there, and which values are there)"},
+    {"data", "standardise", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
+     "yes: the model sees each column with mean 0 and standard deviation 1 of the training rows; the ELBO is that of "
+     "these values"},
+    {"data", "transform", AVI_KEY_CHOICE, "none", 0, 0, "none | log1p", NULL,
+     "log1p: the model sees log(1 + value), before standardise; the ELBO is that of these values"},
     {"data", "shuffle", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
      "shuffle the rows once by key; auto: yes unless the model couples neighbouring rows or the source is a sequence"},
 };
@@ -43,8 +50,8 @@ size_t avi_dtype_size(avi_dtype type) { return type == AVI_U8 ? 1 : type == AVI_
 static avi_status check_shape(const avi_source *s)
 {
     const avi_shape *h = &s->shape;
-    const bool width_fits =
-        h->width > 0 && h->width <= INT_MAX && h->height > 0 && h->columns > 0 && h->height * h->columns == h->width;
+    const bool width_fits = h->width > 0 && h->width <= INT_MAX && h->height > 0 && h->columns > 0 &&
+                            (h->channels > 1 ? h->channels : 1) * h->height * h->columns == h->width;
     const bool type_fits = h->type == AVI_U8 || h->type == AVI_F32 || h->type == AVI_F64;
     if (h->rows == 0 || (h->rows > 0 && width_fits && type_fits)) return AVI_OK;
     return avi_fail(AVI_ERR_INTERNAL, "data source %s gave a shape of %lld rows, width %lld = %lld x %lld",
@@ -75,6 +82,9 @@ avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split s
     s->ops = ops;
     s->seed = (uint64_t)avi_config_get_int(config, "run", "seed");
     s->shape.scale = 1;
+    s->missing_allowed = !strcmp(avi_config_get_string(config, "data", "missing"), "mask");
+    s->log1p = !strcmp(avi_config_get_string(config, "data", "transform"), "log1p");
+    s->standardise = avi_config_get_bool(config, "data", "standardise");
     avi_status status = ops->open(s, config, comm, split);
     if (status == AVI_OK) status = avi_agree(comm, check_shape(s));
     if (status == AVI_OK) status = avi_agree(comm, settle_storage(s, config));
@@ -99,7 +109,7 @@ void avi_source_close(avi_source **source)
 avi_status avi_source_match(const avi_source *train, const avi_source *test)
 {
     const avi_shape *a = &train->shape, *b = &test->shape;
-    if (b->rows == 0 || (a->height == b->height && a->columns == b->columns)) return AVI_OK;
+    if (b->rows == 0 || (a->height == b->height && a->columns == b->columns && a->width == b->width)) return AVI_OK;
     return avi_fail(AVI_ERR_DATA,
                     "the rows of the test data are %lld x %lld, those of the training data %lld x %lld (%s; %s); both "
                     "must have the same size",

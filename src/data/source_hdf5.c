@@ -4,38 +4,102 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Every rank opens the file by itself, read-only, and reads the rows it is asked for: no parallel driver is needed to
  * read. */
+typedef struct source_rows {
+    bool is_sparse;
+    avi_hdf5 dense;
+    avi_hdf5_sparse sparse;
+} source_rows;
+
+/* ---- the shape of a row ---- */
+
+static bool few(hsize_t n) { return n >= 1 && n <= 4; }
+
+/* What the dimensions of a row say, in its own order: (height, columns), or with channels first or last. */
+static void image_of_dimensions(const avi_hdf5 *x, avi_shape *shape)
+{
+    hsize_t d[AVI_HDF5_DIMENSIONS];
+    const int n = x->dimensions - 1;
+    for (int i = 0; i < n; i++) d[i] = x->transposed ? x->dimension[n - 1 - i] : x->dimension[1 + i];
+    if (n == 2) {
+        shape->height = (int64_t)d[0];
+    } else if (n == 3 && few(d[0]) && !few(d[2])) {
+        shape->channels = (int64_t)d[0];
+        shape->height = (int64_t)d[1];
+    } else if (n == 3 && few(d[2])) {
+        shape->channels = (int64_t)d[2];
+        shape->height = (int64_t)d[0];
+        shape->channels_last = d[2] > 1;
+    }
+    if (shape->height < 1) shape->height = 1;
+    if (shape->channels < 1) shape->channels = 1;
+    shape->columns = shape->width / shape->channels / shape->height;
+}
 
 static avi_status find_image(const avi_hdf5 *x, const avi_config *config, const avi_hdf5_request *a, avi_shape *shape)
 {
     const int64_t height = avi_config_get_int(config, "data", "height");
-    shape->height = x->dimensions == 3 ? (int64_t)x->dimension[1] : (height > 0 ? height : 1);
-    if (x->dimensions == 3 && height > 0 && height != shape->height)
+    image_of_dimensions(x, shape);
+    if (x->dimensions > 2 && height > 0 && height != shape->height)
         return avi_config_fail(config, "data", "height", "%s: dataset %s has images of height %lld; give that, or 0",
                                a->path, a->dataset, (long long)shape->height);
-    if (shape->width % shape->height != 0)
+    if (x->dimensions > 2 || height == 0) return AVI_OK;
+    if (shape->width % height != 0)
         return avi_config_fail(
             config, "data", "height",
             "%s: dataset %s has rows of %lld values; give a height that divides it, or 0 when rows are not images",
             a->path, a->dataset, (long long)shape->width);
-    shape->columns = shape->width / shape->height;
+    shape->height = height;
+    shape->columns = shape->width / height;
     return AVI_OK;
+}
+
+/* ---- open ---- */
+
+static avi_status open_sparse(avi_source *s, const avi_config *config, avi_split split, const avi_hdf5_request *a,
+                              avi_hdf5_sparse *x)
+{
+    AVI_TRY(avi_hdf5_sparse_open(x, a));
+    s->shape.type = AVI_F64;
+    s->shape.width = s->shape.columns = x->width;
+    s->shape.height = 1;
+    s->integers = x->data.integers;
+    s->column_name = x->name;
+    snprintf(s->label, sizeof s->label, "sparse matrix %s of %s", a->dataset, a->path);
+    return avi_source_take_rows(s, config, split, x->rows);
+}
+
+static avi_status open_dense(avi_source *s, const avi_config *config, avi_split split, const avi_hdf5_request *a,
+                             avi_hdf5 *x)
+{
+    AVI_TRY(avi_hdf5_open(x, a));
+    s->shape.type = x->dtype;
+    s->shape.width = x->width;
+    s->integers = x->integers;
+    s->column_name = x->name;
+    s->may_be_turned = x->dimensions > 1 && !x->transposed && !strcmp(a->transpose, "auto");
+    AVI_TRY(avi_source_take_rows(s, config, split, x->rows));
+    return find_image(x, config, a, &s->shape);
 }
 
 static avi_status open_here(avi_source *s, const avi_config *config, avi_split split, const avi_hdf5_request *a)
 {
-    avi_hdf5 *x = calloc(1, sizeof *x);
+    source_rows *x = calloc(1, sizeof *x);
     if (!x) return avi_fail_memory(sizeof *x, "a data source");
     s->self = x;
-    AVI_TRY(avi_hdf5_open(x, a));
-    s->shape.type = x->dtype;
-    s->shape.width = x->width;
-    AVI_TRY(avi_source_take_rows(s, config, split, (int64_t)x->dimension[0]));
+    x->dense.file = x->dense.dataset = x->dense.space = H5I_INVALID_HID;
+    AVI_TRY(avi_hdf5_sparse_ask(a, &x->is_sparse));
+    AVI_TRY(x->is_sparse ? open_sparse(s, config, split, a, &x->sparse) : open_dense(s, config, split, a, &x->dense));
     const double scale = avi_config_get_real(config, "data", "scale");
-    s->shape.scale = scale != 0 ? scale : (s->shape.type == AVI_U8 ? 1.0 / 255 : 1.0);
-    return find_image(x, config, a, &s->shape);
+    s->shape.scale = scale != 0 ? scale : 1;
+    if (scale == 0 && s->shape.type == AVI_U8 && s->shape.height > 1) { /* grey values; a table has numbers */
+        s->shape.scale = 1.0 / 255;
+        s->bits_or_grey = true;
+    }
+    return AVI_OK;
 }
 
 /* Collective. A damaged file can crash HDF5 or keep it busy for ever: a child of rank 0 meets that first. Chunks are
@@ -60,46 +124,69 @@ static avi_status hdf5_open(avi_source *s, const avi_config *config, avi_comm *c
     if (second && !dataset[0]) { /* a second file has the rows under the same name unless told otherwise */
         key = "dataset";
         dataset = avi_config_get_string(config, "data", key);
-    } else if (test && !dataset[0]) {
-        return AVI_OK;
     }
-    if (!path[0] && !second)
+    if (test && !other[0] && !dataset[0]) return AVI_OK;
+    if (path[0] == '\0')
         return avi_config_fail(config, "data", "path", "is not set; data.source = hdf5 needs an HDF5 file");
-    const avi_hdf5_request a = {second ? "test_path" : "path", second ? other : path, key, dataset};
+    char rows[32];
+    snprintf(rows, sizeof rows, "%lld", (long long)avi_config_get_int(config, "data", test ? "test_rows" : "rows"));
+    const avi_hdf5_request a = {.path_key = second ? "test_path" : "path",
+                                .path = second ? other : path,
+                                .dataset_key = key,
+                                .dataset = dataset,
+                                .columns = avi_config_get_string(config, "data", "columns"),
+                                .transpose = avi_config_get_string(config, "data", "transpose"),
+                                .rows = rows};
     snprintf(s->label, sizeof s->label, "dataset %s of %s", a.dataset, a.path);
     AVI_TRY(look_first(&a, comm));
     return avi_agree(comm, open_here(s, config, split, &a));
 }
 
+/* ---- read, close ---- */
+
 static avi_status hdf5_read(avi_source *s, int64_t first, int64_t count, void *out)
 {
-    return avi_hdf5_read(s->self, first, count, out);
+    source_rows *x = s->self;
+    return x->is_sparse ? avi_hdf5_sparse_read(&x->sparse, first, count, out)
+                        : avi_hdf5_read(&x->dense, first, count, out);
 }
 
 static void hdf5_close(avi_source *s)
 {
-    if (s->self) avi_hdf5_close(s->self);
-    free(s->self);
+    source_rows *x = s->self;
+    if (x && x->is_sparse) avi_hdf5_sparse_close(&x->sparse);
+    if (x) avi_hdf5_close(&x->dense);
+    free(x);
     s->self = NULL;
+    s->column_name = NULL;
 }
 
 static const avi_key hdf5_keys[] = {
+    AVI_ROWS_KEYS_FILE,
     {"data", "path", AVI_KEY_PATH, "", 0, 0, NULL, NULL, "training rows: an HDF5 file"},
     {"data", "dataset", AVI_KEY_STRING, "x", 0, 0, NULL, NULL,
-     "dataset of the training rows: (rows), (rows, width) or (rows, height, columns)"},
+     "dataset of the training rows: (rows), (rows, width), images (rows, height, columns), (rows, channels, height, "
+     "columns) or (rows, height, columns, channels), compound rows; or a sparse matrix in compressed rows (AnnData: X, "
+     "layers/NAME)"},
     {"data", "test_path", AVI_KEY_PATH, "", 0, 0, NULL, NULL,
      "test rows: an HDF5 file; empty = the file of the training rows"},
     {"data", "test_dataset", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
      "dataset of the test rows; empty = no test data, or the name in dataset when test_path is given"},
+    {"data", "columns", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
+     "columns of a table or fields of compound rows to use, in this order: names, numbers from 0 or ranges 5..9, "
+     "separated by commas; empty = all"},
+    {"data", "transpose", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
+     "yes: the last dimension counts the rows, as R, Julia and MATLAB write a matrix whose first dimension does; auto: "
+     "yes where MATLAB wrote the dataset"},
     {"data", "scale", AVI_KEY_REAL, "0", 0, 0, NULL, NULL,
-     "value = stored number * scale; 0 = 1/255 for 8-bit integers, 1 else"},
+     "value = stored number * scale; 0 = 1/255 for images of 8-bit integers above 1, 1 else"},
     {"data", "height", AVI_KEY_INT, "0", 0, INT_MAX, NULL, "pixels",
-     "height of an image when a row is one; 0 = rows are not images, or (rows, height, columns)"},
+     "height of an image when a row of a table is one; 0 = rows are not images, or their dimensions say so"},
 };
 
 const avi_source_ops avi_source_hdf5 = {
     .name = "hdf5",
-    .doc = "rows of a dataset in an HDF5 file: 8-bit integers or floats; each rank reads its own",
+    .doc = "rows of a dataset in an HDF5 file, of numbers of any type, or of a sparse matrix; each rank reads its own",
     .keys = hdf5_keys,
     .key_count = (int)(sizeof hdf5_keys / sizeof hdf5_keys[0]),
     .exchangeable = true,

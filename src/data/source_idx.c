@@ -247,6 +247,7 @@ static avi_status idx_open(avi_source *s, const avi_config *config, avi_comm *co
     AVI_TRY(avi_comm_bcast(comm, &h, sizeof h, 0));
     s->shape = (avi_shape){
         .width = h.height * h.columns, .height = h.height, .columns = h.columns, .type = AVI_U8, .scale = 1.0 / 255};
+    s->bits_or_grey = s->integers = true;
     AVI_TRY(avi_source_take_rows(s, config, split, h.rows));
     if (h.compressed) s->ops = &idx_gz;
     return avi_agree(comm, open_rows(s, key, path, &h, rank));
@@ -314,6 +315,7 @@ static void idx_close(avi_source *s)
 }
 
 static const avi_key idx_keys[] = {
+    AVI_ROWS_KEYS_FILE,
     {"data", "path", AVI_KEY_PATH, "", 0, 0, NULL, NULL,
      "training rows: an IDX images file, plain or .gz; every rank reads its part of a plain file, "
      "one rank decompresses a .gz for all, which takes longer where there are many"},

@@ -38,9 +38,13 @@ static avi_status strokes_read(avi_source *s, int64_t first, int64_t count, void
     return AVI_OK;
 }
 
+static const avi_key strokes_keys[] = {AVI_ROWS_KEYS_DRAWN};
+
 const avi_source_ops avi_source_strokes = {
     .name = "strokes",
     .doc = "built-in 28 x 28 grey images of hand-drawn-looking digits, any number of rows, no file",
+    .keys = strokes_keys,
+    .key_count = (int)(sizeof strokes_keys / sizeof strokes_keys[0]),
     .exchangeable = true,
     .open = strokes_open,
     .read = strokes_read,

@@ -5,16 +5,18 @@
 #include <math.h>
 #include <string.h>
 
-/* Sum of squared differences of x and its reconstruction over the block; rows of the reconstruction to out when wanted.
- */
+/* Sum of squared differences of x and its reconstruction over the block, in the units of the user's columns; rows of
+ * the reconstruction to out when wanted. */
 static double squared_error(const avi_estimator *e, const avi_graph *g, double *out)
 {
     const avi_precision p = e->p.precision;
     const int64_t n = g->x->rows * g->x->cols;
     double sum = 0;
     for (int64_t k = 0; k < n; k++) {
-        const double mean = avi_vector_get(p, g->mean_x->value, k), d = avi_vector_get(p, g->x->value, k) - mean;
-        sum += d * d;
+        const int64_t column = k % g->x->cols;
+        const double mean = avi_data_value_as_given(e->data, column, avi_vector_get(p, g->mean_x->value, k)),
+                     d = avi_data_value_as_given(e->data, column, avi_vector_get(p, g->x->value, k)) - mean;
+        if (!g->mask || avi_vector_get(p, g->mask->value, k) > 0) sum += d * d;
         if (out) out[k] = mean;
     }
     return sum;

@@ -122,9 +122,9 @@ void avi_graph_build(avi_graph_context *c, const avi_pass *pass, int runs, const
     for (int i = 0; i < runs; i++) b.total += rows[i];
     avi_tape_reset(c->tape);
     avi_graph_leaves(c, pass, 0);
-    *out = (avi_graph){.rows = b.total, .x = avi_graph_fetch(c, &b, 0)};
+    *out = (avi_graph){.rows = b.total, .x = avi_graph_fetch(c, &b, 0), .mask = avi_graph_mask(c, &b, 0)};
     out->nu = avi_graph_nu(c, pass, &b, out->x);
-    avi_batch batch = {.rows = b.total, .draws = draws, .x = out->x};
+    avi_batch batch = {.rows = b.total, .draws = draws, .x = out->x, .mask = out->mask};
     if (p->model->ops->lookahead) batch.x_next = avi_graph_fetch(c, &b, 1);
     const kl_form form = form_of(c, pass);
     avi_node *nu_of_q = form == KL_SAMPLED ? avi_graph_nu_of_q(c, out->nu) : out->nu;

@@ -78,6 +78,34 @@ avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t
     return x;
 }
 
+avi_node *avi_graph_mask(avi_graph_context *c, const avi_block_rows *b, int64_t shift)
+{
+    const int64_t width = c->data->shape.width;
+    if (!c->data->masked) return NULL;
+    avi_node *mask = avi_constant_new(c->tape, b->total, width);
+    for (int64_t i = 0, done = 0; i < b->runs; done += b->rows[i++]) {
+        if (c->p->precision == AVI_PRECISION_SINGLE)
+            avi_data_fetch_mask_f32(c->data, b->first[i] + shift, b->rows[i], (float *)mask->value + done * width);
+        else
+            avi_data_fetch_mask_f64(c->data, b->first[i] + shift, b->rows[i], (double *)mask->value + done * width);
+    }
+    return mask;
+}
+
+/* What an inference function sees where values may be missing: the values, 0 where there is none, then which are there:
+ * (B, 2 inputs). */
+static avi_node *with_masks(avi_graph_context *c, const avi_block_rows *b, avi_node *values)
+{
+    const avi_domain *d = &c->p->domain;
+    if (!c->data->masked) return values;
+    avi_node *all = NULL;
+    for (int64_t shift = d->only_next ? 1 : -d->before; shift <= d->after; shift++) {
+        avi_node *one = avi_graph_mask(c, b, shift);
+        all = all ? avi_concat(c->tape, all, one) : one;
+    }
+    return avi_concat(c->tape, avi_mul(c->tape, values, all), all);
+}
+
 /* The values of the domain of each row, earlier rows first: (B, inputs). */
 static avi_node *domain_features(avi_graph_context *c, const avi_block_rows *b, avi_node *x)
 {
@@ -94,7 +122,7 @@ static avi_node *domain_features(avi_graph_context *c, const avi_block_rows *b, 
 avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x)
 {
     const avi_infer *f = c->p->infer;
-    avi_node *features = f->ops->features ? domain_features(c, b, x) : NULL, *table = NULL;
+    avi_node *features = f->ops->features ? with_masks(c, b, domain_features(c, b, x)) : NULL, *table = NULL;
     if (f->ops->local) {
         int64_t *row = avi_tape_alloc(c->tape, 2 * b->runs);
         for (int i = 0; i < b->runs; i++)

@@ -56,6 +56,7 @@ typedef struct avi_graph {
     avi_node *nu;   /* (B, width) */
     avi_node *mean_x;     /* (B, D) or NULL */
     avi_node *x;          /* (B, D) */
+    avi_node *mask;       /* (B, D): 0 where a value of x is missing; NULL: all are there */
     avi_node *log_weight; /* (B*S, 1) or NULL */
 } avi_graph;
 
@@ -83,6 +84,8 @@ size_t avi_dense_bytes(const avi_graph_context *c);
 void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s);
 /* Rows of the data at the block's positions + shift: (B, D). */
 avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t shift);
+/* 1, or 0 where a value of these rows is missing: (B, D). NULL where none can be. */
+avi_node *avi_graph_mask(avi_graph_context *c, const avi_block_rows *b, int64_t shift);
 /* nu (B, width) from the rows x (B, D). */
 avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x);
 /* Standard normals, or the points of a quadrature: draws [first_draw, first_draw + draws) of each row, (B*S, L). */

@@ -54,6 +54,11 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
                                : AVI_OK;
 }
 
+static avi_support support(const avi_model *m, int64_t column)
+{
+    return column < ((const hier_logistic *)m->self)->shape.trials ? AVI_SUPPORT_BINARY_OR_ABSENT : AVI_SUPPORT_REAL;
+}
+
 void avi_forward_group_logit_f32(avi_tape *t, avi_node *n);
 void avi_forward_group_logit_f64(avi_tape *t, avi_node *n);
 void avi_backward_group_logit_f32(avi_tape *t, avi_node *n);
@@ -126,6 +131,8 @@ const avi_model_ops avi_model_hier_logistic = {
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .coupling = AVI_INDEPENDENT,
     .create = create,
+    .support = support,
+    .support_remedy = "write the model.trials outcomes first in a row, as 0 and 1",
     .destroy = destroy,
     .log_likelihood = log_likelihood,
     .simulate_rows = simulate_rows,

@@ -4,6 +4,7 @@
  * With global = gaussian, the weights theta have the prior N(0, prior_sd^2): the Bayesian VAE of Margossian & Blei
  * 2024, section 5.4. */
 #include "avi/model.h"
+#include "density/masked.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -67,9 +68,14 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
     if (bayesian && m->prior_sd <= 0) m->prior_sd = 1;
     m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
-    if (!v->gaussian && shape->type != AVI_U8)
-        avi_warn("model vae: likelihood = bernoulli expects values in [0, 1]; the data are real numbers");
+    (void)shape;
     return declare_layers(m, v, hidden, count, avi_config_get_bool(config, "model", "zero_means"));
+}
+
+static avi_support support(const avi_model *m, int64_t column)
+{
+    (void)column;
+    return ((const vae *)m->self)->gaussian ? AVI_SUPPORT_REAL : AVI_SUPPORT_UNIT;
 }
 
 /* z (R, L) -> (R, D). */
@@ -84,6 +90,9 @@ static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch
 {
     const vae *v = m->self;
     avi_node *out = decode(v, t, z, theta);
+    if (b->mask)
+        return v->gaussian ? avi_masked_normal_lpdf_sd(t, b->x, b->mask, out, v->noise_sd)
+                           : avi_masked_bernoulli_logit_lpdf(t, b->x, b->mask, out);
     return v->gaussian ? avi_normal_lpdf_sd(t, b->x, out, v->noise_sd) : avi_bernoulli_logit_lpdf(t, b->x, out);
 }
 
@@ -103,6 +112,9 @@ const avi_model_ops avi_model_vae = {
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .coupling = AVI_INDEPENDENT,
     .create = create,
+    .support = support,
+    .masks = true,
+    .support_remedy = "use model.likelihood = gaussian for real numbers",
     .log_likelihood = log_likelihood,
     .reconstruct = reconstruct,
 };

@@ -2,6 +2,7 @@
 #include "output/checkpoint_check.h"
 #include "output/checkpoint_identity.h"
 #include "output/checkpoint_trace.h"
+#include "output/data_fields.h"
 #include "output/console.h"
 
 #include <inttypes.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 1, MAX_FIELDS = 16, MAX_VECTORS = 1 + AVI_OPTIM_SLOTS };
+enum { FORMAT_VERSION = 1, MAX_FIELDS = 24, MAX_VECTORS = 1 + AVI_OPTIM_SLOTS };
 
 static avi_dtype dtype_of(const avi_session *s) { return s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64; }
 
@@ -140,12 +141,13 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     avi_file_order *pull = NULL;
     avi_row_producer supply;
     avi_field f[MAX_FIELDS];
-    avi_attribute a[16];
+    avi_attribute a[32];
     int n = list_vectors(s, st, v), fields = 0;
     const int scales = avi_estimator_scales(s->train_elbo, NULL);
     double *scale = malloc((size_t)(scales + 1) * sizeof *scale), *shares = NULL;
-    char *effective = avi_config_effective(s->config);
-    avi_status status = scale && effective ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "a checkpoint");
+    char *effective = avi_config_effective(s->config), *columns = avi_data_column_names(s);
+    avi_status status =
+        scale && effective && columns ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "a checkpoint");
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) status = compare_replicas(s, st);
     if (status == AVI_OK) status = supply_rows(s, v, n, &pull, &supply);
@@ -178,7 +180,8 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
         f[fields++] = avi_checkpoint_table("/eval", &st->eval);
         f[fields++] = (avi_field){
             .path = "/config", .text = effective, .description = "effective configuration", .units = "", .axes = ""};
-        const int attributes = list_attributes(s, st, a);
+        fields += avi_data_fields(s, columns, f + fields);
+        const int listed = list_attributes(s, st, a), attributes = listed + avi_data_attributes(s, a + listed);
         if (folder)
             status = avi_checkpoint_write(folder, s->comm, st->step,
                                           (int)avi_config_get_int(s->config, "checkpoint", "keep"), f, fields, a,
@@ -190,6 +193,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     free(shares);
     free(scale);
     free(effective);
+    free(columns);
     return status;
 }
 

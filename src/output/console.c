@@ -1,4 +1,5 @@
 #include "output/console.h"
+#include "session/values.h"
 #include "session/version.h"
 
 #include <inttypes.h>
@@ -46,12 +47,25 @@ static void print_data(const avi_session *s)
 {
     const avi_shape *d = &s->shape;
     printf("  data         %s: %" PRId64 " rows", s->train_source->label, d->rows);
-    if (d->height > 1)
+    if (d->channels > 1)
+        printf(d->channels_last ? " of %" PRId64 " x %" PRId64 " x %" PRId64 " (channels last)"
+                                : " of %" PRId64 " x %" PRId64 " x %" PRId64 " (channels first)",
+               d->channels_last ? d->height : d->channels, d->channels_last ? d->columns : d->height,
+               d->channels_last ? d->channels : d->columns);
+    else if (d->height > 1)
         printf(" of %" PRId64 " x %" PRId64, d->height, d->columns);
     else
         printf(" of %" PRId64 " value%s", d->width, d->width == 1 ? "" : "s");
     if (s->test) printf(", %" PRId64 " test rows", s->test->partition.rows);
     printf("%s%s\n", s->partition.shuffled ? ", shuffled" : "", s->train_source->streamed ? ", streamed" : "");
+    char values[256];
+    avi_values_describe(s, values, sizeof values);
+    printf("    %-12s %s\n", "values", values);
+    if (s->train_source->may_be_turned && (d->height > 1 ? d->columns : d->width) > s->train_source->shape.rows)
+        printf(
+            "    %-12s a row has more values than there are rows; use data.transpose = yes where the last dimension of "
+            "the file counts the rows\n",
+            "note");
 }
 
 static const char *how_ranks_work(const avi_session *s)
@@ -63,9 +77,9 @@ static const char *how_ranks_work(const avi_session *s)
 static void print_steps(const avi_session *s)
 {
     const avi_partition *p = &s->partition;
-    printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows, %s, learning rate %g\n",
+    printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows%s, %s, learning rate %g\n",
            s->total_steps, (double)s->total_steps / (double)s->epoch_steps, s->epoch_steps, s->batch,
-           s->optim.ops->name, s->schedule.learning_rate);
+           s->batch == s->partition.rows ? ", which are all" : "", s->optim.ops->name, s->schedule.learning_rate);
     printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s),
            p->lanes, p->tile,
            s->problem.reproducible ? "; reproducible sums: the same bits on any number of ranks" : "");

@@ -1,5 +1,7 @@
 #include "output/run_file.h"
 #include "output/console.h"
+#include "output/data_fields.h"
+#include "data/holdout.h"
 #include "session/version.h"
 
 #include <math.h>
@@ -189,6 +191,26 @@ int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *sta
     return n;
 }
 
+/* Which rows of the data are the test rows, so that the rows of /local can be told: the others in their order. */
+static avi_status add_held_out(const avi_session *s, avi_fields *l)
+{
+    enum { MOST = 1000000 };
+    const avi_holdout *held = avi_holdout_of(s->train_source);
+    if (!held || held->held > MOST) return AVI_OK;
+    int64_t *row = avi_fields_memory(l, (size_t)held->held * sizeof *row);
+    AVI_TRY(need(row));
+    for (int64_t k = 0; k < held->held; k++) row[k] = avi_holdout_row(held, k);
+    return avi_fields_add(l, (avi_field){.path = "/data/held_out",
+                                         .type = AVI_I64,
+                                         .rank = 1,
+                                         .dims = {held->held},
+                                         .data = row,
+                                         .description = "rows of the data (from 0) that are the test rows; /local has "
+                                                        "the others, in their order",
+                                         .units = "",
+                                         .axes = "test row"});
+}
+
 static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields *l)
 {
     AVI_TRY(avi_agree(s->comm, add_table(l, "/trace", &st->trace, st->trace.columns)));
@@ -203,12 +225,15 @@ static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields 
                            "seconds"));
     AVI_TRY(add_table(l, "/eval", &st->eval, st->eval.columns));
     AVI_TRY(add_parameters(s, st, l));
+    avi_field data[AVI_DATA_FIELDS];
+    char *names = avi_data_column_names(s), *columns = names ? avi_fields_memory(l, strlen(names) + 1) : NULL;
+    if (columns) memcpy(columns, names, strlen(names) + 1);
+    free(names);
+    AVI_TRY(need(columns));
+    const int n = avi_data_fields(s, columns, data);
+    for (int i = 0; i < n; i++) AVI_TRY(avi_fields_add(l, data[i]));
+    AVI_TRY(add_held_out(s, l));
     return add_config(s, l);
-}
-
-static bool wants_images(const avi_session *s)
-{
-    return s->model->ops->reconstruct && s->shape.height > 1 && avi_config_get_int(s->config, "log", "images") > 0;
 }
 
 avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status,
@@ -223,15 +248,17 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *f
         result = avi_local_open(s, st, &local);
         result = avi_agree(s->comm, result == AVI_OK ? add_local(s, &local, &l) : result);
     }
-    if (result == AVI_OK && whole && wants_images(s)) result = avi_agree(s->comm, avi_run_file_images(s, st, &l));
+    if (result == AVI_OK && whole && avi_run_file_examples(s))
+        result = avi_agree(s->comm, avi_run_file_images(s, st, &l));
     if (extra && result == AVI_OK) result = avi_fields_borrow(&l, extra);
     char *path = avi_fields_memory(&l, strlen(avi_folder_path(folder)) + 16);
-    a = avi_fields_memory(&l, (size_t)(32 + l.attributes) * sizeof *a);
+    a = avi_fields_memory(&l, (size_t)(48 + l.attributes) * sizeof *a);
     result = avi_agree(s->comm, result == AVI_OK ? need(path && a ? path : NULL) : result);
     if (result == AVI_OK) {
         sprintf(path, "%s/run.h5", avi_folder_path(folder));
         int n = avi_run_file_provenance(s, &l, status, why, st->seconds, a);
-        if (whole && wants_images(s)) {
+        n += avi_data_attributes(s, a + n);
+        if (whole && avi_run_file_examples(s) && !strcmp(avi_run_file_examples(s), "images")) {
             a[n++] = (avi_attribute){.group = "/images", .name = "height", .integer = s->shape.height};
             a[n++] = (avi_attribute){.group = "/images", .name = "columns", .integer = s->shape.columns};
         }

@@ -61,7 +61,10 @@ avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l);
 void avi_local_close(avi_local *l);
 /* Collective. The whole of own slab rows. */
 avi_status avi_run_file_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd);
-/* Collective. /images. */
+/* Not collective. The group of examples (originals, reconstructions, draws from the prior): "images" where rows are
+ * grey images, "rows" else; NULL: none are kept. */
+const char *avi_run_file_examples(const avi_session *s);
+/* Collective. /images or /rows. */
 avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *l);
 /* Attributes of / and /provenance into a (room for 24); returns the count. Not collective. */
 int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *status, const char *why, double seconds,

@@ -128,6 +128,7 @@ static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator
     if (status == AVI_OK) status = avi_estimator_evaluate(e, st->params, table, &job, true, sums, &rows);
     for (int i = 0, done = 0; status == AVI_OK && i < job.count; i++) {
         avi_data_fetch_f64(data, job.first[i], job.rows[i], original + job.first[i] * width);
+        avi_data_as_given(data, job.rows[i], original + job.first[i] * width);
         memcpy(image + job.first[i] * width, own + done * width, (size_t)(job.rows[i] * width) * sizeof *own);
         done += (int)job.rows[i];
     }
@@ -165,6 +166,14 @@ static void choose_z(const avi_session *s, int64_t samples, double *sample, doub
     }
 }
 
+const char *avi_run_file_examples(const avi_session *s)
+{
+    const avi_model_ops *m = s->model->ops;
+    if (!m->reconstruct || m->log_prior || m->coupling != AVI_INDEPENDENT) return NULL;
+    if (avi_config_get_int(s->config, "log", "images") == 0) return NULL;
+    return s->shape.height > 1 && s->shape.channels <= 1 ? "images" : "rows";
+}
+
 avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *l)
 {
     const bool test = s->test && !s->infer->ops->local;
@@ -183,10 +192,17 @@ avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *
     AVI_TRY(reconstruct(s, st, test ? s->test_elbo : s->train_elbo, data, test ? NULL : st->table, n, original, image));
     choose_z(s, samples, z, z + samples * dims);
     AVI_TRY(avi_estimator_decode(s->train_elbo, st->params, samples, z, sample));
+    avi_data_as_given(s->train, samples, sample);
+    const char *group = avi_run_file_examples(s);
+    AVI_TRY(add_images(l, avi_fields_text(l, "/%s/original", group), n, width, original,
+                       "rows of the data (test data where there are any)"));
+    AVI_TRY(add_images(l, avi_fields_text(l, "/%s/reconstruction", group), n, width, image,
+                       "E[x | z] with z from q(z | x), the same rows"));
+    AVI_TRY(add_images(l, avi_fields_text(l, "/%s/sample", group), samples, width, sample,
+                       "E[x | z] with z from the prior"));
+    if (strcmp(group, "images")) return AVI_OK;
     AVI_TRY(avi_estimator_decode(s->train_elbo, st->params, walk_count, z + samples * dims, walk));
-    AVI_TRY(add_images(l, "/images/original", n, width, original, "rows of the data (test data where there are any)"));
-    AVI_TRY(add_images(l, "/images/reconstruction", n, width, image, "E[x | z] with z from q(z | x), the same rows"));
-    AVI_TRY(add_images(l, "/images/sample", samples, width, sample, "E[x | z] with z from the prior"));
+    avi_data_as_given(s->train, walk_count, walk);
     return add_images(l, "/images/walk", walk_count, width, walk,
                       "E[x | z] on a grid over the first two dimensions of z, the others 0: 15 x 15, steps of 0.3");
 }

@@ -1,4 +1,6 @@
 #include "session/session.h"
+#include "session/values.h"
+#include "data/holdout.h"
 #include "avi/store.h"
 #include "session/memory.h"
 
@@ -7,17 +9,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows of double are held as single where nothing looks at them in double: what follows a fit may. */
+/* Rows of double are held as single where nothing looks at them in double: what follows a fit may, and what
+ * standardises them does. */
 static bool fetches_single(const avi_session *s)
 {
-    return s->precision == AVI_PRECISION_SINGLE && !strcmp(avi_config_get_string(s->config, "run", "task"), "fit") &&
+    return s->precision == AVI_PRECISION_SINGLE && !s->train_source->standardise && !s->train_source->log1p &&
+           !strcmp(avi_config_get_string(s->config, "run", "task"), "fit") &&
            !*avi_config_get_string(s->config, "run", "after");
+}
+
+/* Whether rows have neighbours, or are to be left in their order: known before any are opened. */
+static avi_status rows_in_order(const avi_session *s, bool *in_order)
+{
+    avi_domain domain;
+    const avi_model_ops *model = avi_model_selected(s->config);
+    AVI_TRY(avi_domain_read(s->config, &domain));
+    *in_order = model->coupling == AVI_CHAIN || model->lookahead || avi_domain_rows(&domain) > 1 ||
+                !strcmp(avi_config_get_string(s->config, "data", "shuffle"), "no");
+    return AVI_OK;
 }
 
 static avi_status open_sources(avi_session *s)
 {
-    AVI_TRY(avi_source_open(s->config, s->comm, AVI_TRAIN, &s->train_source));
-    AVI_TRY(avi_source_open(s->config, s->comm, AVI_TEST, &s->test_source));
+    bool in_order = false;
+    if (avi_config_get_real(s->config, "data", "holdout") > 0) {
+        AVI_TRY(avi_agree(s->comm, rows_in_order(s, &in_order)));
+        AVI_TRY(avi_holdout_open(s->config, s->comm, in_order, &s->train_source, &s->test_source));
+    } else {
+        AVI_TRY(avi_source_open(s->config, s->comm, AVI_TRAIN, &s->train_source));
+        AVI_TRY(avi_source_open(s->config, s->comm, AVI_TEST, &s->test_source));
+    }
     s->train_source->narrow = s->test_source->narrow = fetches_single(s);
     s->shape = s->train_source->shape;
     if (s->shape.rows < 1) return avi_fail(AVI_ERR_DATA, "%s: there are no rows", s->train_source->label);
@@ -40,6 +61,21 @@ static int64_t automatic_tile(int64_t rows, int64_t batch, int draws)
     int64_t tile = batch / parts;
     while (tile > 1 && batch % tile) tile--;
     return tile < 1 ? 1 : tile;
+}
+
+/* A default batch shrinks to what the data and the method can have, and a default tile is not asked to divide what
+ * nobody asked for; values that somebody wrote are refused instead. Before anybody reads optim.batch. */
+static void bend_batch(const avi_session *s)
+{
+    const avi_config *c = s->config;
+    const avi_optim_ops *method =
+        avi_registry_find(avi_config_registry(c), AVI_KIND_OPTIM, avi_config_get_string(c, "optim", "method"));
+    const int64_t rows = s->shape.rows - s->model->ops->lookahead, batch = avi_config_get_int(c, "optim", "batch"),
+                  tile = avi_config_get_int(c, "optim", "tile");
+    if (batch > rows || s->model->ops->coupling == AVI_DENSE || !method->update[s->precision])
+        avi_config_bend_int(c, "optim", "batch", 0);
+    else if (tile > 0 && tile <= batch)
+        avi_config_bend_int(c, "optim", "batch", batch - batch % tile);
 }
 
 /* Dense coupling takes all rows at once, and factors that are a mean and an sd a dimension. */
@@ -174,7 +210,8 @@ static avi_status make_problem(avi_session *s)
         p->rule = s->rule;
         p->draws = s->rule->count;
     }
-    AVI_TRY(avi_infer_create(c, s->shape.width * avi_domain_rows(&p->domain), s->family->width, s->model->latent,
+    const int64_t seen = avi_values_masked(s) ? 2 : 1; /* values, and which of them are there */
+    AVI_TRY(avi_infer_create(c, seen * s->shape.width * avi_domain_rows(&p->domain), s->family->width, s->model->latent,
                              &s->infer));
     AVI_TRY(avi_family_declare(s->family, &s->infer->phi));
     AVI_TRY(check_objective(s));
@@ -191,6 +228,8 @@ static avi_status load_data(avi_session *s)
     const int chain = s->model->ops->coupling == AVI_CHAIN; /* the neighbours' factors need their domain too */
     const int halo = (int)(reach + chain), lookahead = s->model->ops->lookahead;
     AVI_TRY(avi_data_load(s->train_source, s->comm, &s->partition, lookahead, halo, &s->train));
+    s->shape.scale = s->train->shape.scale;
+    AVI_TRY(avi_values_check(s, s->train, s->train_source));
     avi_problem training = s->problem;
     const char *reduction = avi_config_get_string(s->config, "run", "reduction");
     training.shared = strcmp(reduction, "messages") != 0;
@@ -205,7 +244,10 @@ static avi_status load_data(avi_session *s)
     avi_partition test;
     if (rows < 1) return AVI_OK;
     AVI_TRY(avi_partition_make(rows, tile, (rows + tile - 1) / tile, avi_comm_size(s->comm), s->seed, false, &test));
+    s->test_source->like = s->train;
     AVI_TRY(avi_data_load(s->test_source, s->comm, &test, lookahead, halo, &s->test));
+    AVI_TRY(avi_values_check(s, s->test, s->test_source));
+    AVI_TRY(avi_values_check_overlap(s));
     return avi_estimator_create(&s->problem, s->comm, s->test, &s->test_elbo);
 }
 
@@ -269,6 +311,8 @@ static avi_status build(avi_session *s)
 {
     AVI_TRY(open_sources(s)); /* collective: agrees inside */
     AVI_TRY(avi_agree(s->comm, make_problem(s)));
+    AVI_TRY(avi_agree(s->comm, avi_values_check_keys(s)));
+    bend_batch(s);
     AVI_TRY(avi_agree(s->comm, check_dense(s)));
     AVI_TRY(avi_agree(s->comm, make_partition(s)));
     AVI_TRY(avi_agree(s->comm, avi_optim_create(s->config, &s->optim)));

@@ -50,9 +50,16 @@ static avi_status run_alone(avi_comm *comm, const avi_config *config, const avi_
 {
     avi_fields l = {0};
     avi_folder *folder = NULL;
+    const char *model = avi_config_get_string(config, "model", "name");
+    if (!avi_model_simulates(avi_model_selected(config)))
+        return avi_config_fail(config, "run", "task",
+                               "model %s has no keys for its parameters, so it can draw nothing before it is fitted; "
+                               "use run.task = fit, which keeps log.images draws from the fitted model in run.h5",
+                               model);
     if (strcmp(avi_config_get_string(config, "data", "source"), "model"))
-        return avi_config_fail(config, "data", "source",
-                               "run.task = simulate draws from the model; source = model would serve");
+        return avi_config_fail(
+            config, "data", "source",
+            "run.task = simulate draws from the model with the parameters that its keys name; use data.source = model");
     AVI_TRY(avi_folder_open(comm, avi_config_get_string(config, "run", "output"), &folder));
     avi_status status = draw_split(comm, config, AVI_TRAIN, &l);
     if (status == AVI_OK) status = draw_split(comm, config, AVI_TEST, &l);

@@ -1,4 +1,5 @@
 #include "train/ending.h"
+#include "session/values.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -81,7 +82,12 @@ avi_status avi_ending_first_step(const avi_session *s, char text[AVI_ENDING_TEXT
     AVI_TRY(find(s, &e));
     const bool scales = !strcmp(avi_config_get_string(s->config, "data", "source"), "hdf5");
     const double now = scales ? avi_config_get_real(s->config, "data", "scale") : 0;
-    if (e.value > large)
+    if (e.value > large && avi_values_are_real(s) && !s->train->mean)
+        snprintf(text, AVI_ENDING_TEXT,
+                 "The data are large: |x| is up to %.6g (row %" PRId64 ", column %" PRId64
+                 "). Use data.standardise = yes",
+                 e.value, e.row, e.column);
+    else if (e.value > large)
         snprintf(text, AVI_ENDING_TEXT,
                  "The data are large: |x| is up to %.6g (row %" PRId64 ", column %" PRId64 "). %s%.3g%s", e.value,
                  e.row, e.column, scales ? "Use data.scale = " : "Multiply them by ", (now != 0 ? now : 1) / e.value,

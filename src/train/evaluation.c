@@ -30,7 +30,7 @@ static avi_status assess_one(const avi_session *s, avi_state *st, avi_estimator 
     AVI_TRY(status);
     const double rows = sums[AVI_SUM_ROWS], global = avi_estimator_kl_global(e, st->params) / (double)s->partition.rows;
     *elbo = sums[AVI_SUM_ELBO] / rows - global;
-    if (!means) *mse = images ? sums[AVI_SUM_SQERR] / (rows * (double)s->shape.width) : NAN;
+    if (!means) *mse = images ? sums[AVI_SUM_SQERR] / (rows * (double)s->shape.width * avi_data_observed(data)) : NAN;
     return AVI_OK;
 }
 

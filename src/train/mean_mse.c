@@ -21,6 +21,7 @@ typedef struct means {
     double *z, *log_sd; /* (capacity, L) */
     avi_moments moments;
     double *x, *image; /* (capacity, D) */
+    double *mask;      /* (capacity, D): 0 where a value is missing; NULL: none is */
     int64_t word[WORDS];
 } means;
 
@@ -44,7 +45,8 @@ static avi_status allocate(means *m)
     AVI_TRY(avi_moments_take(m->s, m->st, &m->moments));
     m->x = malloc(n * d * sizeof *m->x);
     m->image = malloc(n * d * sizeof *m->image);
-    if (m->z && m->log_sd && m->x && m->image) return AVI_OK;
+    if (m->data->masked) m->mask = malloc(n * d * sizeof *m->mask);
+    if (m->z && m->log_sd && m->x && m->image && (m->mask || !m->data->masked)) return AVI_OK;
     return avi_fail_memory(n * (l + 2 * d) * sizeof(double), "the reconstruction error");
 }
 
@@ -53,11 +55,16 @@ static avi_status add_piece(means *m, int tile, int next, int64_t done, int64_t 
 {
     const int64_t d = m->s->shape.width, width = m->s->infer->outputs;
     avi_moments_rows(&m->moments, rows, m->nu + done * width, m->z, m->log_sd);
-    for (int64_t at = 0; tile < next; at += m->job->rows[tile++])
+    for (int64_t at = 0; tile < next; at += m->job->rows[tile++]) {
         avi_data_fetch_f64(m->data, m->job->first[tile], m->job->rows[tile], m->x + at * d);
+        if (m->mask) avi_data_fetch_mask_f64(m->data, m->job->first[tile], m->job->rows[tile], m->mask + at * d);
+    }
     AVI_TRY(avi_estimator_decode(m->e, m->st->params, rows, m->z, m->image));
+    avi_data_as_given(m->data, rows, m->x);
+    avi_data_as_given(m->data, rows, m->image);
     double sum = 0;
-    for (int64_t k = 0; k < rows * d; k++) sum += (m->x[k] - m->image[k]) * (m->x[k] - m->image[k]);
+    for (int64_t k = 0; k < rows * d; k++)
+        if (!m->mask || m->mask[k] > 0) sum += (m->x[k] - m->image[k]) * (m->x[k] - m->image[k]);
     m->word[BAD] += avi_wide_add(m->word, sum);
     m->word[ROWS] += rows;
     return AVI_OK;
@@ -84,9 +91,12 @@ avi_status avi_mean_mse(const avi_session *s, const avi_state *st, avi_estimator
     free(m.log_sd);
     free(m.x);
     free(m.image);
+    free(m.mask);
     avi_moments_free(&m.moments);
     AVI_TRY(status);
     AVI_TRY(avi_comm_sum_int64(s->comm, m.word, WORDS));
-    *mse = m.word[BAD] ? NAN : avi_wide_read(m.word) / ((double)m.word[ROWS] * (double)s->shape.width);
+    *mse = m.word[BAD]
+               ? NAN
+               : avi_wide_read(m.word) / ((double)m.word[ROWS] * (double)s->shape.width * avi_data_observed(data));
     return AVI_OK;
 }

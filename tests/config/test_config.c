@@ -37,11 +37,11 @@ static const avi_key mlp[] = {
 };
 #define ROWS(keys) (int)(sizeof(keys) / sizeof(keys)[0])
 const avi_key_table test_tables[] = {
-    {always, ROWS(always), NULL, NULL, NULL},
-    {vae, ROWS(vae), "model", "name", "vae"},
-    {gaussian, ROWS(gaussian), "model", "likelihood", "gaussian"},
-    {chain, ROWS(chain), "model", "name", "hmm | saw"},
-    {mlp, ROWS(mlp), "inference", "function", "mlp"},
+    {always, ROWS(always), NULL, NULL, NULL, false},
+    {vae, ROWS(vae), "model", "name", "vae", false},
+    {gaussian, ROWS(gaussian), "model", "likelihood", "gaussian", false},
+    {chain, ROWS(chain), "model", "name", "hmm | saw", false},
+    {mlp, ROWS(mlp), "inference", "function", "mlp", false},
 };
 const int test_table_count = ROWS(test_tables);
 avi_comm *test_world;

@@ -95,11 +95,10 @@ def first_step(scratch):
     for np, policy in ((None, "skip"), (3, "rollback")):
         text = start(np, [*base, f"run.output={scratch / policy}", f"nan.policy={policy}"], expect=(DIVERGED,))
         said = refusal(text) or ""
-        if "up to 4000 (row 7, column 30)" not in said or "data.scale = " not in said or "learning rate," in said or "back to step" in text:
+        if "up to 4000 (row 7, column 30)" not in said or "data.standardise = yes" not in said or "learning rate," in said or "back to step" in text:
             raise Failure(f"nan.policy = {policy}: {text}")
-    scale = said.split("data.scale = ")[1].split()[0].rstrip(".,;")
-    start(None, [*base, f"run.output={scratch / 'scaled'}", f"data.scale={scale}"])
-    return f"data.scale = {scale} as advised: done"
+    start(None, [*base, f"run.output={scratch / 'standardised'}", "data.standardise=yes"])
+    return "data.standardise = yes as advised: done"
 
 
 if __name__ == "__main__":

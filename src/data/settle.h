@@ -1,0 +1,13 @@
+/* Once rows are loaded: what they are, and how they become what the model sees. Private to the data floor. */
+#ifndef AVI_DATA_SETTLE_H
+#define AVI_DATA_SETTLE_H
+
+#include "avi/data.h"
+
+/* Not collective. Of streamed data: a sample of rows into d->stats, the same on all ranks. */
+avi_status avi_settle_sample(avi_data *d, avi_source *source);
+/* Collective. From the ranges in d->stats: refuses values that are not finite, settles scale and transform, and adds
+ * the moments. Errors: DATA, INTERNAL (memory). */
+avi_status avi_settle(avi_data *d, const avi_source *source, avi_comm *comm);
+
+#endif

@@ -1,0 +1,94 @@
+#include "session/values.h"
+#include "data/overlap.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static avi_support support_of(const void *model, int64_t column)
+{
+    const avi_model *m = model;
+    return m->ops->support ? m->ops->support(m, column) : AVI_SUPPORT_REAL;
+}
+
+bool avi_values_masked(const avi_session *s)
+{
+    return !strcmp(avi_config_get_string(s->config, "data", "missing"), "mask") && !s->train_source->streamed;
+}
+
+bool avi_values_are_real(const avi_session *s)
+{
+    bool real = true;
+    for (int64_t k = 0; k < s->shape.width && real; k++) real = support_of(s->model, k) == AVI_SUPPORT_REAL;
+    return real;
+}
+
+avi_status avi_values_check_keys(const avi_session *s)
+{
+    const avi_config *c = s->config;
+    const bool real = avi_values_are_real(s);
+    if (!real && avi_config_get_bool(c, "data", "standardise"))
+        return avi_config_fail(c, "data", "standardise",
+                               "the likelihood of model %s cannot have standardised values; use no, or %s",
+                               s->model->ops->name, s->model->ops->support_remedy);
+    if (!real && strcmp(avi_config_get_string(c, "data", "transform"), "none"))
+        return avi_config_fail(c, "data", "transform",
+                               "the likelihood of model %s cannot have transformed values; use none, or %s",
+                               s->model->ops->name, s->model->ops->support_remedy);
+    if (!strcmp(avi_config_get_string(c, "data", "missing"), "mask") && !s->model->ops->masks)
+        return avi_config_fail(c, "data", "missing",
+                               "model %s cannot leave out single values; use model.name = ppca or vae, or refuse and "
+                               "rows that are whole",
+                               s->model->ops->name);
+    return AVI_OK;
+}
+
+avi_status avi_values_check(const avi_session *s, const avi_data *data, const avi_source *source)
+{
+    double smallest, largest;
+    avi_column_stats_range(data->stats, &smallest, &largest);
+    const double most = fmax(fabs(smallest), fabs(largest)),
+                 held = s->precision == AVI_PRECISION_SINGLE ? 0x1p24 : 0x1p53;
+    if (source->integers && most > held && !data->mean && !data->log1p && avi_comm_rank(s->comm) == 0)
+        avi_warn("%s: integers up to %.17g are rounded, since %s precision holds all of them to %.0f alone; %s",
+                 source->label, most, s->precision == AVI_PRECISION_SINGLE ? "single" : "double", held,
+                 s->precision == AVI_PRECISION_SINGLE ? "use run.precision = double, or data.standardise = yes"
+                                                      : "use data.standardise = yes");
+    return avi_data_check_support(data, s->comm, source, support_of, s->model,
+                                  s->model->ops->support_remedy ? s->model->ops->support_remedy : "");
+}
+
+avi_status avi_values_check_overlap(const avi_session *s)
+{
+    int64_t looked, found;
+    AVI_TRY(avi_data_overlap(s->train, s->test, s->comm, &looked, &found));
+    if (20 * found >= looked && found > 0 && avi_comm_rank(s->comm) == 0)
+        avi_warn(
+            "%lld of %lld test rows are training rows too (%s), so what is said of test data is not of rows that were "
+            "never seen; use data.holdout = 0.1 in place of the test keys to keep rows aside",
+            (long long)found, (long long)looked, s->test_source->label);
+    return AVI_OK;
+}
+
+void avi_values_describe(const avi_session *s, char *text, size_t size)
+{
+    const avi_data *d = s->train;
+    double smallest, largest;
+    avi_column_stats_range(d->stats, &smallest, &largest);
+    size_t used = (size_t)snprintf(text, size, "%.6g to %.6g", smallest, largest);
+    if (d->shape.scale != 1 && used < size)
+        used += (size_t)snprintf(
+            text + used, size - used,
+            fabs(d->shape.scale * 255 - 1) < 1e-9 ? " (stored value / 255)" : " (stored value * %g)", d->shape.scale);
+    if (d->log1p && used < size) used += (size_t)snprintf(text + used, size - used, ", log(1 + value)");
+    if (d->mean && used < size) used += (size_t)snprintf(text + used, size - used, ", each column standardised");
+    if ((d->mean || d->log1p) && used < size)
+        used += (size_t)snprintf(text + used, size - used,
+                                 "; nats are of these, %+.6g nats per row for the values as given",
+                                 avi_data_log_jacobian(d));
+    if (d->masked && used < size)
+        used += (size_t)snprintf(text + used, size - used, "; %lld of %lld values are missing and left out",
+                                 (long long)d->stats->missing, (long long)(d->stats->rows * d->stats->columns));
+    if (d->stats->sampled && used < size)
+        (void)snprintf(text + used, size - used, "; of a sample of %lld rows", (long long)d->stats->rows);
+}
