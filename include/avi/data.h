@@ -55,6 +55,11 @@ typedef struct avi_source avi_source;
             "test rows to draw; 0 = 2000 (strokes), none (model)"                                                      \
     }
 
+/* A line of what a source accepts, for the table of the README (avi_mpi --list=data). */
+typedef struct avi_accepted {
+    const char *what, *keys;
+} avi_accepted;
+
 typedef struct avi_source_ops {
     AVI_PLUGIN_FIELDS; /* keys: of section [data] */
     bool exchangeable; /* rows may be shuffled as far as the source knows */
@@ -71,6 +76,8 @@ typedef struct avi_source_ops {
      * own cost alone. On any rank, not collective, without allocating (count = 0 comes before the first step). */
     avi_status (*read_rows)(avi_source *s, const int64_t *given, int64_t count, void *out);
     void (*close)(avi_source *s); /* optional */
+    const avi_accepted *accepts;  /* (accept_count), for people */
+    int accept_count;
 } avi_source_ops;
 
 struct avi_source {

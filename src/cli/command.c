@@ -29,6 +29,7 @@ static const char usage[] =
     "  -q, -v               less, more on the screen\n"
     "  --help-keys[=SECTION]  every key: type, default, range, unit, meaning\n"
     "  --list               models, inference functions, families, optimizers, data sources\n"
+    "  --list=data          the data that are accepted, and the keys that name them\n"
     "  --reference          a configuration file with every key at its default\n"
     "  --version, --help\n"
     "\n"
@@ -72,7 +73,10 @@ static avi_status read_option(command *c, const char *text)
             c->action = actions[i].action;
             return AVI_OK;
         }
-    if (!strncmp(text, "--help-keys=", 12)) {
+    if (!strcmp(text, "--list=data")) {
+        c->action = LIST;
+        c->section = "data";
+    } else if (!strncmp(text, "--help-keys=", 12)) {
         c->action = KEYS;
         c->section = text + 12;
     } else if (!strcmp(text, "--dry-run"))
@@ -171,6 +175,16 @@ static void print_version(void)
            v.version, v.revision, v.compiler, v.flags, v.mpi, v.hdf5, v.blas, v.scalapack);
 }
 
+/* The table of the README. */
+static void print_accepted(const avi_registry *r)
+{
+    printf("| data | keys |\n|---|---|\n");
+    for (int i = 0; i < avi_registry_count(r, AVI_KIND_SOURCE); i++) {
+        const avi_source_ops *s = avi_registry_at(r, AVI_KIND_SOURCE, i);
+        for (int k = 0; k < s->accept_count; k++) printf("| %s | %s |\n", s->accepts[k].what, s->accepts[k].keys);
+    }
+}
+
 static void print_list(const avi_registry *r)
 {
     for (int k = 0; k < AVI_KINDS; k++) {
@@ -196,7 +210,7 @@ static avi_status print_information(const command *c, const avi_config *config)
         print_version();
         break;
     case LIST:
-        print_list(c->options.registry);
+        c->section ? print_accepted(c->options.registry) : print_list(c->options.registry);
         break;
     case KEYS:
         status = avi_config_help(config, c->section, stdout);

@@ -96,6 +96,10 @@ static void close_source(avi_source *s)
     s->self = NULL;
 }
 
+static const avi_accepted model_accepts[] = {
+    {"drawn from the model, with the parameters that its keys name", "`data.source=model data.rows=10000`"},
+};
+
 const avi_source_ops avi_source_model = {
     .name = "model",
     .doc = "rows drawn from the model itself, with the parameters that its keys name",
@@ -107,4 +111,6 @@ const avi_source_ops avi_source_model = {
     .any_rank = true,
     .read_rows = read_rows,
     .close = close_source,
+    .accepts = model_accepts,
+    .accept_count = (int)(sizeof model_accepts / sizeof model_accepts[0]),
 };

@@ -184,6 +184,23 @@ static const avi_key hdf5_keys[] = {
      "height of an image when a row of a table is one; 0 = rows are not images, or their dimensions say so"},
 };
 
+static const avi_accepted hdf5_accepts[] = {
+    {"a table in HDF5, one row per datapoint: integers of 8 to 64 bits, floats of 16 to 128, bool, either byte order",
+     "`data.source=hdf5 data.path=mine.h5 data.dataset=x` (and `data.test_path`, `data.test_dataset`)"},
+    {"rows of any shape: images (rows, height, columns), with channels first or last; 8-bit images are grey values / "
+     "255, values 0 and 1 alone bits",
+     "the same; `data.scale` for another scale, `data.height=28` where a row of a table is an image"},
+    {"some columns of a table, or fields of compound rows (pandas, PyTables)",
+     "`data.columns=age, weight, 7..9`: names (of fields, of a dimension scale, of an attribute `columns`) or numbers "
+     "from 0"},
+    {"sparse matrices in compressed rows: AnnData's `.h5ad`, 10x Genomics",
+     "`data.dataset=X` or `layers/counts` or `matrix`; names of columns are kept"},
+    {"what MATLAB (`-v7.3`), R (rhdf5, hdf5r) and Julia write: the dimensions the other way round",
+     "nothing for MATLAB, else `data.transpose=yes`"},
+    {"CSV", "`analysis/csv2h5.py table.csv mine.h5`, then as a table; names of columns and missing values are kept"},
+    {"values that are missing (NaN)", "`data.missing=mask`, models `vae` and `ppca`"},
+};
+
 const avi_source_ops avi_source_hdf5 = {
     .name = "hdf5",
     .doc = "rows of a dataset in an HDF5 file, of numbers of any type, or of a sparse matrix; each rank reads its own",
@@ -194,4 +211,6 @@ const avi_source_ops avi_source_hdf5 = {
     .read = hdf5_read,
     .any_rank = true,
     .close = hdf5_close,
+    .accepts = hdf5_accepts,
+    .accept_count = (int)(sizeof hdf5_accepts / sizeof hdf5_accepts[0]),
 };

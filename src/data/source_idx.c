@@ -323,6 +323,11 @@ static const avi_key idx_keys[] = {
      "test rows: an IDX images file, plain or .gz; empty = no test data"},
 };
 
+static const avi_accepted idx_accepts[] = {
+    {"images in IDX format (MNIST and its kin), plain or `.gz`: grey values / 255; values 0 and 1 alone are bits",
+     "`data.source=idx data.path=train-images-idx3-ubyte.gz data.test_path=t10k-images-idx3-ubyte.gz`"},
+};
+
 const avi_source_ops avi_source_idx = {
     .name = "idx",
     .doc = "grey images in an IDX file (the format of MNIST), plain or .gz",
@@ -333,6 +338,8 @@ const avi_source_ops avi_source_idx = {
     .read = idx_read,
     .any_rank = true,
     .close = idx_close,
+    .accepts = idx_accepts,
+    .accept_count = (int)(sizeof idx_accepts / sizeof idx_accepts[0]),
 };
 
 /* The same once open() has seen that the file is compressed. */

@@ -40,6 +40,10 @@ static avi_status strokes_read(avi_source *s, int64_t first, int64_t count, void
 
 static const avi_key strokes_keys[] = {AVI_ROWS_KEYS_DRAWN};
 
+static const avi_accepted strokes_accepts[] = {
+    {"built-in images, for trying things out", "`data.source=strokes data.rows=20000 data.test_rows=2000`"},
+};
+
 const avi_source_ops avi_source_strokes = {
     .name = "strokes",
     .doc = "built-in 28 x 28 grey images of hand-drawn-looking digits, any number of rows, no file",
@@ -50,4 +54,6 @@ const avi_source_ops avi_source_strokes = {
     .read = strokes_read,
     .any_rank = true,
     .read_rows = strokes_read_rows,
+    .accepts = strokes_accepts,
+    .accept_count = (int)(sizeof strokes_accepts / sizeof strokes_accepts[0]),
 };
