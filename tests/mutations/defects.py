@@ -41,6 +41,15 @@ RANDOM = [
 ]
 
 ROWS = [
+    Defect("missing values counted in the density of ppca", "src/density/masked.c",
+           "avi_repeat(t, avi_row_sum(t, mask), draws)", "avi_repeat(t, avi_scale(t, avi_row_sum(t, mask), 0, (double)mask->cols), draws)",
+           "^intake$"),
+    Defect("test rows standardised by their own means", "src/data/settle.c",
+           "source->like ? source->like->mean : d->stats->mean", "d->stats->mean",
+           "^intake$"),
+    Defect("held-out rows among the training rows", "src/data/holdout.c",
+           "return row >= avi_holdout_row(h, low) ? row + 1 : row;", "return row;",
+           "^intake$"),
     Defect("the last, short tile of the data dropped", "src/data/partition.c",
            "const int64_t tiles = (rows - 1) / tile + 1;", "const int64_t tiles = rows < tile ? 1 : rows / tile;",
            "^test_partition_np1$"),
