@@ -4,6 +4,9 @@
 #   jobs/setup.sh            installs what is missing (Debian and Ubuntu, as root or with sudo without a password)
 #   jobs/setup.sh --check    only looks
 #
+# The names of packages are those of Debian 12 and 13 and of Ubuntu 22.04 and 24.04, which agree. MPICC (mpicc.mpich, for example)
+# chooses the MPI: HDF5 and ScaLAPACK must be built for the same one.
+#
 # It says nothing and returns at once when all is there. Where it may not or cannot install, it names what is missing and ends with
 # status 69. It looks for what the build needs (programs, headers, pkg-config files, Python modules) and not for package names, so that
 # modules, Spack or an installation of one's own serve as well.
@@ -35,13 +38,26 @@ has_pkgconfig() {
     return 1
 }
 
-has_parallel_hdf5() {
-    local wrapper
-    for wrapper in h5pcc h5pcc.openmpi; do
-        if command -v "$wrapper"; then return 0; fi
-    done
-    return 1
+# Of the MPI of mpicc: another one beside it is no use.
+has_parallel_hdf5() { command -v "h5pcc.$mpi" || { [ ! -e "/usr/bin/h5pcc.$other_mpi" ] && command -v h5pcc; }; }
+
+has_launcher() { command -v "mpirun.$mpi" || { [ ! -e "/usr/bin/mpirun.$other_mpi" ] && command -v mpirun; }; }
+
+has_mpi_compiler() { command -v "${MPICC:-mpicc}" && "${MPICC:-mpicc}" -show; }
+
+# OpenBLAS, or another BLAS with the header that C needs (CMake looks closer).
+has_blas() {
+    has_pkgconfig openblas || has_header cblas.h || has_header mkl_cblas.h || has_header blis/cblas.h || has_header flexiblas/cblas.h ||
+        [ -n "${MKLROOT:-}" ]
 }
+
+# The MPI that is asked for, else the one of mpicc, else Open MPI.
+mpi=openmpi other_mpi=mpich
+case "${MPICC:-$(readlink -f "$(command -v mpicc || true)" 2>/dev/null || true)}" in
+    *mpich*) mpi=mpich other_mpi=openmpi ;;
+esac
+launcher_package=openmpi-bin
+if [ "$mpi" = mpich ]; then launcher_package=mpich; fi
 
 has_c_library() { printf 'int main(void) { return 0; }\n' | ${CC:-cc} -x c - -o /dev/null "$1"; }
 
@@ -58,12 +74,12 @@ look() {
     need cmake "CMake 3.18 or later" has_command cmake
     need pkg-config "pkg-config" has_command pkg-config
     need git "git" has_command git
-    need openmpi-bin "mpirun" has_command mpirun
-    need libopenmpi-dev "mpicc (Open MPI)" has_command mpicc
-    need libhdf5-openmpi-dev "HDF5 built with MPI (h5pcc)" has_parallel_hdf5
+    need $launcher_package "mpirun of this MPI" has_launcher
+    need lib$mpi-dev "${MPICC:-mpicc} (MPI)" has_mpi_compiler
+    need libhdf5-$mpi-dev "HDF5 built with this MPI (h5pcc)" has_parallel_hdf5
     need hdf5-tools "h5dump" has_command h5dump
-    need libscalapack-openmpi-dev "ScaLAPACK (pkg-config: scalapack-openmpi or scalapack)" has_pkgconfig scalapack-openmpi scalapack
-    need libopenblas-dev "OpenBLAS (pkg-config: openblas)" has_pkgconfig openblas
+    need libscalapack-$mpi-dev "ScaLAPACK (pkg-config: scalapack-$mpi or scalapack)" has_pkgconfig scalapack-$mpi scalapack
+    need libopenblas-dev "OpenBLAS (pkg-config: openblas), MKL, BLIS or FlexiBLAS" has_blas
     need librandom123-dev "Random123 (Random123/philox.h)" has_header Random123/philox.h
     need libinih-dev "inih (pkg-config: inih)" has_pkgconfig inih
     need zlib1g-dev "zlib (zlib.h)" has_header zlib.h

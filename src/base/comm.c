@@ -1,6 +1,7 @@
 /* The communicator: start and end of MPI, splitting, agreement on a status. The messages are in comm_message.c. */
 #include "avi/comm.h"
 
+#include "base/blas.h"
 #include "base/comm_mpi.h"
 
 #include <limits.h>
@@ -9,11 +10,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-/* Of OpenBLAS; weak, since another BLAS may serve. Declared here because cblas.h brings <complex.h>. */
-#if defined(__GNUC__)
-void openblas_set_num_threads(int threads) __attribute__((weak));
-#endif
 
 enum { MAX_HOOKS = 8, ERROR_BYTES = 8192 };
 
@@ -87,10 +83,7 @@ avi_status avi_comm_start(int *argc, char ***argv, avi_comm **world)
     AVI_MPI(MPI_Comm_create_errhandler(on_mpi_error, &handler));
     AVI_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, handler)); /* duplicates and parts inherit it */
     AVI_MPI(MPI_Errhandler_free(&handler));
-#if defined(__GNUC__)
-    /* One thread a rank: with more, ranks of a node fight for its cores (3-10 times slower at two ranks). */
-    if (openblas_set_num_threads) openblas_set_num_threads(1);
-#endif
+    avi_blas_one_thread();
     avi_comm *comm = malloc(sizeof *comm);
     if (!comm) {
         (void)fprintf(stderr, "avi_mpi: out of memory at the start of MPI\n");

@@ -1,6 +1,7 @@
 #include "linalg/grid.h"
 
 #include "avi/partition.h"
+#include "base/blas.h"
 #include "base/comm_mpi.h"
 #include "linalg/scalapack.h"
 
@@ -22,7 +23,7 @@ avi_status avi_grid_open(avi_grid *grid, avi_comm *comm, int rows, int cols)
 {
     *grid = (avi_grid){.comm = comm, .rows = rows, .cols = cols, .my_row = -1, .my_col = -1, .context = -1};
     AVI_TRY(avi_comm_at_finish(end_blacs));
-    openblas_set_num_threads(1); /* one rank a core: threads of several ranks would fight for it */
+    avi_blas_one_thread(); /* one rank a core: threads of several ranks would fight for it */
     const int handle = Csys2blacs_handle(avi_comm_mpi(comm));
     grid->context = handle;
     Cblacs_gridinit(&grid->context, "Row", rows, cols);

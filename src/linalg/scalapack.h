@@ -63,7 +63,6 @@ void dgelqf_(const int *m, const int *n, double *a, const int *lda, double *tau,
              int *info);
 void dsyrk_(const char *uplo, const char *trans, const int *n, const int *k, const double *alpha, const double *a,
             const int *lda, const double *beta, double *c, const int *ldc);
-void openblas_set_num_threads(int threads);
 
 /* Fields of an array descriptor */
 enum {

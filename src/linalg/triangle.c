@@ -3,6 +3,7 @@
  * without a copy: A' = L Q, R = L'. */
 #include "avi/linalg.h"
 
+#include "base/blas.h"
 #include "linalg/scalapack.h"
 
 #include <math.h>
@@ -27,7 +28,7 @@ avi_status avi_linalg_triangle_create(int64_t k, int64_t most, avi_linalg_triang
     avi_linalg_triangle *t = calloc(1, sizeof *t);
     if (!t) return avi_fail_memory(sizeof *t, "least squares");
     *t = (avi_linalg_triangle){.k = k, .most = most, .work_count = (int)(k * 64)};
-    openblas_set_num_threads(1);
+    avi_blas_one_thread();
     t->values = calloc((size_t)((k + most) * k), sizeof *t->values);
     t->tau = malloc((size_t)k * sizeof *t->tau);
     t->work = malloc((size_t)t->work_count * sizeof *t->work);

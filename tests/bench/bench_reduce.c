@@ -17,6 +17,8 @@
  *
  * All ways of a size take turns within a round, gradients are made anew before each off the clock, a round's time is
  * that of the slowest rank, and the median over rounds counts. Prints one JSON object. */
+#include "base/blas.h"
+
 #include <cblas.h>
 #include <math.h>
 #include <mpi.h>
@@ -359,7 +361,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--seconds") == 0) budget = strtod(argv[i + 1], NULL);
     }
     if (oversubscribed) spins = 100;
-    openblas_set_num_threads(1);
+    avi_blas_one_thread();
     if (rank == 0) printf("{\"ranks\": %d, \"oversubscribed\": %s", ranks, oversubscribed ? "true" : "false");
     list_of("update", "--update", updates, (int)(sizeof updates / sizeof *updates), argc, argv);
     list_of("overlap", "--overlap", overlaps, (int)(sizeof overlaps / sizeof *overlaps), argc, argv);

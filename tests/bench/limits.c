@@ -7,6 +7,8 @@
  * and on all ranks at once
  * ("all", the mean of a rank). A measurement is the median of repeated timings over S seconds (default 0.1). Prints one
  * JSON object. */
+#include "base/blas.h"
+
 #include <cblas.h>
 #include <mpi.h>
 #include <stdbool.h>
@@ -14,6 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* Of OpenBLAS; another BLAS has no such name. */
+char *openblas_get_corename(void) __attribute__((weak));
 
 enum { MAX_SAMPLES = 4096 };
 
@@ -252,10 +257,10 @@ int main(int argc, char **argv)
             budget = strtod(argv[i + 1], NULL);
         }
     }
-    openblas_set_num_threads(1);
+    avi_blas_one_thread();
     if (rank == 0) {
-        printf("{\"ranks\": %d, \"blas\": \"%s\", \"core\": \"%s\"", ranks, openblas_get_config(),
-               openblas_get_corename());
+        printf("{\"ranks\": %d, \"blas\": \"%s\", \"core\": \"%s\"", ranks, avi_blas_library(),
+               openblas_get_corename ? openblas_get_corename() : "");
     }
     list_of("gemm", "--gemm", argc, argv, measure_gemm);
     list_of("triad", "--triad", argc, argv, measure_triad);

@@ -1,7 +1,7 @@
 # The benchmark's harness: its form and arithmetic, never the clock. The benchmarks themselves are run.sh.
 foreach(program limits bench_reduce)
   add_executable(${program} ${AVI_AREA_DIR}/${program}.c)
-  target_link_libraries(${program} PRIVATE avi_flags)
+  target_link_libraries(${program} PRIVATE avi)
   set_target_properties(${program} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endforeach()
 add_executable(empty ${AVI_AREA_DIR}/empty.c)
