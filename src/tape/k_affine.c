@@ -55,12 +55,11 @@ static void deactivate(avi_activation act, const real *restrict y, real *restric
 /* Y (rows, out) = X W' + beta Y, dX (rows, in) = G W + beta dX. */
 static void times_weight(const avi_node *w, bool forward, int64_t rows, const real *from, real beta, real *to)
 {
-    const blasint out = (blasint)w->rows, in = (blasint)w->cols;
+    const int out = (int)w->rows, in = (int)w->cols;
     if (forward)
-        GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, out, in, 1, from, in, w->value, in, beta, to, out);
+        GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, out, in, 1, from, in, w->value, in, beta, to, out);
     else
-        GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)rows, in, out, 1, from, out, w->value, in, beta, to,
-             in);
+        GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, in, out, 1, from, out, w->value, in, beta, to, in);
 }
 
 static int64_t rows_of_data(const avi_outlet *o)
@@ -121,8 +120,8 @@ static void add_columns(const real *restrict g, int64_t rows, int64_t cols, real
 /* dW = G' X + beta dW. */
 static void weight_gradient(const avi_product *p, real beta, real *dw)
 {
-    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)p->out, (blasint)p->in, (blasint)p->rows, 1, p->g,
-         (blasint)p->out, p->x, (blasint)p->in, beta, dw, (blasint)p->in);
+    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)p->out, (int)p->in, (int)p->rows, 1, p->g, (int)p->out, p->x,
+         (int)p->in, beta, dw, (int)p->in);
 }
 
 /* Gradients of weight and bias to the outlet, tile by tile. */
