@@ -68,6 +68,10 @@ printf '#!/bin/bash\necho "started by: $*"\necho 0 >"$AVI_STATUS_FILE"\n' >"$scr
 chmod +x "$scratch/start"
 expect 0 "started by: --site=ours -n 3 /bin/true inputs/vae.ini" \
     env -u SLURM_SUBMIT_DIR SLURM_NTASKS=3 AVI_MPI=/bin/true AVI_LAUNCHER="$scratch/start --site=ours" bash "$jobs/vae.sbatch" inputs/vae.ini
+# A launcher that returns 0 although its ranks returned something else.
+printf '#!/bin/bash\necho 4 >"$AVI_STATUS_FILE"\n' >"$scratch/forgetful"
+chmod +x "$scratch/forgetful"
+expect 4 "ended with status 4" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER="$scratch/forgetful" bash "$jobs/vae.sbatch" inputs/vae.ini
 # A launcher that returns 0 although the program did not end (Open MPI 5, after a host was lost); and one whose program did.
 expect 205 "true returned 0|a node was lost" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER=true bash "$jobs/vae.sbatch" inputs/vae.ini
 expect 0 "status 0" env -u SLURM_SUBMIT_DIR AVI_MPI="$AVI_MPI" AVI_LAUNCHER="$AVI_MPIRUN" bash "$jobs/vae.sbatch" --version
