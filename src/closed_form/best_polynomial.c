@@ -28,8 +28,6 @@ typedef struct basis {
     int degrees;                                          /* highest degree with features */
 } basis;
 
-double avi_optimum_excess(double a) { return 0.5 * (a - 1 - log(a)); }
-
 void avi_optimum_add_polynomial(avi_optimum *a, const char *name, int64_t features, double gap)
 {
     if (a->classes == AVI_BEST_POLYNOMIALS) return;

@@ -7,42 +7,6 @@
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */
 
-static bool is_named(const avi_slot *slot, const char *section, const char *key)
-{
-    return strcmp(slot->key->name, key) == 0 && strcmp(slot->key->section, section) == 0;
-}
-
-const avi_slot *avi_config_slot(const avi_config *config, const char *section, const char *key)
-{
-    for (int i = 0; i < config->slot_count; ++i)
-        if (config->slots[i].force && is_named(&config->slots[i], section, key)) return &config->slots[i];
-    return NULL;
-}
-
-avi_slot *avi_config_any_slot(const avi_config *config, const char *section, const char *key)
-{
-    for (int i = 0; i < config->slot_count; ++i)
-        if (is_named(&config->slots[i], section, key)) return &config->slots[i];
-    return NULL;
-}
-
-bool avi_config_has_section(const avi_config *config, const char *section)
-{
-    for (int i = 0; i < config->section_count; ++i)
-        if (strcmp(config->sections[i], section) == 0) return true;
-    return false;
-}
-
-int avi_config_line(const avi_config *config, const avi_slot *slot)
-{
-    return slot->given < 0 || slot->passed ? AVI_DEFAULT : config->given[slot->given].line;
-}
-
-const char *avi_config_file(const avi_config *config)
-{
-    return config->source.data ? avi_source_string(&config->source, 0) : "";
-}
-
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
 static bool share_a_value(const char *a, const char *b)
@@ -78,7 +42,8 @@ static avi_status check_key(const avi_config *config, int i)
     if (slot->table->section && !avi_config_any_slot(config, slot->table->section, slot->table->key))
         wrong = "its table is in force by a key that no table declares";
     for (int j = 0; j < i; ++j)
-        if (is_named(&config->slots[j], key->section, key->name) && overlap(config->slots[j].table, slot->table))
+        if (avi_slot_is_named(&config->slots[j], key->section, key->name) &&
+            overlap(config->slots[j].table, slot->table))
             wrong = "declared by two tables that are in force at once";
     if (!wrong) return AVI_OK;
     return avi_fail(AVI_ERR_INTERNAL, "table of keys: [%s] %s: %s", key->section, key->name, wrong);
@@ -122,40 +87,11 @@ avi_status avi_config_create(const avi_key_table *tables, int count, avi_config 
     return status;
 }
 
-static void forget(avi_config *config)
-{
-    for (int i = 0; i < config->given_count; ++i) free(config->given[i].value);
-    config->given_count = 0;
-    free(config->source.data);
-    config->source = (avi_source){0};
-    free(config->folder);
-    config->folder = NULL;
-}
-
-avi_status avi_config_reset(avi_config *config)
-{
-    forget(config);
-    for (int i = 0; i < config->slot_count; ++i) {
-        avi_slot *slot = &config->slots[i];
-        slot->given = -1;
-        slot->bad = slot->settled = slot->force = slot->passed = false;
-        avi_text wrong = {0};
-        const bool good = avi_value_set(slot, slot->key->fallback, ".", &wrong);
-        char *why = avi_text_take(&wrong);
-        if (!good)
-            avi_fail(AVI_ERR_INTERNAL, "table of keys: [%s] %s: default: %s", slot->key->section, slot->key->name,
-                     why ? why : "memory is short");
-        free(why);
-        if (!good) return AVI_ERR_INTERNAL;
-    }
-    return AVI_OK;
-}
-
 void avi_config_destroy(avi_config **config)
 {
     if (!config || !*config) return;
     avi_config *old = *config;
-    if (old->given) forget(old);
+    if (old->given) avi_config_forget(old);
     for (int i = 0; old->slots && i < old->slot_count; ++i) avi_value_free(&old->slots[i]);
     free(old->slots);
     free(old->sections);

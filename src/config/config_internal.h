@@ -119,6 +119,10 @@ struct avi_config {
     avi_source source;
     char *folder; /* of the file, absolute */
 };
+/* ---- config_slots.c ---------------------------------------------------------------------------------------------- */
+bool avi_slot_is_named(const avi_slot *slot, const char *section, const char *key);
+/* Frees what a read has left. */
+void avi_config_forget(avi_config *config);
 /* Forgets what a read has left; all values are the defaults. */
 avi_status avi_config_reset(avi_config *config);
 /* The slot in force, NULL when there is none. */

@@ -23,47 +23,12 @@ static const char child_word[] = "--look-at-hdf5";
 enum { PATH_KEY = 2, PATH, DATASET_KEY, DATASET, COLUMNS, TRANSPOSE, ROWS, PART, PARTS, WORDS };
 enum { WELL = 0, WELL_IN_PARTS = 10 };
 
-/* WAIT_SECONDS: on the clock, for a step; more where there are bytes to read. */
-enum { WAIT_SECONDS = 60, STEP_SECONDS = 10, BYTES_A_SECOND = 20 << 20, STEP_BYTES = 256 << 20, MESSAGE_BYTES = 8192 };
+enum { MESSAGE_BYTES = 8192 };
 
 /* Set once, before message passing starts: whether this program answers the children that it starts. */
 static bool answers;
 
 /* ---- the child ---- */
-
-static double bytes_in_use(void)
-{
-    double pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file) return 0;
-    if (fscanf(file, "%lf", &pages) != 1) pages = 0;
-    fclose(file);
-    return pages * (double)sysconf(_SC_PAGESIZE);
-}
-
-static void limit(int resource, double value)
-{
-    struct rlimit l;
-    if (getrlimit(resource, &l) != 0) return;
-    const double most = l.rlim_max == RLIM_INFINITY ? 9e18 : (double)l.rlim_max;
-    l.rlim_cur = (rlim_t)(value < most ? value : most);
-    (void)setrlimit(resource, &l);
-}
-
-void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes)
-{
-    if (!l) return;
-    const double seconds = (double)clock() / CLOCKS_PER_SEC;
-    (void)alarm((unsigned)(WAIT_SECONDS + bytes / (1 << 20))); /* what waits for a pipe takes no processor time */
-    if (l->seconds > 0 && seconds < l->seconds + 1 && bytes <= l->bytes) return; /* that is still enough */
-    const double in_use = bytes > l->bytes || l->seconds <= 0 ? bytes_in_use() : 0;
-    if (in_use > 0) {
-        limit(RLIMIT_AS, in_use + bytes + STEP_BYTES);
-        l->bytes = bytes;
-    }
-    l->seconds = seconds > 0 ? seconds : 1e-6;
-    limit(RLIMIT_CPU, seconds + STEP_SECONDS + l->bytes / BYTES_A_SECOND + 1);
-}
 
 static avi_status look_at(avi_hdf5 *x, int64_t rows, int part, int parts, bool *in_parts)
 {
@@ -113,7 +78,7 @@ void avi_data_child(int argc, char **argv)
 #ifdef __linux__
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would hear the answer */
 #endif
-    limit(RLIMIT_CORE, 0); /* a crash is an answer here */
+    avi_hdf5_limit(RLIMIT_CORE, 0); /* a crash is an answer here */
     const avi_status status = look(&a, atoi(argv[PART]), atoi(argv[PARTS]), &in_parts);
     fputs(avi_error_text(), stdout);
     fflush(stdout);
@@ -220,7 +185,7 @@ static avi_status fail_died(const avi_hdf5_request *a, int ended)
             AVI_ERR_DATA,
             "[data] %s = %s: no answer within %d s: it leads to a pipe, or its file system does not answer; "
             "copy what it holds into one file (h5copy, h5repack)",
-            a->path_key, a->path, WAIT_SECONDS);
+            a->path_key, a->path, AVI_HDF5_WAIT_SECONDS);
     if (!killed || number != SIGXCPU)
         snprintf(what, sizeof what, "HDF5 crashes on it (%s %d)", killed ? "signal" : "exit status", number);
     return avi_fail(AVI_ERR_DATA,

@@ -16,8 +16,12 @@ typedef struct avi_hdf5_limits {
     double bytes;   /* of memory that were granted last */
     double seconds; /* of processor time at that moment */
 } avi_hdf5_limits;
+/* On the clock, for a step of a child; more where there are bytes to read. */
+enum { AVI_HDF5_WAIT_SECONDS = 60 };
 /* Grants time, and memory for `bytes` bytes on top of what is in use, for the next step. NULL: no limits. */
 void avi_hdf5_limits_grant(avi_hdf5_limits *l, double bytes);
+/* Lowers a resource limit of this process. Not collective. */
+void avi_hdf5_limit(int resource, double value);
 
 /* ---- hdf5_chunks.c ---- */
 /* Share `part` of `parts` of the chunks of a chunked dataset, up to those of `rows` rows (0: all): each lies in the

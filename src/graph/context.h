@@ -1,7 +1,7 @@
 /* The graph of a block of rows on the tape: data -> inference function -> family -> model -> objective.
  *
  * A block is one or more ranges of rows. Everything that its graph needs is in the context: the estimator above fills
- * it, and nothing here knows of sums over ranks. Files: context.c (leaves, rows, draws), prior.c (what couples rows),
+ * it, and nothing here knows of sums over ranks. Files: leaves.c (leaves, rows, draws), prior.c (what couples rows),
  * dense.c (all rows at once), builder.c (the one builder). */
 #ifndef AVI_GRAPH_CONTEXT_H
 #define AVI_GRAPH_CONTEXT_H
@@ -80,7 +80,7 @@ size_t avi_dense_bytes(const avi_graph_context *c);
 
 /* ---- for the files of graph/ ---- */
 
-/* context.c: leaves for the parameters; theta of draw s (all draws of a scalar theta at once). */
+/* leaves.c: leaves for the parameters; theta of draw s (all draws of a scalar theta at once). */
 void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s);
 /* Rows of the data at the block's positions + shift: (B, D). */
 avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t shift);

@@ -21,14 +21,6 @@ typedef struct spare {
     size_t bytes;        /* that follow */
 } spare;
 
-#define AVI_OP(op)                                                                                                     \
-    const avi_op avi_op_##op = {#op,                                                                                   \
-                                {avi_forward_##op##_f32, avi_forward_##op##_f64},                                      \
-                                {avi_backward_##op##_f32, avi_backward_##op##_f64},                                    \
-                                NULL};
-#include "tape/ops.def"
-#undef AVI_OP
-
 avi_tape *avi_tape_create(avi_precision precision)
 {
     avi_tape *t = calloc(1, sizeof *t);

@@ -19,19 +19,6 @@
 enum { MAX_EVALUATIONS = 100 };
 _Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
 
-static const char metrics_header[] =
-    "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
-
-/* ---- trace ---- */
-
-static avi_status write_metrics(fit *f, const double *row)
-{
-    char line[512];
-    int n = snprintf(line, sizeof line, "%.0f,%.6f,%.4f", row[0], row[1], row[2]);
-    for (int c = 3; c < AVI_TRACE_COLUMNS; c++) n += snprintf(line + n, sizeof line - (size_t)n, ",%.10g", row[c]);
-    return avi_metrics_line(f->metrics, line);
-}
-
 /* Mean seconds a step by phase since the last logged step. */
 static void take_phases(fit *f, double *out)
 {
@@ -68,7 +55,7 @@ static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds
     *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW] = row[AVI_TRACE_ELBO] / rows;
     avi_status status = avi_trace_add(&st->trace, row, 0, NULL);
     if (status == AVI_OK) status = avi_shares_add(&st->shares, own);
-    if (status == AVI_OK) status = write_metrics(f, row);
+    if (status == AVI_OK) status = avi_fit_write_metrics(f, row);
     return avi_agree(s->comm, status); /* rank 0 alone writes, and its disk may be full */
 }
 
@@ -148,26 +135,6 @@ static void request(const fit *f, double sums[AVI_SUMS])
     sums[AVI_SUM_STOP] = avi_signals_signal() ? 1 : 0;
     if (late) sums[AVI_SUM_STOP] += 1048576; /* told apart from signals: more than there are ranks */
     if (first && minutes > 0 && now - f->last_save > 60 * minutes) sums[AVI_SUM_SAVE] = 1;
-}
-
-void avi_fit_end(fit *f, avi_status outcome, const char *why)
-{
-    f->outcome = outcome;
-    f->why = why;
-}
-
-/* ---- metrics.csv ---- */
-
-/* Written anew from the trace that the checkpoint holds: so a file that lost lines (removed, or with a node that went
- * down) is whole again. */
-avi_status avi_fit_open_metrics(fit *f)
-{
-    const avi_trace *t = &f->st->trace;
-    AVI_TRY(avi_metrics_open(f->folder, f->s->comm, metrics_header, &f->metrics));
-    avi_status status = AVI_OK;
-    for (int64_t r = 0; r < t->rows && status == AVI_OK; r++)
-        status = write_metrics(f, t->value + r * (t->columns + t->extra));
-    return avi_agree(f->s->comm, status);
 }
 
 /* ---- the loop ---- */

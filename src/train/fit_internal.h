@@ -1,4 +1,5 @@
-/* What the files of the fit share: fit.c (the loop, start and end), fit_bad.c (steps that are not finite). */
+/* What the files of the fit share: fit.c (the loop, start and end), fit_bad.c (steps that are not finite),
+ * fit_metrics.c. */
 #ifndef AVI_TRAIN_FIT_INTERNAL_H
 #define AVI_TRAIN_FIT_INTERNAL_H
 
@@ -31,7 +32,13 @@ struct avi_fit {
 typedef struct avi_fit fit;
 
 /* The loop is to end, with this outcome. Not collective. */
-void avi_fit_end(fit *f, avi_status outcome, const char *why);
+static inline void avi_fit_end(fit *f, avi_status outcome, const char *why)
+{
+    f->outcome = outcome;
+    f->why = why;
+}
+/* fit_metrics.c: a line of the trace to metrics.csv, by rank 0. Not collective. */
+avi_status avi_fit_write_metrics(fit *f, const double *row);
 /* Collective. metrics.csv anew from the trace that the state holds. */
 avi_status avi_fit_open_metrics(fit *f);
 

@@ -1,0 +1,186 @@
+/* The leaves of a block: parameters, rows of data with what the inference function makes of them, draws. */
+#include "graph/context.h"
+
+#include <string.h>
+
+/* ---- leaves ---- */
+
+static avi_node *leaf(const avi_graph_context *c, const avi_pass *pass, int64_t rows, int64_t cols, const void *value,
+                      int64_t place)
+{
+    if (!pass->gradient) return avi_constant(c->tape, rows, cols, value);
+    void *grad = avi_vector_at(c->p->precision, pass->gradient, place);
+    return pass->apart ? avi_parameter_apart(c->tape, rows, cols, value, grad, place)
+                       : avi_parameter(c->tape, rows, cols, value, grad);
+}
+
+static const void *value_at(const avi_graph_context *c, const void *vector, int64_t i)
+{
+    return (const char *)vector + (size_t)i * avi_real_size(c->p->precision);
+}
+
+void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s)
+{
+    const avi_params *theta = &c->p->model->theta, *phi = &c->p->infer->phi;
+    const bool scalar = c->p->model->ops->scalar_theta;
+    const int draws = c->layout->theta_draws;
+    for (int k = 0; k < theta->count; k++) {
+        const avi_block *b = &theta->block[k];
+        const int64_t i = scalar ? b->offset * draws : s * c->layout->theta + b->offset;
+        const int64_t rows = scalar ? draws : b->rows, cols = scalar ? 1 : b->cols;
+        const void *value = value_at(c, c->theta_draws, i);
+        c->theta[k] = leaf(c, pass, rows, cols, value, i);
+        c->theta_fixed[k] = avi_constant(c->tape, rows, cols, value);
+    }
+    for (int k = 0; k < phi->count && s == 0; k++) {
+        const avi_block *b = &phi->block[k];
+        const void *value = value_at(c, pass->params, avi_parameter_layout_phi(c->p, c->layout) + b->offset);
+        c->phi[k] = leaf(c, pass, b->rows, b->cols, value, draws * c->layout->theta + b->offset);
+    }
+}
+
+/* ---- rows and what the inference function makes of them ---- */
+
+avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t shift)
+{
+    const int64_t width = c->data->shape.width;
+    const double from = avi_seconds();
+    avi_node *x = avi_constant_new(c->tape, b->total, width);
+    for (int64_t i = 0, done = 0; i < b->runs; done += b->rows[i++]) {
+        if (c->p->precision == AVI_PRECISION_SINGLE)
+            avi_data_fetch_f32(c->data, b->first[i] + shift, b->rows[i], (float *)x->value + done * width);
+        else
+            avi_data_fetch_f64(c->data, b->first[i] + shift, b->rows[i], (double *)x->value + done * width);
+    }
+    c->phase[AVI_PHASE_INPUT] += avi_seconds() - from;
+    return x;
+}
+
+avi_node *avi_graph_mask(avi_graph_context *c, const avi_block_rows *b, int64_t shift)
+{
+    const int64_t width = c->data->shape.width;
+    if (!c->data->masked) return NULL;
+    avi_node *mask = avi_constant_new(c->tape, b->total, width);
+    for (int64_t i = 0, done = 0; i < b->runs; done += b->rows[i++]) {
+        if (c->p->precision == AVI_PRECISION_SINGLE)
+            avi_data_fetch_mask_f32(c->data, b->first[i] + shift, b->rows[i], (float *)mask->value + done * width);
+        else
+            avi_data_fetch_mask_f64(c->data, b->first[i] + shift, b->rows[i], (double *)mask->value + done * width);
+    }
+    return mask;
+}
+
+/* What an inference function sees where values may be missing: the values, 0 where there is none, then which are there:
+ * (B, 2 inputs). */
+static avi_node *with_masks(avi_graph_context *c, const avi_block_rows *b, avi_node *values)
+{
+    const avi_domain *d = &c->p->domain;
+    if (!c->data->masked) return values;
+    avi_node *all = NULL;
+    for (int64_t shift = d->only_next ? 1 : -d->before; shift <= d->after; shift++) {
+        avi_node *one = avi_graph_mask(c, b, shift);
+        all = all ? avi_concat(c->tape, all, one) : one;
+    }
+    return avi_concat(c->tape, avi_mul(c->tape, values, all), all);
+}
+
+/* The values of the domain of each row, earlier rows first: (B, inputs). */
+static avi_node *domain_features(avi_graph_context *c, const avi_block_rows *b, avi_node *x)
+{
+    const avi_domain *d = &c->p->domain;
+    if (d->only_next) return avi_graph_fetch(c, b, 1);
+    avi_node *all = NULL;
+    for (int64_t shift = -d->before; shift <= d->after; shift++) {
+        avi_node *one = shift ? avi_graph_fetch(c, b, shift) : x;
+        all = all ? avi_concat(c->tape, all, one) : one;
+    }
+    return all;
+}
+
+avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x)
+{
+    const avi_infer *f = c->p->infer;
+    avi_node *features = f->ops->features ? with_masks(c, b, domain_features(c, b, x)) : NULL, *table = NULL;
+    if (f->ops->local) {
+        int64_t *row = avi_tape_alloc(c->tape, 2 * b->runs);
+        for (int i = 0; i < b->runs; i++)
+            row[i] = b->first[i] - c->data->first + 1; /* row 0 of the table is a halo row */
+        table = avi_gather(c->tape, f->outputs, pass->table, pass->table_grad, b->runs, row, b->rows);
+    }
+    return f->ops->forward(f, c->tape, b->total, features, table, c->phi);
+}
+
+avi_node *avi_graph_factors(avi_graph_context *c, const avi_pass *pass, int64_t first, int64_t rows)
+{
+    const avi_block_rows b = {1, &first, &rows, rows};
+    avi_tape_reset(c->tape);
+    avi_graph_leaves(c, pass, 0);
+    return avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0));
+}
+
+/* ---- draws ---- */
+
+/* Quadrature in place of draws: the same points for each row, other coordinates for rows of odd number. */
+static void fill_quadrature(const avi_graph_context *c, int64_t first, int64_t rows, void *out)
+{
+    const avi_quadrature *rule = c->p->rule;
+    const int64_t n = (int64_t)rule->count * c->p->model->latent;
+    for (int64_t r = 0; r < rows; r++)
+        avi_vector_from_double(c->p->precision, rule->z[(first + r) & 1], n,
+                               avi_vector_at(c->p->precision, out, r * n));
+}
+
+/* The same in double, where row values are worked out so: the points of the tape are rounded alike in all rows. */
+static void keep_quadrature(const avi_graph_context *c, avi_node *eps, int64_t first, int64_t rows, int64_t done)
+{
+    const int64_t n = (int64_t)c->p->rule->count * c->p->model->latent;
+    if (!eps->precise) eps->precise = avi_tape_alloc(c->tape, 2 * eps->rows * eps->cols);
+    for (int64_t r = 0; r < rows; r++) {
+        const double *from = c->p->rule->z[(first + r) & 1];
+        double *to = eps->precise + (done + r) * n;
+        for (int64_t k = 0; k < n; k++) to[k] = from[k]; /* few: a call would cost more */
+    }
+}
+
+avi_node *avi_graph_eps(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, int first_draw, int draws)
+{
+    const int64_t dims = c->p->model->latent, width = draws * dims;
+    const double from = avi_seconds();
+    avi_node *eps = avi_constant_new(c->tape, b->total * draws, dims);
+    for (int64_t i = 0, done = 0; i < b->runs; done += b->rows[i++]) {
+        void *out = avi_vector_at(c->p->precision, eps->value, done * width);
+        if (c->p->rule)
+            fill_quadrature(c, b->first[i], b->rows[i], out);
+        else if (c->p->precision == AVI_PRECISION_SINGLE)
+            avi_normal_f32(pass->stream, (uint64_t)b->first[i], b->rows[i], first_draw * dims, width, out);
+        else
+            avi_normal_f64(pass->stream, (uint64_t)b->first[i], b->rows[i], first_draw * dims, width, out);
+        if (c->p->rule && pass->precise && c->p->precision == AVI_PRECISION_SINGLE)
+            keep_quadrature(c, eps, b->first[i], b->rows[i], done);
+    }
+    c->phase[AVI_PHASE_DRAWS] += avi_seconds() - from;
+    return eps;
+}
+
+avi_node *avi_graph_nu_of_q(avi_graph_context *c, avi_node *nu)
+{
+    if (!c->p->stl) return nu;
+    if (!c->held) return avi_detach(c->tape, nu);
+    const int64_t n = nu->rows * nu->cols;
+    const size_t bytes = (size_t)n * avi_real_size(c->p->precision);
+    void *held = avi_vector_at(c->p->precision, c->held, c->held_at);
+    avi_node *fixed = avi_constant_new(c->tape, nu->rows, nu->cols);
+    if (!c->held_taken) memcpy(held, nu->value, bytes);
+    memcpy(fixed->value, held, bytes);
+    c->held_at += n;
+    return fixed;
+}
+
+avi_node *avi_graph_z(avi_graph_context *c, avi_node *nu, avi_node *nu_of_q, avi_node *eps, avi_node **log_q)
+{
+    const avi_family *f = c->p->family;
+    const bool elsewhere = log_q && nu_of_q != nu; /* log q has parameters of its own */
+    avi_node *z = f->ops->draw(f, c->tape, nu, c->phi + f->first, eps, elsewhere ? NULL : log_q);
+    if (elsewhere) *log_q = f->ops->log_q(f, c->tape, nu_of_q, z);
+    return z;
+}
