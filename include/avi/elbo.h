@@ -18,6 +18,7 @@
 #include "avi/family.h"
 #include "avi/infer.h"
 #include "avi/model.h"
+#include "avi/column_moments.h"
 #include "avi/objective.h"
 
 /* What is fitted, and how the ELBO is estimated; fixed during a run. Everything is borrowed. */
@@ -30,13 +31,20 @@ typedef struct avi_problem {
     const avi_family *family;
     const avi_objective *objective;
     avi_domain domain;
-    bool global_gaussian;              /* q(theta) is a factorized Gaussian; else a point */
-    int draws;                         /* S, or the number of points of `rule` */
-    bool stl;                          /* sticking the landing (Roeder, Wu & Duvenaud 2017): no score term */
-    bool kl_sampled;                   /* KL of z by the same draws instead of in closed form */
-    const struct avi_quadrature *rule; /* quadrature in place of draws (objective.draws = 0), or NULL */
-    int64_t block_rows;                /* tiles of a rank are merged into blocks of up to this many rows */
-    bool shared; /* the gradient is summed in shared memory where all ranks are on one node and there is room */
+    const avi_column_moments *features; /* by which the values that the inference function sees are standardised; NULL:
+                                    it sees them as they are */
+    bool global_gaussian;               /* q(theta) is a factorized Gaussian; else a point */
+    int draws;                          /* S, or the number of points of `rule` */
+    bool stl;                           /* sticking the landing (Roeder, Wu & Duvenaud 2017): no score term */
+    bool kl_sampled;                    /* KL of z by the same draws instead of in closed form */
+    bool notebook;                      /* objective.entropy: steps minimise with the entropy terms of the published VAE
+                                           notebook (avi_family_notebook), for z and theta; evaluations do not */
+    const struct avi_quadrature *rule;  /* quadrature in place of draws (objective.draws = 0), or NULL */
+    /* The model's expectation over q(theta) and q(z), with these points, in place of draws and of `rule`
+     * (avi_quadrature_is_of_model); NULL else. The two "draws" of theta are then its means and its log sds. */
+    const struct avi_quadrature *moments_rule;
+    int64_t block_rows; /* tiles of a rank are merged into blocks of up to this many rows */
+    bool shared;        /* the gradient is summed in shared memory where all ranks are on one node and there is room */
 } avi_problem;
 
 /* Quadrature points in place of standard normal draws: E f(eps) = sum_s weight[s] f(eps_s). */
@@ -54,13 +62,16 @@ avi_status avi_quadrature_create(const avi_model *model, bool global_gaussian, i
  * is: `turns` random rotations of the points +-sqrt(L) e_i (a stochastic spherical rule, Genz & Monahan 1998), other
  * rotations for rows of odd number; a function of the seed. 2 L turns points. Errors: INTERNAL. Owner: caller. */
 avi_status avi_quadrature_spherical(int64_t latent, int turns, uint64_t seed, avi_quadrature **rule);
+/* Whether objective.draws = 0 is the model's own expectation over q(theta) and q(z) (model.h): then the rule is that of
+ * one standard normal. */
+bool avi_quadrature_is_of_model(const avi_model *model, bool global_gaussian);
 void avi_quadrature_destroy(avi_quadrature **rule);
 
 /* Layout of the variational parameters, one flat vector: q(theta) means | log sds (global_gaussian only) | phi. */
 typedef struct avi_parameter_layout {
     int64_t theta, phi; /* sizes with padding */
     int64_t size;       /* of the vector of variational parameters */
-    int theta_draws;    /* draws of theta in a step: S, or 1 */
+    int theta_draws;    /* draws of theta in a step: S, or 1; 2 for its means and log sds (moments_rule) */
     int64_t gradient;   /* theta_draws * theta + phi: what the tiles sum */
 } avi_parameter_layout;
 avi_parameter_layout avi_parameter_layout_of(const avi_problem *p);
@@ -179,6 +190,9 @@ avi_status avi_estimator_hold(avi_estimator *e, const avi_row_ranges *job);
 
 /* KL(q(theta) || p(theta)), or -log p(theta) of a point; nats. Not collective: the same on all ranks. */
 double avi_estimator_kl_global(const avi_estimator *e, const void *params);
+/* What steps minimise in its place: the same, unless p->notebook puts E[-log q] of the notebook for the entropy of
+ * q(theta): sum (log s + s + log 2 pi) / 2 for sum (2 log s + 1 + log 2 pi) / 2. Nats. Not collective. */
+double avi_estimator_step_kl_global(const avi_estimator *e, const void *params);
 
 /* Collective. Values without gradients at draws of the evaluation (the same at every call). Sums over all ranks;
  * per-row arrays, when not NULL, are indexed by the order of the job's rows: elbo (rows), nu (rows, width) in double,

@@ -50,5 +50,9 @@ void avi_family_destroy(avi_family **family);
 avi_status avi_family_declare(avi_family *f, avi_params *phi);
 /* Whether the family is a Gaussian with full covariance: what closed forms can compare. */
 bool avi_family_is(const avi_family *f, const char *name);
+/* objective.entropy = notebook: a Gaussian with independent dimensions whose entropy, KL and log q are those of the
+ * published VAE notebook, which takes the standard deviation for the variance there; draws and moments are unchanged.
+ * NULL unless the family is such a Gaussian. Owned by the library. */
+const avi_family_ops *avi_family_notebook(const avi_family *f);
 
 #endif

@@ -27,6 +27,8 @@ typedef struct avi_batch {
 
 typedef struct avi_model avi_model;
 
+enum { AVI_MOMENT_BLOCKS = 64 /* most blocks of theta of a model with expected_log_likelihood */ };
+
 typedef struct avi_model_ops {
     AVI_PLUGIN_FIELDS; /* keys: of section [model] */
     avi_coupling coupling;
@@ -55,6 +57,13 @@ typedef struct avi_model_ops {
                                      avi_node **theta, const double *weight);
     avi_node *(*mean_log_prior)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu, avi_node *eps,
                                 avi_node **theta, const double *weight);
+    /* Optional, for independent models with one latent dimension and without log_prior: E log p(x | z, theta) under
+     * q(z_n) = (mean, log_sd) = nu (B, 2) and a factorized Gaussian q(theta) whose means and log sds are those blocks:
+     * (B, 1). E f(u) of a standard normal u is sum_s weight[s] f(point[s]), s < points; borrowed by the tape until its
+     * next reset. With it objective.draws = 0 serves with global = gaussian for any number of global parameters. */
+    avi_node *(*expected_log_likelihood)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu,
+                                         avi_node **theta_mean, avi_node **theta_log_sd, int points,
+                                         const double *point, const double *weight);
     /* Required for chains. log p(z_n | z_{n-1}, theta) with z_before (B*S, L) the z of the row before. */
     avi_node *(*log_transition)(const avi_model *m, avi_tape *t, avi_node *z_before, avi_node *z, avi_node **theta);
     /* Required for chains. log p(z_1 | theta): z (S, L) -> (S, 1). */

@@ -18,7 +18,9 @@ static inline size_t avi_real_size(avi_precision p)
 typedef enum avi_init_rule {
     AVI_INIT_CONSTANT, /* every value = scale */
     AVI_INIT_UNIFORM,  /* uniform in (-scale, scale); PyTorch's Linear has scale = 1 / sqrt(fan_in) */
-    AVI_INIT_NORMAL    /* normal with standard deviation scale */
+    AVI_INIT_NORMAL,   /* normal with standard deviation scale */
+    AVI_INIT_DATA_MEAN /* mean of each column of the training rows, which the session knows; 0 until it has put them in
+                        */
 } avi_init_rule;
 
 typedef struct avi_block {

@@ -1,5 +1,5 @@
 /* Rows as numbers of the precision of the run. */
-#include "avi/data.h"
+#include "avi/column_moments.h"
 #include "base/real.h"
 #include "data/row_stream.h"
 
@@ -23,52 +23,54 @@ static void convert(const avi_data *d, const void *values, int64_t n, real *out)
     }
 }
 
-/* The same of whole rows where there is more to it; in double, since what is subtracted may be large. */
-static void transform(const avi_data *d, const void *values, int64_t rows, real *out)
+/* The same of whole rows where there is more to it, with the moments of columns also centred and scaled by them; in
+ * double, since what is subtracted may be large. */
+static void transform(const avi_data *d, const avi_column_moments *m, const void *values, int64_t rows, real *out)
 {
     const int64_t width = d->shape.width;
-    for (int64_t i = 0; i < rows * width; i++) {
-        const int64_t k = i % width;
-        double v = d->shape.type == AVI_U8    ? (double)((const unsigned char *)values)[i]
-                   : d->shape.type == AVI_F32 ? (double)((const float *)values)[i]
-                                              : ((const double *)values)[i];
-        v *= d->shape.scale;
-        if (d->log1p) v = log1p(v);
-        if (d->mean) v = (v - d->mean[k]) / d->sd[k];
-        out[i] = isnan(v) ? 0 : (real)v;
-    }
+    for (int64_t r = 0, i = 0; r < rows; r++)
+        for (int64_t k = 0; k < width; k++, i++) {
+            double v = d->shape.type == AVI_U8    ? (double)((const unsigned char *)values)[i]
+                       : d->shape.type == AVI_F32 ? (double)((const float *)values)[i]
+                                                  : ((const double *)values)[i];
+            v *= d->shape.scale;
+            if (d->log1p) v = log1p(v);
+            if (d->mean) v = (v - d->mean[k]) / d->sd[k];
+            if (isnan(v)) v = 0;
+            out[i] = (real)(m ? (v - m->mean[k]) * m->factor[k] : v);
+        }
 }
 
-static void take(const avi_data *d, const void *values, int64_t rows, real *out)
+static void take(const avi_data *d, const avi_column_moments *m, const void *values, int64_t rows, real *out)
 {
-    if (d->log1p || d->mean || d->masked)
-        transform(d, values, rows, out);
+    if (m || d->log1p || d->mean || d->masked)
+        transform(d, m, values, rows, out);
     else
         convert(d, values, rows * d->shape.width, out);
 }
 
-static void stream(const avi_data *d, int64_t position, int64_t rows, real *out)
+static void stream(const avi_data *d, const avi_column_moments *m, int64_t position, int64_t rows, real *out)
 {
     const int64_t width = d->shape.width;
     for (int64_t n; rows > 0; position += n, rows -= n, out += n * width) {
         n = rows;
         const void *values = avi_row_stream_rows(d->feed, &d->partition, position, &n);
         if (values)
-            take(d, values, n, out);
+            take(d, m, values, n, out);
         else
             for (int64_t i = 0; i < n * width; i++) out[i] = (real)NAN;
     }
 }
 
-static void held(const avi_data *d, int64_t position, int64_t rows, real *out)
+static void held(const avi_data *d, const avi_column_moments *m, int64_t position, int64_t rows, real *out)
 {
     const int64_t first = d->first - d->halo_left, width = d->shape.width;
     assert(position >= first && position + rows <= d->first + d->count + d->halo_right);
     const int64_t at = (position - first) * width * (int64_t)avi_dtype_size(d->shape.type);
-    take(d, (const unsigned char *)d->values + at, rows, out);
+    take(d, m, (const unsigned char *)d->values + at, rows, out);
 }
 
-void AVI_R(avi_data_fetch)(const avi_data *data, int64_t position, int64_t count, real *out)
+static void fetch(const avi_data *data, const avi_column_moments *m, int64_t position, int64_t count, real *out)
 {
     const int64_t width = data->shape.width, last = data->shape.rows - 1;
     for (int64_t i = 0; i < count;) {
@@ -77,7 +79,7 @@ void AVI_R(avi_data_fetch)(const avi_data *data, int64_t position, int64_t count
         /* Rows inside the data go in one run; each one outside is a copy of the edge row. */
         int64_t rows = 1;
         if (asked >= 0 && asked < last) rows = count - i < last - asked ? count - i : last - asked;
-        (data->feed ? stream : held)(data, row, rows, out + i * width);
+        (data->feed ? stream : held)(data, m, row, rows, out + i * width);
         i += rows;
     }
 }
@@ -104,4 +106,15 @@ void AVI_R(avi_data_fetch_mask)(const avi_data *data, int64_t position, int64_t 
         else
             for (int64_t k = 0; k < width; k++) out[i * width + k] = 1;
     }
+}
+
+void AVI_R(avi_data_fetch)(const avi_data *data, int64_t position, int64_t count, real *out)
+{
+    fetch(data, NULL, position, count, out);
+}
+
+void AVI_R(avi_data_fetch_standard)(const avi_data *data, const avi_column_moments *moments, int64_t position,
+                                    int64_t count, real *out)
+{
+    fetch(data, moments, position, count, out);
 }

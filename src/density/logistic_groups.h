@@ -15,4 +15,17 @@ typedef struct avi_group_shape {
 avi_node *avi_group_logit_lpdf(avi_tape *t, const avi_group_shape *shape, avi_node *x, avi_node *intercept,
                                avi_node *beta);
 
+/* The expectation of that density, with intercept alpha + exp(log_tau) z, under independent Gaussians: z (mean, log sd)
+ * = nu (B, 2); theta = (alpha, log_tau, beta): means (1, 2 + p), log sds (1, 2 + p) -> (B, 1). Given log_tau the logit
+ * of a trial is Gaussian, so that the expectation has two dimensions whatever p is: `points` for the logit, and the
+ * nine of Gauss-Hermite for log_tau. E f(u) = sum_s weight[s] f(point[s]) for a standard normal u. Borrowed by the tape
+ * until its next reset. */
+typedef struct avi_group_points {
+    avi_group_shape shape;
+    int points;
+    const double *point, *weight;
+} avi_group_points;
+avi_node *avi_group_logit_expected(avi_tape *t, const avi_group_points *points, avi_node *x, avi_node *nu,
+                                   avi_node *theta_mean, avi_node *theta_log_sd);
+
 #endif

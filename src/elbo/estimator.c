@@ -47,7 +47,10 @@ avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_
     *estimator = e;
     avi_status status = e ? AVI_OK : avi_fail_memory(sizeof *e, "the estimator");
     if (e) {
-        *e = (avi_estimator){.p = *p, .layout = avi_parameter_layout_of(p), .comm = comm, .data = data};
+        *e = (avi_estimator){
+            .p = *p, .exact_family = p->family, .layout = avi_parameter_layout_of(p), .comm = comm, .data = data};
+        e->notebook = *p->family;
+        if (p->notebook) e->notebook.ops = avi_family_notebook(p->family);
         status = allocate(e);
         avi_apart_prepare(e);
     }
@@ -55,6 +58,11 @@ avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_
     if (status == AVI_OK) status = create_reducer(e);
     if (status != AVI_OK) avi_estimator_destroy(estimator);
     return status;
+}
+
+void avi_estimator_take_family(avi_estimator *e, bool step)
+{
+    e->p.family = step && e->p.notebook ? &e->notebook : e->exact_family;
 }
 
 void avi_estimator_destroy(avi_estimator **estimator)
@@ -255,6 +263,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
                      .kl_weight = avi_objective_kl_weight(e->p.objective, step)};
     const avi_stream global = avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step);
     bool redo = true;
+    avi_estimator_take_family(e, true);
     if (e->share)
         avi_shard_draw(e, params, global);
     else

@@ -80,6 +80,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
                            .log_weights = rows && rows->log_weight};
     bool redo;
     int64_t done = 0;
+    avi_estimator_take_family(e, false);
     AVI_TRY(avi_estimator_exchange_halo(e, table)); /* the steps have moved the neighbours' factors since they came */
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 1), false);
     AVI_TRY(avi_dense_update(&e->graph, &pass));

@@ -13,7 +13,7 @@ avi_parameter_layout avi_parameter_layout_of(const avi_problem *p)
 {
     avi_parameter_layout l = {.theta = p->model->theta.size, .phi = p->infer->phi.size};
     l.size = (p->global_gaussian ? 2 : 1) * l.theta + l.phi;
-    l.theta_draws = p->global_gaussian ? p->draws : 1;
+    l.theta_draws = p->moments_rule ? 2 : p->global_gaussian ? p->draws : 1;
     l.gradient = l.theta_draws * l.theta + l.phi;
     return l;
 }
@@ -80,10 +80,28 @@ static void fill_eps(avi_estimator *e, avi_stream stream, int s, int64_t first, 
     }
 }
 
+/* Means as draw 0, log sds as draw 1: what the model's own expectation takes. */
+static void copy_moments(const avi_estimator *e, const void *params, const avi_global_part *part, void *draws)
+{
+    const avi_params *theta = &e->p.model->theta;
+    for (int s = 0; s < 2; s++)
+        for (int k = 0; k < theta->count; k++) {
+            int64_t first;
+            const int64_t n = in_part(&theta->block[k], part, &first);
+            if (n)
+                memcpy(at_mutable(e, draws, draw_index(e, s, first)), at(e, params, s * e->layout.theta + first),
+                       (size_t)n * avi_real_size(e->p.precision));
+        }
+}
+
 void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream stream, bool at_mean,
                           const avi_global_part *part, void *draws)
 {
     const avi_params *theta = &e->p.model->theta;
+    if (e->p.moments_rule) {
+        copy_moments(e, params, part, draws);
+        return;
+    }
     for (int s = 0; s < e->layout.theta_draws; s++)
         for (int k = 0; k < theta->count; k++) {
             int64_t first;
@@ -122,14 +140,18 @@ static void theta_gradient(const avi_estimator *e, const void *params, const voi
         const void *mean = at(e, params, first), *log_sd = gaussian ? at(e, params, e->layout.theta + first) : NULL;
         void *dm = at_mutable(e, gradient, first),
              *dls = gaussian ? at_mutable(e, gradient, e->layout.theta + first) : NULL;
-        for (int s = 0; gaussian && s < e->layout.theta_draws; s++) {
+        const bool moments = e->p.moments_rule != NULL; /* the summed gradient is that of means and of log sds */
+        for (int s = 0; moments && s < 2; s++)
+            avi_vector_scaled(e->p.precision, at(e, summed, draw_index(e, s, first)), n, row_weight, s ? dls : dm);
+        for (int s = 0; gaussian && !moments && s < e->layout.theta_draws; s++) {
             const int64_t d = draw_index(e, s, first);
             BY_PRECISION(e, avi_global_chain, n, log_sd, at(e, e->theta_eps, d), at(e, summed, d), draw_stride(e),
                          row_weight, dm, dls);
         }
         if (!gaussian) avi_vector_scaled(e->p.precision, at(e, summed, first), n, row_weight, dm);
         if (gaussian || prior_precision(e) > 0)
-            BY_PRECISION(e, avi_global_kl_gradient, n, mean, log_sd, prior_precision(e), kl_weight, dm, dls);
+            BY_PRECISION(e, avi_global_kl_gradient, n, mean, log_sd, prior_precision(e), e->p.notebook, kl_weight, dm,
+                         dls);
     }
 }
 
@@ -168,6 +190,18 @@ double avi_estimator_kl_global(const avi_estimator *e, const void *params)
         sum +=
             BY_PRECISION(e, avi_global_kl, b->rows * b->cols, at(e, params, b->offset),
                          e->p.global_gaussian ? at(e, params, e->layout.theta + b->offset) : NULL, prior_precision(e));
+    }
+    return sum;
+}
+
+double avi_estimator_step_kl_global(const avi_estimator *e, const void *params)
+{
+    const avi_params *theta = &e->p.model->theta;
+    double sum = avi_estimator_kl_global(e, params);
+    for (int k = 0; e->p.notebook && e->p.global_gaussian && k < theta->count; k++) {
+        const avi_block *b = &theta->block[k];
+        sum +=
+            BY_PRECISION(e, avi_global_notebook_excess, b->rows * b->cols, at(e, params, e->layout.theta + b->offset));
     }
     return sum;
 }

@@ -8,6 +8,8 @@
 
 struct avi_estimator {
     avi_problem p;
+    const avi_family *exact_family; /* p.family of evaluations; with p.notebook steps have `notebook` */
+    avi_family notebook;
     avi_parameter_layout layout;
     avi_comm *comm;
     const avi_data *data;
@@ -45,6 +47,8 @@ typedef struct avi_global_part {
     int64_t theta, theta_end, phi, phi_end;
 } avi_global_part;
 avi_global_part avi_global_all(const avi_estimator *e);
+/* Puts the family of steps, or of evaluations, into e->p.family: before a pass of either kind. */
+void avi_estimator_take_family(avi_estimator *e, bool step);
 /* theta = mean + sd * eps for all draws, once a step (k_global.c and global.c), to the graph's draws. at_mean: eps = 0.
  * _into: a part, to `draws`. */
 void avi_global_draw(avi_estimator *e, const void *params, avi_stream stream, bool at_mean);

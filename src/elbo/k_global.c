@@ -32,15 +32,21 @@ void AVI_R(avi_global_chain)(int64_t n, const void *log_sd, const void *eps, con
         }
 }
 
-void AVI_R(avi_global_kl_gradient)(int64_t n, const void *mean, const void *log_sd, double precision, double f,
-                                   void *dmean, void *dlog_sd)
+void AVI_R(avi_global_kl_gradient)(int64_t n, const void *mean, const void *log_sd, double precision, bool notebook,
+                                   double f, void *dmean, void *dlog_sd)
 {
     const real *restrict m = mean, *restrict ls = log_sd;
     real *restrict dm = dmean, *restrict dls = dlog_sd;
     const real lambda = (real)precision, factor = (real)f;
     for (int64_t i = 0; i < n; i++) dm[i] += factor * lambda * m[i];
     if (!dls) return;
-    for (int64_t i = 0; i < n; i++) dls[i] += factor * (lambda * vm_exp(2 * ls[i]) - 1);
+    if (notebook)
+        for (int64_t i = 0; i < n; i++) {
+            const real sd = vm_exp(ls[i]);
+            dls[i] += factor * (lambda * sd * sd - R(0.5) * (1 + sd));
+        }
+    else
+        for (int64_t i = 0; i < n; i++) dls[i] += factor * (lambda * vm_exp(2 * ls[i]) - 1);
 }
 
 /* Sums of squares, of log sds and of variances, in lanes; the first of them alone where theta is a point. */
@@ -80,4 +86,12 @@ double AVI_R(avi_global_kl)(int64_t n, const void *mean, const void *log_sd, dou
         return 0.5 * precision * square + values * (log_prior_sd + 0.5 * log_2pi); /* -log N(m; 0, 1 / precision) */
     if (precision > 0) return values * (log_prior_sd - 0.5) - log_sds + 0.5 * precision * (square + variance);
     return -log_sds - values * 0.5 * (1 + log_2pi);
+}
+
+double AVI_R(avi_global_notebook_excess)(int64_t n, const void *log_sd)
+{
+    const real *restrict ls = log_sd;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)ls[i] + 1 - (double)vm_exp(ls[i]);
+    return 0.5 * sum;
 }

@@ -23,6 +23,7 @@ static avi_status add_block(avi_estimator *e, void *table, void *table_grad, int
 avi_status avi_estimator_add_kl(avi_estimator *e, void *table, void *table_grad, const avi_row_ranges *job,
                                 double weight)
 {
+    avi_estimator_take_family(e, true);
     for (int i = 0; i < job->count; i++)
         for (int64_t done = 0; done < job->rows[i]; done += BLOCK) {
             const int64_t left = job->rows[i] - done;

@@ -148,9 +148,15 @@ static avi_status product(const avi_model *m, bool theta, int points, avi_quadra
     return AVI_OK;
 }
 
+bool avi_quadrature_is_of_model(const avi_model *m, bool global_gaussian)
+{
+    return global_gaussian && m->ops->expected_log_likelihood;
+}
+
 avi_status avi_quadrature_create(const avi_model *m, bool global_gaussian, int points, avi_quadrature **rule)
 {
     *rule = NULL;
+    if (avi_quadrature_is_of_model(m, global_gaussian)) return product(m, false, points, rule);
     if (global_gaussian && !(m->ops->scalar_theta && m->theta.count <= 1))
         return avi_fail(AVI_ERR_CONFIG,
                         "objective.draws = 0 with global = gaussian takes a model with one scalar global parameter; "

@@ -112,6 +112,24 @@ static void add_group(avi_graph_context *c, const avi_pass *pass, group *g, doub
     out->edge = g->edge;
 }
 
+/* The model's own expectation over q(theta) and q(z): means and log sds of theta are the two "draws" of its leaves. */
+static void build_expected(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_graph *out)
+{
+    const avi_model *m = c->p->model;
+    const avi_quadrature *rule = c->p->moments_rule;
+    avi_node *mean[AVI_MOMENT_BLOCKS];
+    *out = (avi_graph){.rows = b->total, .x = avi_graph_fetch(c, b, 0), .mask = avi_graph_mask(c, b, 0)};
+    out->nu = avi_graph_nu(c, pass, b, out->x);
+    group g = {
+        .batch = {.rows = b->total, .draws = 1, .x = out->x, .mask = out->mask}, .nu = out->nu, .form = KL_CLOSED};
+    g.closed_kl = avi_scale(c->tape, c->p->family->ops->kl_std(c->p->family, c->tape, out->nu), -1, 0);
+    for (int k = 0; k < m->theta.count; k++) mean[k] = c->theta[k];
+    avi_graph_leaves(c, pass, 1);
+    g.terms.loglik = m->ops->expected_log_likelihood(m, c->tape, &g.batch, out->nu, mean, c->theta, rule->count,
+                                                     rule->z[0], rule->weight);
+    add_group(c, pass, &g, 1, out);
+}
+
 void avi_graph_build(avi_graph_context *c, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows,
                      avi_graph *out)
 {
@@ -122,6 +140,10 @@ void avi_graph_build(avi_graph_context *c, const avi_pass *pass, int runs, const
     for (int i = 0; i < runs; i++) b.total += rows[i];
     avi_tape_reset(c->tape);
     avi_graph_leaves(c, pass, 0);
+    if (p->moments_rule) {
+        build_expected(c, pass, &b, out);
+        return;
+    }
     *out = (avi_graph){.rows = b.total, .x = avi_graph_fetch(c, &b, 0), .mask = avi_graph_mask(c, &b, 0)};
     out->nu = avi_graph_nu(c, pass, &b, out->x);
     avi_batch batch = {.rows = b.total, .draws = draws, .x = out->x, .mask = out->mask};

@@ -41,16 +41,19 @@ void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s)
 
 /* ---- rows and what the inference function makes of them ---- */
 
-avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t shift)
+/* Rows of the data at the block's positions + shift, standardised where moments are given: (B, D). */
+static avi_node *fetch(avi_graph_context *c, const avi_column_moments *m, const avi_block_rows *b, int64_t shift)
 {
     const int64_t width = c->data->shape.width;
     const double from = avi_seconds();
     avi_node *x = avi_constant_new(c->tape, b->total, width);
     for (int64_t i = 0, done = 0; i < b->runs; done += b->rows[i++]) {
+        const int64_t at = b->first[i] + shift, n = b->rows[i];
+        void *out = avi_vector_at(c->p->precision, x->value, done * width);
         if (c->p->precision == AVI_PRECISION_SINGLE)
-            avi_data_fetch_f32(c->data, b->first[i] + shift, b->rows[i], (float *)x->value + done * width);
+            m ? avi_data_fetch_standard_f32(c->data, m, at, n, out) : avi_data_fetch_f32(c->data, at, n, out);
         else
-            avi_data_fetch_f64(c->data, b->first[i] + shift, b->rows[i], (double *)x->value + done * width);
+            m ? avi_data_fetch_standard_f64(c->data, m, at, n, out) : avi_data_fetch_f64(c->data, at, n, out);
     }
     c->phase[AVI_PHASE_INPUT] += avi_seconds() - from;
     return x;
@@ -84,14 +87,21 @@ static avi_node *with_masks(avi_graph_context *c, const avi_block_rows *b, avi_n
     return avi_concat(c->tape, avi_mul(c->tape, values, all), all);
 }
 
-/* The values of the domain of each row, earlier rows first: (B, inputs). */
+avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t shift)
+{
+    return fetch(c, NULL, b, shift);
+}
+
+/* The values of the domain of each row, earlier rows first: (B, inputs). Standardised ones are fetched apart: the
+ * likelihood sees x as it is. */
 static avi_node *domain_features(avi_graph_context *c, const avi_block_rows *b, avi_node *x)
 {
     const avi_domain *d = &c->p->domain;
-    if (d->only_next) return avi_graph_fetch(c, b, 1);
+    const avi_column_moments *m = c->p->features;
+    if (d->only_next) return fetch(c, m, b, 1);
     avi_node *all = NULL;
     for (int64_t shift = -d->before; shift <= d->after; shift++) {
-        avi_node *one = shift ? avi_graph_fetch(c, b, shift) : x;
+        avi_node *one = shift || m ? fetch(c, m, b, shift) : x;
         all = all ? avi_concat(c->tape, all, one) : one;
     }
     return all;

@@ -19,6 +19,9 @@ static const avi_key common_keys[] = {
      "q(z_n) (--list prints what each is)"},
     {"inference", "domain", AVI_KEY_STRING, "self", 0, 0, NULL, NULL,
      "the rows that the function sees: self | next (n, n+1) | ahead (n+1 alone) | window:w (n-w..n+w)"},
+    {"inference", "standardise", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
+     "the function sees (value - mean) / sd of each column, by mean and sd of training rows; auto: yes, except for "
+     "images and bytes"},
 };
 
 avi_status avi_infer_register_keys(avi_registry *registry)

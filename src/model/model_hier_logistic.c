@@ -14,6 +14,7 @@ enum { ALPHA, LOG_TAU, BETA };
 
 typedef struct hier_logistic {
     avi_group_shape shape;
+    avi_group_points points; /* of the last expectation: the same at every call of a run */
     double alpha, tau, beta; /* of simulated data */
     double *draw;            /* (BLOCK, 1 + m p): draws of a block of them; owned, NULL before the first */
 } hier_logistic;
@@ -82,6 +83,42 @@ static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch
     return avi_group_logit_lpdf(t, &h->shape, b->x, intercept, h->shape.covariates ? theta[BETA] : NULL);
 }
 
+void avi_forward_group_expected_f32(avi_tape *t, avi_node *n);
+void avi_forward_group_expected_f64(avi_tape *t, avi_node *n);
+void avi_backward_group_expected_f32(avi_tape *t, avi_node *n);
+void avi_backward_group_expected_f64(avi_tape *t, avi_node *n);
+static const avi_custom_op group_expected_op = {
+    .name = "group_expected",
+    .forward = {avi_forward_group_expected_f32, avi_forward_group_expected_f64},
+    .backward = {avi_backward_group_expected_f32, avi_backward_group_expected_f64}};
+
+avi_node *avi_group_logit_expected(avi_tape *t, const avi_group_points *points, avi_node *x, avi_node *nu,
+                                   avi_node *theta_mean, avi_node *theta_log_sd)
+{
+    const avi_group_shape *s = &points->shape;
+    avi_tape_require(x->cols == row_width(s) && nu->cols == 2 && nu->rows == x->rows, "group_expected",
+                     "operands are not (B, m + m p) and (B, 2)", x, nu);
+    avi_tape_require(theta_mean->cols == 2 + s->covariates && theta_log_sd->cols == theta_mean->cols, "group_expected",
+                     "theta is not (1, 2 + p)", theta_mean, theta_log_sd);
+    return avi_custom(t, &group_expected_op, x->rows, 1, 4, (avi_node *[]){x, nu, theta_mean, theta_log_sd}, points);
+}
+
+/* alpha, log_tau and beta as one row. */
+static avi_node *row_of(avi_tape *t, const hier_logistic *h, avi_node **theta)
+{
+    avi_node *two = avi_concat(t, theta[ALPHA], theta[LOG_TAU]);
+    return h->shape.covariates ? avi_concat(t, two, theta[BETA]) : two;
+}
+
+static avi_node *expected_log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *nu,
+                                         avi_node **theta_mean, avi_node **theta_log_sd, int points,
+                                         const double *point, const double *weight)
+{
+    hier_logistic *h = m->self;
+    h->points = (avi_group_points){h->shape, points, point, weight};
+    return avi_group_logit_expected(t, &h->points, b->x, nu, row_of(t, h, theta_mean), row_of(t, h, theta_log_sd));
+}
+
 /* Draws of a row: z, then the covariates; the outcomes from uniforms of another stream. */
 static void simulate_row(const hier_logistic *h, uint64_t seed, int64_t row, const double *draw, double *y)
 {
@@ -135,6 +172,7 @@ const avi_model_ops avi_model_hier_logistic = {
     .support_remedy = "write the model.trials outcomes first in a row, as 0 and 1",
     .destroy = destroy,
     .log_likelihood = log_likelihood,
+    .expected_log_likelihood = expected_log_likelihood,
     .simulate_rows = simulate_rows,
     .simulated_width = simulated_width,
 };

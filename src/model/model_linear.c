@@ -17,6 +17,7 @@ static const avi_key keys[] = {
      "slope of x in z: the standard deviation of x_n's mean"},
     {"model", "sigma", AVI_KEY_REAL, "2.43", 1e-6, 1e6, NULL, "data units", "standard deviation of the noise"},
     AVI_SCALAR_THETA_KEYS,
+    AVI_LOCATION_START_KEY,
 };
 
 static avi_status create(avi_model *m, const avi_config *config, const avi_shape *shape)
@@ -27,7 +28,9 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     l->density = (avi_scalar_normal){
         .a = avi_config_get_real(config, "model", "tau"), .b = 1, .sd = avi_config_get_real(config, "model", "sigma")};
     l->theta = avi_config_get_real(config, "model", "simulate_theta");
-    return avi_scalar_create(m, config);
+    AVI_TRY(avi_scalar_create(m, config));
+    avi_scalar_start(m, config);
+    return AVI_OK;
 }
 
 static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)

@@ -18,6 +18,7 @@ static const avi_key keys[] = {
     {"model", "simulate_z_sd", AVI_KEY_REAL, "1", 0, 1e3, NULL, NULL,
      "standard deviation of z in simulated data; 1: the model's own, 5: the paper's data"},
     AVI_SCALAR_THETA_KEYS,
+    AVI_LOCATION_START_KEY,
 };
 
 static avi_status create(avi_model *m, const avi_config *config, const avi_shape *shape)
@@ -28,7 +29,9 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     n->drop_log_sigma = avi_config_get_bool(config, "model", "drop_log_sigma");
     n->theta = avi_config_get_real(config, "model", "simulate_theta");
     n->z_sd = avi_config_get_real(config, "model", "simulate_z_sd");
-    return avi_scalar_create(m, config);
+    AVI_TRY(avi_scalar_create(m, config));
+    avi_scalar_start(m, config);
+    return AVI_OK;
 }
 
 static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)

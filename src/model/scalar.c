@@ -1,6 +1,8 @@
 #include "model/scalar.h"
 #include "avi/rng.h"
 
+#include <string.h>
+
 avi_status avi_model_need_width(const avi_model *m, int64_t width, const char *why)
 {
     if (m->shape.width == width) return AVI_OK;
@@ -14,6 +16,11 @@ avi_status avi_scalar_create(avi_model *m, const avi_config *config)
     m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
     m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
     return avi_params_add(&m->theta, "theta", 1, 1, AVI_INIT_CONSTANT, 0, NULL);
+}
+
+void avi_scalar_start(avi_model *m, const avi_config *config)
+{
+    if (!strcmp(avi_config_get_string(config, "model", "start"), "mean")) m->theta.block[0].init = AVI_INIT_DATA_MEAN;
 }
 
 void avi_simulate_normals(uint64_t seed, int64_t row, int64_t first, int64_t cols, double *out)

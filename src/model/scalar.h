@@ -21,6 +21,15 @@
             "theta that simulated data are drawn with"                                                                 \
     }
 
+/* A line of the table of models whose theta is the location of x. */
+#define AVI_LOCATION_START_KEY                                                                                         \
+    {                                                                                                                  \
+        "model", "start", AVI_KEY_CHOICE, "mean", 0, 0, "mean | zero", NULL,                                           \
+            "where theta starts: at the mean of the training rows, or at 0 as in the paper's code"                     \
+    }
+
+/* Where the configuration has the key above and it says mean: theta starts there. After avi_scalar_create. */
+void avi_scalar_start(avi_model *m, const avi_config *config);
 /* Reads the keys above but the last and declares theta (1, 1), started at 0. Errors: DATA when rows of the data hold
  * more than one value, INTERNAL. */
 avi_status avi_scalar_create(avi_model *m, const avi_config *config);

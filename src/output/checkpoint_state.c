@@ -87,6 +87,18 @@ static avi_field vector_field(const avi_session *s, const vector *v, const void 
     return f;
 }
 
+static const char *const feature_path[] = {"/state/feature_mean", "/state/feature_sd"};
+
+static avi_status restore_features(const avi_session *s, avi_store *store)
+{
+    avi_column_moments *m = s->moments;
+    if (!s->problem.features) return AVI_OK;
+    AVI_TRY(avi_store_read(store, feature_path[0], AVI_F64, 1, (int64_t[4]){m->width}, false, m->mean));
+    AVI_TRY(avi_store_read(store, feature_path[1], AVI_F64, 1, (int64_t[4]){m->width}, false, m->sd));
+    avi_column_moments_set_factor(m);
+    return AVI_OK;
+}
+
 static uint64_t hash_of(const avi_session *s, const void *values, uint64_t h)
 {
     const size_t n = (size_t)s->layout.size * avi_real_size(s->precision);
@@ -176,6 +188,15 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
                                       .description = "pairs of L-BFGS: differences of points, then of gradients",
                                       .units = "",
                                       .axes = "pair, value"};
+        for (int i = 0; s->problem.features && i < 2; i++)
+            f[fields++] = (avi_field){.path = feature_path[i],
+                                      .type = AVI_F64,
+                                      .rank = 1,
+                                      .dims = {s->moments->width},
+                                      .data = i ? s->moments->sd : s->moments->mean,
+                                      .description = "by which what the inference function sees is standardised",
+                                      .units = "data units",
+                                      .axes = "column"};
         f[fields++] = avi_checkpoint_table("/trace", &st->trace);
         f[fields++] = avi_checkpoint_table("/eval", &st->eval);
         f[fields++] = (avi_field){
@@ -309,6 +330,7 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
     AVI_TRY(restore_counters(store, st));
     AVI_TRY(avi_check_counters(path, st));
     for (int i = 0; i < n; i++) AVI_TRY(restore_vector(s, store, &v[i]));
+    AVI_TRY(restore_features(s, store));
     if (st->lbfgs.history) {
         int64_t pairs;
         AVI_TRY(avi_store_attribute_int(store, "/", "lbfgs_pairs", &pairs));

@@ -109,6 +109,10 @@ void avi_console_header(const avi_session *s)
         printf("    %-12s %" PRId64 " local factors of %" PRId64 " values\n", "nu", s->partition.rows,
                s->infer->outputs);
     print_steps(s);
+    if (s->problem.notebook)
+        printf("  objective    entropy = notebook: steps and /trace have the published notebook's objective; /eval has "
+               "the "
+               "ELBO\n");
     printf("  memory       %s of data and %s of parameters and optimizer state on this rank, %s precision\n",
            avi_console_bytes((double)avi_data_bytes(s->train), a), avi_console_bytes((double)avi_state_bytes(s), b),
            s->precision == AVI_PRECISION_SINGLE ? "single" : "double");

@@ -92,6 +92,26 @@ static avi_status add_blocks(const avi_session *s, const avi_state *st, avi_fiel
     return AVI_OK;
 }
 
+/* The function sees (value - feature_mean) / feature_sd of each column, of every row of its domain alike. */
+static avi_status add_features(const avi_session *s, avi_fields *l)
+{
+    if (!s->problem.features) return AVI_OK;
+    avi_field f = {.path = "/inference/feature_mean",
+                   .type = AVI_F64,
+                   .rank = 1,
+                   .dims = {s->moments->width},
+                   .data = s->moments->mean,
+                   .description = "mean of each column over training rows, taken off before the inference function",
+                   .units = "data units",
+                   .axes = "column"};
+    AVI_TRY(avi_fields_add(l, f));
+    f.path = "/inference/feature_sd";
+    f.data = s->moments->sd;
+    f.description = "standard deviation of each column over training rows, divided by before the inference function; "
+                    "0: the column is constant and is only centred";
+    return avi_fields_add(l, f);
+}
+
 static avi_status add_parameters(const avi_session *s, const avi_state *st, avi_fields *l)
 {
     AVI_TRY(add_blocks(s, st, l, &s->model->theta, "/global", 0, false,
@@ -99,8 +119,11 @@ static avi_status add_parameters(const avi_session *s, const avi_state *st, avi_
     if (s->problem.global_gaussian)
         AVI_TRY(
             add_blocks(s, st, l, &s->model->theta, "/global", s->layout.theta, true, "standard deviation of q(theta)"));
+    AVI_TRY(add_features(s, l));
     return add_blocks(s, st, l, &s->infer->phi, "/inference", avi_parameter_layout_phi(&s->problem, &s->layout), false,
-                      "weights of the inference function");
+                      s->problem.features ? "weights of the inference function, for values standardised by "
+                                            "/inference/feature_mean and feature_sd"
+                                          : "weights of the inference function");
 }
 
 static bool wants_local(const avi_session *s, bool whole)
@@ -182,6 +205,9 @@ int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *sta
     a[n++] = (avi_attribute){.group = "/provenance", .name = "ranks", .integer = avi_comm_size(s->comm)};
     a[n++] = (avi_attribute){.group = "/provenance", .name = "seed", .integer = (int64_t)s->seed};
     a[n++] = (avi_attribute){.group = "/", .name = "rows", .integer = s->partition.rows};
+    a[n++] = (avi_attribute){.group = "/trace",
+                             .name = "objective",
+                             .text = s->problem.notebook ? "not the ELBO: objective.entropy = notebook" : "ELBO"};
     if (s->model->ops->loss_offset)
         a[n++] = (avi_attribute){.group = "/",
                                  .name = "loss_offset",

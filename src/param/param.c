@@ -77,6 +77,9 @@ static avi_status initialise_block(const avi_block *b, uint64_t seed, avi_precis
     if (!v) return avi_fail_memory((size_t)n * sizeof *v, "initial values");
     const avi_stream s = avi_stream_make(seed, AVI_DRAW_INIT, 0);
     switch (b->init) {
+    case AVI_INIT_DATA_MEAN:
+        for (int64_t i = 0; i < n; i++) v[i] = 0;
+        break;
     case AVI_INIT_CONSTANT:
         for (int64_t i = 0; i < n; i++) v[i] = b->scale;
         break;

@@ -22,6 +22,9 @@ static const avi_key keys[] = {
      "of the gradient; stl: sticking the landing, no score term"},
     {"objective", "kl", AVI_KEY_CHOICE, "analytic", 0, 0, "analytic | sampled", NULL,
      "KL of q(z_n): closed form where there is one, or by the draws"},
+    {"objective", "entropy", AVI_KEY_CHOICE, "exact", 0, 0, "exact | notebook", NULL,
+     "notebook: steps take a standard deviation for the variance in log q(z) and log q(theta), as the published VAE "
+     "notebook of Margossian & Blei does; /trace then has that objective, /eval the ELBO"},
     {"objective", "points", AVI_KEY_INT, "32", 2, 256, NULL, "points",
      "Gauss-Hermite points per dimension where draws = 0 needs quadrature; points that weigh less than 1e-25 are left out"},
     {"stop", "mse", AVI_KEY_REAL, "0", 0, 1e300, NULL, "data units squared",

@@ -31,6 +31,8 @@ typedef struct avi_session {
     avi_data *train, *test;  /* test: NULL when there is none */
     avi_model *model;
     avi_infer *infer;
+    avi_column_moments
+        *moments; /* of the training rows; NULL where nothing needs them: bytes that are not standardised */
     avi_family *family;
     avi_objective *objective;
     avi_quadrature *rule;

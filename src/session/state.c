@@ -113,6 +113,11 @@ static avi_status initial_params(const avi_session *s, void *params)
 {
     const avi_precision p = s->precision;
     AVI_TRY(avi_params_initialise(&s->model->theta, s->seed, p, params));
+    for (int k = 0; s->moments && k < s->model->theta.count; k++) {
+        const avi_block *b = &s->model->theta.block[k];
+        if (b->init == AVI_INIT_DATA_MEAN && b->rows * b->cols == s->moments->width)
+            avi_vector_from_double(p, s->moments->mean, s->moments->width, avi_vector_at(p, params, b->offset));
+    }
     if (s->problem.global_gaussian)
         for (int k = 0; k < s->model->theta.count; k++) {
             const avi_block *b = &s->model->theta.block[k];

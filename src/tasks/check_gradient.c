@@ -27,7 +27,7 @@ static avi_status loss(check *c, double *value)
     AVI_TRY(avi_estimator_step(c->s->train_elbo, c->st->params, c->st->table, c->st->table_grad, 0, &c->job, sums,
                                c->st->gradient, NULL, &bad));
     *value = -sums[AVI_SUM_ELBO] / avi_partition_step_rows(&c->s->partition) +
-             avi_estimator_kl_global(c->s->train_elbo, c->st->params) / (double)c->s->partition.rows;
+             avi_estimator_step_kl_global(c->s->train_elbo, c->st->params) / (double)c->s->partition.rows;
     return sums[AVI_SUM_BAD] > 0 ? avi_fail(AVI_ERR_DIVERGED, "the ELBO of the first step is not finite") : AVI_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "train/ending.h"
 #include "train/resume.h"
 #include "train/step.h"
+#include "train/dead_block.h"
 #include "base/signals.h"
 #include "train/stopping_rule.h"
 
@@ -164,6 +165,22 @@ static avi_status save_or_go_back(fit *f)
     return avi_fit_go_back(f);
 }
 
+/* Why the run ends after a good step, for run.h5. A network of which nothing is active any more sits still and is no
+ * optimum: it looks like one, since its gradient is 0. */
+static const char *reason(const fit *f, const avi_step_result *r, bool met)
+{
+    const char *dead = avi_dead_block(f->s, f->st);
+    if (!dead) return r->converged ? "converged" : met ? AVI_STOPPING_RULE_MET : "done";
+    if (avi_comm_rank(f->s->comm) == 0) {
+        avi_console_break();
+        avi_warn(
+            "the inference function is dead: the gradient of %s is exactly 0, since no unit behind it is active for "
+            "any row, so all rows have one factor. Use inference.activation = leaky_relu%s, or another run.seed",
+            dead, f->s->problem.features ? "" : ", inference.standardise = yes");
+    }
+    return "dead inference function";
+}
+
 static avi_status after_step(fit *f, const avi_step_result *r, double step_seconds)
 {
     avi_session *s = f->s;
@@ -183,7 +200,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
         avi_console_progress(s, f->st, elbo, last);
     }
     if (last)
-        avi_fit_end(f, AVI_OK, r->converged ? "converged" : met ? AVI_STOPPING_RULE_MET : "done");
+        avi_fit_end(f, AVI_OK, reason(f, r, met));
     else if (r->sums[AVI_SUM_STOP] > 0 || left)
         avi_fit_end(f, AVI_ERR_STOPPED,
                     r->sums[AVI_SUM_STOP] >= 1048576 ? "stopped at run.time_limit" : "stopped by a signal");
@@ -291,7 +308,7 @@ static const char *last_words(const fit *f)
 {
     if (*f->diverged) return "Diverged";
     if (*f->target) return f->target;
-    return f->outcome == AVI_OK && strcmp(f->why, "converged") ? "Done" : f->why;
+    return f->outcome == AVI_OK && !strcmp(f->why, "done") ? "Done" : f->why;
 }
 
 /* The status of a run whose results are written. */

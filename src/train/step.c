@@ -94,7 +94,7 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_row_ranges *job, av
     r->grad_norm = r->finite && (r->measure || avi_config_get_real(s->config, "optim", "clip_norm") > 0)
                        ? gradient_norm(s, st, r)
                        : NAN;
-    r->kl_global = r->measure ? avi_estimator_kl_global(s->train_elbo, st->params) : NAN;
+    r->kl_global = r->measure ? avi_estimator_step_kl_global(s->train_elbo, st->params) : NAN;
     if (r->finite && s->local_all) AVI_TRY(avi_agree(s->comm, spread_gradient(s, st, job)));
     if (r->measure && st->shared)
         avi_shared_barrier(st->shared); /* the KL was that of the parameters before they move */

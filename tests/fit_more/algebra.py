@@ -70,6 +70,41 @@ def local(scratch):
     return f"{steps} steps, {len(x)} rows"
 
 
+def notebook_excess(log_sd):
+    """Entropy of a Gaussian minus E[-log q] of the published VAE notebook, whose log q is log N(z; m, variance = s): log s / 2 + s eps^2 / 2 + log(2 pi) / 2 in expectation."""
+    s = numpy.exp(log_sd)
+    return (0.5 * numpy.log(2 * numpy.pi) + log_sd + 0.5) - (0.5 * log_sd + 0.5 * s + 0.5 * numpy.log(2 * numpy.pi))
+
+
+def notebook(scratch):
+    """objective.entropy = notebook: steps and /trace have its objective, KL in closed form and by the draws, of q(z) and q(theta); /eval has the ELBO."""
+    x, rate, steps = data(59), 0.1, 4
+    pull = lambda log_sd: 0.5 * (1 + numpy.exp(log_sd)) - 1  # noqa: E731: what the notebook adds to the gradient of a log sd
+    for local, kl in ((False, "analytic"), (False, "sampled"), (True, "analytic")):
+        t, k, nu, wanted = 0.0, -1.0, numpy.zeros((len(x), 2) if local else 2), {"elbo": [], "kl_global": []}
+        for _ in range(steps):
+            of_t, of_k, rows = gradient(x, t, k, nu)
+            excess = float(numpy.sum(notebook_excess(nu[..., 1] + 0 * x)))
+            wanted["elbo"].append(elbo(x, t, k, nu) - excess - notebook_excess(k))
+            wanted["kl_global"].append(kl_global(t, k) + notebook_excess(k))
+            rows[:, 1] += pull(nu[..., 1])
+            t, k, nu = t + rate * of_t / len(x), k + rate * (of_k + pull(k)) / len(x), nu + rate * (rows if local else rows.sum(0) / len(x))
+        for np, exact in WAYS:
+            what = f"{np or 1} ranks, reproducible = {exact}, {'local' if local else 'constant'}, kl = {kl}"
+            run = linear(scratch, "run", x, *FULL, *SGD, f"inference.function={'factorized' if local else 'constant'}", f"optim.learning_rate={rate}", f"optim.steps={steps}",
+                         "model.global_log_sd=-1", "model.global=gaussian", f"objective.kl={kl}", "objective.entropy=notebook", f"run.reproducible={exact}", "--fresh", np=np)
+            compare_trace(what, run, wanted)
+            found = parameters(run)
+            near(f"{what}: theta", found[:2], [t, k])
+            near(f"{what}: nu", found[2], nu)
+            near(f"{what}: elbo_train", read(run, "/eval/elbo_train")[-1], elbo(x, t, k, nu) / len(x))
+    done = start(None, [empty_ini(scratch), *MODEL, f"data.path={scratch / 'x.h5'}", "data.dataset=x", "objective.entropy=notebook", "inference.family=gaussian_full",
+                        f"run.output={scratch / 'no'}"], expect=(78,))
+    if "use inference.family = gaussian" not in done:
+        raise Failure(f"refusal: {done}")
+    return f"{steps} steps with the notebook's entropy, KL in closed form and by quadrature points"
+
+
 def saw(scratch):
     """A model whose prior depends on the data, and which looks at the next row: z_n ~ N(x_n, 1), x_{n+1} ~ N(a (z_n + theta), 1), theta ~ N(0, p^2), one factor for all rows."""
     x, rate, steps, a, p = numpy.cumsum(data(59, 3)) / 3, 0.05, 4, 0.75, 2.0
@@ -255,4 +290,4 @@ def rollback(scratch):
 
 
 if __name__ == "__main__":
-    main(constant, local, saw, clipping, epoch, adam, draws, stl, tiles, means, skip, rollback)
+    main(constant, local, notebook, saw, clipping, epoch, adam, draws, stl, tiles, means, skip, rollback)

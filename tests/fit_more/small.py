@@ -13,7 +13,7 @@ from runs import empty_ini, fit  # noqa: E402
 
 TAU, SIGMA, PRIOR_SD = 1.3, 0.8, 2.0
 LOG_2PI = numpy.log(2 * numpy.pi)
-MODEL = ["model.name=linear", f"model.tau={TAU}", f"model.sigma={SIGMA}", f"model.prior_sd={PRIOR_SD}", "data.source=hdf5", "log.every=1", "run.precision=double"]
+MODEL = ["model.name=linear", f"model.tau={TAU}", f"model.sigma={SIGMA}", f"model.prior_sd={PRIOR_SD}", "model.start=zero", "data.source=hdf5", "log.every=1", "run.precision=double"]
 
 
 def data(rows, seed=1):
