@@ -17,6 +17,9 @@ typedef struct avi_infer_ops {
     bool features;     /* forward uses the features of the domain */
     /* Reads keys and declares phi; f->inputs, f->outputs, f->latent are set. Errors: CONFIG, INTERNAL. */
     avi_status (*create)(avi_infer *f, const avi_config *config);
+    /* Optional, for local functions: the start of row `row` (in the order of the data as given), a function of seed and
+     * row: nu (outputs). NULL: 0. */
+    void (*start)(const avi_infer *f, uint64_t seed, int64_t row, double *nu);
     /* nu (B, outputs) from: features (B, inputs) when ops->features, table rows (B, outputs) when ops->local (else
      * NULL); phi[i] is block i of f->phi. */
     avi_node *(*forward)(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table,

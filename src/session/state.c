@@ -128,6 +128,23 @@ static avi_status initial_params(const avi_session *s, void *params)
                                  avi_vector_at(p, params, avi_parameter_layout_phi(&s->problem, &s->layout)));
 }
 
+/* The local factors of own rows; halo rows come from their owners. */
+static avi_status initial_table(const avi_session *s, void *table)
+{
+    const avi_infer *f = s->infer;
+    const size_t bytes = (size_t)f->outputs * sizeof(double);
+    memset(table, 0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
+    if (!f->ops->start) return AVI_OK;
+    double *nu = malloc(bytes);
+    if (!nu) return avi_fail_memory(bytes, "the start of a local factor");
+    for (int64_t i = 0; i < s->train->count; i++) {
+        f->ops->start(f, s->seed, avi_partition_original(&s->partition, s->train->first + i), nu);
+        avi_vector_from_double(s->precision, nu, f->outputs, avi_vector_at(s->precision, table, (i + 1) * f->outputs));
+    }
+    free(nu);
+    return AVI_OK;
+}
+
 avi_status avi_state_reset(const avi_session *s, avi_state *st)
 {
     const size_t real = avi_real_size(s->precision), values = (size_t)avi_state_table_values(s);
@@ -135,7 +152,7 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
         if (s->layout.size > 0) memset(st->slot[i], 0, (size_t)s->layout.size * real);
         if (values) memset(st->table_slot[i], 0, values * real);
     }
-    if (values) memset(st->table, 0, values * real);
+    if (values) AVI_TRY(avi_agree(s->comm, initial_table(s, st->table)));
     st->step = st->skipped = st->skipped_in_a_row = 0;
     st->lbfgs.pairs = 0;
     st->rate_factor = 1;

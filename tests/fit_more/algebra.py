@@ -70,6 +70,25 @@ def local(scratch):
     return f"{steps} steps, {len(x)} rows"
 
 
+def starts(scratch):
+    """inference.start_*: every row's factor starts as a draw of its own, the same on any number of ranks."""
+    x, kept = data(5003), []
+    for np in (None, 3):
+        run = linear(scratch, "run", x, "inference.function=factorized", "inference.start_mean_sd=2", "inference.start_log_sd=-1", "inference.start_log_sd_sd=0.5", *SGD,
+                     "optim.learning_rate=1e-30", "optim.steps=1", "optim.batch=0", "optim.tile=4", "--fresh", np=np)
+        kept.append(parameters(run)[2])
+    if not numpy.array_equal(*kept):
+        raise Failure("3 ranks start from other factors than 1")
+    nu, n = kept[0], len(x)
+    for what, values, mean, sd in (("means", nu[:, 0], 0, 2), ("log sds", nu[:, 1], -1, 0.5)):
+        away, spread = (values.mean() - mean) / (sd / n**0.5), (values.std() / sd - 1) * (2 * n) ** 0.5
+        if abs(away) > 4 or abs(spread) > 4:
+            raise Failure(f"{what}: mean {away:.1f} and sd {spread:.1f} standard errors off")
+    if abs(numpy.corrcoef(nu.T)[0, 1]) > 4 / n**0.5 or abs(numpy.corrcoef(nu[1:, 0], nu[:-1, 0])[0, 1]) > 4 / n**0.5:
+        raise Failure("starts are correlated")
+    return f"{n} rows"
+
+
 def notebook_excess(log_sd):
     """Entropy of a Gaussian minus E[-log q] of the published VAE notebook, whose log q is log N(z; m, variance = s): log s / 2 + s eps^2 / 2 + log(2 pi) / 2 in expectation."""
     s = numpy.exp(log_sd)
@@ -290,4 +309,4 @@ def rollback(scratch):
 
 
 if __name__ == "__main__":
-    main(constant, local, notebook, saw, clipping, epoch, adam, draws, stl, tiles, means, skip, rollback)
+    main(constant, local, starts, notebook, saw, clipping, epoch, adam, draws, stl, tiles, means, skip, rollback)

@@ -14,7 +14,7 @@ add_library(blot SHARED ${AVI_AREA_DIR}/blot.c)
 target_link_libraries(blot PRIVATE ${CMAKE_DL_LIBS})
 set_target_properties(drift watch blot PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 
-avi_add_checks(algebra constant local notebook saw clipping epoch adam draws stl tiles means skip rollback)
+avi_add_checks(algebra constant local starts notebook saw clipping epoch adam draws stl tiles means skip rollback)
 avi_add_checks(unbiased weights fits)
 avi_add_checks(precision row_values both_precisions)
 avi_add_script(more_many_rows COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/precision.py many_rows LABELS fit long TIMEOUT 3000)
