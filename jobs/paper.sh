@@ -156,6 +156,10 @@ run_vae() {
     fi
     # A sweep gives every rank runs of its own while there are enough of them. Those that arrive come first, and seed 1 of them all before seed 2: SEEDS=1, then SEEDS=5,
     # has the ordering of the methods early.
+    # notebook_*: the objective and the starts of the paper's notebook, whose numbers stand beside; the others maximise the ELBO.
+    local notebook=(objective.entropy=notebook) starts=(inference.start_mean_sd=1 inference.start_log_sd=-1 inference.start_log_sd_sd=1)
+    sweep notebook_widths "$seed; inference.hidden=$widths" "${notebook[@]}" "${short[@]}"
+    sweep notebook_factorized "$seed" inference.function=factorized "${starts[@]}" "${notebook[@]}" "${short[@]}"
     sweep widths "$seed; inference.hidden=$widths" "${short[@]}"
     sweep factorized "$seed" inference.function=factorized "${short[@]}"
     sweep constant "$seed" inference.function=constant "${short[@]}"
