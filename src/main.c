@@ -1,7 +1,10 @@
 /* avi_mpi: variational inference for latent-variable models on MPI clusters. Everything happens in cli/. */
 #include "base/processor.h"
+#include "base/signals.h"
 #include "cli/command.h"
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,10 +32,22 @@ static void leave_status(int status)
         (void)fprintf(stderr, "avi_mpi: warning: the exit status could not be written to AVI_STATUS_FILE=%s\n", path);
 }
 
+/* nohup, seen before libraries are set up: UCX, which MPI may bring, takes SIGHUP for itself when it is loaded. */
+static bool hangup_ignored;
+static void look_at_hangup(void)
+{
+    struct sigaction old;
+    hangup_ignored = sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
+}
+#if defined(__linux__)
+__attribute__((section(".preinit_array"), used)) static void (*const first)(void) = look_at_hangup;
+#endif
+
 int main(int argc, char **argv)
 {
     /* This file and base/processor.c are compiled for the oldest processor, so that the question can be asked. */
     const int unfit = avi_processor_check();
+    if (!unfit) avi_signals_nohup(hangup_ignored);
     const int status = unfit ? unfit : avi_command(argc, argv);
     leave_status(status);
     return status;

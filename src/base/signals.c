@@ -99,17 +99,19 @@ static void on_signal(int number)
 
 /* ---- setting up ---- */
 
+static bool nohup; /* SIGHUP was ignored when the program started */
+
+void avi_signals_nohup(bool ignored) { nohup = ignored; }
+
 void avi_signals_install(void)
 {
     static const int signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, ignore = {.sa_handler = SIG_IGN}, old;
     sigemptyset(&action.sa_mask);
     sigemptyset(&ignore.sa_mask);
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        const bool ignored =
-            signals[i] == SIGHUP && sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN; /* nohup */
-        if (!ignored) (void)sigaction(signals[i], &action, NULL);
-    }
+    if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN) nohup = true;
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        (void)sigaction(signals[i], signals[i] == SIGHUP && nohup ? &ignore : &action, NULL);
     /* A reader of our output that goes away (| head) ends no run: what is written to it then is dropped. */
     (void)sigaction(SIGPIPE, &ignore, NULL);
 }

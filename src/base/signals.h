@@ -17,6 +17,11 @@ typedef enum avi_signal_effect {
 
 /* Catches the signals; at the start AVI_SIGNAL_ENDS. HUP stays ignored where it was (nohup). Not collective. */
 void avi_signals_install(void);
+
+/* Says that SIGHUP was ignored when the program started (nohup), and is to stay so. avi_signals_install asks for itself
+ * too, but UCX puts a handler of its own in place before main begins. To be called before avi_signals_install. Not
+ * collective. */
+void avi_signals_nohup(bool ignored);
 /* words: of AVI_SIGNAL_AGAIN, borrowed for good, printed by the process that speaks; NULL else. Not collective. */
 void avi_signals_set(avi_signal_effect what, const char *words);
 /* Whether this process speaks for all: false at the start. Not collective. */

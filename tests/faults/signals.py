@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 
+import launcher
 import result
 from job import MPIRUN, NOISE, Failure, alive, catches, descendants, latest, program, rank_of
 
@@ -124,7 +125,9 @@ def loading(scratch):
     for number in (signal.SIGUSR1, signal.SIGTERM):  # to one rank of two
         run = Run(scratch / f"two_{name(number)}", LOADING, np=2)
         run.until_loading()
-        run.end(number, [STOPPED], "no step was done yet", whom=run.ranks()[1])
+        # mpirun of Open MPI 5 drops what the other rank says once one has ended.
+        words = None if launcher.version() == ("open mpi", 5) else "no step was done yet"
+        run.end(number, [STOPPED], words, whom=run.ranks()[1])
     return f"{len(ALL)} signals, and two to one of two ranks"
 
 
