@@ -34,6 +34,13 @@ avi_status avi_rows_check(const avi_source *source, int64_t first, const int64_t
                     isnan(value) ? "NaN" : "infinite");
 }
 
+void avi_rows_round(const avi_source *source, int64_t count, void *rows)
+{
+    double *v = rows;
+    if (!source->narrow || source->shape.type != AVI_F64) return;
+    for (int64_t i = 0; i < count * source->shape.width; i++) v[i] = (double)(float)v[i];
+}
+
 uint64_t avi_row_hash(const void *row, size_t bytes, int64_t given)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -117,6 +124,7 @@ const void *avi_row_stream_rows(struct avi_row_stream *f, const avi_partition *p
         for (int64_t i = 0; i < *count; i++) f->given[i] = position + i;
     avi_status status = f->source->ops->read_rows(f->source, f->given, *count, f->rows);
     if (status == AVI_OK) status = avi_rows_check(f->source, 0, f->given, *count, f->rows);
+    if (status == AVI_OK) avi_rows_round(f->source, *count, f->rows);
     if (f->status == AVI_OK) f->status = status;
     return status == AVI_OK ? f->rows : NULL;
 }

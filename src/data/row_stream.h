@@ -9,6 +9,9 @@
  * those that `given` lists. */
 avi_status avi_rows_check(const avi_source *source, int64_t first, const int64_t *given, int64_t count,
                           const void *rows);
+/* Rows of AVI_F64 that would be held as AVI_F32 (source->narrow): to the values that they would be held as, so that
+ * what is worked out from them in double has the same bits for streamed rows. rows (count, width) of shape.type. */
+void avi_rows_round(const avi_source *source, int64_t count, void *rows);
 /* FNV-1a over the row's 64-bit words (the last one padded with zeros), mixed with its number, so that rows may be
  * summed in any order. */
 uint64_t avi_row_hash(const void *row, size_t bytes, int64_t given);

@@ -74,6 +74,7 @@ static avi_status walk_sample(const avi_data *d, avi_source *source, double *num
         const int64_t given = sample_row(d, i);
         status = source->ops->read_rows(source, &given, 1, row);
         if (status != AVI_OK) break;
+        avi_rows_round(source, 1, row);
         numbers_of(d, row, d->shape.width, numbers);
         status = visit(self, d, avi_partition_shuffled(&d->partition, given), 1, numbers);
     }
