@@ -50,7 +50,7 @@ FAKE
 printf '#!/bin/bash\necho 1000\n' >"$scratch/bin/id"
 chmod +x "$scratch/bin/pkg-config" "$scratch/bin/id"
 # shellcheck disable=SC2317
-lean() { env PATH="$scratch/bin" "$@"; }
+lean() { env -u MPICC PATH="$scratch/bin" "$@"; }
 expect 69 "cmake|cmocka|apt-get install cmake libcmocka-dev|nothing was installed" lean bash "$jobs/setup.sh"
 expect 69 "only looked" lean bash "$jobs/setup.sh" --check
 expect 69 "environment modules|module load" lean MODULESHOME=/opt/modules bash "$jobs/setup.sh"

@@ -35,8 +35,9 @@ description() {
 
 # in_root ROOT SHARED COMMAND...    a command in the system, with a clean environment. SHARED is a folder that it finds at the same path ("" for none).
 in_root() {
-    local root=$1 shared=$2
+    local root=$1 shared=$2 choice=()
     shift 2
+    if [ "$mpi" = mpich ]; then choice=(MPICC=mpicc.mpich); fi # another than that of mpicc
     # shellcheck disable=SC2016
     unshare --mount --propagation private bash -c '
         root=$0 shared=$1
@@ -45,7 +46,7 @@ in_root() {
         if [ -n "$shared" ]; then mkdir -p "$root$shared" && mount --bind "$shared" "$root$shared" || exit 125; fi
         exec chroot "$root" "$@"' \
         "$root" "$shared" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
-        OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 MPICC="mpicc.$mpi" \
+        OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 ${choice[@]+"${choice[@]}"} \
         ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"
 }
 
