@@ -203,6 +203,50 @@ typedef struct avi_row_values {
 avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job,
                                   bool with_error, double sums[AVI_SUMS], const avi_row_values *rows);
 
+/* ---- evaluation with an error ----
+ *
+ * Rows [0, R) by position are cut into G = min(R, 32) groups of consecutive rows. Group g has two independent draws
+ * theta_g1, theta_g2 of q(theta) (of a point both are the point), and each of its rows has K / 2 draws of z with each
+ * of them. A_g and B_g are the sums over the rows of the group of the mean of a row's terms over these draws. Then
+ *
+ *   ELBO = sum_g (A_g + B_g) / 2 - KL(q(theta) || p(theta))     is unbiased, and
+ *   sum_g ((A_g - B_g) / 2)^2                                   is an unbiased estimate of its variance,
+ *
+ * since all A_g and B_g are independent, and the two of a group are distributed alike: G degrees of freedom. The draws
+ * of theta that rows share are counted so. Neighbouring rows of a chain share draws of z too; what two groups have in
+ * common at their edge is neglected. With quadrature there is no error (0); whether the points are enough is asked by
+ * avi_estimation.rule with more points.
+ *
+ * Draws are a function of (seed, position, number of the draw): two runs with one seed on the same rows have the same
+ * draws. The error of the difference of their ELBOs is the root of sum_g (h_g - h'_g)^2 with h_g = (A_g - B_g) / 2. */
+enum { AVI_EVAL_GROUPS = 32 };
+
+typedef struct avi_estimation {
+    const avi_quadrature *rule; /* points in place of draws; NULL: draws. Borrowed */
+    int draws;                  /* K: draws of z per row, even and at least 2; with a rule ignored */
+    int64_t rows;               /* R: positions [0, rows) of the data, all ranks together; 0: all */
+    bool squares;               /* squared reconstruction errors too, where the model has a reconstruction */
+} avi_estimation;
+
+typedef struct avi_estimate {
+    double rows; /* R */
+    double elbo,
+        error; /* local part of the ELBO over the rows and its standard error, nats; NaN: a row is not finite */
+    double squares, squares_error; /* sum over rows and values of E_q (x - E[x | z, theta])^2, and its standard error */
+    double half[AVI_EVAL_GROUPS];  /* h_g, nats */
+} avi_estimate;
+
+/* Collective. Values without gradients, the same draws at every call. kl: (L) sums over the rows of KL(q(z_nd) || N(0,
+ * 1)) of each dimension, NULL where not wanted or avi_estimator_kl_dimensions says no. Memory: pieces of rows no larger
+ * than a step's. Errors: INTERNAL (memory), those of the data. */
+avi_status avi_estimator_estimate(avi_estimator *e, const void *params, void *table, const avi_estimation *how,
+                                  avi_estimate *out, double *kl);
+/* Whether the KL of q(z_n) is a sum over dimensions of KL(q(z_nd) || N(0, 1)). */
+bool avi_estimator_kl_dimensions(const avi_problem *p);
+/* Not collective. Variational parameters nu of rows [first, first + rows) of this rank: (rows, width) in double. */
+avi_status avi_estimator_factors(avi_estimator *e, const void *params, void *table, int64_t first, int64_t rows,
+                                 double *nu);
+
 /* Reproducible sums carry their scales from step to step: state for the checkpoint, (avi_estimator_scales) doubles. */
 int avi_estimator_scales(const avi_estimator *e, double *out);     /* returns the count; out may be NULL */
 void avi_estimator_set_scales(avi_estimator *e, const double *in); /* NULL: as at the start of a run */

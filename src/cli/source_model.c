@@ -63,7 +63,7 @@ static avi_status create(avi_source *s, const avi_config *config, avi_split spli
                                "a row of the data drawn from model %s would have %lld values; at most %d can be held",
                                ops->name, (long long)s->shape.width, INT_MAX);
     }
-    if (s->shape.rows && split == AVI_TRAIN) s->shape.rows += ops->lookahead; /* data.rows counts datapoints */
+    if (s->shape.rows) s->shape.rows += ops->lookahead; /* data.rows and data.test_rows count datapoints */
     s->sequential = !ops->simulate_rows;
     snprintf(s->label, sizeof s->label, "drawn from model %s", ops->name);
     AVI_TRY(avi_model_create(config, &s->shape, &d->model));

@@ -197,12 +197,15 @@ static avi_status gaussian_gap(avi_optimum *a, avi_state *st, double *gap)
     return AVI_OK;
 }
 
-avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, double elbo, avi_fit_comparison *fit)
+avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, const double *evaluation, avi_fit_comparison *fit)
 {
-    *fit = (avi_fit_comparison){.elbo = elbo, .gap = a->elbo - elbo, .estimated = true};
+    const double rows = (double)a->s->partition.rows, elbo = evaluation[AVI_EVAL_ELBO_TRAIN] * rows;
+    *fit = (avi_fit_comparison){
+        .elbo = elbo, .gap = a->elbo - elbo, .error = evaluation[AVI_EVAL_ELBO_TRAIN_ERROR] * rows, .estimated = true};
     if (!a->ops->residuals || full_covariance(a)) return AVI_OK;
     AVI_TRY(gaussian_gap(a, st, &fit->gap));
     fit->elbo = a->elbo - fit->gap;
+    fit->error = 0;
     fit->estimated = false;
     return AVI_OK;
 }

@@ -77,6 +77,7 @@ struct avi_optimum {
 /* The exact answers of a fit, where there is one. */
 typedef struct avi_fit_comparison {
     double elbo, gap; /* nats */
+    double error;     /* standard error of both, nats: that of the last evaluation; 0 where the gap is in closed form */
     bool estimated;   /* elbo is the estimate of the last evaluation, not the closed form */
 } avi_fit_comparison;
 
@@ -90,9 +91,9 @@ int64_t avi_optimum_bytes(const avi_session *s);
 /* Collective. Owner: caller. */
 avi_status avi_optimum_create(const avi_session *s, avi_optimum **answer);
 void avi_optimum_destroy(avi_optimum **answer);
-/* Collective. The fit's ELBO held against the F-VI optimum; elbo: of its last evaluation, for models that are not
- * jointly Gaussian. */
-avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, double elbo, avi_fit_comparison *fit);
+/* Collective. The fit's ELBO held against the F-VI optimum; evaluation: the row of its last one (AVI_EVAL_COLUMNS), for
+ * models that are not jointly Gaussian. */
+avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, const double *evaluation, avi_fit_comparison *fit);
 /* Fields of /exact into a->fields. fit may be NULL. Not collective. */
 avi_status avi_optimum_fields(avi_optimum *a, const avi_fit_comparison *fit);
 /* The table on the screen, rank 0. fit may be NULL. Not collective. */

@@ -151,8 +151,10 @@ avi_status avi_optimum_fields(avi_optimum *a, const avi_fit_comparison *fit)
                                    "loss of the F-VI optimum in the unit of Margossian & Blei's code"));
     for (int c = 0; c < a->classes; c++) AVI_TRY(add_class(a, &a->class[c]));
     AVI_TRY(add_monomials(a));
-    return fit ? add_numbers(a, "fit", fit->gap, fit->estimated ? "the fit, by its last evaluation" : "the fit")
-               : AVI_OK;
+    if (!fit) return AVI_OK;
+    AVI_TRY(add_numbers(a, "fit", fit->gap, fit->estimated ? "the fit, by its last evaluation" : "the fit"));
+    return avi_optimum_scalar(a, "gap_fit_error", fit->error, "nats",
+                              "standard error of gap_fit by the draws of the last evaluation; 0 where there are none");
 }
 
 /* ---- the table ---- */

@@ -75,6 +75,8 @@ void avi_estimator_destroy(avi_estimator **estimator)
     free(e->own_draws);
     avi_shard_destroy(&e->share);
     free(e->theta_eps);
+    free(e->eval_draws);
+    free(e->eval_eps);
     free(e);
     *estimator = NULL;
 }

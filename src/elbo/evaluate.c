@@ -48,13 +48,22 @@ static void sum_values(const avi_estimator *e, const avi_graph *g, double values
     }
 }
 
+int64_t avi_piece_rows(const avi_estimator *e, int draws)
+{
+    const int64_t block = e->p.block_rows > 0 ? e->p.block_rows : INT64_MAX, tile = e->data->partition.tile;
+    const bool joined = e->p.model->ops->coupling == AVI_INDEPENDENT && !e->p.reproducible;
+    int64_t rows = joined || block < tile ? block : tile;
+    if (draws > e->p.draws) rows = rows / draws * e->p.draws + rows % draws * e->p.draws / draws;
+    return rows > 0 ? rows : 1;
+}
+
 /* The next piece of the job: consecutive rows, up to those of a training block, so that memory stays the same. Runs
  * that follow each other are joined, since GEMM wants rows; reproducible sums keep the tile as the unit, so runs begin
  * at tiles there. *run and *at move on. */
 static int64_t next_piece(const avi_estimator *e, const avi_row_ranges *job, int *run, int64_t *at, int64_t *first)
 {
-    int64_t limit = e->p.block_rows > 0 ? e->p.block_rows : INT64_MAX, n = 0;
-    if (e->p.reproducible && e->data->partition.tile < limit) limit = e->data->partition.tile;
+    const int64_t limit = avi_piece_rows(e, e->p.draws);
+    int64_t n = 0;
     *first = job->first[*run] + *at;
     while (*run < job->count && n < limit && job->first[*run] + *at == *first + n) {
         const int64_t rest = job->rows[*run] - *at, take = rest < limit - n ? rest : limit - n;
@@ -111,6 +120,24 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
     /* Reproducible sums leave out what is not finite, or too large for them, and count it. */
     if (sums[AVI_SUM_BAD] > 0) sums[AVI_SUM_ELBO] = sums[AVI_SUM_LOGLIK] = sums[AVI_SUM_SQERR] = NAN;
     return sums[AVI_SUM_FAIL] > 0 ? avi_agree(e->comm, e->failed) : AVI_OK;
+}
+
+avi_status avi_estimator_factors(avi_estimator *e, const void *params, void *table, int64_t first, int64_t rows,
+                                 double *nu)
+{
+    const avi_pass pass = {.params = params, .table = table};
+    const int64_t most = avi_piece_rows(e, 1), width = e->p.infer->outputs;
+    for (int64_t done = 0; done < rows;) {
+        const int64_t tile = e->data->partition.tile, at = first + done,
+                      rest = e->p.reproducible ? tile - at % tile : most, left = rows - done,
+                      n = left < (rest < most ? rest : most) ? left : (rest < most ? rest : most);
+        AVI_TRY(avi_signals_status());
+        const avi_node *factors = avi_graph_factors(&e->graph, &pass, at, n);
+        AVI_TRY(avi_tape_status(e->tape));
+        avi_vector_to_double(e->p.precision, factors->value, n * width, nu + done * width);
+        done += n;
+    }
+    return AVI_OK;
 }
 
 avi_status avi_estimator_decode(avi_estimator *e, const void *params, int64_t n, const double *z, double *out)

@@ -23,7 +23,13 @@ struct avi_estimator {
     avi_status failed;        /* of a block on this rank */
     avi_outlet outlet;        /* reproducible sums: apart.c */
     bool joins, joins_known;  /* reproducible sums: tiles may be joined to blocks */
+    /* estimate.c: as own_draws and theta_eps, where evaluations take more draws of theta. */
+    void *eval_draws, *eval_eps;
 };
+
+/* Rows that a pass without gradients takes at once: no more than a block of a step, so that it needs no more memory;
+ * `draws` of z a row in place of the step's. With reproducible sums, and in chains, a tile at most. */
+int64_t avi_piece_rows(const avi_estimator *e, int draws);
 
 /* apart.c: gradients that are not added to what is there. Once. */
 void avi_apart_prepare(avi_estimator *e);

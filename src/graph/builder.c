@@ -35,7 +35,7 @@ typedef struct group {
     kl_form form;
     avi_node *closed_kl; /* (B, 1): made once for all groups; NULL unless KL_CLOSED */
     avi_terms terms;
-    avi_node *mean_x, *edge;
+    avi_node *mean_x, *draw_x, *edge;
 } group;
 
 static void evaluate_fused(avi_graph_context *c, group *g)
@@ -79,8 +79,10 @@ static void evaluate_draws(avi_graph_context *c, const avi_pass *pass, const avi
     avi_node *z = avi_graph_z(c, g->nu, g->nu_of_q, g->eps, g->form == KL_SAMPLED ? &log_q : NULL);
     avi_node *loglik = m->ops->log_likelihood(m, t, &g->batch, z, c->theta);
     g->terms.loglik = avi_draw_mean(t, loglik, draws, g->weight);
-    if (pass->reconstruct && m->ops->reconstruct)
-        g->mean_x = avi_draw_mean(t, m->ops->reconstruct(m, t, &g->batch, z, c->theta), draws, g->weight);
+    if (pass->reconstruct && m->ops->reconstruct) {
+        g->draw_x = m->ops->reconstruct(m, t, &g->batch, z, c->theta);
+        g->mean_x = avi_draw_mean(t, g->draw_x, draws, g->weight);
+    }
     if (g->form != KL_CLOSED) evaluate_kl(c, pass, b, g, z, loglik, log_q);
     g->edge = avi_graph_edge(c, pass, b, z);
 }
@@ -108,6 +110,7 @@ static void add_group(avi_graph_context *c, const avi_pass *pass, group *g, doub
     out->elbo = same ? out->value : accumulate(t, out->elbo, reported, weight);
     out->loglik = accumulate(t, out->loglik, g->terms.loglik, weight);
     out->mean_x = accumulate(t, out->mean_x, g->mean_x, weight);
+    out->draw_x = weight == 1 ? g->draw_x : NULL;
     out->log_weight = g->terms.log_weight;
     out->edge = g->edge;
 }

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,16 @@ static avi_status restore_extra(const avi_session *s, avi_state *st, const char 
     return status;
 }
 
+/* Evaluations of checkpoints from before these had errors: step, ELBOs and squared errors. */
+enum { EVAL_BEFORE_ERRORS = 5 };
+
+static avi_status add_without_errors(avi_trace *t, const double *row)
+{
+    double full[AVI_EVAL_COLUMNS];
+    for (int c = 0; c < AVI_EVAL_COLUMNS; c++) full[c] = c < EVAL_BEFORE_ERRORS ? row[c] : NAN;
+    return avi_trace_add(t, full, 0, NULL);
+}
+
 static avi_status restore_table(const avi_session *s, avi_store *store, avi_state *st, const char *path,
                                 const char *name, avi_trace *t)
 {
@@ -72,7 +83,8 @@ static avi_status restore_table(const avi_session *s, avi_store *store, avi_stat
     int rank;
     int64_t dims[4];
     AVI_TRY(avi_store_shape(store, name, &type, &rank, dims));
-    if (type != AVI_F64 || rank != 2 || (dims[0] > 0 && dims[1] < t->columns))
+    const bool old = t == &st->eval && type == AVI_F64 && rank == 2 && dims[1] == EVAL_BEFORE_ERRORS;
+    if (!old && (type != AVI_F64 || rank != 2 || (dims[0] > 0 && dims[1] < t->columns)))
         return avi_fail(AVI_ERR_DATA, "%s: not a table of this program", name);
     double *value = malloc((size_t)(dims[0] * dims[1] + 1) * sizeof *value);
     AVI_TRY(avi_agree_memory(s->comm, value, (size_t)(dims[0] * dims[1]) * sizeof *value, "the trace"));
@@ -80,8 +92,9 @@ static avi_status restore_table(const avi_session *s, avi_store *store, avi_stat
     const bool trace = t == &st->trace; /* whose other columns are the ranks' */
     t->rows = 0;
     for (int64_t r = 0; status == AVI_OK && r < dims[0]; r++)
-        status = avi_trace_add(t, value + r * dims[1], trace ? 0 : (int)dims[1] - t->columns,
-                               value + r * dims[1] + t->columns);
+        status = old ? add_without_errors(t, value + r * dims[1])
+                     : avi_trace_add(t, value + r * dims[1], trace ? 0 : (int)dims[1] - t->columns,
+                                     value + r * dims[1] + t->columns);
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) status = restore_extra(s, st, path, t, value, dims);
     free(value);

@@ -74,12 +74,31 @@ static const char *how_ranks_work(const avi_session *s)
     return avi_estimator_is_shared(s->train_elbo) ? ", gradients added in shared memory" : "";
 }
 
+/* The plan of evaluations (session.h): when, on how many rows, with how many draws. */
+static void print_evaluations(const avi_session *s)
+{
+    const avi_evaluation_plan *e = &s->evaluation;
+    printf("  evaluations  ");
+    if (e->every > 0 && e->first < e->every) printf("after step %" PRId64 ", then ", e->first);
+    if (e->every > 0) printf("every %" PRId64 " steps on %" PRId64 " rows; ", e->every, e->rows);
+    printf("at the end on %" PRId64 " rows; ", e->last_rows);
+    if (e->rule)
+        printf("%s of %d points", s->model->ops->quadratic == 2 ? "closed form" : "quadrature", e->rule->count);
+    else if (e->draws == e->last_draws || e->every <= 0)
+        printf("%d draws per row", e->last_draws);
+    else
+        printf("%d draws per row, at the end %d", e->draws, e->last_draws);
+    if (e->share > 0) printf("; about %.*f %% of the work of the steps", e->share < 0.1, 100 * e->share);
+    printf("\n");
+}
+
 static void print_steps(const avi_session *s)
 {
     const avi_partition *p = &s->partition;
     printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows%s, %s, learning rate %g\n",
            s->total_steps, (double)s->total_steps / (double)s->epoch_steps, s->epoch_steps, s->batch,
            s->batch == s->partition.rows ? ", which are all" : "", s->optim.ops->name, s->schedule.learning_rate);
+    print_evaluations(s);
     printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s),
            p->lanes, p->tile,
            s->problem.reproducible ? "; reproducible sums: the same bits on any number of ranks" : "");
@@ -187,6 +206,51 @@ void avi_console_written(const avi_session *s, const avi_state *st, const char *
     fflush(stdout);
 }
 
+/* A value and its standard error with two of the error's digits, but never fewer than `digits` where there is none. */
+static void print_value(double value, double error, int digits)
+{
+    if (!(error > 0)) {
+        printf("%.*f", digits, value);
+        return;
+    }
+    const int places = (int)fmin(fmax(1 - floor(log10(error)), 0), 9);
+    printf("%.*f +- %.*f", places, value, places, error);
+}
+
+/* Values of training and test rows, which follow each other in a row of the eval table. */
+static void print_both(const char *name, const double value[2], const double error[2], int digits, const char *units)
+{
+    printf("  %s", name);
+    print_value(value[0], error[0], digits);
+    printf(" %s on training data", units);
+    if (isfinite(value[1])) {
+        printf(", ");
+        print_value(value[1], error[1], digits);
+        printf(" on test data");
+    }
+    printf("\n");
+}
+
+/* A dimension is used where its factors differ from the prior: by more than USED nats per row. */
+static const double USED = 0.01;
+
+static void print_dimensions(const avi_session *s, const double *kl, int dims)
+{
+    int used = 0;
+    if (dims < 2 || dims != s->model->latent || !avi_estimator_kl_dimensions(&s->problem) || !isfinite(kl[0])) return;
+    for (int d = 0; d < dims; d++) used += kl[d] > USED;
+    printf("  dimensions   %d of %d latent dimensions are used (KL above %g nats per row)\n", used, dims, USED);
+}
+
+/* Only what is beyond its error. */
+static void print_second_start(const avi_second_start_result *r)
+{
+    if (!(r->rows > 0 && r->gain > r->error)) return;
+    printf("  several modes  a second start gained ");
+    print_value(r->gain, r->error, 4);
+    printf(" nats per row on %" PRId64 " of %" PRId64 " sampled rows\n", r->better, r->rows);
+}
+
 void avi_console_summary(const avi_session *s, const avi_state *st, const char *folder, const char *why)
 {
     char text[32];
@@ -197,14 +261,11 @@ void avi_console_summary(const avi_session *s, const avi_state *st, const char *
     printf("\n");
     if (st->eval.rows) {
         const double *row = st->eval.value + (st->eval.rows - 1) * (st->eval.columns + st->eval.extra);
-        printf("  ELBO         %.4f nats a row on training data", row[AVI_EVAL_ELBO_TRAIN]);
-        if (isfinite(row[AVI_EVAL_ELBO_TEST])) printf(", %.4f on test data", row[AVI_EVAL_ELBO_TEST]);
-        printf("\n");
-        if (isfinite(row[AVI_EVAL_MSE_TRAIN])) {
-            printf("  squared error %.5f a value on training data", row[AVI_EVAL_MSE_TRAIN]);
-            if (isfinite(row[AVI_EVAL_MSE_TEST])) printf(", %.5f on test data", row[AVI_EVAL_MSE_TEST]);
-            printf("\n");
-        }
+        print_both("ELBO         ", row + AVI_EVAL_ELBO_TRAIN, row + AVI_EVAL_ELBO_TRAIN_ERROR, 4, "nats per row");
+        if (isfinite(row[AVI_EVAL_MSE_TRAIN]))
+            print_both("squared error ", row + AVI_EVAL_MSE_TRAIN, row + AVI_EVAL_MSE_TRAIN_ERROR, 5, "per value");
+        print_second_start(&st->second_start);
+        print_dimensions(s, row + st->eval.columns, st->eval.extra);
     }
     printf("  results      %s/run.h5\n  to watch     %s/metrics.csv\n  pictures     analysis/plot_trace.py %s\n",
            folder, folder, folder);

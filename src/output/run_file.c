@@ -237,7 +237,43 @@ static avi_status add_held_out(const avi_session *s, avi_fields *l)
                                          .axes = "test row"});
 }
 
-static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields *l)
+/* Of the last evaluation: what the error of the difference of two runs takes; and the KL of each dimension, of all. */
+static avi_status add_halves(const avi_state *st, avi_fields *l, const char *path, int set)
+{
+    return avi_fields_add(l, (avi_field){.path = path,
+                                         .type = AVI_F64,
+                                         .rank = 1,
+                                         .dims = {AVI_EVAL_GROUPS},
+                                         .data = st->half[set],
+                                         .description = "last evaluation: half the difference of two estimates of each "
+                                                        "group of rows; the root of the sum of their squares is the "
+                                                        "error, that of the sum of squared differences between two "
+                                                        "runs (same rows, run.seed, log.*) the error of the difference",
+                                         .units = "nats per row",
+                                         .axes = "group of rows"});
+}
+
+static avi_status add_dimensions(const avi_session *s, const avi_trace *t, avi_fields *l)
+{
+    const int64_t dims = s->model->latent;
+    if (t->extra != dims || !avi_estimator_kl_dimensions(&s->problem)) return AVI_OK;
+    double *value = avi_fields_memory(l, (size_t)(t->rows * dims + 1) * sizeof *value);
+    AVI_TRY(need(value));
+    for (int64_t r = 0; r < t->rows; r++)
+        memcpy(value + r * dims, t->value + r * (t->columns + t->extra) + t->columns, (size_t)dims * sizeof *value);
+    return avi_fields_add(l,
+                          (avi_field){.path = "/eval/kl_dimension",
+                                      .type = AVI_F64,
+                                      .rank = 2,
+                                      .dims = {t->rows, dims},
+                                      .data = value,
+                                      .description = "KL(q(z_nd) || N(0, 1)) of each latent dimension, mean over the "
+                                                     "training rows used",
+                                      .units = "nats per row",
+                                      .axes = "evaluation, dimension"});
+}
+
+static avi_status gather_fields(const avi_session *s, avi_state *st, bool whole, avi_fields *l)
 {
     AVI_TRY(avi_agree(s->comm, add_table(l, "/trace", &st->trace, st->trace.columns)));
     AVI_TRY(add_shares(s, l, &st->shares, AVI_SHARE_ELBO, 1, "/trace/elbo_rank",
@@ -250,6 +286,9 @@ static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields 
                            "backward, reduction (with waiting), optimizer, output",
                            "seconds"));
     AVI_TRY(add_table(l, "/eval", &st->eval, st->eval.columns));
+    AVI_TRY(add_dimensions(s, &st->eval, l));
+    if (whole && isfinite(st->half[0][0])) AVI_TRY(add_halves(st, l, "/eval/elbo_train_half", 0));
+    if (whole && s->test_elbo && isfinite(st->half[1][0])) AVI_TRY(add_halves(st, l, "/eval/elbo_test_half", 1));
     AVI_TRY(add_parameters(s, st, l));
     avi_field data[AVI_DATA_FIELDS];
     char *names = avi_data_column_names(s), *columns = names ? avi_fields_memory(l, strlen(names) + 1) : NULL;
@@ -262,6 +301,17 @@ static avi_status gather_fields(const avi_session *s, avi_state *st, avi_fields 
     return add_config(s, l);
 }
 
+/* Attributes of /eval; none where there was no second start. */
+static int list_second_start(const avi_second_start_result *r, avi_attribute *a)
+{
+    if (r->rows == 0) return 0;
+    a[0] = (avi_attribute){.group = "/eval", .name = "second_start_rows", .integer = r->rows};
+    a[1] = (avi_attribute){.group = "/eval", .name = "second_start_better", .integer = r->better};
+    a[2] = (avi_attribute){.group = "/eval", .name = "second_start_gain", .is_real = true, .real = r->gain};
+    a[3] = (avi_attribute){.group = "/eval", .name = "second_start_error", .is_real = true, .real = r->error};
+    return 4;
+}
+
 avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status,
                               const char *why, bool whole, const avi_fields *extra)
 {
@@ -269,7 +319,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *f
     avi_attribute *a = NULL;
     avi_local local = {0};
     const avi_stopwatch watch = avi_console_start();
-    avi_status result = avi_agree(s->comm, gather_fields(s, st, &l));
+    avi_status result = avi_agree(s->comm, gather_fields(s, st, whole, &l));
     if (result == AVI_OK && wants_local(s, whole)) {
         result = avi_local_open(s, st, &local);
         result = avi_agree(s->comm, result == AVI_OK ? add_local(s, &local, &l) : result);
@@ -284,6 +334,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *f
         sprintf(path, "%s/run.h5", avi_folder_path(folder));
         int n = avi_run_file_provenance(s, &l, status, why, st->seconds, a);
         n += avi_data_attributes(s, a + n);
+        if (whole) n += list_second_start(&st->second_start, a + n);
         if (whole && avi_run_file_examples(s) && !strcmp(avi_run_file_examples(s), "images")) {
             a[n++] = (avi_attribute){.group = "/images", .name = "height", .integer = s->shape.height};
             a[n++] = (avi_attribute){.group = "/images", .name = "columns", .integer = s->shape.columns};

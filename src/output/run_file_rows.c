@@ -9,17 +9,12 @@
 static avi_status own_nu(const avi_session *s, avi_state *st, avi_local *l)
 {
     const size_t bytes = (size_t)(s->train->count * s->infer->outputs + 1) * sizeof *l->own;
-    double sums[AVI_SUMS];
-    avi_row_ranges job = {0};
     l->own = malloc(bytes);
-    avi_status status = l->own ? avi_row_ranges_pass(&s->train->partition, avi_comm_rank(s->comm), 0, &job)
-                               : avi_fail_memory(bytes, "local factors");
-    status = avi_agree(s->comm, status);
-    const avi_row_values rows = {.nu = l->own};
-    if (status == AVI_OK)
-        status = avi_estimator_evaluate(s->train_elbo, st->params, st->table, &job, false, sums, &rows);
-    avi_row_ranges_free(&job);
-    return status;
+    avi_status status =
+        l->own ? avi_estimator_factors(s->train_elbo, st->params, st->table, s->train->first, s->train->count, l->own)
+               : avi_fail_memory(bytes, "local factors");
+    if (status == AVI_OK) status = avi_data_status(s->train);
+    return avi_agree(s->comm, status);
 }
 
 static int64_t piece_rows(const avi_session *s)

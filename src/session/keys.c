@@ -26,24 +26,37 @@ static const avi_key keys[] = {
      "notebook: steps take a standard deviation for the variance in log q(z) and log q(theta), as the published VAE "
      "notebook of Margossian & Blei does; /trace then has that objective, /eval the ELBO"},
     {"objective", "points", AVI_KEY_INT, "32", 2, 256, NULL, "points",
-     "Gauss-Hermite points per dimension where draws = 0 needs quadrature; points that weigh less than 1e-25 are left out"},
+     "Gauss-Hermite points per dimension where draws = 0 needs quadrature; points that weigh less than 1e-25 are left "
+     "out"},
     {"stop", "mse", AVI_KEY_REAL, "0", 0, 1e300, NULL, "data units squared",
-     "end when an evaluation's mean squared reconstruction error of a value is below it, on all training rows; 0 = "
-     "none"},
+     "end when an evaluation's mean squared reconstruction error of a value plus its standard error is below it, on "
+     "all "
+     "training rows; 0 = none"},
     {"stop", "elbo_per_row", AVI_KEY_REAL, "1e300", -1e300, 1e300, NULL, "nats",
-     "end when an evaluation's ELBO is at least this, on all training rows; 1e300 = none"},
+     "end when an evaluation's ELBO less its standard error is at least this, on all training rows; 1e300 = none"},
     {"stop", "required", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
      "yes: a run that ends before one of [stop] was met has exit status 3"},
     {"log", "every", AVI_KEY_INT, "10", 1, 1e12, NULL, "steps", "between lines of the trace"},
     {"log", "eval_every", AVI_KEY_INT, "0", -1, 1e12, NULL, "steps",
-     "between evaluations on train and test data; 0 = once an epoch (at most 100 in a run), -1 = only at the end"},
+     "between evaluations on train and test data; -1 = only at the end; 0 = once an epoch, but no more of them than "
+     "take "
+     "5 % of the work of the steps (3 at least, 100 at most; with [stop] up to 100)"},
+    {"log", "eval_draws", AVI_KEY_STRING, "auto", 0, 0, NULL, "draws",
+     "draws of z per row of an evaluation: a number, at least 2; auto = none where the expectations are in closed form "
+     "or "
+     "by quadrature of few points, else 2 during the fit, and at its end more where the rows are few"},
     {"log", "eval_rows", AVI_KEY_INT, "2000", 0, 1e15, NULL, "rows",
      "rows of each data set used by evaluations during the fit; 0 = all"},
     {"log", "last_rows", AVI_KEY_INT, "0", 0, 1e15, NULL, "rows",
      "rows of each data set used by the evaluation at the end of the fit; 0 = all"},
+    {"log", "second_start", AVI_KEY_BOOL, "yes", 0, 0, NULL, NULL,
+     "yes: the end of a fit says how much a second start of the factors of some rows gained, where the expectations "
+     "take "
+     "no draws and a posterior may have several modes; at most 5 % of the work of the steps"},
     {"log", "mse_at", AVI_KEY_CHOICE, "draws", 0, 0, "draws | means", NULL,
-     "the mean squared error is that of E[x | z, theta] at draws of z and theta from q, as many as objective.draws, or "
-     "at the means of q"},
+     "draws: the mean squared error is E_q of the squared distance of x and E[x | z, theta], z and theta from q, the "
+     "same "
+     "for any objective.draws; means: that distance at the means of q"},
     {"log", "progress", AVI_KEY_CHOICE, "auto", 0, 0, "auto | bar | lines | none", NULL,
      "auto: a bar on a terminal, plain lines elsewhere"},
     {"log", "profile", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: seconds a step by part of the program, in /trace"},

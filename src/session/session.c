@@ -385,6 +385,7 @@ static avi_status build(avi_session *s)
     AVI_TRY(avi_agree(s->comm, avi_optim_create(s->config, &s->optim)));
     AVI_TRY(avi_agree(s->comm, read_local_rows(s)));
     AVI_TRY(avi_agree(s->comm, plan_steps(s)));
+    AVI_TRY(avi_agree(s->comm, avi_evaluation_plan_make(s)));
     AVI_TRY(gather_hosts(s));
     AVI_TRY(avi_memory_check(s));
     return load_data(s);
@@ -420,6 +421,7 @@ void avi_session_close(avi_session **session)
     avi_data_destroy(&s->test);
     avi_data_destroy(&s->train);
     avi_infer_destroy(&s->infer);
+    avi_evaluation_plan_free(&s->evaluation);
     avi_objective_destroy(&s->objective);
     avi_family_destroy(&s->family);
     avi_column_moments_destroy(&s->moments);

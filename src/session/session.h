@@ -19,6 +19,17 @@ typedef struct avi_options {
     double started; /* avi_seconds() from which run.time_limit counts; 0: from the first step */
 } avi_options;
 
+/* When a fit is evaluated, and how (evaluation_plan.c): from counts of rows, draws and steps, never from a clock, so
+ * that it is the same on any number of ranks. */
+typedef struct avi_evaluation_plan {
+    avi_quadrature *rule; /* expectations without draws, owned, or of the problem; NULL: draws */
+    bool own_rule;
+    int draws, last_draws;   /* K per row, during the fit and at its end; 0 with a rule */
+    int64_t first, every;    /* steps: the first evaluation, and then every so many; every = 0: only at the end */
+    int64_t rows, last_rows; /* of the training data that they take */
+    double share;            /* of the work of the steps that all evaluations are, about; 0 where there are no steps */
+} avi_evaluation_plan;
+
 typedef struct avi_session {
     avi_comm *comm;
     const avi_config *config;
@@ -44,6 +55,7 @@ typedef struct avi_session {
     avi_schedule schedule;
     int64_t batch; /* rows of a full step */
     int64_t epoch_steps, total_steps;
+    avi_evaluation_plan evaluation;
     double opened; /* avi_seconds() */
     char *hosts;   /* of all ranks, each once, in order of ranks: "node1, node2" */
 } avi_session;
@@ -54,12 +66,18 @@ avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_
                             avi_session **session);
 void avi_session_close(avi_session **session);
 
+/* Not collective. Fills s->evaluation from log.* and the shape of the run. Errors: CONFIG, INTERNAL. */
+avi_status avi_evaluation_plan_make(avi_session *s);
+void avi_evaluation_plan_free(avi_evaluation_plan *p);
+/* Whether the fit is evaluated after `step` steps (the end of the fit aside). */
+bool avi_evaluation_due(const avi_evaluation_plan *p, int64_t step);
+
 /* Runs of consecutive positions of this rank. Owner: caller, avi_row_ranges_free. */
 avi_status avi_row_ranges_step(const avi_session *s, int64_t step,
                                avi_row_ranges *job); /* reuses job's arrays when large enough */
 /* Rows [0, limit) of the partition (0: all) that this rank owns, tile by tile. */
 avi_status avi_row_ranges_rows(const avi_partition *p, int rank, int64_t limit, avi_row_ranges *job);
-/* The same rows as one run, for evaluations, which cut it themselves: no list of tiles, of which 1e9 rows have many. */
+/* The same rows as one run: no list of tiles, of which 1e9 rows have many. */
 avi_status avi_row_ranges_pass(const avi_partition *p, int rank, int64_t limit, avi_row_ranges *job);
 int64_t avi_row_ranges_total(const avi_row_ranges *job);
 void avi_row_ranges_free(avi_row_ranges *job);

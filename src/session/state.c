@@ -1,6 +1,7 @@
 #include "session/state.h"
 #include "base/pages.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,7 @@ static avi_status allocate(const avi_session *s, avi_state *st)
     if (ok && values) ok = (st->table = vector_of(values, p)) && (st->table_grad = vector_of(values, p));
     for (int i = 0; ok && values && i < s->optim.ops->slots; i++)
         ok = (st->table_slot[i] = vector_of(values, p)) != NULL;
+    ok = ok && (st->kl_dimension = calloc((size_t)s->model->latent + 1, sizeof *st->kl_dimension));
     if (!ok) return avi_fail_memory((size_t)avi_state_bytes(s), "parameters, local factors and optimizer state");
     return s->optim.ops->update[0] ? AVI_OK : avi_lbfgs_create(s->layout.size, (int)s->optim.number[0], &st->lbfgs);
 }
@@ -80,6 +82,7 @@ avi_status avi_state_create(const avi_session *s, avi_state **state)
         avi_state_destroy(state);
         return status;
     }
+    for (int i = 0; i < 2 * AVI_EVAL_GROUPS; i++) st->half[i / AVI_EVAL_GROUPS][i % AVI_EVAL_GROUPS] = NAN;
     avi_trace_create(&st->trace, avi_trace_columns);
     avi_trace_create(&st->eval, avi_eval_columns);
     avi_shares_create(&st->shares, s->comm, avi_config_get_bool(s->config, "log", "profile"));
@@ -99,6 +102,7 @@ void avi_state_destroy(avi_state **state)
         free(st->gradient);
     }
     avi_shared_destroy(&st->shared);
+    free(st->kl_dimension);
     free(st->table);
     free(st->table_grad);
     avi_lbfgs_free(&st->lbfgs);

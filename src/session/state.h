@@ -7,6 +7,12 @@
 #include "session/session.h"
 #include "session/trace.h"
 
+/* What a second start of some rows' factors gained (train/second_start.h). */
+typedef struct avi_second_start_result {
+    int64_t rows, better; /* rows of the sample, 0: there is none; those that gained */
+    double gain, error;   /* mean over the sample and its standard error, nats per row */
+} avi_second_start_result;
+
 typedef struct avi_state {
     avi_shared *shared;      /* params, gradient and slots are the same memory on all ranks, and steps are shared out
                                 (elbo.h); NULL: each rank has its own */
@@ -22,6 +28,11 @@ typedef struct avi_state {
     double seconds;     /* of stepping, resumed runs included */
     avi_trace trace, eval;
     avi_shares shares; /* of the ranks, of every line of the trace */
+    double half[2][AVI_EVAL_GROUPS]; /* of the last evaluation, training and test rows: halves of groups (elbo.h), nats
+                                        per row */
+    double *kl_dimension;            /* (L): of the last evaluation, mean over its training rows, nats; NaN where the KL
+                                        is no sum over dimensions */
+    avi_second_start_result second_start; /* of the end of the fit */
 } avi_state;
 
 /* Collective. Initial values. Owner: caller. Ranks that share memory have one state in common where the method works

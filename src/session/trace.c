@@ -26,6 +26,12 @@ const avi_column avi_eval_columns[] = {
      "ELBO of the test rows used; NaN where the inference function knows only training rows"},
     {"mse_train", "data units squared", "mean squared reconstruction error of a value (log.mse_at), training rows"},
     {"mse_test", "data units squared", "mean squared reconstruction error of a value (log.mse_at), test rows"},
+    {"elbo_train_error", "nats per row",
+     "standard error of elbo_train by its draws; 0 where it is in closed form or by quadrature"},
+    {"elbo_test_error", "nats per row",
+     "standard error of elbo_test by its draws; 0 where it is in closed form or by quadrature"},
+    {"mse_train_error", "data units squared", "standard error of mse_train by its draws; 0 where there are none"},
+    {"mse_test_error", "data units squared", "standard error of mse_test by its draws; 0 where there are none"},
     {NULL, NULL, NULL},
 };
 

@@ -14,7 +14,7 @@ typedef struct avi_column {
 typedef struct avi_trace {
     const avi_column *column;
     int columns;
-    int extra; /* more values a row */
+    int extra; /* more values a row; of evaluations: KL of each latent dimension */
     int64_t rows, capacity;
     double *value; /* (rows, columns + extra) */
 } avi_trace;
@@ -40,6 +40,10 @@ enum {
     AVI_EVAL_ELBO_TEST,
     AVI_EVAL_MSE_TRAIN,
     AVI_EVAL_MSE_TEST,
+    AVI_EVAL_ELBO_TRAIN_ERROR,
+    AVI_EVAL_ELBO_TEST_ERROR,
+    AVI_EVAL_MSE_TRAIN_ERROR,
+    AVI_EVAL_MSE_TEST_ERROR,
     AVI_EVAL_COLUMNS
 };
 

@@ -34,6 +34,15 @@ static const column columns[] = {
     REAL(mse_train, "data units squared",
          "mean squared reconstruction error of a value, training rows, last evaluation"),
     REAL(mse_test, "data units squared", "mean squared reconstruction error of a value, test rows, last evaluation"),
+    REAL(elbo_train_error, "nats per row", "standard error of elbo_train; 0 where the evaluation takes no draws"),
+    REAL(elbo_test_error, "nats per row", "standard error of elbo_test; 0 where the evaluation takes no draws"),
+    REAL(mse_train_error, "data units squared", "standard error of mse_train; 0 where the evaluation takes no draws"),
+    REAL(mse_test_error, "data units squared", "standard error of mse_test; 0 where the evaluation takes no draws"),
+    REAL(elbo, "nats", "ELBO of the training data, last evaluation: elbo_train for all rows"),
+    REAL(elbo_error, "nats", "standard error of elbo"),
+    REAL(gap_fit, "nats",
+         "ELBO of the F-VI optimum less that of the fit, where run.after = exact has it in closed form"),
+    REAL(gap_fit_error, "nats", "standard error of gap_fit; 0 where the fit's ELBO is in closed form too"),
     REAL(loss, "nats",
          "-ELBO of the training data + constant, the unit of Margossian & Blei's code; NaN for other models"),
     REAL(best_elbo, "nats per row", "largest ELBO of the trace"),
@@ -71,7 +80,12 @@ static void print_value(double value, int width, int digits)
         printf("  %*s", width, "-");
 }
 
-static void print_run(const avi_sweep_table *t, int64_t i, bool losses)
+/* Columns of the screen that not every sweep has. */
+typedef struct shown {
+    bool errors, gaps, losses;
+} shown;
+
+static void print_run(const avi_sweep_table *t, int64_t i, shown s)
 {
     char label[200];
     const avi_sweep_record *r = &t->record[i];
@@ -79,23 +93,31 @@ static void print_run(const avi_sweep_table *t, int64_t i, bool losses)
     printf("  %03" PRId64 "  %-8s %4" PRId64 " %9" PRId64, i, avi_sweep_status_text(r->status), r->code, r->steps);
     print_value(r->seconds, 8, 1);
     print_value(r->elbo_train, 12, 5);
+    if (s.errors) print_value(r->elbo_train_error, 8, 5);
     print_value(r->elbo_test, 12, 5);
-    if (losses) print_value(r->loss, 12, 3);
+    if (s.errors) print_value(r->elbo_test_error, 8, 5);
+    if (s.gaps) print_value(r->gap_fit, 12, 4);
+    if (s.losses) print_value(r->loss, 12, 3);
     printf("  %s\n", label);
 }
 
 void avi_sweep_table_print(const avi_sweep_table *t, const char *folder)
 {
     const int64_t n = t->spec->runs, best = avi_sweep_table_best(t);
-    bool losses = false;
-    for (int64_t i = 0; i < n; i++) losses = losses || isfinite(t->record[i].loss);
-    printf("  run  status   exit     steps   seconds    ELBO train     ELBO test%s  (nats a row)\n",
-           losses ? "          loss" : "");
-    for (int64_t i = 0; i < n && i < PRINTED; i++) print_run(t, i, losses);
+    shown s = {0};
+    for (int64_t i = 0; i < n; i++) {
+        s.errors = s.errors || t->record[i].elbo_train_error > 0;
+        s.gaps = s.gaps || isfinite(t->record[i].gap_fit);
+        s.losses = s.losses || isfinite(t->record[i].loss);
+    }
+    printf("  run  status   exit     steps   seconds    ELBO train%s     ELBO test%s%s%s  (ELBO: nats per row)\n",
+           s.errors ? "     error" : "", s.errors ? "     error" : "", s.gaps ? "   gap (nats)" : "",
+           s.losses ? "          loss" : "");
+    for (int64_t i = 0; i < n && i < PRINTED; i++) print_run(t, i, s);
     if (n > PRINTED) printf("  ... and %" PRId64 " more\n", n - PRINTED);
     if (best >= 0) {
         printf("best by the ELBO on training data:\n");
-        print_run(t, best, losses);
+        print_run(t, best, s);
     }
     printf("  table        %s/sweep.csv, %s/sweep.h5\n", folder, folder);
     fflush(stdout);

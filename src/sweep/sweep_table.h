@@ -22,9 +22,12 @@ typedef struct avi_sweep_record {
     int64_t taken;  /* 1: found done in its folder */
     int64_t steps, rows;
     double seconds;                                    /* of stepping, resumed parts included */
-    double elbo_train, elbo_test, mse_train, mse_test; /* last evaluation, nats a row; NaN where there is none */
-    double loss;      /* -ELBO + constant, as Margossian & Blei count; NaN for models outside the paper */
-    double best_elbo; /* largest of the trace, nats a row */
+    double elbo_train, elbo_test, mse_train, mse_test; /* last evaluation, nats per row; NaN where there is none */
+    double elbo_train_error, elbo_test_error, mse_train_error, mse_test_error; /* their standard errors */
+    double elbo, elbo_error;                                                   /* of all training rows, nats */
+    double gap_fit, gap_fit_error; /* below the F-VI optimum, nats; NaN without run.after = exact */
+    double loss;                   /* -ELBO + constant, as Margossian & Blei count; NaN for models outside the paper */
+    double best_elbo;              /* largest of the trace, nats per row */
     char message[256];
 } avi_sweep_record;
 

@@ -68,7 +68,7 @@ static avi_status time_evaluation(avi_session *s, avi_state *st, double *seconds
     double row[AVI_EVAL_COLUMNS];
     const int64_t rows = trial_rows(s);
     const double from = avi_seconds();
-    AVI_TRY(avi_evaluation(s, st, rows, row));
+    AVI_TRY(avi_evaluation(s, st, rows, true, row));
     *seconds_a_row = (avi_seconds() - from) /
                      (double)(least(rows, s->partition.rows) + (s->test ? least(rows, s->test->partition.rows) : 0));
     return AVI_OK;

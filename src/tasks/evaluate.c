@@ -25,7 +25,7 @@ static avi_status run(avi_session *s)
     avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) status = avi_folder_open(s->comm, avi_config_get_string(s->config, "run", "output"), &folder);
     if (status == AVI_OK) status = load(s, st, folder);
-    if (status == AVI_OK) status = avi_evaluation(s, st, 0, row);
+    if (status == AVI_OK) status = avi_evaluation(s, st, 0, true, row);
     if (status == AVI_OK) avi_evaluation_print(s, st, row);
     avi_folder_close(&folder);
     avi_state_destroy(&st);

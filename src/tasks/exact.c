@@ -1,6 +1,7 @@
 /* Task exact: closed-form answers into run.h5, beside the fit of the same configuration where the folder holds one. */
 #include "closed_form/optimum.h"
 #include "train/evaluation.h"
+#include "train/second_start.h"
 #include "output/checkpoint_identity.h"
 #include "output/checkpoint_state.h"
 #include "tasks/task.h"
@@ -48,9 +49,9 @@ static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_opt
     double row[AVI_EVAL_COLUMNS];
     avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) status = avi_restore(s, st, checkpoint);
-    if (status == AVI_OK) status = avi_evaluation(s, st, 0, row);
-    if (status == AVI_OK)
-        status = avi_optimum_compare_fit(a, st, row[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows, &fit);
+    if (status == AVI_OK) status = avi_evaluation(s, st, 0, true, row);
+    if (status == AVI_OK) status = avi_second_start(s, st);
+    if (status == AVI_OK) status = avi_optimum_compare_fit(a, st, row, &fit);
     if (status == AVI_OK) status = avi_agree(s->comm, avi_optimum_fields(a, &fit));
     if (status == AVI_OK) status = avi_run_file_update(s, st, folder, &a->fields);
     if (status == AVI_OK) avi_optimum_print(a, &fit);
@@ -118,8 +119,7 @@ static avi_status after_fit(avi_session *s, avi_fit *fit, avi_fields *fields, vo
     after *a = *self = calloc(1, sizeof *a);
     AVI_TRY(avi_agree(s->comm, a ? AVI_OK : avi_fail_memory(sizeof *a, "the closed form")));
     AVI_TRY(avi_optimum_create(s, &a->optimum));
-    const double elbo = avi_fit_evaluation(fit)[AVI_EVAL_ELBO_TRAIN] * (double)s->partition.rows;
-    AVI_TRY(avi_optimum_compare_fit(a->optimum, avi_fit_state(fit), elbo, &a->fit));
+    AVI_TRY(avi_optimum_compare_fit(a->optimum, avi_fit_state(fit), avi_fit_evaluation(fit), &a->fit));
     avi_status status = avi_optimum_fields(a->optimum, &a->fit);
     if (status == AVI_OK) status = avi_fields_borrow(fields, &a->optimum->fields);
     return avi_agree(s->comm, status);

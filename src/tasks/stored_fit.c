@@ -1,6 +1,7 @@
 #include "tasks/stored_fit.h"
 #include "output/checkpoint_state.h"
 #include "train/evaluation.h"
+#include "train/second_start.h"
 
 #include <stdlib.h>
 
@@ -28,9 +29,11 @@ avi_status avi_stored_fit_evaluate(avi_session *s, avi_stored_fit *f)
     avi_trace *t = &f->st->eval;
     double row[AVI_EVAL_COLUMNS];
     const double *last = t->rows ? t->value + (t->rows - 1) * (t->columns + t->extra) : NULL;
-    if (last && last[AVI_EVAL_STEP] >= (double)f->st->step) return AVI_OK;
-    AVI_TRY(avi_evaluation(s, f->st, avi_config_get_int(s->config, "log", "last_rows"), row));
-    return avi_agree(s->comm, avi_trace_add(t, row, 0, NULL));
+    /* A checkpoint may have its last evaluation, but not what only results tell of it: halves and second starts. */
+    if (last && last[AVI_EVAL_STEP] >= (double)f->st->step) t->rows--;
+    AVI_TRY(avi_evaluation(s, f->st, avi_config_get_int(s->config, "log", "last_rows"), true, row));
+    AVI_TRY(avi_second_start(s, f->st));
+    return avi_agree(s->comm, avi_trace_add(t, row, (int)s->model->latent, f->st->kl_dimension));
 }
 
 void avi_stored_fit_close(avi_stored_fit *f)

@@ -5,7 +5,9 @@
 #include "output/checkpoint_state.h"
 #include "output/console.h"
 #include "train/ending.h"
+#include "train/points_check.h"
 #include "train/resume.h"
+#include "train/second_start.h"
 #include "train/step.h"
 #include "train/dead_block.h"
 #include "base/signals.h"
@@ -17,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_EVALUATIONS = 100 };
 _Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
 
 /* Mean seconds a step by phase since the last logged step. */
@@ -60,17 +61,17 @@ static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds
     return avi_agree(s->comm, status); /* rank 0 alone writes, and its disk may be full */
 }
 
-static avi_status evaluate(fit *f, int64_t limit)
+static avi_status evaluate(fit *f, int64_t limit, bool last)
 {
     double row[AVI_EVAL_COLUMNS];
     const double from = avi_seconds();
-    AVI_TRY(avi_evaluation(f->s, f->st, limit, row));
+    AVI_TRY(avi_evaluation(f->s, f->st, limit, last, row));
     f->paused += avi_seconds() - from;
     /* The end of a run that was killed before its results stood is reached twice. */
     avi_trace *t = &f->st->eval;
     if (t->rows > 0 && t->value[(t->rows - 1) * (t->columns + t->extra) + AVI_EVAL_STEP] >= row[AVI_EVAL_STEP])
         t->rows--;
-    return avi_agree(f->s->comm, avi_trace_add(t, row, 0, NULL));
+    return avi_agree(f->s->comm, avi_trace_add(t, row, (int)f->s->model->latent, f->st->kl_dimension));
 }
 
 /* The last evaluation, NULL when there is none. */
@@ -92,7 +93,7 @@ static avi_status look_at_target(fit *f, bool *met)
 {
     *met = at_target(f);
     if (!*met || avi_config_get_int(f->s->config, "log", "eval_rows") == 0) return AVI_OK;
-    AVI_TRY(evaluate(f, 0));
+    AVI_TRY(evaluate(f, 0, false));
     *met = at_target(f);
     return AVI_OK;
 }
@@ -101,7 +102,7 @@ static avi_status look_at_target(fit *f, bool *met)
  * for it. */
 static avi_status evaluate_in_loop(fit *f, bool *met, bool *left)
 {
-    avi_status status = evaluate(f, avi_config_get_int(f->s->config, "log", "eval_rows"));
+    avi_status status = evaluate(f, avi_config_get_int(f->s->config, "log", "eval_rows"), false);
     if (status == AVI_OK) status = look_at_target(f, met);
     *left = status == AVI_ERR_STOPPED;
     if (!*left) return status;
@@ -150,7 +151,7 @@ static bool logs(const fit *f, int64_t step)
 /* A step after which [stop] may end the run: the last step has its line in the trace. */
 static bool may_end(const fit *f, int64_t step)
 {
-    return due(step, f->eval_every) && avi_stopping_rule_set(f->s->config);
+    return avi_evaluation_due(&f->s->evaluation, step) && avi_stopping_rule_set(f->s->config);
 }
 
 /* Parameters that are not finite any more are not saved: what was saved before them is what a rollback needs. */
@@ -190,7 +191,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
     f->st->skipped_in_a_row = 0;
     f->applied++;
     f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
-    if (due(step, f->eval_every) && !last) {
+    if (avi_evaluation_due(&s->evaluation, step) && !last) {
         AVI_TRY(evaluate_in_loop(f, &met, &left));
         last = met;
     }
@@ -252,24 +253,21 @@ static avi_status prepare(fit *f)
 
 static void set_clocks(fit *f)
 {
-    const avi_session *s = f->s;
-    const int64_t every = avi_config_get_int(s->config, "log", "eval_every");
     f->start = f->last_save = avi_seconds();
     f->save_seconds = 0.5;
     f->seconds_before = f->st->seconds;
-    f->eval_every = every < 0 ? 0 : every > 0 ? every : s->epoch_steps;
-    if (every == 0 && s->total_steps / s->epoch_steps > MAX_EVALUATIONS)
-        f->eval_every = s->total_steps / MAX_EVALUATIONS;
 }
 
 /* What remains when all steps are done and saved. */
 static avi_status complete(fit *f)
 {
     avi_session *s = f->s;
-    AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows")));
+    AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows"), true));
     if (avi_ending_diverged(s, f->st, evaluation(f), f->diverged)) f->outcome = AVI_ERR_DIVERGED;
-    if (due(f->st->step, f->eval_every))
+    if (avi_evaluation_due(&s->evaluation, f->st->step))
         AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
+    AVI_TRY(avi_points_check(s, f->st));
+    AVI_TRY(avi_second_start(s, f->st));
     if (avi_stopping_rule_set(s->config)) avi_stopping_rule_describe(s->config, evaluation(f), f->target);
     return AVI_OK;
 }
@@ -295,8 +293,8 @@ static avi_status begin(fit *f)
     else if (f->st->step > 0) {
         /* The evaluation that a signal did not let the run make. */
         const double *row = evaluation(f);
-        if (due(f->st->step, f->eval_every) && !(row && row[AVI_EVAL_STEP] >= (double)f->st->step))
-            AVI_TRY(evaluate(f, avi_config_get_int(f->s->config, "log", "eval_rows")));
+        if (avi_evaluation_due(&f->s->evaluation, f->st->step) && !(row && row[AVI_EVAL_STEP] >= (double)f->st->step))
+            AVI_TRY(evaluate(f, avi_config_get_int(f->s->config, "log", "eval_rows"), false));
         AVI_TRY(look_at_target(f, &met));
     }
     if (met) avi_fit_end(f, AVI_OK, AVI_STOPPING_RULE_MET);

@@ -18,7 +18,6 @@ struct avi_fit {
     avi_row_ranges job;
     double phase_before[AVI_PHASES];
     int64_t step_before; /* of the logged step before */
-    int64_t eval_every;
     double start, last_save, save_seconds,
         paused; /* clocks, seconds; paused: evaluations and checkpoints, which the trace's seconds leave out */
     double seconds_before; /* of stepping before this start, from the checkpoint */

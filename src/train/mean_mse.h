@@ -4,9 +4,9 @@
 
 #include "session/state.h"
 
-/* Collective. Mean squared error of a value of E[x | z, theta] at the means of q(z_n) and q(theta), over the rows of
- * the job on all ranks. nu: (rows of the job, width), the factors' parameters as avi_estimator_evaluate tells them. */
-avi_status avi_mean_mse(const avi_session *s, const avi_state *st, avi_estimator *e, const avi_data *data,
-                        const avi_row_ranges *job, const double *nu, double *mse);
+/* Collective. Mean squared error of a value of E[x | z, theta] at the means of q(z_n) and q(theta), over rows [0,
+ * limit) by position (0: all) on all ranks. Memory: a piece of rows. */
+avi_status avi_mean_mse(const avi_session *s, const avi_state *st, avi_estimator *e, const avi_data *data, void *table,
+                        int64_t limit, double *mse);
 
 #endif

@@ -26,21 +26,30 @@ avi_status avi_stopping_rule_check(const avi_session *s)
     return AVI_OK;
 }
 
-/* An evaluation that is not finite meets nothing, whichever of its values the rule asks for: the error at the means of
- * q may be finite where the ELBO is not. */
+/* A bound is met beyond the standard error, which is 0 where there are no draws. An evaluation that is not finite meets
+ * nothing, whichever of its values the rule asks for: the error at the means of q may be finite where the ELBO is not.
+ */
 static bool sound(const double *row) { return isfinite(row[AVI_EVAL_ELBO_TRAIN]); }
 static bool mse_met(const avi_config *c, const double *row)
 {
-    return sound(row) && row[AVI_EVAL_MSE_TRAIN] < mse_bound(c);
+    return sound(row) && row[AVI_EVAL_MSE_TRAIN] + row[AVI_EVAL_MSE_TRAIN_ERROR] < mse_bound(c);
 }
 static bool elbo_met(const avi_config *c, const double *row)
 {
-    return sound(row) && elbo_bound(c) < no_elbo && row[AVI_EVAL_ELBO_TRAIN] >= elbo_bound(c);
+    return sound(row) && elbo_bound(c) < no_elbo &&
+           row[AVI_EVAL_ELBO_TRAIN] - row[AVI_EVAL_ELBO_TRAIN_ERROR] >= elbo_bound(c);
 }
 
 bool avi_stopping_rule_met(const avi_config *config, const double row[AVI_EVAL_COLUMNS])
 {
     return mse_met(config, row) || elbo_met(config, row);
+}
+
+static const char *with_error(double error, char text[32])
+{
+    *text = 0;
+    if (error > 0) snprintf(text, 32, " +- %.2g", error);
+    return text;
 }
 
 void avi_stopping_rule_describe(const avi_config *config, const double row[AVI_EVAL_COLUMNS],
@@ -49,15 +58,18 @@ void avi_stopping_rule_describe(const avi_config *config, const double row[AVI_E
     const bool met = avi_stopping_rule_met(config, row);
     const double mse = mse_bound(config), elbo = elbo_bound(config);
     const char *between = ": ";
+    char error[32];
     int n = snprintf(text, AVI_STOPPING_RULE_TEXT, "%s", met ? AVI_STOPPING_RULE_MET : AVI_STOPPING_RULE_MISSED);
     if (met ? mse_met(config, row) : mse > 0) {
-        n += snprintf(text + n, (size_t)(AVI_STOPPING_RULE_TEXT - n), "%smse_train %.6g is %s %.6g", between,
-                      row[AVI_EVAL_MSE_TRAIN], met ? "below" : "not below", mse);
+        n += snprintf(text + n, (size_t)(AVI_STOPPING_RULE_TEXT - n), "%smse_train %.6g%s is %s %.6g", between,
+                      row[AVI_EVAL_MSE_TRAIN], with_error(row[AVI_EVAL_MSE_TRAIN_ERROR], error),
+                      met ? "below" : "not below", mse);
         between = ", ";
     }
     if (met ? elbo_met(config, row) : elbo < no_elbo)
-        snprintf(text + n, (size_t)(AVI_STOPPING_RULE_TEXT - n), "%selbo_train %.8g nats a row is %s %.8g", between,
-                 row[AVI_EVAL_ELBO_TRAIN], met ? "at least" : "below", elbo);
+        snprintf(text + n, (size_t)(AVI_STOPPING_RULE_TEXT - n), "%selbo_train %.8g%s nats per row is %s %.8g", between,
+                 row[AVI_EVAL_ELBO_TRAIN], with_error(row[AVI_EVAL_ELBO_TRAIN_ERROR], error),
+                 met ? "at least" : "below", elbo);
 }
 
 bool avi_stopping_rule_missed(const char *why_stopped)

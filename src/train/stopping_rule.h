@@ -19,7 +19,8 @@ avi_status avi_stopping_rule_check(const avi_session *s);
  */
 bool avi_stopping_rule_set(const avi_config *config);
 bool avi_stopping_rule_required(const avi_config *config);
-/* Whether one of the bounds is reached in this row of the eval table; false when there is none. Not collective. */
+/* Whether one of the bounds is reached in this row of the eval table, by more than the standard error of the value;
+ * false when there is none. Not collective. */
 bool avi_stopping_rule_met(const avi_config *config, const double row[AVI_EVAL_COLUMNS]);
 /* "stop rule met: mse_train 0.0299 is below 0.03", or "stop rule not met: ...", of a run that ended with this
  * evaluation. Not collective. */

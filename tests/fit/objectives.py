@@ -15,7 +15,7 @@ def one_draw(scratch):
     """S = 1: log w is the ELBO's own sum."""
     ini = empty_ini(scratch)
     for name, settings in {"linear": [*LINEAR, "optim.batch=20"], "vae": [*small_data("vae"), "data.rows=40", "optim.batch=20", "inference.hidden=6"]}.items():
-        common = [*settings, "optim.steps=6", "optim.tile=5", "objective.kl=sampled", "run.reproducible=yes"]
+        common = [*settings, "optim.steps=6", "optim.tile=5", "objective.kl=sampled", "log.eval_draws=2", "run.reproducible=yes"]
         fit(scratch / f"{name}_elbo", *common, ini=ini)
         fit(scratch / f"{name}_iwae", *common, "objective.name=iwae", ini=ini, np=2)
         expect_same_bits(scratch / f"{name}_elbo", scratch / f"{name}_iwae", f"{name}: iwae with one draw against the ELBO")
