@@ -28,6 +28,7 @@ typedef struct work {
     int pairs;         /* of draws of theta for each group; 1 where a half has one, or as many as draws of z */
     int pair, half;    /* at work */
     bool kl;           /* sums of dimensions are wanted */
+    double unit;       /* in which squares are summed */
     int64_t *word;     /* (words) */
     double *dimension; /* (L): sums over the rows of a piece */
 } work;
@@ -76,9 +77,9 @@ static double squares_of_row(const avi_estimator *e, const avi_graph *g, int64_t
         double one = 0;
         for (int64_t k = 0; k < cols; k++) {
             if (g->mask && !(avi_vector_get(p, g->mask->value, r * cols + k) > 0)) continue;
-            const double d = avi_data_value_as_given(e->data, k, avi_vector_get(p, g->x->value, r * cols + k)) -
-                             avi_data_value_as_given(
-                                 e->data, k, avi_vector_get(p, g->draw_x->value, (r * draws + s) * cols + k));
+            const double d =
+                avi_data_value_as_given(e->data, k, avi_vector_get(p, g->x->value, r * cols + k)) -
+                avi_data_value_as_given(e->data, k, avi_vector_get(p, g->draw_x->value, (r * draws + s) * cols + k));
             one += d * d;
         }
         sum += one * (e->p.rule ? e->p.rule->weight[s] : 1 / (double)draws);
@@ -108,7 +109,7 @@ static void add_rows(const work *w, const avi_graph *g, const double *elbo_of, i
         if (w->kl && w->half == 0 && w->pair == 0) add_dimensions(w, g, r);
     }
     w->word[COUNT_BAD] += avi_wide_add(group_sum(w, ELBO, group, w->half), elbo);
-    w->word[COUNT_BAD_SQUARES] += avi_wide_add(group_sum(w, SQUARES, group, w->half), squares);
+    w->word[COUNT_BAD_SQUARES] += avi_wide_add(group_sum(w, SQUARES, group, w->half), squares / w->unit);
 }
 
 /* ---- passes ---- */
@@ -178,7 +179,7 @@ static void add_half(work *w, int pair, int half)
     w->pair = pair;
     w->half = half;
     w->pass.stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, (uint64_t)(STREAM_Z + 2 * pair + half));
-    if (e->p.global_gaussian && !e->p.rule) {
+    if (e->p.global_gaussian && !w->how->rule) {
         add_groups(w);
         return;
     }
@@ -197,6 +198,7 @@ typedef struct settings {
 /* Draws of theta at once: one, but as many as draws of z where theta rides with them. */
 static int theta_draws(const avi_estimator *e)
 {
+    if (e->p.moments_rule) return 2;
     return e->p.global_gaussian && (e->p.rule || e->p.model->ops->scalar_theta) ? e->p.draws : 1;
 }
 
@@ -212,8 +214,11 @@ static int pairs_of_theta(const avi_estimator *e, const avi_estimation *how)
 static avi_status take_settings(avi_estimator *e, const avi_estimation *how, int pairs, settings *before)
 {
     *before = (settings){e->p, e->layout, e->own_draws, e->theta_eps};
-    e->p.rule = how->rule;
-    e->p.draws = how->rule ? how->rule->count : how->draws / 2 / pairs;
+    /* A model's own expectation has means and log sds of theta for leaves, in place of draws. */
+    const bool moments = how->rule && avi_quadrature_is_of_model(e->p.model, e->p.global_gaussian);
+    e->p.moments_rule = moments ? how->rule : NULL;
+    e->p.rule = moments ? NULL : how->rule;
+    e->p.draws = moments ? 1 : how->rule ? how->rule->count : how->draws / 2 / pairs;
     e->p.stl = false; /* of gradients alone */
     if (how->rule) e->p.kl_sampled = false;
     e->layout.theta_draws = theta_draws(e);
@@ -251,12 +256,24 @@ static double read_groups(const work *w, int quantity, double half[AVI_EVAL_GROU
     return sum;
 }
 
+/* The unit in which squares are summed: fixed point has a range, and data may have any scale. A power of two from the
+ * largest value of the data, which all ranks know. */
+static double unit_of_squares(const avi_data *d)
+{
+    double smallest = 0, largest = 0;
+    if (d->stats) avi_column_stats_range(d->stats, &smallest, &largest);
+    double top = fmax(fabs(smallest), fabs(largest));
+    if (d->log1p) top = expm1(top);
+    return top > 0 && isfinite(top) && top < 1e150 && top > 1e-150 ? ldexp(1, 2 * ilogb(top)) : 1;
+}
+
 static void read_results(const work *w, avi_estimate *out, double *kl)
 {
     double unused[AVI_EVAL_GROUPS];
     out->rows = (double)w->word[COUNT_ROWS];
     out->elbo = read_groups(w, ELBO, out->half, &out->error);
-    out->squares = read_groups(w, SQUARES, unused, &out->squares_error);
+    out->squares = w->unit * read_groups(w, SQUARES, unused, &out->squares_error);
+    out->squares_error *= w->unit;
     if (w->word[COUNT_BAD]) {
         out->elbo = out->error = NAN;
         for (int g = 0; g < AVI_EVAL_GROUPS; g++) out->half[g] = NAN;
@@ -281,7 +298,7 @@ static avi_status pass_over(work *w, void *table)
     avi_estimator *e = w->e;
     AVI_TRY(avi_estimator_exchange_halo(e, table)); /* the steps have moved the neighbours' factors since they came */
     AVI_TRY(avi_dense_update(&e->graph, &w->pass));
-    for (int i = 0; i < (e->p.rule ? 1 : 2 * w->pairs); i++) add_half(w, i / 2, i % 2);
+    for (int i = 0; i < (w->how->rule ? 1 : 2 * w->pairs); i++) add_half(w, i / 2, i % 2);
     w->word[COUNT_STOP] = avi_signals_status() != AVI_OK;
     AVI_TRY(avi_comm_sum_int64(e->comm, w->word, words(e)));
     if (w->word[COUNT_STOP]) return avi_agree(e->comm, avi_signals_status());
@@ -297,6 +314,7 @@ avi_status avi_estimator_estimate(avi_estimator *e, const void *params, void *ta
     work w = {.e = e,
               .how = how,
               .pass = {.params = params, .table = table, .reconstruct = how->squares, .precise = true, .kl_weight = 1},
+              .unit = unit_of_squares(e->data),
               .rows = rows,
               .groups = rows < AVI_EVAL_GROUPS ? rows : AVI_EVAL_GROUPS,
               .piece = avi_piece_rows(e, how->rule ? how->rule->count : how->draws / 2),

@@ -57,6 +57,8 @@ static void make_problems(avi_fixed_theta *f, int draws)
     const avi_session *s = f->s;
     avi_problem p = s->problem;
     p.global_gaussian = false;
+    p.moments_rule = NULL;
+    p.notebook = false;
     p.shared = false;
     p.stl = false;
     p.objective = s->objective;

@@ -21,7 +21,7 @@ static const avi_key common_keys[] = {
      "the rows that the function sees: self | next (n, n+1) | ahead (n+1 alone) | window:w (n-w..n+w)"},
     {"inference", "standardise", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
      "the function sees (value - mean) / sd of each column, by mean and sd of training rows; auto: yes, except for "
-     "images and bytes"},
+     "images and values from 0 to 1"},
 };
 
 avi_status avi_infer_register_keys(avi_registry *registry)

@@ -257,13 +257,17 @@ static avi_status make_problem(avi_session *s)
     return AVI_OK;
 }
 
-/* Whether the inference function sees standardised values. Images and bytes are bounded already, and constant pixels
- * at their edges would be blown up by scaling. */
+/* Whether the inference function sees standardised values. Images and values from 0 to 1 are bounded already, and
+ * constant pixels at their edges would be blown up by scaling. How a file stores its numbers does not matter. */
 static bool standardises(const avi_session *s)
 {
     const char *key = avi_config_get_string(s->config, "inference", "standardise");
     if (!s->infer->ops->features || !strcmp(key, "no")) return false;
-    return !strcmp(key, "yes") || (s->shape.type != AVI_U8 && s->shape.height == 1);
+    if (!strcmp(key, "yes")) return true;
+    double smallest = 0, largest = 2;
+    if (s->train->stats) avi_column_stats_range(s->train->stats, &smallest, &largest);
+    const bool bounded = smallest >= 0 && largest <= 1 && !s->train->mean;
+    return s->shape.height == 1 && !bounded;
 }
 
 /* Single precision has 24 bits. Of a column whose mean is 512 standard deviations from 0 fewer than 15 are left for

@@ -97,9 +97,7 @@ def cases(folder):
     yield "not HDF5", hdf5_of(f / "text.h5"), 65, ["is not an HDF5 file"], every
     yield "HDF5 truncated", hdf5_of(cut_hdf5(f / "cut.h5", zero)), 65, [r"cut\.h5.*(truncated|corrupt|cannot be read)"], every
     yield "dataset missing", hdf5_of(hdf5(f / "named.h5", zero, "pixels")), 65, [r"\[data\] dataset = x: no such dataset", r"it has: pixels \(96, 12\)"], every
-    yield "dataset of rank 4", hdf5_of(hdf5(f / "rank.h5", np.zeros((96, 2, 2, 3), dtype=np.float32))), 65, ["has 4 dimensions"], every
-    yield "dataset of rank 0", hdf5_of(hdf5(f / "scalar.h5", np.float32(1))), 65, ["has 0 dimensions"], every
-    yield "dataset of integers", hdf5_of(hdf5(f / "integers.h5", np.zeros((96, 12), dtype=np.int32))), 65, ["32-bit signed integers"], every
+    yield "dataset of rank 0", hdf5_of(hdf5(f / "scalar.h5", np.float32(1))), 65, ["has no dimensions"], every
     yield "dataset of words", hdf5_of(hdf5(f / "words.h5", np.array([b"a"] * 96))), 65, ["no numbers"], every
     yield "dataset without rows", hdf5_of(hdf5(f / "rows.h5", zero[:0])), 65, ["has no rows"], every
     yield "NaN", hdf5_of(hdf5(f / "nan.h5", with_nan())), 65, ["row 70, column 5", "NaN", "every value must be finite"], every

@@ -37,7 +37,7 @@ def case_numbers_of_every_type(c):
 def case_large_integers(c):
     """Integers that single precision rounds are said; double precision holds them."""
     c.write((COUNTS + 2**25).astype("i8"))
-    c.run("--dry-run").good("warning.*integers up to 3355.*single precision", "run.precision = double")
+    c.run("--dry-run").ends(78, "warning.*integers up to 3355.*single precision", "run.precision = double")
     c.run("run.precision=double", "--dry-run").good().silent("are rounded")
     c.run("data.standardise=yes").good().silent("are rounded")
 
