@@ -53,10 +53,10 @@ avi_status avi_domain_read(const avi_config *config, avi_domain *domain);
 /* inputs: values of the whole domain; outputs: width of the family. Owner: caller. */
 avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
                             avi_infer **infer);
-/* The same for the function of this name, whatever the configuration selects; keys that are not in force are not read,
- * so the function must have none. Owner: caller. */
-avi_status avi_infer_create_named(const avi_config *config, const char *name, int64_t inputs, int64_t outputs,
-                                  int64_t latent, avi_infer **infer);
+/* A table of local factors whatever the configuration selects, as `factorized` has one; its rows are the caller's to
+ * fill. Owner: caller. */
+avi_status avi_infer_create_local(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
+                                  avi_infer **infer);
 void avi_infer_destroy(avi_infer **infer);
 
 #endif

@@ -79,8 +79,7 @@ avi_status avi_fixed_theta_create(const avi_session *s, const avi_state *st, int
 {
     *f = (avi_fixed_theta){.s = s};
     AVI_TRY(avi_family_create(s->config, s->model->latent, &f->family));
-    AVI_TRY(
-        avi_infer_create_named(s->config, "factorized", s->infer->inputs, f->family->width, s->model->latent, &f->own));
+    AVI_TRY(avi_infer_create_local(s->config, s->infer->inputs, f->family->width, s->model->latent, &f->own));
     AVI_TRY(avi_family_declare(f->family, &f->own->phi));
     AVI_TRY(make_rule(f));
     AVI_TRY(pack(f, st));

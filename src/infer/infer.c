@@ -53,26 +53,31 @@ avi_status avi_domain_read(const avi_config *config, avi_domain *d)
                            "unknown domain; self, next, ahead or window:w with w from 0 to 4096 would serve");
 }
 
-avi_status avi_infer_create_named(const avi_config *config, const char *name, int64_t inputs, int64_t outputs,
-                                  int64_t latent, avi_infer **infer)
+static avi_status allocate(const avi_config *config, const char *name, int64_t inputs, int64_t outputs, int64_t latent,
+                           avi_infer **infer)
 {
-    avi_infer *f = calloc(1, sizeof *f);
-    *infer = f;
+    avi_infer *f = *infer = calloc(1, sizeof *f);
     if (!f) return avi_fail_memory(sizeof *f, "the inference function");
     f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_INFER, name);
     f->inputs = inputs;
     f->outputs = outputs;
     f->latent = latent;
-    avi_status status = f->ops->create(f, config);
-    if (status != AVI_OK) avi_infer_destroy(infer);
-    return status;
+    return AVI_OK;
 }
 
 avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
                             avi_infer **infer)
 {
-    return avi_infer_create_named(config, avi_config_get_string(config, "inference", "function"), inputs, outputs,
-                                  latent, infer);
+    AVI_TRY(allocate(config, avi_config_get_string(config, "inference", "function"), inputs, outputs, latent, infer));
+    const avi_status status = (*infer)->ops->create(*infer, config);
+    if (status != AVI_OK) avi_infer_destroy(infer);
+    return status;
+}
+
+avi_status avi_infer_create_local(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
+                                  avi_infer **infer)
+{
+    return allocate(config, "factorized", inputs, outputs, latent, infer);
 }
 
 void avi_infer_destroy(avi_infer **infer)

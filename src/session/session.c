@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows of double are held as single where nothing looks at them in double: what follows a fit may, and what
- * standardises them does. */
+/* Rows of double are held as single where nothing looks at them in double: closed forms do, and what standardises
+ * them. */
 static bool fetches_single(const avi_session *s)
 {
     return s->precision == AVI_PRECISION_SINGLE && !s->train_source->standardise && !s->train_source->log1p &&
-           !strcmp(avi_config_get_string(s->config, "run", "task"), "fit") &&
-           !*avi_config_get_string(s->config, "run", "after");
+           strcmp(avi_config_get_string(s->config, "run", "task"), "exact") != 0 &&
+           !strstr(avi_config_get_string(s->config, "run", "after"), "exact");
 }
 
 /* Whether rows have neighbours, or are to be left in their order: known before any are opened. */
