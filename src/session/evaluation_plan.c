@@ -57,6 +57,8 @@ static avi_status find_rule(avi_session *s)
     avi_evaluation_plan *e = &s->evaluation;
     e->rule = s->rule;
     if (e->rule || !s->family->ops->entropy) return AVI_OK;
+    /* A model's own expectation is for a mean and an sd per dimension. */
+    if (avi_quadrature_is_of_model(s->model, s->problem.global_gaussian) && !s->family->ops->independent) return AVI_OK;
     const avi_status status = avi_quadrature_create(
         s->model, s->problem.global_gaussian, (int)avi_config_get_int(s->config, "objective", "points"), &e->rule);
     if (status == AVI_ERR_CONFIG) {

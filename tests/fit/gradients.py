@@ -19,13 +19,11 @@ MEANT = ("which family .* does not give", "does not have; use 1 or more", "rows 
 
 def turns(number):
     """Choices that change from one combination to the next so that each pair of them meets."""
-    CHOICES["objective.name"] = tuple(registered("objectives"))
     strides = {"objective.name": 11, "objective.estimator": 3, "objective.kl": 2, "objective.draws": 1, "model.global": 5, "np": 7}
     return {key: values[number // strides[key] % len(values)] for key, values in CHOICES.items()}
 
 
 def choices(number):
-    CHOICES["objective.name"] = tuple(registered("objectives"))
     if LONG:
         return [dict(zip(CHOICES, values)) for values in itertools.product(*CHOICES.values())]
     return [turns(number)]
@@ -50,6 +48,7 @@ def check(ini, model, function, family, chosen):
 
 
 def registry(scratch):
+    CHOICES["objective.name"] = tuple(registered("objectives"))
     ini, wrong, apart, worst, count = empty_ini(scratch), [], {}, 0.0, 0
     combinations = itertools.product(registered("models"), registered("inference functions"), registered("variational families"))
     for number, (model, function, family) in enumerate(combinations):

@@ -7,7 +7,7 @@ import numpy
 from runs import Failure, empty_ini, expect_same_bits, fit, main, read, refusal, small_data, start
 
 TAU, SIGMA, ROWS = 1.3, 0.8, 60
-LINEAR = ["model.name=linear", f"model.tau={TAU}", f"model.sigma={SIGMA}", "data.source=model", f"data.rows={ROWS}", "run.precision=double", "inference.function=mlp",
+LINEAR = ["model.name=linear", "model.start=zero", f"model.tau={TAU}", f"model.sigma={SIGMA}", "data.source=model", f"data.rows={ROWS}", "run.precision=double", "inference.function=mlp",
           "inference.hidden=6", "log.every=1"]
 
 

@@ -1,5 +1,5 @@
-/* A fault to preload into ranks: from its 20th large reduction of doubles on, world rank 1 sees one value changed in
- * its last bit.
+/* A fault to preload into ranks: from its 20th large reduction of doubles on, world rank 1 sees one value changed by
+ * one bit.
  *
  *     LD_PRELOAD=libdrift.so mpirun -np 3 avi_mpi ... */
 #include <mpi.h>
@@ -17,7 +17,7 @@ int MPI_Allreduce(const void *from, void *to, int count, MPI_Datatype type, MPI_
     if (PMPI_Comm_rank(MPI_COMM_WORLD, &rank) != MPI_SUCCESS || rank != 1) return code;
     uint64_t bits;
     memcpy(&bits, to, sizeof bits);
-    bits ^= 1;
+    bits ^= UINT64_C(1) << 20; /* the last bits of a gradient may be lost in the update */
     memcpy(to, &bits, sizeof bits);
     return code;
 }
