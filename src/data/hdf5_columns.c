@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* HDF5 1.12 gave the function another name. */
+#if H5_VERSION_GE(1, 12, 0)
+#define RECLAIM H5Treclaim
+#else
+#define RECLAIM H5Dvlen_reclaim
+#endif
+
 enum { MOST_NAMES = 1000000, MOST_BYTES = 4096, TEXT = 512 };
 
 /* ---- names ---- */
@@ -45,7 +52,7 @@ char **avi_hdf5_strings(hid_t object, bool is_attribute, int64_t n)
     if (room && (is_attribute ? H5Aread(object, type, room)
                               : H5Dread(object, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, room)) >= 0) {
         name = copy_names(n, room, bytes, variable ? room : NULL);
-        if (variable) (void)H5Dvlen_reclaim(type, space, H5P_DEFAULT, room);
+        if (variable) (void)RECLAIM(type, space, H5P_DEFAULT, room);
     }
     free(room);
     if (type >= 0) H5Tclose(type);
@@ -99,7 +106,7 @@ static char **scale_names(const avi_hdf5 *x, int i, int64_t n)
             if (set >= 0 && H5Iget_type(set) == H5I_DATASET) name = avi_hdf5_strings(set, false, n);
             if (set >= 0) H5Oclose(set);
         }
-        (void)H5Dvlen_reclaim(wanted, space, H5P_DEFAULT, list);
+        (void)RECLAIM(wanted, space, H5P_DEFAULT, list);
     }
     free(list);
     if (wanted >= 0) H5Tclose(wanted);

@@ -90,7 +90,7 @@ def first_step(scratch):
     """Grey values as floats: the message names the range and a key that helps, and rollback ends at once."""
     grey = numpy.random.default_rng(0).integers(0, 256, (200, 784)).astype("f4")
     grey[7, 30] = 4000
-    base = [empty_ini(scratch), "model.name=vae", "model.latent=2", "model.hidden=16", "inference.hidden=16", "model.likelihood=gaussian", "data.source=hdf5",
+    base = [empty_ini(scratch), "model.name=vae", "model.latent=2", "model.hidden=16", "inference.hidden=16", "model.likelihood=gaussian", "inference.standardise=no", "data.source=hdf5",
             f"data.path={write(scratch / 'x.h5', grey)}", "data.dataset=x", "optim.batch=50", "optim.tile=5", "optim.steps=60", "-q"]
     for np, policy in ((None, "skip"), (3, "rollback")):
         text = start(np, [*base, f"run.output={scratch / policy}", f"nan.policy={policy}"], expect=(DIVERGED,))

@@ -1,4 +1,4 @@
-"""What --dry-run says of the peak of memory, against the peak of the run itself: within a tenth."""
+"""What --dry-run says of the peak of memory, against the peak of the run itself: within 15 %."""
 import re
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from small import data  # noqa: F401  first: it says where runs is
 from runs import Failure, command, empty_ini, main
 
 PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\nprint(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)\nsys.exit(status)\n'
-MODEL, WITHIN = "data.source=model", 0.1
+MODEL, WITHIN = "data.source=model", 0.15
 CASES = [
     ("vae", 1, ["model.name=vae", "data.source=strokes", "data.rows=2000", "optim.steps=4", "log.eval_every=-1"]),
     ("F-VI in single precision", 2, [MODEL, "model.name=linear", "inference.function=factorized", "data.rows=1e6", "optim.steps=4", "optim.batch=10000", "log.eval_every=-1"]),

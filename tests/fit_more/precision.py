@@ -44,7 +44,7 @@ CASES = {
     "saw": (["model.name=saw", "inference.function=polynomial", "inference.domain=next", "objective.draws=0"], 1e-9),
     "hmm": (["model.name=hmm", "inference.function=polynomial", "inference.domain=window:1", "inference.degree=1", "objective.draws=0"], 1e-9),
     "gp": (["model.name=gp", "data.rows=300", "inference.function=factorized", "objective.draws=0"], 3e-9),
-    "nonlinear": (["model.name=nonlinear", "inference.function=polynomial", "objective.draws=100"], 2e-8),
+    "nonlinear": (["model.name=nonlinear", "inference.function=polynomial", "objective.draws=100"], 5e-8),
     "ppca": (["model.name=ppca", "model.latent=3", "inference.function=polynomial", "inference.degree=1", "objective.draws=0"], 1e-8),
 }
 

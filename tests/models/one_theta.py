@@ -22,7 +22,7 @@ def drawn(scratch, model, *arguments):
     said = start(None, [empty_ini(scratch), "-q", "run.task=simulate", f"run.output={out}", f"data.rows={ROWS}", f"data.test_rows={ROWS}", "data.source=model",
                         *[a for a in small_data(model) if not a.startswith("data.source") and a.split("=")[0] not in [b.split("=")[0] for b in arguments]], *arguments],
                  expect=(0, 78))
-    if "cannot draw data" in said:
+    if "cannot draw data" in said or "can draw nothing" in said:
         return None
     with h5py.File(out / "data.h5") as file:
         return file["x"][:], file["x_test"][:]

@@ -33,6 +33,7 @@ ASIDE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"', re.S)
 def findings(text):
     """(line, name, library) of every use."""
     bare = ASIDE.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
+    bare = re.sub(r"^#define .*$", lambda m: " " * len(m.group()), bare, flags=re.M)  # the name in an older version, chosen by #if
     return [(bare.count("\n", 0, m.start()) + 1, m.group(), USE[m.group()]) for m in NAME.finditer(bare)]
 
 
