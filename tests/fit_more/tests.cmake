@@ -17,6 +17,7 @@ set_target_properties(drift watch blot PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMA
 avi_add_checks(algebra constant local starts notebook saw clipping epoch adam draws stl tiles means skip rollback)
 avi_add_checks(unbiased weights fits)
 avi_add_checks(precision row_values both_precisions)
+avi_add_script(more_fits_long COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/unbiased.py fits_long LABELS fit long TIMEOUT 3600)
 avi_add_script(more_many_rows COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/precision.py many_rows LABELS fit long TIMEOUT 3000)
 avi_add_checks(groups expected)
 avi_add_checks(features standardised located digits dead)
