@@ -20,9 +20,9 @@ typedef enum avi_coupling {
 typedef struct avi_batch {
     int64_t rows, draws; /* B, S */
     avi_node *x;         /* (B, D) */
-    avi_node *mask;      /* (B, D): 1, or 0 where the value of x is missing (and 0); NULL: all are there. For models with
-                            ops->masks */
-    avi_node *x_next;    /* (B, D): the following row of the data; only for models with lookahead, NULL else */
+    avi_node *mask;   /* (B, D): 1, or 0 where the value of x is missing (and 0); NULL: all are there. For models with
+                         ops->masks */
+    avi_node *x_next; /* (B, D): the following row of the data; only for models with lookahead, NULL else */
 } avi_batch;
 
 typedef struct avi_model avi_model;

@@ -37,7 +37,7 @@ typedef enum avi_status {
 
 #if defined(__GNUC__)
 #define AVI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define AVI_NORETURN __attribute__((noreturn))
+#define AVI_NORETURN          __attribute__((noreturn))
 #else
 #define AVI_PRINTF(fmt, args)
 #define AVI_NORETURN

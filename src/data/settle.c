@@ -23,10 +23,7 @@ static void numbers_of(const avi_data *d, const void *values, int64_t count, dou
 
 static int64_t sample_count(const avi_data *d) { return d->shape.rows < SAMPLE_ROWS ? d->shape.rows : SAMPLE_ROWS; }
 
-static int64_t sample_row(const avi_data *d, int64_t i)
-{
-    return i * d->shape.rows / sample_count(d);
-}
+static int64_t sample_row(const avi_data *d, int64_t i) { return i * d->shape.rows / sample_count(d); }
 
 avi_status avi_settle_sample(avi_data *d, avi_source *source)
 {

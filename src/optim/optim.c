@@ -31,7 +31,8 @@ static const avi_key common_keys[] = {
     {"optim", "local_rows", AVI_KEY_CHOICE, "batch", 0, 0, "batch | all", NULL,
      "F-VI: whose factors a step moves. batch: those of its rows, each once an epoch; all: every row's at every step, "
      "by the steps of an epoch times the gradient of the likelihood of the "
-     "batch's rows, and by that of the KL of all rows, as a program does that minimises one loss of all parameters (KL in closed form "
+     "batch's rows, and by that of the KL of all rows, as a program does that minimises one loss of all parameters (KL "
+     "in closed form "
      "only)"},
     {"optim", "epochs", AVI_KEY_INT, "20", 0, 1e9, NULL, "epochs", "length of the run"},
     {"optim", "steps", AVI_KEY_INT, "0", 0, 999999999, NULL, "steps",

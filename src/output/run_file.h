@@ -32,8 +32,8 @@ void avi_fields_free(avi_fields *l);
 avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status,
                               const char *why, bool whole, const avi_fields *extra);
 
-/* Collective. Writes the results of a fit again, from its checkpoint in st, with the fields of another task; how the fit
- * ended is kept. Errors: as avi_run_file_write. */
+/* Collective. Writes the results of a fit again, from its checkpoint in st, with the fields of another task; how the
+ * fit ended is kept. Errors: as avi_run_file_write. */
 avi_status avi_run_file_update(const avi_session *s, avi_state *st, avi_folder *folder, const avi_fields *extra);
 
 /* Collective. How the run whose results stand in folder/run.h5 ended: its attributes status and why_stopped; NULL where

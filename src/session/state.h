@@ -27,7 +27,7 @@ typedef struct avi_state {
     double rate_factor; /* on the learning rate, lowered by rollbacks */
     double seconds;     /* of stepping, resumed runs included */
     avi_trace trace, eval;
-    avi_shares shares; /* of the ranks, of every line of the trace */
+    avi_shares shares;               /* of the ranks, of every line of the trace */
     double half[2][AVI_EVAL_GROUPS]; /* of the last evaluation, training and test rows: halves of groups (elbo.h), nats
                                         per row */
     double *kl_dimension;            /* (L): of the last evaluation, mean over its training rows, nats; NaN where the KL

@@ -22,7 +22,7 @@ typedef struct means {
     double *z, *log_sd; /* (piece, L) */
     double *x, *image;  /* (piece, D) */
     avi_moments moments;
-    double *mask;       /* (piece, D): 0 where a value is missing; NULL: none is */
+    double *mask; /* (piece, D): 0 where a value is missing; NULL: none is */
     int64_t word[WORDS];
 } means;
 

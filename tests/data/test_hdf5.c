@@ -138,7 +138,8 @@ static void datasets_that_do_not_serve(void **state)
     refuses(config_for("good.h5", "dataset =\n"), AVI_TRAIN, AVI_ERR_DATA, WORDS("no such dataset", "it has: "));
     refuses(config_for("good.h5", "test_dataset = t\n"), AVI_TEST, AVI_ERR_DATA,
             WORDS("[data] test_dataset = t: no such dataset"));
-    refuses(config_for("good.h5", "dataset = text\n"), AVI_TRAIN, AVI_ERR_DATA, WORDS("holds text, which are no numbers"));
+    refuses(config_for("good.h5", "dataset = text\n"), AVI_TRAIN, AVI_ERR_DATA,
+            WORDS("holds text, which are no numbers"));
     refuses(config_for("good.h5", "dataset = scalar\n"), AVI_TRAIN, AVI_ERR_DATA, WORDS("has no dimensions"));
     refuses(config_for("good.h5", "dataset = empty\n"), AVI_TRAIN, AVI_ERR_DATA, WORDS("has no rows"));
     refuses(config_for("good.h5", "dataset = unwritten\n"), AVI_TRAIN, AVI_ERR_DATA,
@@ -216,7 +217,8 @@ static void sound_chunks(void **state)
     }
     assert_int_equal(avi_comm_barrier(world), AVI_OK);
     avi_hdf5 x;
-    assert_int_equal(avi_hdf5_open(&x, &(avi_hdf5_request){"path", in_folder("edges.h5"), "dataset", "x", "", "auto", "0"}), AVI_OK);
+    assert_int_equal(
+        avi_hdf5_open(&x, &(avi_hdf5_request){"path", in_folder("edges.h5"), "dataset", "x", "", "auto", "0"}), AVI_OK);
     for (int part = 0; part < 4; part++) {
         const avi_status status = avi_hdf5_check_chunks(&x, 0, part, 4, NULL);
         if (status != AVI_OK) print_message("%s\n", avi_error_text());
