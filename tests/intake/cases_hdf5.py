@@ -4,7 +4,7 @@ import os
 import h5py
 import numpy
 
-from small_runs import close
+from small_runs import SOURCE, close
 
 R = numpy.random.default_rng(3)
 COUNTS = R.poisson(2, (60, 6))
@@ -228,7 +228,7 @@ def case_pandas(c):
 
 def case_shared_counts(c):
     """Real counts in AnnData's layout, where they are at hand."""
-    path = os.environ.get("AVI_COUNTS", "/work/shared/data/counts/cells.h5ad")
+    path = os.environ.get("AVI_COUNTS", os.path.join(SOURCE, "..", "shared", "data", "counts", "cells.h5ad"))
     if os.path.exists(path):
         run = c.run(f"data.path={path}", "data.dataset=X", "data.transform=log1p", "optim.batch=1000", "optim.steps=3").good("10000 rows of 1000", r"log\(1 \+ value\)")
         assert len(run.read("/data/columns").splitlines()) == 1000
