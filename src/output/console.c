@@ -183,7 +183,7 @@ void avi_console_progress(const avi_session *s, const avi_state *st, double elbo
         printf("\r  [%s] ", text);
     else
         printf("  ");
-    printf("step %" PRId64 "/%" PRId64 "  ELBO %.4f nats a row", st->step, s->total_steps, elbo_per_row);
+    printf("step %" PRId64 "/%" PRId64 "  ELBO %.4f nats per row", st->step, s->total_steps, elbo_per_row);
     if (rate > 0) printf("  %.3g steps/s  %s left", rate, avi_console_time(to_go, left));
     printf("%s", bar ? "   " : "\n");
     display.open = bar;

@@ -169,7 +169,7 @@ static void tell_end(const sweep *w, int64_t run, const avi_sweep_record *r)
     if (r->status == AVI_SWEEP_FAILED)
         printf("run %03" PRId64 " failed (%" PRId64 "): %s: %s\n", run, r->code, label, r->message);
     else if (r->status == AVI_SWEEP_DONE)
-        printf("run %03" PRId64 " %s: %s: ELBO %.5f nats a row after %" PRId64 " steps, %s\n", run, what, label,
+        printf("run %03" PRId64 " %s: %s: ELBO %.5f nats per row after %" PRId64 " steps, %s\n", run, what, label,
                r->elbo_train, r->steps, avi_console_time(r->seconds, time));
     else
         printf("run %03" PRId64 " %s after %" PRId64 " steps: %s\n", run, what, r->steps, label);

@@ -46,7 +46,7 @@ def linear_decoder(scratch):
     said, run = trained(scratch, "exact", "objective.draws=0", "objective.points=3")
     exact = linear_elbo(run, x, False)
     if abs(said - exact) > 1e-10 * abs(exact):
-        raise Failure(f"objective.draws = 0: {said:.12f} nats a row, closed form {exact:.12f}")
+        raise Failure(f"objective.draws = 0: {said:.12f} nats per row, closed form {exact:.12f}")
     told = [f"draws = 0: {said:.9f}, off by {abs(said - exact):.0e}"]
     for kl in ("analytic", "sampled"):
         said, run = trained(scratch, kl, "log.eval_draws=60000", f"objective.kl={kl}")
@@ -54,7 +54,7 @@ def linear_decoder(scratch):
         # Of one row and draw the ELBO's standard deviation is about 3 nats here; five standard errors.
         bound = 5 * 3 / math.sqrt(60000 * ROWS)
         if abs(said - exact) > bound:
-            raise Failure(f"60000 draws, kl {kl}: {said:.5f} nats a row, closed form {exact:.5f}, bound {bound:.5f}")
+            raise Failure(f"60000 draws, kl {kl}: {said:.5f} nats per row, closed form {exact:.5f}, bound {bound:.5f}")
         told.append(f"60000 draws, kl {kl}: off by {abs(said - exact):.0e} (bound {bound:.0e})")
     return "; ".join(told)
 
@@ -65,8 +65,8 @@ def bayesian_decoder(scratch):
     said, run = trained(scratch, "gaussian", "model.global=gaussian", f"log.eval_draws={draws}")
     exact, bound = linear_elbo(run, x, True), 5 * float(read(run, "/eval/elbo_train_error")[-1])  # of a group of rows two draws of theta, whatever those of z
     if abs(said - exact) > bound:
-        raise Failure(f"Bayesian decoder: {said:.5f} nats a row, closed form {exact:.5f}, bound {bound:.5f}")
-    return f"theta Gaussian, {draws} draws: {said:.4f} nats a row, closed form {exact:.4f} (bound {bound:.2f})"
+        raise Failure(f"Bayesian decoder: {said:.5f} nats per row, closed form {exact:.5f}, bound {bound:.5f}")
+    return f"theta Gaussian, {draws} draws: {said:.4f} nats per row, closed form {exact:.4f} (bound {bound:.2f})"
 
 
 def principal_components(scratch):
@@ -87,10 +87,10 @@ def principal_components(scratch):
         found[function] = float(read(run, "/eval/elbo_train")[-1])
     for function in ("factorized", "polynomial"):
         if not -5e-3 < found[function] - best < 1e-9:
-            raise Failure(f"{function}: {found[function]:.6f} nats a row, maximum of log p(x) {best:.6f}")
+            raise Failure(f"{function}: {found[function]:.6f} nats per row, maximum of log p(x) {best:.6f}")
     if found["constant"] > best - 0.1:
-        raise Failure(f"constant: {found['constant']:.6f} nats a row, too close to {best:.6f}")
-    return f"log p(x) at most {best:.6f} nats a row; " + ", ".join(f"{name} {value:.6f}" for name, value in found.items())
+        raise Failure(f"constant: {found['constant']:.6f} nats per row, too close to {best:.6f}")
+    return f"log p(x) at most {best:.6f} nats per row; " + ", ".join(f"{name} {value:.6f}" for name, value in found.items())
 
 
 if __name__ == "__main__":

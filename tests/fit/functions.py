@@ -12,13 +12,13 @@ def order(scratch):
         run = fit(scratch / function, *SHAPE, f"inference.function={function}")
         trace = read(run, "/trace/elbo_per_row")
         if abs(trace[-1] - trace[-4]) > 1:
-            raise Failure(f"{function} has not converged: {trace[-4]:.2f}, 300 steps later {trace[-1]:.2f} nats a row")
+            raise Failure(f"{function} has not converged: {trace[-4]:.2f}, 300 steps later {trace[-1]:.2f} nats per row")
         found[function] = float(read(run, "/eval/elbo_train")[-1])
         if abs(found[function] - trace[-1]) > 1:
-            raise Failure(f"{function}: the trace ends at {trace[-1]:.2f} nats a row, the evaluation says {found[function]:.2f}")
+            raise Failure(f"{function}: the trace ends at {trace[-1]:.2f} nats per row, the evaluation says {found[function]:.2f}")
     if not found["factorized"] >= found["mlp"] >= found["constant"]:
-        raise Failure(f"nats a row on the training images, not in this order: {found}")
-    return "nats a row on the training images: " + ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+        raise Failure(f"nats per row on the training images, not in this order: {found}")
+    return "nats per row on the training images: " + ", ".join(f"{name} {value:.2f}" for name, value in found.items())
 
 
 if __name__ == "__main__":
