@@ -193,7 +193,8 @@ void avi_optimum_print(const avi_optimum *a, const avi_fit_comparison *fit)
     if (avi_comm_rank(s->comm) || s->options->verbosity == 0) return;
     printf("\nExact answers: model %s, %" PRId64 " rows, domain %s\n", s->model->ops->name, s->partition.rows,
            avi_config_get_string(s->config, "inference", "domain"));
-    printf("  %-34s %18s %14s %14s%s\n", "", "nats", "nats per row", "gap to F-VI", has_loss(a) ? "   paper's loss" : "");
+    printf("  %-34s %18s %14s %14s%s\n", "", "nats", "nats per row", "gap to F-VI",
+           has_loss(a) ? "   paper's loss" : "");
     print_line(a, "log p(x)", a->log_evidence, NAN, "");
     print_line(a, "F-VI optimum, ELBO", a->elbo, 0, "");
     print_classes(a);
