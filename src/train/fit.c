@@ -54,10 +54,10 @@ static avi_status log_step(fit *f, const avi_step_result *r, double step_seconds
         [AVI_TRACE_RATE] = r->learning_rate,
         [AVI_TRACE_SKIPPED] = (double)st->skipped,
     };
-    row[AVI_TRACE_ELBO_PER_ROW] = row[AVI_TRACE_ELBO] / rows;
-    /* The trace is unbiased over an epoch, so that a short step has little of it. The screen has the mean of the step.
-     */
-    *elbo_per_row = r->finite ? r->sums[AVI_SUM_ELBO] / r->sums[AVI_SUM_ROWS] - r->kl_global / rows : NAN;
+    /* The ELBO of the trace is unbiased over an epoch, so that a short step has little of it; per row it is the mean of
+     * the step's rows, which a reader can follow from step to step. */
+    *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW] =
+        r->finite ? r->sums[AVI_SUM_ELBO] / r->sums[AVI_SUM_ROWS] - r->kl_global / rows : NAN;
     avi_status status = avi_trace_add(&st->trace, row, 0, NULL);
     if (status == AVI_OK) status = avi_shares_add(&st->shares, own);
     if (status == AVI_OK) status = avi_fit_write_metrics(f, row);
