@@ -1,9 +1,7 @@
 /* Task exact: closed-form answers into run.h5, beside the fit of the same configuration where the folder holds one. */
 #include "closed_form/optimum.h"
 #include "train/evaluation.h"
-#include "train/second_start.h"
-#include "output/checkpoint_identity.h"
-#include "output/checkpoint_state.h"
+#include "tasks/stored_fit.h"
 #include "tasks/task.h"
 
 #include <math.h>
@@ -42,21 +40,16 @@ static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_opti
 }
 
 /* The results of the fit again, with /exact. */
-static avi_status write_beside(const avi_session *s, avi_folder *folder, avi_optimum *a, const char *checkpoint)
+static avi_status write_beside(avi_session *s, avi_stored_fit *stored, avi_optimum *a)
 {
-    avi_state *st = NULL;
     avi_fit_comparison fit;
     double row[AVI_EVAL_COLUMNS];
-    avi_status status = avi_state_create(s, &st);
-    if (status == AVI_OK) status = avi_restore(s, st, checkpoint);
-    if (status == AVI_OK) status = avi_evaluation(s, st, 0, true, row);
-    if (status == AVI_OK) status = avi_second_start(s, st);
-    if (status == AVI_OK) status = avi_optimum_compare_fit(a, st, row, &fit);
-    if (status == AVI_OK) status = avi_agree(s->comm, avi_optimum_fields(a, &fit));
-    if (status == AVI_OK) status = avi_run_file_update(s, st, folder, &a->fields);
-    if (status == AVI_OK) avi_optimum_print(a, &fit);
-    avi_state_destroy(&st);
-    return status;
+    AVI_TRY(avi_stored_fit_evaluate(s, stored, row));
+    AVI_TRY(avi_optimum_compare_fit(a, stored->st, row, &fit));
+    AVI_TRY(avi_agree(s->comm, avi_optimum_fields(a, &fit)));
+    AVI_TRY(avi_run_file_update(s, stored->st, stored->folder, &a->fields));
+    avi_optimum_print(a, &fit);
+    return AVI_OK;
 }
 
 /* Without the fit's checkpoint the file would be written without the fit. */
@@ -74,20 +67,12 @@ static avi_status spare_fit(const avi_session *s, const avi_folder *folder)
         avi_folder_path(folder));
 }
 
-static avi_status write(const avi_session *s, avi_folder *folder, avi_optimum *a, double from)
+static avi_status write(avi_session *s, avi_stored_fit *fit, avi_optimum *a, double from)
 {
-    char *checkpoint = NULL;
-    if (strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no"))
-        AVI_TRY(avi_checkpoint_to_use(s, folder, &checkpoint));
-    else
-        AVI_TRY(spare_fit(s, folder));
-    if (checkpoint) {
-        avi_status status = write_beside(s, folder, a, checkpoint);
-        free(checkpoint);
-        return status;
-    }
+    if (fit->st) return write_beside(s, fit, a);
+    if (!strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no")) AVI_TRY(spare_fit(s, fit->folder));
     AVI_TRY(avi_agree(s->comm, avi_optimum_fields(a, NULL)));
-    AVI_TRY(write_alone(s, folder, a, avi_seconds() - from));
+    AVI_TRY(write_alone(s, fit->folder, a, avi_seconds() - from));
     avi_optimum_print(a, NULL);
     return AVI_OK;
 }
@@ -95,14 +80,14 @@ static avi_status write(const avi_session *s, avi_folder *folder, avi_optimum *a
 static avi_status run(avi_session *s)
 {
     avi_optimum *a = NULL;
-    avi_folder *folder = NULL;
+    avi_stored_fit fit;
     const double from = avi_seconds();
-    avi_status status = avi_folder_open(s->comm, avi_config_get_string(s->config, "run", "output"), &folder);
+    avi_status status = avi_stored_fit_look(s, &fit);
     if (status == AVI_OK) status = avi_optimum_create(s, &a);
-    if (status == AVI_OK) status = write(s, folder, a, from);
+    if (status == AVI_OK) status = write(s, &fit, a, from);
     if (status == AVI_OK && avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0)
-        printf("written to %s/run.h5\n", avi_folder_path(folder));
-    avi_folder_close(&folder);
+        printf("written to %s/run.h5\n", avi_folder_path(fit.folder));
+    avi_stored_fit_close(&fit);
     avi_optimum_destroy(&a);
     return status;
 }

@@ -84,12 +84,13 @@ static void print(const avi_session *s, const avi_fit *fit, const void *self)
 static avi_status run(avi_session *s)
 {
     avi_stored_fit fit = {0};
+    double row[AVI_EVAL_COLUMNS];
     avi_fields fields = {0};
     gap *g = calloc(1, sizeof *g);
     avi_status status = avi_agree(s->comm, g ? AVI_OK : avi_fail_memory(sizeof *g, "the gap ledger"));
     if (status == AVI_OK) status = avi_stored_fit_open(s, &fit);
     if (status == AVI_OK) status = make(s, fit.st, &fields, g);
-    if (status == AVI_OK) status = avi_stored_fit_evaluate(s, &fit);
+    if (status == AVI_OK) status = avi_stored_fit_evaluate(s, &fit, row);
     if (status == AVI_OK) status = avi_run_file_update(s, fit.st, fit.folder, &fields);
     if (status == AVI_OK && s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) {
         print_ledgers(g);

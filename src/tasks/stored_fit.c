@@ -1,33 +1,48 @@
 #include "tasks/stored_fit.h"
+#include "output/checkpoint_identity.h"
 #include "output/checkpoint_state.h"
 #include "train/evaluation.h"
 #include "train/second_start.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-avi_status avi_stored_fit_open(avi_session *s, avi_stored_fit *f)
+static avi_status restore(avi_session *s, avi_stored_fit *f)
 {
-    const char *output = avi_config_get_string(s->config, "run", "output"),
-               *from = avi_config_get_string(s->config, "checkpoint", "from");
     char *path = NULL;
-    *f = (avi_stored_fit){0};
-    AVI_TRY(avi_state_create(s, &f->st));
-    AVI_TRY(avi_folder_open(s->comm, output, &f->folder));
-    if (*from) return avi_restore(s, f->st, from);
-    AVI_TRY(avi_checkpoint_find(f->folder, s->comm, &path));
-    if (!path)
-        return avi_config_fail(s->config, "run", "output",
-                               "there is no fit in %s; use run.task = fit first, or name the folder of a fit",
-                               avi_folder_path(f->folder));
-    const avi_status status = avi_restore(s, f->st, path);
+    AVI_TRY(avi_checkpoint_to_use(s, f->folder, &path));
+    if (!path) return AVI_OK;
+    avi_status status = avi_state_create(s, &f->st);
+    if (status == AVI_OK) status = avi_restore(s, f->st, path);
     free(path);
     return status;
 }
 
-avi_status avi_stored_fit_evaluate(avi_session *s, avi_stored_fit *f)
+static avi_status open_folder(avi_session *s, avi_stored_fit *f)
+{
+    *f = (avi_stored_fit){0};
+    return avi_folder_open(s->comm, avi_config_get_string(s->config, "run", "output"), &f->folder);
+}
+
+avi_status avi_stored_fit_open(avi_session *s, avi_stored_fit *f)
+{
+    AVI_TRY(open_folder(s, f));
+    AVI_TRY(restore(s, f));
+    if (f->st) return AVI_OK;
+    return avi_config_fail(s->config, "run", "output",
+                           "there is no fit in %s; use run.task = fit first, or name the folder of a fit",
+                           avi_folder_path(f->folder));
+}
+
+avi_status avi_stored_fit_look(avi_session *s, avi_stored_fit *f)
+{
+    AVI_TRY(open_folder(s, f));
+    return strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no") ? restore(s, f) : AVI_OK;
+}
+
+avi_status avi_stored_fit_evaluate(avi_session *s, avi_stored_fit *f, double row[AVI_EVAL_COLUMNS])
 {
     avi_trace *t = &f->st->eval;
-    double row[AVI_EVAL_COLUMNS];
     const double *last = t->rows ? t->value + (t->rows - 1) * (t->columns + t->extra) : NULL;
     /* A checkpoint may have its last evaluation, but not what only results tell of it: halves and second starts. */
     if (last && last[AVI_EVAL_STEP] >= (double)f->st->step) t->rows--;
