@@ -127,7 +127,11 @@ def check(scratch, axis):
     values = [bytes_ for bytes_, _ in axis.costs(scratch, axis.sizes)]
     power, each = exponent(values, 0 if axis.checkpoint else NOISE), axis.each(axis.sizes, values)
     said = f"{axis.what} {axis.sizes}: {', '.join(f'{v / 1e6:.3g}' for v in values)} MB, exponent {power:.2f} (right: {axis.power}), {each:.3g} bytes each (at most {axis.most})"
-    wrong = power > axis.power + 0.25 or each > axis.most
+    # Where the library gives memory back is luck: what is certain of the exponent is that of increases less the noise of the measure.
+    noise = 0 if axis.checkpoint else NOISE
+    first, second = values[1] - values[0] + noise, values[2] - values[1] - noise
+    certain = math.log2(second / first) if first > 0 and second > 0 else 0
+    wrong = certain > axis.power + 0.25 or each > axis.most
     return wrong, said
 
 
