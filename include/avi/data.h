@@ -1,6 +1,6 @@
 /* Data: sources (where rows come from) and the rows a rank holds.
  *
- * A source is one file src/data/source_<name>.c and one line AVI_SOURCE(<name>) in registry.def.
+ * A source is one file src/source/source_<name>.c and one line AVI_SOURCE(<name>) in registry.def.
  *
  * Rows are HELD (each rank has its own in memory) or STREAMED (no row is held; a fetch asks the source for the rows of
  * a tile anew). Only data that are a pure function of (seed, row) can be streamed. Models see the same bits either way.
@@ -122,7 +122,7 @@ avi_status avi_source_match(const avi_source *train, const avi_source *test);
 avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available);
 
 /* Not collective; first thing in main, before message passing starts. A source may start this program as a child that
- * looks at a file before the run opens it (src/data/hdf5_probe.h): when this process is one, does that and ends it.
+ * looks at a file before the run opens it (src/source/hdf5_probe.h): when this process is one, does that and ends it.
  * Without the call no child is started. */
 void avi_data_child(int argc, char **argv);
 

@@ -1,5 +1,5 @@
 #include "output/data_fields.h"
-#include "data/holdout.h"
+#include "source/holdout.h"
 
 #include <stdlib.h>
 #include <string.h>

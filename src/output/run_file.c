@@ -1,7 +1,7 @@
 #include "output/run_file.h"
 #include "output/console.h"
 #include "output/data_fields.h"
-#include "data/holdout.h"
+#include "source/holdout.h"
 #include "session/version.h"
 
 #include <math.h>

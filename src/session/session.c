@@ -1,6 +1,6 @@
 #include "session/session.h"
 #include "session/values.h"
-#include "data/holdout.h"
+#include "source/holdout.h"
 #include "avi/store.h"
 #include "session/memory.h"
 

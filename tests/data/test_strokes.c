@@ -1,7 +1,7 @@
 /* The drawn digits: a pure function of (seed, split, given row), on any rank, whatever else is asked for; and they are
  * drawings. */
 #include "data_support.h"
-#include "data/glyph.h"
+#include "source/glyph.h"
 
 static void open_strokes(const char *lines, avi_split split, avi_source **source)
 {

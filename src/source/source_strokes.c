@@ -1,5 +1,5 @@
 #include "avi/data.h"
-#include "data/glyph.h"
+#include "source/glyph.h"
 
 #include <stdio.h>
 

@@ -1,9 +1,9 @@
 /* A look at an HDF5 file by a child process before anybody opens it: HDF5 is known to crash on damaged files, to loop,
  * and to read past chunks that are shorter than they should be. None of these functions is collective. */
-#ifndef AVI_DATA_HDF5_PROBE_H
-#define AVI_DATA_HDF5_PROBE_H
+#ifndef AVI_SOURCE_HDF5_PROBE_H
+#define AVI_SOURCE_HDF5_PROBE_H
 
-#include "data/hdf5_file.h"
+#include "source/hdf5_file.h"
 
 /* Has a child open the file as avi_hdf5_open would, and look at share `part` of `parts` of its chunks. *in_parts: the
  * file has chunks, so the other shares must be looked at, too. AVI_OK when the file serves, or when this program does

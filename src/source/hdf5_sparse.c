@@ -1,7 +1,7 @@
 /* Sparse matrices in compressed rows: data, indices and indptr. Rows become dense as they are read; what is read of a
  * piece is its own nonzeros alone, so that the same reader can give them as they are. */
-#include "data/hdf5_file.h"
-#include "data/hdf5_links.h"
+#include "source/hdf5_file.h"
+#include "source/hdf5_links.h"
 
 #include <stdio.h>
 #include <stdlib.h>

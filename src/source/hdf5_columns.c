@@ -1,5 +1,5 @@
 /* Columns of a table: their names, and which of them are asked for. */
-#include "data/hdf5_file.h"
+#include "source/hdf5_file.h"
 
 #include <ctype.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* What a child that looks at a file may take: memory, processor time, and time by the clock. */
-#include "data/hdf5_probe.h"
+#include "source/hdf5_probe.h"
 
 #include <stdio.h>
 #include <sys/resource.h>

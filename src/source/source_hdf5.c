@@ -1,5 +1,5 @@
-#include "data/hdf5_file.h"
-#include "data/hdf5_probe.h"
+#include "source/hdf5_file.h"
+#include "source/hdf5_probe.h"
 
 #include <limits.h>
 #include <stdio.h>

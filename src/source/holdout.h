@@ -1,7 +1,7 @@
 /* One data set in two parts: rows to learn from, and rows that are held out, by a closed formula of (rows, held, seed).
  * Private to those who open sources. */
-#ifndef AVI_DATA_HOLDOUT_H
-#define AVI_DATA_HOLDOUT_H
+#ifndef AVI_SOURCE_HOLDOUT_H
+#define AVI_SOURCE_HOLDOUT_H
 
 #include "avi/data.h"
 

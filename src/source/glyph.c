@@ -1,4 +1,4 @@
-#include "data/glyph.h"
+#include "source/glyph.h"
 
 #include <math.h>
 #include <string.h>

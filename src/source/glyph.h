@@ -1,6 +1,6 @@
 /* Hand-drawn-looking digits as grey images. Private to the data floor. */
-#ifndef AVI_DATA_GLYPH_H
-#define AVI_DATA_GLYPH_H
+#ifndef AVI_SOURCE_GLYPH_H
+#define AVI_SOURCE_GLYPH_H
 
 #include "avi/rng.h"
 

@@ -1,4 +1,4 @@
-#include "data/hdf5_links.h"
+#include "source/hdf5_links.h"
 
 #include <errno.h>
 #include <fcntl.h>

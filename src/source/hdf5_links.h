@@ -1,7 +1,7 @@
 /* What lies around an HDF5 file before and behind its opening: external links, and flags that a writer has left. None
  * of these functions is collective. */
-#ifndef AVI_DATA_HDF5_LINKS_H
-#define AVI_DATA_HDF5_LINKS_H
+#ifndef AVI_SOURCE_HDF5_LINKS_H
+#define AVI_SOURCE_HDF5_LINKS_H
 
 #include "avi/status.h"
 

@@ -1,5 +1,5 @@
 /* Reading rows of a dataset, in whatever order its file keeps their values. */
-#include "data/hdf5_file.h"
+#include "source/hdf5_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

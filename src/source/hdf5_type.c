@@ -1,5 +1,5 @@
 /* What the elements of a dataset are, and how HDF5 is to give them: its library converts between all numbers. */
-#include "data/hdf5_file.h"
+#include "source/hdf5_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-#include "data/hdf5_file.h"
-#include "data/hdf5_links.h"
+#include "source/hdf5_file.h"
+#include "source/hdf5_links.h"
 
 #include <errno.h>
 #include <limits.h>

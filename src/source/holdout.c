@@ -1,4 +1,4 @@
-#include "data/holdout.h"
+#include "source/holdout.h"
 #include "avi/partition.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "data/hdf5_probe.h"
+#include "source/hdf5_probe.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Rows in an HDF5 file, opened for reading by one process: what the file claims is compared with what it has. For the
  * source, and for the child that looks at a file before the source opens it (hdf5_probe.h). None of these functions is
  * collective. */
-#ifndef AVI_DATA_HDF5_FILE_H
-#define AVI_DATA_HDF5_FILE_H
+#ifndef AVI_SOURCE_HDF5_FILE_H
+#define AVI_SOURCE_HDF5_FILE_H
 
 #include "avi/data.h"
 
