@@ -298,7 +298,7 @@ static avi_status load_data(avi_session *s)
     s->shape.scale = s->train->shape.scale;
     AVI_TRY(avi_values_check(s, s->train, s->train_source));
     if (standardises(s) || s->shape.type != AVI_U8)
-        AVI_TRY(avi_column_moments_create(s->train, s->comm, s->seed, &s->moments));
+        AVI_TRY(avi_agree(s->comm, avi_column_moments_create(s->train, &s->moments)));
     AVI_TRY(check_digits(s));
     if (standardises(s)) s->problem.features = s->moments;
     avi_problem training = s->problem;
