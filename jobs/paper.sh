@@ -142,7 +142,7 @@ find_images() {
     fi
     export AVI_MNIST_DIR=${AVI_MNIST_DIR:-$fashion}
     if [ ! -f "$AVI_MNIST_DIR/$images" ]; then
-        echo "paper.sh: vae: no $images in $AVI_MNIST_DIR; the package dataset-fashion-mnist, or AVI_MNIST_DIR = a folder with FashionMNIST or MNIST, would serve" >&2
+        echo "paper.sh: vae: no $images in $AVI_MNIST_DIR; use the package dataset-fashion-mnist, or AVI_MNIST_DIR = a folder with FashionMNIST or MNIST" >&2
         return 66
     fi
 }

@@ -65,7 +65,7 @@ typedef struct avi_source_ops {
     bool exchangeable; /* rows may be shuffled as far as the source knows */
     /* Collective, required. Opens the split and fills s->shape and s->self. A missing test split is AVI_OK with
      * shape.rows = 0. All ranks return the same status (agreed inside), with one message that names key, file and what
-     * would serve. */
+     * to use. */
     avi_status (*open)(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split);
     /* Required. Given rows [first, first + count) into out (count, width) of shape.type. Not collective when `any_rank`
      * is true. When it is false only rank 0 is asked, in ascending order without gaps. */

@@ -122,7 +122,7 @@ avi_status avi_comm_split(avi_comm *parent, int colour, avi_comm **part)
     if (!comm)
         status = avi_fail_memory(sizeof *comm, "a communicator");
     else if (colour < 0)
-        status = avi_fail(AVI_ERR_INTERNAL, "avi_comm_split: colour %d; zero or more would serve", colour);
+        status = avi_fail(AVI_ERR_INTERNAL, "avi_comm_split: colour %d; use zero or more", colour);
     status = avi_agree(parent, status);
     if (status != AVI_OK) {
         free(comm);

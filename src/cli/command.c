@@ -104,7 +104,7 @@ static avi_status read_groups(command *c, const char *text)
     char *end;
     const long n = strtol(text, &end, 10);
     if (*end || end == text || n < 1 || n > INT_MAX)
-        return avi_fail(AVI_ERR_USAGE, "--groups %s: a number of groups of ranks, at least 1, would serve", text);
+        return avi_fail(AVI_ERR_USAGE, "--groups %s: use a number of groups of ranks, at least 1", text);
     c->groups = (int)n;
     return AVI_OK;
 }
@@ -154,8 +154,8 @@ static avi_status read_arguments(command *c, int argc, char **argv)
         else if (is_override(argv[i]))
             c->override[c->options.overrides++] = argv[i];
         else
-            return avi_fail(AVI_ERR_USAGE,
-                            "%s: a second configuration file; one FILE.ini and section.key=value would serve", argv[i]);
+            return avi_fail(AVI_ERR_USAGE, "%s: a second configuration file; use one FILE.ini and section.key=value",
+                            argv[i]);
     }
     c->options.override = c->override;
     if (c->action == RUN && !c->options.file)

@@ -24,13 +24,13 @@ static avi_status check(const avi_session *s)
 {
     if (s->problem.global_gaussian)
         return avi_config_fail(s->config, "model", "global",
-                               "model ppca has a closed form for theta as a point; point would serve");
+                               "model ppca has a closed form for theta as a point; use point");
     if (s->model->prior_sd > 0)
         return avi_config_fail(s->config, "model", "prior_sd",
-                               "model ppca has a closed form under a flat prior of theta; 0 would serve");
+                               "model ppca has a closed form under a flat prior of theta; use 0");
     if (s->model->latent >= s->shape.width)
         return avi_config_fail(s->config, "model", "latent",
-                               "%lld dimensions for rows of %lld values leave nothing to the noise; fewer would serve",
+                               "%lld dimensions for rows of %lld values leave nothing to the noise; use fewer",
                                (long long)s->model->latent, (long long)s->shape.width);
     return AVI_OK;
 }
@@ -58,7 +58,7 @@ static avi_status maximise(avi_optimum *a, pca *p)
     if (!(p->noise > 1e-14 * p->value[p->d - 1]))
         return avi_fail(AVI_ERR_DATA,
                         "model ppca: %lld components explain the data without noise, and the likelihood has no "
-                        "maximum; model.latent lower than %lld would serve",
+                        "maximum; use model.latent lower than %lld",
                         (long long)p->l, (long long)p->l);
     for (int64_t k = 0; k < p->l; k++) {
         const double left = p->value[p->d - 1 - k] - p->noise;

@@ -4,9 +4,8 @@
 static avi_status check(const avi_session *s)
 {
     if (avi_config_get_real(s->config, "model", "a") != 0) return AVI_OK;
-    return avi_config_fail(
-        s->config, "model", "a",
-        "the data then say nothing about theta, and there is no optimum; any other number would serve");
+    return avi_config_fail(s->config, "model", "a",
+                           "the data then say nothing about theta, and there is no optimum; use any other number");
 }
 
 static avi_status solve(avi_optimum *a)

@@ -83,7 +83,7 @@ typedef struct avi_slot {
     int list_count;
 } avi_slot;
 /* Sets the value from `text` (expanded). A PATH is taken relative to `folder`. False: `wrong` says what is wrong and
- * what would serve; the slot keeps its old value. */
+ * what to use instead; the slot keeps its old value. */
 bool avi_value_set(avi_slot *slot, const char *text, const char *folder, avi_text *wrong);
 void avi_value_free(avi_slot *slot);
 /* "1 .. 10", "at least 1", "" */

@@ -50,7 +50,7 @@ avi_status avi_matrix_read(const avi_config *config, const char *key, int64_t *r
     *values = NULL;
     if (!scan(&at, rows, cols, NULL))
         return avi_config_fail(config, "model", key,
-                               "not a matrix at character %lld; rows of equal length would serve, such as 1, 0.1; 0, 1",
+                               "not a matrix at character %lld; use rows of equal length, such as 1, 0.1; 0, 1",
                                (long long)(at - text + 1));
     const size_t bytes = (size_t)(*rows * *cols) * sizeof **values;
     *values = malloc(bytes);
@@ -65,8 +65,8 @@ static avi_status refuse_size(const avi_config *config, const char *key, int64_t
 {
     free(*values);
     *values = NULL;
-    return avi_config_fail(config, "model", key, "a matrix of %lld by %lld; %lld by %lld would serve%s",
-                           (long long)rows, (long long)cols, (long long)want_rows, (long long)want_cols,
+    return avi_config_fail(config, "model", key, "a matrix of %lld by %lld; use %lld by %lld%s", (long long)rows,
+                           (long long)cols, (long long)want_rows, (long long)want_cols,
                            want_rows == want_cols ? ", or one number for a multiple of the identity" : "");
 }
 
@@ -94,13 +94,12 @@ avi_status avi_variances_read(const avi_config *config, const char *key, int64_t
     if (!*log_sd)
         status = avi_fail_memory((size_t)n * sizeof **log_sd, "variances of the model");
     else if (rows != 1 || (cols != n && cols != 1))
-        status = avi_config_fail(config, "model", key, "%lld values; %lld variances, or one for all, would serve",
+        status = avi_config_fail(config, "model", key, "%lld values; use %lld variances, or one for all",
                                  (long long)(rows * cols), (long long)n);
     for (int64_t i = 0; status == AVI_OK && i < n; i++) {
         const double variance = given[cols == 1 ? 0 : i];
         if (variance <= 0)
-            status =
-                avi_config_fail(config, "model", key, "%g is not a variance; numbers above 0 would serve", variance);
+            status = avi_config_fail(config, "model", key, "%g is not a variance; use numbers above 0", variance);
         (*log_sd)[i] = 0.5 * log(variance);
     }
     free(given);

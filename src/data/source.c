@@ -67,8 +67,8 @@ static avi_status settle_storage(avi_source *s, const avi_config *config)
     s->streamed = can && (stream || (strcmp(storage, "auto") == 0 && bytes > (double)AVI_STREAM_ABOVE));
     if (!stream || can || s->shape.rows == 0) return AVI_OK;
     return avi_config_fail(
-        config, "data", "storage", "%s: %s, so they cannot be drawn anew at each step; memory or auto would serve",
-        s->label, s->ops->read_rows ? "its rows follow from the rows before them" : "its rows come from a file");
+        config, "data", "storage", "%s: %s, so they cannot be drawn anew at each step; use memory or auto", s->label,
+        s->ops->read_rows ? "its rows follow from the rows before them" : "its rows come from a file");
 }
 
 avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split split, avi_source **source)

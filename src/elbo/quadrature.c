@@ -94,7 +94,7 @@ static avi_status cubature(const avi_model *m, bool theta, avi_quadrature **rule
 {
     const int64_t l = m->latent, parities = m->ops->coupling == AVI_CHAIN ? 2 : 1, d = theta + parities * l;
     if (2 * d > 65536)
-        return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 would take %lld points; draws > 0 would serve",
+        return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 would take %lld points; use draws > 0",
                         (long long)(2 * d));
     AVI_TRY(allocate((int)(2 * d), l, rule));
     for (int64_t s = 0; s < 2 * d; s++) {
@@ -127,7 +127,7 @@ static avi_status product(const avi_model *m, bool theta, int points, avi_quadra
     if (l > 3 || m->ops->coupling == AVI_CHAIN)
         return avi_fail(AVI_ERR_CONFIG,
                         "objective.draws = 0: model %s with %lld latent dimensions has no closed form and too many "
-                        "dimensions for quadrature; draws > 0 would serve",
+                        "dimensions for quadrature; use draws > 0",
                         m->ops->name, (long long)l);
     points = points > MAX_POINTS ? MAX_POINTS : points;
     gauss_hermite(points, x, w);
@@ -160,7 +160,7 @@ avi_status avi_quadrature_create(const avi_model *m, bool global_gaussian, int p
     if (global_gaussian && !(m->ops->scalar_theta && m->theta.count <= 1))
         return avi_fail(AVI_ERR_CONFIG,
                         "objective.draws = 0 with global = gaussian takes a model with one scalar global parameter; "
-                        "model %s has %lld; global = point or draws > 0 would serve",
+                        "model %s has %lld; use global = point or draws > 0",
                         m->ops->name, (long long)avi_params_values(&m->theta));
     const bool theta = global_gaussian && m->theta.count == 1;
     return m->ops->quadratic == 2 ? cubature(m, theta, rule) : product(m, theta, points, rule);

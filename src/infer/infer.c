@@ -50,7 +50,7 @@ avi_status avi_domain_read(const avi_config *config, avi_domain *d)
         }
     }
     return avi_config_fail(config, "inference", "domain",
-                           "unknown domain; self, next, ahead or window:w with w from 0 to 4096 would serve");
+                           "unknown domain; use self, next, ahead or window:w with w from 0 to 4096");
 }
 
 static avi_status allocate(const avi_config *config, const char *name, int64_t inputs, int64_t outputs, int64_t latent,

@@ -17,8 +17,8 @@ static avi_status create(avi_infer *f, const avi_config *config)
     const int64_t features = avi_polynomial_width(f->inputs, *degree);
     if (*degree > 1 && (f->inputs > 64 || features > 1000000))
         return avi_config_fail(config, "inference", "degree",
-                               "%lld monomials of %lld values; degree 1 or function = mlp would serve",
-                               (long long)features, (long long)f->inputs);
+                               "%lld monomials of %lld values; use degree 1 or function = mlp", (long long)features,
+                               (long long)f->inputs);
     AVI_TRY(avi_params_add(&f->phi, "polynomial.coefficients", f->outputs, features, AVI_INIT_CONSTANT, 0, NULL));
     return avi_params_add(&f->phi, "polynomial.constant", 1, f->outputs, AVI_INIT_CONSTANT, 0, NULL);
 }

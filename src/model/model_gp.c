@@ -97,8 +97,7 @@ static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int6
     const int64_t end = first + count, width = g->column ? 2 : 1;
     const double a2 = g->amplitude * g->amplitude;
     if (rows > MAX_SIMULATED)
-        return avi_fail(AVI_ERR_CONFIG,
-                        "model gp draws at most %d rows, %lld are asked for; fewer data.rows would serve",
+        return avi_fail(AVI_ERR_CONFIG, "model gp draws at most %d rows, %lld are asked for; use fewer data.rows",
                         MAX_SIMULATED, (long long)rows);
     double *memory = malloc((size_t)(4 * end + 4) * sizeof *memory);
     if (!memory) return avi_fail_memory((size_t)(4 * end + 4) * sizeof *memory, "simulated data");
@@ -111,7 +110,7 @@ static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int6
         if (!(r.variance > 0))
             status = avi_fail(AVI_ERR_CONFIG,
                               "model gp: the covariance of the first %lld simulated rows is not positive definite with "
-                              "model.jitter = %g; a larger jitter, or a smaller lengthscale, would serve",
+                              "model.jitter = %g; use a larger jitter, or a smaller lengthscale",
                               (long long)(n + 1), g->jitter);
         avi_simulate_normals(seed, n, 0, 2, draw);
         for (int64_t j = 1; j <= n; j++) mean += r.phi[j] * r.z[n - j];

@@ -214,7 +214,7 @@ avi_status avi_dense_newton(avi_estimator *e, const avi_pass *pass, int iteratio
     if (e->p.model->latent != 1)
         return avi_fail(AVI_ERR_CONFIG,
                         "optim.method = lbfgs with inference.function = factorized takes one latent dimension where "
-                        "rows are coupled densely, not %lld; adam would serve",
+                        "rows are coupled densely, not %lld; use adam",
                         (long long)e->p.model->latent);
     avi_status status = avi_agree(e->comm, make_newton(e, pass, &w));
     if (status == AVI_OK) {

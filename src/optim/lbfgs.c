@@ -10,7 +10,7 @@ avi_status avi_lbfgs_create(int64_t n, int memory, avi_lbfgs *l)
     l->history = calloc((size_t)(2 * memory) * (size_t)n + 1, sizeof *l->history);
     return l->history ? AVI_OK
                       : avi_fail_memory((size_t)(2 * memory) * (size_t)n * sizeof *l->history,
-                                        "the memory of L-BFGS; a smaller optim.memory would serve");
+                                        "the memory of L-BFGS; use a smaller optim.memory");
 }
 
 void avi_lbfgs_free(avi_lbfgs *l)

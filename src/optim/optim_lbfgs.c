@@ -13,7 +13,7 @@ static const avi_key keys[] = {
 static avi_status create(avi_optim *o, const avi_config *config)
 {
     if (avi_config_get_int(config, "optim", "batch") != 0)
-        return avi_config_fail(config, "optim", "batch", "lbfgs takes all rows at every step; batch = 0 would serve");
+        return avi_config_fail(config, "optim", "batch", "lbfgs takes all rows at every step; use batch = 0");
     o->number[0] = (double)avi_config_get_int(config, "optim", "memory");
     o->number[1] = avi_config_get_real(config, "optim", "tolerance");
     o->number[2] = (double)avi_config_get_int(config, "optim", "newton");

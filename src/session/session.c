@@ -86,7 +86,7 @@ static avi_status check_dense(const avi_session *s)
     if (s->model->ops->coupling != AVI_DENSE) return AVI_OK;
     if (avi_config_get_int(c, "optim", "batch") != 0 && !s->options->no_steps)
         return avi_config_fail(c, "optim", "batch",
-                               "model %s couples every row with all others, so a step takes all rows; 0 would serve",
+                               "model %s couples every row with all others, so a step takes all rows; use 0",
                                s->model->ops->name);
     /* A mean and a log sd, whatever the family is called: one dimension has no covariance. */
     const avi_family *f = s->family;
@@ -127,30 +127,30 @@ static avi_status make_partition(avi_session *s)
     if (shuffled && coupled)
         return avi_config_fail(c, "data", "shuffle",
                                "model %s with this inference.domain looks at neighbouring rows, which a shuffle would "
-                               "tear apart; auto or no would serve",
+                               "tear apart; use auto or no",
                                s->model->ops->name);
     int64_t batch = avi_config_get_int(c, "optim", "batch"), tile = avi_config_get_int(c, "optim", "tile");
     if (s->options->no_steps) suit_data(s, rows, &batch, &tile);
     if (batch > rows)
         return avi_config_fail(c, "optim", "batch",
-                               "more than the %lld rows of the data; at most that, or 0 for all rows, would serve",
+                               "more than the %lld rows of the data; use at most that, or 0 for all rows",
                                (long long)rows);
     if (tile == 0) tile = automatic_tile(rows, batch, s->problem.draws);
     if (tile > rows) tile = rows;
     if (batch % tile)
-        return avi_config_fail(
-            c, "optim", "tile",
-            "%lld does not divide optim.batch = %lld; a divisor, or 0 to have one chosen, would serve", (long long)tile,
-            (long long)batch);
+        return avi_config_fail(c, "optim", "tile",
+                               "%lld does not divide optim.batch = %lld; use a divisor, or 0 to have one chosen",
+                               (long long)tile, (long long)batch);
     const int64_t tiles = (rows + tile - 1) / tile, lanes = batch ? batch / tile : tiles;
     AVI_TRY(avi_partition_make(rows, tile, lanes, ranks, s->seed, shuffled, &s->partition));
     s->batch = batch ? batch : rows;
     if (ranks > s->partition.lanes)
-        return avi_config_fail(c, "optim", batch ? "batch" : "tile",
-                               "%d ranks for %lld lanes (batch %lld / tile %lld); at most %lld ranks, or optim.tile = "
-                               "%lld, or a larger optim.batch would serve",
-                               ranks, (long long)s->partition.lanes, (long long)s->batch, (long long)tile,
-                               (long long)s->partition.lanes, (long long)(s->batch / ranks > 0 ? s->batch / ranks : 1));
+        return avi_config_fail(
+            c, "optim", batch ? "batch" : "tile",
+            "%d ranks for %lld lanes (batch %lld / tile %lld); use at most %lld ranks, or optim.tile = "
+            "%lld, or a larger optim.batch",
+            ranks, (long long)s->partition.lanes, (long long)s->batch, (long long)tile, (long long)s->partition.lanes,
+            (long long)(s->batch / ranks > 0 ? s->batch / ranks : 1));
     return AVI_OK;
 }
 
@@ -306,9 +306,10 @@ static avi_status load_data(avi_session *s)
     training.shared = strcmp(reduction, "messages") != 0;
     AVI_TRY(avi_estimator_create(&training, s->comm, s->train, &s->train_elbo));
     if (!strcmp(reduction, "shared") && avi_comm_size(s->comm) > 1 && !avi_estimator_is_shared(s->train_elbo))
-        return avi_config_fail(s->config, "run", "reduction",
-                               "the ranks are on several nodes, or /dev/shm has no room for their gradients; auto or "
-                               "messages would serve");
+        return avi_config_fail(
+            s->config, "run", "reduction",
+            "the ranks are on several nodes, or /dev/shm has no room for their gradients; use auto or "
+            "messages");
     if (!s->test_source) return AVI_OK;
     const int64_t rows = s->test_source->shape.rows - lookahead,
                   tile = s->partition.tile < rows ? s->partition.tile : rows;
@@ -332,7 +333,7 @@ static avi_status read_local_rows(avi_session *s)
     return avi_config_fail(s->config, "optim", "local_rows",
                            "all rows move by the KL of q(z), which is in closed form where the prior of z is N(0, I), "
                            "objective.kl = analytic "
-                           "and objective.estimator = pathwise; those, or batch, would serve");
+                           "and objective.estimator = pathwise; use those, or batch");
 }
 
 static avi_status plan_steps(avi_session *s)
@@ -342,7 +343,7 @@ static avi_status plan_steps(avi_session *s)
     s->epoch_steps = avi_partition_epoch_steps(&s->partition);
     if (steps > AVI_STEP_MAX || (steps == 0 && epochs > AVI_STEP_MAX / s->epoch_steps))
         return avi_config_fail(s->config, "optim", steps > 0 ? "steps" : "epochs",
-                               "more steps than a checkpoint can number; at most %" PRId64 " steps in all would serve",
+                               "more steps than a checkpoint can number; use at most %" PRId64 " steps in all",
                                AVI_STEP_MAX);
     s->total_steps = steps > 0 ? steps : epochs * s->epoch_steps;
     avi_schedule_read(s->config, s->total_steps, &s->schedule);

@@ -214,8 +214,8 @@ static avi_status split(sweep *w, int groups)
     const int ranks = avi_comm_size(w->world), rank = avi_comm_rank(w->world);
     int most = w->plan.spec.runs < ranks ? (int)w->plan.spec.runs : ranks, mine = 0;
     if (groups > ranks)
-        return avi_fail(AVI_ERR_USAGE, "--groups %d: more than the %d ranks of this job; at most %d would serve",
-                        groups, ranks, ranks);
+        return avi_fail(AVI_ERR_USAGE, "--groups %d: more than the %d ranks of this job; use at most %d", groups, ranks,
+                        ranks);
     w->table.groups = groups > 0 && groups < most ? groups : most;
     while (rank >= avi_slab_first(ranks, w->table.groups, mine + 1)) mine++;
     AVI_TRY(avi_comm_split(w->world, mine, &w->group));

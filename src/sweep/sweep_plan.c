@@ -67,7 +67,7 @@ static avi_status check_task(const avi_config *config)
 {
     const char *task = avi_config_get_string(config, "run", "task");
     if (strcmp(task, "simulate") && strcmp(task, "evaluate")) return AVI_OK;
-    return avi_config_fail(config, "run", "task", "a sweep makes a table of fits; fit would serve");
+    return avi_config_fail(config, "run", "task", "a sweep makes a table of fits; use fit");
 }
 
 /* Counts, for each key, the runs in which it changes nothing. */

@@ -93,13 +93,13 @@ static void add_range(mistakes *m, avi_sweep_key *k, const char *text, const dou
 {
     const double step = parts == 3 ? r[2] : r[1] < r[0] ? -1 : 1, length = r[1] - r[0];
     if (step == 0 || length * step < 0) {
-        mistake(m, "%s: %s: a step of %g never gets from %g to %g; %g..%g..%g would serve", k->name, text, step, r[0],
-                r[1], r[0], r[1], step == 0 ? copysign(1, length) : -step);
+        mistake(m, "%s: %s: a step of %g never gets from %g to %g; use %g..%g..%g", k->name, text, step, r[0], r[1],
+                r[0], r[1], step == 0 ? copysign(1, length) : -step);
         return;
     }
     const double count = floor(length / step * (1 + 1e-12) + 1e-9) + 1;
     if (count > AVI_SWEEP_RUNS) {
-        mistake(m, "%s: %s: %.0f values; at most %d would serve", k->name, text, count, AVI_SWEEP_RUNS);
+        mistake(m, "%s: %s: %.0f values; use at most %d", k->name, text, count, AVI_SWEEP_RUNS);
         return;
     }
     for (int i = 0; i < (int)count; i++) {
@@ -136,7 +136,7 @@ static void check_key(mistakes *m, const avi_sweep_spec *spec, const avi_sweep_k
 {
     static const char *const whole[] = {"run.output", "run.time_limit", "checkpoint.resume"};
     const size_t length = strlen(k->name);
-    if (!is_name(k->name)) mistake(m, "'%s': not a key; section.key=value|value would serve", k->name);
+    if (!is_name(k->name)) mistake(m, "'%s': not a key; use section.key=value|value", k->name);
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
         if (!strcmp(k->name, whole[i]))
             mistake(m, "%s: belongs to the sweep as a whole; give it as an override, %s=value", k->name, k->name);
@@ -163,7 +163,7 @@ static void add_key(mistakes *m, avi_sweep_spec *spec, const char *begin, const 
     avi_sweep_key *k = &spec->key[spec->keys++];
     *k = (avi_sweep_key){.name = name};
     if (!equal)
-        mistake(m, "'%s': no values; section.key=value|value would serve", name);
+        mistake(m, "'%s': no values; use section.key=value|value", name);
     else {
         check_key(m, spec, k, overrides, override);
         add_values(m, k, equal + 1, end);
@@ -180,10 +180,10 @@ avi_status avi_sweep_spec_parse(const char *text, int overrides, const char *con
         at = *end ? end + 1 : end;
     }
     if (!spec->keys && !m.memory)
-        mistake(&m, "nothing to sweep over; --sweep 'inference.hidden=1|4|16; run.seed=1..5' would serve");
+        mistake(&m, "nothing to sweep over; use --sweep 'inference.hidden=1|4|16; run.seed=1..5'");
     for (int i = 0; i < spec->keys && spec->runs <= AVI_SWEEP_RUNS; i++) spec->runs *= spec->key[i].count;
     if (!m.used && spec->runs > AVI_SWEEP_RUNS)
-        mistake(&m, "more than %d runs; fewer values, or several sweeps, would serve", AVI_SWEEP_RUNS);
+        mistake(&m, "more than %d runs; use fewer values, or several sweeps", AVI_SWEEP_RUNS);
     if (m.memory) return avi_fail_memory(strlen(text), "the runs of a sweep");
     return m.used ? avi_fail(AVI_ERR_USAGE, "%s", m.text) : AVI_OK;
 }

@@ -63,7 +63,7 @@ static avi_status spare_fit(const avi_session *s, const avi_folder *folder)
     if (!fit) return AVI_OK;
     return avi_config_fail(
         s->config, "checkpoint", "resume",
-        "would replace the results of the fit in %s by those of run.task = exact alone; another run.output would serve",
+        "would replace the results of the fit in %s by those of run.task = exact alone; use another run.output",
         avi_folder_path(folder));
 }
 

@@ -18,11 +18,11 @@ avi_status avi_stopping_rule_check(const avi_session *s)
     const avi_config *c = s->config;
     if (mse_bound(c) > 0 && !s->model->ops->reconstruct)
         return avi_config_fail(c, "stop", "mse",
-                               "model %s has no reconstruction to measure; 0, or stop.elbo_per_row, would serve",
+                               "model %s has no reconstruction to measure; use 0, or stop.elbo_per_row",
                                s->model->ops->name);
     if (avi_stopping_rule_required(c) && !avi_stopping_rule_set(c))
         return avi_config_fail(c, "stop", "required",
-                               "there is no stop rule to require; stop.mse or stop.elbo_per_row, or no, would serve");
+                               "there is no stop rule to require; use stop.mse or stop.elbo_per_row, or no");
     return AVI_OK;
 }
 

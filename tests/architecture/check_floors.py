@@ -8,7 +8,7 @@
 
     check_floors.py [ROOT]        check the tree (default: AVI_SOURCE_DIR, else the tree this script is in)
     check_floors.py --self-test   build a small sound tree, plant one violation at a time, expect each to be found
-Exit status 0: sound; 1: violations, one a line as file:line: what is wrong; what would serve.
+Exit status 0: sound; 1: violations, one a line as file:line: what is wrong; what to use.
 """
 import os
 import pathlib
@@ -24,13 +24,13 @@ FLOOR = {"base": 0, "sum": 0, "config": 1, "data": 2, "source": 2, "param": 3, "
 HEADER = {"arena.h": "base", "comm.h": "base", "fixed_point.h": "sum", "registry.def": "cli", "registry.h": "config", "rng.h": "base", "status.h": "base",
           "partition.h": "data", "store.h": "io", "column_moments.h": "data"}
 
-# Who may call what. A pattern, the places (path prefixes under src/), what it is called, what serves elsewhere.
+# Who may call what. A pattern, the places (path prefixes under src/), what it is called, what to use elsewhere.
 GUARDED = [
     (re.compile(r"\bP?MPI_\w+|\bavi_comm_mpi\b|<mpi\.h>|\"base/comm_mpi\.h\""), ("base/comm", "data/", "source/", "linalg/", "io/"), "message passing",
-     "the functions of avi/comm.h serve everywhere"),
-    (re.compile(r"\bH5\w+|<hdf5(_hl)?\.h>"), ("data/", "source/", "io/"), "HDF5", "a function of data/ or io/ would serve"),
+     "use the functions of avi/comm.h"),
+    (re.compile(r"\bH5\w+|<hdf5(_hl)?\.h>"), ("data/", "source/", "io/"), "HDF5", "use a function of source/ or io/"),
     (re.compile(r"\b(Cblacs_\w+|Csys2blacs_\w+|p[sd](potr[fsi]|gemm|gemr2d|trsm|trmm|syrk|syev\w*|gesv\w*)_)|\"linalg/scalapack\.h\""),
-     ("linalg/",), "ScaLAPACK", "avi/linalg.h would serve"),
+     ("linalg/",), "ScaLAPACK", "use avi/linalg.h"),
 ]
 NO_FILES = ("sum/", "tape/", "param/", "density/", "nn/", "model/", "infer/", "family/", "objective/", "optim/", "graph/", "reduce/", "newton/", "elbo/")
 FILE_CALL = re.compile(r"(?<![.>])\b(fopen|open|creat|freopen|unlink|rename)\s*\(")

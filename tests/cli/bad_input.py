@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bad input at 1 and 3 ranks: each with its exit status and one message that says what is wrong and what would serve; never a hang."""
+"""Bad input at 1 and 3 ranks: each with its exit status and one message that says what is wrong and what to use; never a hang."""
 import concurrent.futures
 import gzip
 import pathlib

@@ -62,7 +62,7 @@ def case_paths_and_keys(folder):
 
 
 def case_mistakes(folder):
-    """All mistakes of the file and of the command line at once, with their lines and what would serve."""
+    """All mistakes of the file and of the command line at once, with their lines and what to use."""
     bad = folder / "bad.ini"
     bad.write_text("[run]\nprecision = singel\nseed = -3\n\n[optim]\nlerning_rate = 1e-3\nbatch = many\n[modle]\nname = vae\n[data]\nsource = strokes\n[optim]\nbatch = 4\n")
     for ranks in (1, 3):

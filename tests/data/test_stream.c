@@ -210,7 +210,7 @@ static void files_are_refused(void **state)
     assert_null(s);
     assert_non_null(strstr(avi_error_text(), "storage"));
     assert_non_null(strstr(avi_error_text(), "come from a file, so they cannot be drawn anew"));
-    assert_non_null(strstr(avi_error_text(), "memory or auto would serve"));
+    assert_non_null(strstr(avi_error_text(), "use memory or auto"));
     avi_error_clear();
     avi_config_destroy(&config);
 }

@@ -26,6 +26,6 @@ for reduction in auto messages; do
     grep -q "ranks        2; " "$folder/$reduction.log" || fail "run.reduction=$reduction: the header tells of shared memory"
 done
 [ "$(cat "$folder/shared.status")" = 78 ] || fail "run.reduction=shared: status $(cat "$folder/shared.status"), expected 78"
-grep -q "reduction = shared: .* /dev/shm has no room for their gradients; auto or messages would serve" "$folder/shared.log" || fail "run.reduction=shared: not the message"
+grep -q "reduction = shared: .* /dev/shm has no room for their gradients; use auto or messages" "$folder/shared.log" || fail "run.reduction=shared: not the message"
 ! grep -q avi_mpi "$folder/left" || fail "files are left in /dev/shm"
 echo "ok: by messages where there is no room"

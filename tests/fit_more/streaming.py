@@ -48,14 +48,14 @@ def streamed_resumed(scratch):
 
 
 def streamed_refused(scratch):
-    """Rows that follow from each other, or come from a file, are held: the key is named, and what would serve."""
+    """Rows that follow from each other, or come from a file, are held: the key is named, and what to use."""
     file = write(scratch / "x.h5", data(58))
     cases = {"saw": ["data.source=model", "model.name=saw"], "hmm": ["data.source=model", "model.name=hmm"], "gp": ["data.source=model", "model.name=gp"],
              "file": ["data.source=hdf5", f"data.path={file}", "data.dataset=x", "model.name=linear"]}
     for name, case in cases.items():
         text = start(2, [empty_ini(scratch), "-q", *case, "data.storage=stream", "inference.function=factorized", "--dry-run"], expect=(BAD_CONFIG,))
         said = refusal(text) or ""
-        for words in ("storage", "memory or auto would serve", "from a file" if name == "file" else f"model {name}"):
+        for words in ("storage", "use memory or auto", "from a file" if name == "file" else f"model {name}"):
             if words not in said:
                 raise Failure(f"{name}: no '{words}' in: {text}")
     return ", ".join(cases)

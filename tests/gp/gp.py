@@ -173,7 +173,7 @@ def exact_beside_a_fit(scratch):
 
 
 def refusals(scratch):
-    cases = [(78, "0 would serve", ["optim.batch=64"]), (78, "auto or no would serve", ["data.shuffle=yes"]), (78, ("at most 65536 rows", "Use a smaller data.rows"), ["data.rows=65537"]),  # the second where memory is less
+    cases = [(78, "use 0", ["optim.batch=64"]), (78, "use auto or no", ["data.shuffle=yes"]), (78, ("at most 65536 rows", "Use a smaller data.rows"), ["data.rows=65537"]),  # the second where memory is less
              (65, "not positive definite", ["model.kernel=rbf", "model.jitter=0", "model.spacing=1e-9", "data.source=hdf5", f"data.path={scratch / 'one.h5'}", "data.dataset=x", "data.rows=0"]),
              (65, "model.times = column", ["data.source=hdf5", f"data.path={scratch / 'two.h5'}", "data.dataset=x", "data.rows=0"])]
     with h5py.File(scratch / "one.h5", "w") as file:

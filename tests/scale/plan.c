@@ -39,7 +39,7 @@ static void *must(void *p)
 static int power_of_two(int n)
 {
     if (n > 0 && (n & (n - 1)) == 0) return n;
-    (void)fprintf(stderr, "scale: %d ranks; a power of two would serve\n", n);
+    (void)fprintf(stderr, "scale: %d ranks; use a power of two\n", n);
     exit(64);
 }
 
