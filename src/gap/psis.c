@@ -60,21 +60,26 @@ static double tail_shape(int64_t draws, double *log_weight)
 void avi_weights_summarise(int64_t draws, double *log_weight, avi_weights *out)
 {
     const double n = (double)draws;
-    double sum = 0, squares = 0;
+    double sum = 0, squares = 0, less_one = 0, variance = 0;
     *out = (avi_weights){NAN, NAN, NAN, NAN};
     for (int64_t i = 0; i < draws; i++)
         if (isnan(log_weight[i])) return;
     qsort(log_weight, (size_t)draws, sizeof *log_weight, ascending);
     const double top = log_weight[draws - 1], spread = top - log_weight[0];
     if (!isfinite(top)) return;
+    /* Weights less one, and their variance about their mean: nearly equal weights would cancel to an error of 0. */
     for (int64_t i = 0; i < draws; i++) {
         log_weight[i] -= top;
         sum += exp(log_weight[i]);
+        less_one += expm1(log_weight[i]) / n;
         squares += exp(2 * log_weight[i]);
     }
-    const double mean = sum / n, variance = fmax(0, squares / n - mean * mean);
-    out->log_p = top + log(mean);
-    out->log_p_error = draws > 1 ? sqrt(variance / (n - 1)) / mean : NAN;
+    for (int64_t i = 0; i < draws; i++) {
+        const double deviation = expm1(log_weight[i]) - less_one;
+        variance += deviation * deviation / n;
+    }
+    out->log_p = top + log1p(less_one);
+    out->log_p_error = draws > 1 ? sqrt(variance / (n - 1)) / (1 + less_one) : NAN;
     out->ess = sum * sum / squares;
     out->khat = spread <= 1e-9 * (1 + fabs(top)) ? 0 : tail_shape(draws, log_weight);
 }

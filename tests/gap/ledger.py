@@ -153,9 +153,13 @@ def psis(scratch):
     generator = numpy.random.default_rng(11)
     sets = [scale * generator.standard_normal(draws) ** power + 700 for scale in (0.1, 1, 4) for power in (1, 2) for draws in (30, 200, 5000)]
     sets += [-numpy.log(generator.random(400)) * k for k in (0.3, 0.7, 1.5)]
-    text = "".join(f"{len(one)} " + " ".join(repr(float(v)) for v in one) + "\n" for one in [*sets, numpy.full(100, 3.0)])
+    nearly = [1e-6 * generator.standard_normal(200) - 2 for _ in range(3)]
+    text = "".join(f"{len(one)} " + " ".join(repr(float(v)) for v in one) + "\n" for one in [*nearly, *sets, numpy.full(100, 3.0)])
     lines = subprocess.run([PSIS], input=text, capture_output=True, text=True, check=True).stdout.splitlines()
-    for one, line in zip(sets, lines):
+    for one, line in zip(nearly, lines):
+        got, want = float(line.split()[3]), (one - one.mean()).std(ddof=1) / numpy.sqrt(len(one))
+        close("the error of nearly equal weights, relatively", got / want, 1, 1e-4)
+    for one, line in zip(sets, lines[len(nearly):]):
         khat, ess, log_p, error = map(float, line.split())
         w = numpy.exp(one - one.max())
         close("k-hat", khat, reference_khat(one), 1e-6)
