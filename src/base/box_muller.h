@@ -2,7 +2,7 @@
 #ifndef AVI_BASE_BOX_MULLER_H
 #define AVI_BASE_BOX_MULLER_H
 
-#include "base/vmath.h"
+#include "avi/vmath.h"
 
 enum { PANEL = 64 /* counters side by side */ };
 

@@ -5,7 +5,7 @@
 #include "avi/rng.h"
 #include "base/box_muller.h"
 #include "base/philox.h"
-#include "base/vmath.h"
+#include "avi/vmath.h"
 
 typedef struct panel {
     uint32_t w[4][PANEL]; /* the first two: rows and blocks of counters; then random words */

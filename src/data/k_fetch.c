@@ -1,6 +1,6 @@
 /* Rows as numbers of the precision of the run. */
 #include "avi/column_moments.h"
-#include "base/real.h"
+#include "avi/kernel.h"
 #include "data/row_stream.h"
 
 #include <assert.h>

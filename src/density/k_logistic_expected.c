@@ -3,8 +3,8 @@
  * With t = log_tau fixed, the logit of trial j is N(mu, s^2): mu = a + e^t m + x_j' b, s^2 = sa^2 + e^(2t) sz^2 + sum_k
  * x_jk^2 sb_k^2. With p(u) = sigmoid(mu + s u): d E softplus / d mu = E p, d E softplus / d s = E p u. Everything else
  * is the chain rule; y times the logit has an expectation in closed form but for tau, whose points serve it too. */
-#include "base/real.h"
-#include "base/vmath.h"
+#include "avi/kernel.h"
+#include "avi/vmath.h"
 #include "density/logistic_groups.h"
 #include "tape/internal.h"
 

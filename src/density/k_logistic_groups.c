@@ -1,7 +1,7 @@
 /* Grouped Bernoulli density with linear predictor, value and gradient. Row b * S + s holds draw s of group b. */
 #include "density/logistic_groups.h"
-#include "base/real.h"
-#include "base/vmath.h"
+#include "avi/kernel.h"
+#include "avi/vmath.h"
 #include "tape/internal.h"
 
 /* slope[j] = x_j' beta for the trials of a group. */

@@ -1,6 +1,6 @@
 /* Log densities of the values that are there. The elementwise density is a number whatever the mask says, since a
  * missing value is 0 here and not NaN. */
-#include "base/vmath.h"
+#include "avi/vmath.h"
 #include "density/masked.h"
 #include "tape/lanes.h"
 

@@ -1,8 +1,8 @@
 /* Fused densities of the scalar models: N * S values pass through them each step, so value and gradient take one pass
  * each. Row b * S + s holds draw s of datapoint b. Work goes in pieces that stay in cache, whatever the number of draws
  * is. */
-#include "base/real.h"
-#include "base/vmath.h"
+#include "avi/kernel.h"
+#include "avi/vmath.h"
 #include "density/normal_1d.h"
 #include "density/wave_normal.h"
 #include "tape/internal.h"

@@ -1,7 +1,7 @@
 /* Densities of the scalar models in expectation over q(z_n) = N(mean, sd^2): one pass over the draws eps, for value and
  * derivatives alike, and z = mean + sd eps is never stored. A row's sums run in lanes, then in fewer, then
  * one by one, whatever block the row is in. Compiled with -ffp-contract=fast. */
-#include "base/vmath.h"
+#include "avi/vmath.h"
 #include "density/normal_1d.h"
 #include "density/wave_normal.h"
 #include "tape/internal.h"

@@ -2,7 +2,7 @@
 #ifndef AVI_DENSITY_WAVE_NORMAL_H
 #define AVI_DENSITY_WAVE_NORMAL_H
 
-#include "base/vmath.h"
+#include "avi/vmath.h"
 
 enum { AVI_WAVE_MOST = 512 /* draws at once: the arrays of a piece stay in the first-level cache */ };
 

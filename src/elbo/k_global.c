@@ -1,5 +1,5 @@
-#include "base/real.h"
-#include "base/vmath.h"
+#include "avi/kernel.h"
+#include "avi/vmath.h"
 #include "elbo/global_kernels.h"
 
 #include <math.h>

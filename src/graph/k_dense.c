@@ -1,6 +1,6 @@
 /* Rows of E_q[log p(z)] for z ~ N(0, K): dense.h. The gradient of m_n is -c_n and not -c_n / 2, because c moves with
  * every m: it is that of the sum over all rows, so all rows must carry the same weight. */
-#include "base/real.h"
+#include "avi/kernel.h"
 #include "graph/dense.h"
 
 #include <math.h>

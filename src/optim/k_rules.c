@@ -1,4 +1,4 @@
-#include "base/real.h"
+#include "avi/kernel.h"
 #include "optim/rules.h"
 
 #include <math.h>

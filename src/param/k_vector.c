@@ -1,5 +1,5 @@
 /* Loops over flat vectors of either precision; sums in double. */
-#include "base/real.h"
+#include "avi/kernel.h"
 #include "param/vector.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Reproducible sums in both precisions. Integers come from the bits of doubles (magic numbers), which every vector unit
  * can do. */
 #include "avi/fixed_point.h"
-#include "base/real.h"
+#include "avi/kernel.h"
 
 #include <float.h>
 #include <math.h>

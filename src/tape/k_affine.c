@@ -1,8 +1,8 @@
 /* act(x W' + b): the one operation that costs. GEMM by OpenBLAS; bias, activation and its derivative in place, so that
  * a layer touches its output once more than GEMM does. The parameter gradients are added straight into the flat vector
  * that is reduced. */
-#include "base/real.h"
-#include "base/vmath.h"
+#include "avi/kernel.h"
+#include "avi/vmath.h"
 #include "tape/internal.h"
 #include "tape/outlet.h"
 

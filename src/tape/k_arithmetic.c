@@ -1,5 +1,5 @@
 /* Kernels of arithmetic on operands of equal shape, elementwise functions, reductions. */
-#include "base/vmath.h"
+#include "avi/vmath.h"
 #include "tape/lanes.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Log densities with their gradients in one pass each. Operands have the shape (R, D) of the density (builders spread
  * them). */
-#include "base/vmath.h"
+#include "avi/vmath.h"
 #include "tape/lanes.h"
 #include "tape/log_factorial.h"
 

@@ -1,7 +1,7 @@
 /* Gaussian variational factors with independent dimensions: nu = (mean (L), log_sd (L)) of each row. Exponentials of
  * log_sd are taken over all rows at once, so that they vectorise for few dimensions too; one draw of one dimension has
  * its own loops over rows. */
-#include "base/vmath.h"
+#include "avi/vmath.h"
 #include "tape/lanes.h"
 
 #define HALF_LOG_2PI R(0.91893853320467274178)

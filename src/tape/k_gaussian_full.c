@@ -1,7 +1,7 @@
 /* Gaussian factors with full covariance: nu = (mean (L), rows of the lower Cholesky factor C with log of its diagonal):
  * z = mean + C eps. L is small (a handful): plain loops, one work array of 2L values on the tape. */
-#include "base/real.h"
-#include "base/vmath.h"
+#include "avi/kernel.h"
+#include "avi/vmath.h"
 #include "tape/internal.h"
 
 #define HALF_LOG_2PI R(0.91893853320467274178)

@@ -1,6 +1,6 @@
 /* Row values in double from the matrices that densities stand on (precise.c). Only the form for double is used: `real`
  * is double there, and operands are the floats of the tape or values that are double already. */
-#include "base/vmath.h"
+#include "avi/vmath.h"
 #include "tape/lanes.h"
 #include "tape/precise.h"
 

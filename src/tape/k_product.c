@@ -1,7 +1,7 @@
 /* Products of reproducible sums: GEMM of a tile whose results go from registers to fixed point. OpenBLAS would write
  * the tile's gradient to memory, to be read again, and the sums with it, for each tile: on 64 rows that takes as long
  * as the multiplication (tests/bench/README.md). */
-#include "base/real.h"
+#include "avi/kernel.h"
 #include "tape/outlet.h"
 #include "tape/panel.h"
 

@@ -1,5 +1,5 @@
 /* Rows through a weight: in blocks of tiles, with the bits that each tile has alone. */
-#include "base/real.h"
+#include "avi/kernel.h"
 #include "tape/outlet.h"
 #include "tape/panel.h"
 

@@ -4,7 +4,7 @@
 #ifndef AVI_TAPE_LANES_H
 #define AVI_TAPE_LANES_H
 
-#include "base/real.h"
+#include "avi/kernel.h"
 #include "tape/internal.h"
 
 enum { LANES = 16, CHUNK = 1024 /* values: two arrays of them stay in L1 */ };

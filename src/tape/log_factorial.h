@@ -2,7 +2,7 @@
 #ifndef AVI_TAPE_LOG_FACTORIAL_H
 #define AVI_TAPE_LOG_FACTORIAL_H
 
-#include "base/real.h"
+#include "avi/kernel.h"
 
 enum { LOG_FACTORIALS = 128 };
 static const real log_factorial[LOG_FACTORIALS] = {

@@ -4,7 +4,7 @@
 #ifndef AVI_TAPE_PANEL_H
 #define AVI_TAPE_PANEL_H
 
-#include "base/real.h"
+#include "avi/kernel.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 #include "vmath_arrays.h"
-#include "base/vmath.h"
+#include "avi/vmath.h"
 
 #define VMATH_DEFINE(name)                                                                                             \
     void AVI_R(array_##name)(int64_t n, const real *restrict x, real *restrict y)                                      \

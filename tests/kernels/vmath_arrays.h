@@ -1,4 +1,4 @@
-/* y[i] = f(x[i]) for the functions of base/vmath.h, in both precisions. */
+/* y[i] = f(x[i]) for the functions of avi/vmath.h, in both precisions. */
 #ifndef AVI_TESTS_VMATH_ARRAYS_H
 #define AVI_TESTS_VMATH_ARRAYS_H
 

@@ -1,15 +1,19 @@
 /* Elementary functions as plain inline arithmetic, without branches, calls or tables, so that loops over them
- * vectorise: for (int64_t i = 0; i < n; i++) y[i] = vm_exp(x[i]); `real` of base/real.h chooses the precision. Errors
- * are a few units in the last place (measured in tests/kernels/test_vmath.c); NaN comes out where NaN goes in; results
- * do not depend on the place of a value in a vector, since every operation is an IEEE one. vm_exp       all x: 0 below,
- * inf above          vm_log      0 -> -inf, negative -> NaN, denormals right vm_softplus  log(1 + exp(x)), relative
- * error    vm_sigmoid  1 / (1 + exp(-x)), relative error on both sides vm_tanh      all x vm_sin, vm_cos  |x| <= 1e4
- * (beyond, the reduction loses digits) Polynomials: exp by Chebyshev interpolation of (exp(r) - 1 - r) / r^2; log, sin
- * and cos after fdlibm (Sun Microsystems 1993) and Cephes (Moshier 1992). */
-#ifndef AVI_BASE_VMATH_H
-#define AVI_BASE_VMATH_H
+ * vectorise: for (int64_t i = 0; i < n; i++) y[i] = vm_exp(x[i]); `real` of kernel.h chooses the precision. Errors are
+ * a few units in the last place (measured in tests/kernels/test_vmath.c). NaN comes out where NaN goes in. Results do
+ * not depend on the place of a value in a vector, since every operation is an IEEE one.
+ *   vm_exp          all x: 0 below, inf above
+ *   vm_log          0 -> -inf, negative -> NaN, denormals right
+ *   vm_softplus     log(1 + exp(x)), relative error
+ *   vm_sigmoid      1 / (1 + exp(-x)), relative error on both sides
+ *   vm_tanh         all x
+ *   vm_sin, vm_cos  |x| <= 1e4 (beyond, the reduction loses digits)
+ * Polynomials: exp by Chebyshev interpolation of (exp(r) - 1 - r) / r^2; log, sin and cos after fdlibm (Sun
+ * Microsystems 1993) and Cephes (Moshier 1992). */
+#ifndef AVI_VMATH_H
+#define AVI_VMATH_H
 
-#include "base/real.h"
+#include "avi/kernel.h"
 
 #include <math.h>
 #include <stdint.h>
