@@ -426,7 +426,7 @@ static void mistakes_are_told(void **state)
             "a matrix of 1 by 2; use 2 by 2, or one number");
     refused("[model]\nname = hmm\nC = 1; 2\n", 3, AVI_ERR_CONFIG, "a matrix of 2 by 1; use 3 by 1");
     refused("[model]\nname = hmm\nlatent = 2\nQ = 1, 2, 3\n", 2, AVI_ERR_CONFIG,
-            "3 values; 2 variances, or one for all");
+            "3 values; use 2 variances, or one for all");
     refused("[model]\nname = hmm\nR = 0\n", 1, AVI_ERR_CONFIG, "0 is not a variance");
     refused("[model]\nname = hmm\nA =\n", 1, AVI_ERR_CONFIG, "not a matrix");
     refused("[model]\nname = hmm\nQ = inf\n", 1, AVI_ERR_CONFIG, "not a matrix");
