@@ -24,7 +24,7 @@ typedef struct avi_node {
     void *grad;      /* the same shape, or NULL while nothing has flowed into it */
     bool needs_grad; /* something upstream is a parameter */
     bool grad_set;   /* grad holds a sum already: the next contribution adds */
-    bool apart;      /* a leaf of avi_parameter_apart */
+    bool in_sink;    /* private: a leaf whose gradient leaves by the sink (src/tape/gradient_sink.h) */
     const struct avi_op *op;
     struct avi_node *in[4];
     int64_t size[4];     /* private to the operation */
@@ -74,11 +74,6 @@ avi_node *avi_constant(avi_tape *t, int64_t rows, int64_t cols, const void *valu
 avi_node *avi_constant_new(avi_tape *t, int64_t rows, int64_t cols);
 /* Borrowed values and gradient; gradient is added to. grad NULL: a constant. */
 avi_node *avi_parameter(avi_tape *t, int64_t rows, int64_t cols, const void *values, void *grad);
-/* The same for a gradient that is not initialised: the first contribution overwrites it, so nobody has to fill it with
- * zeros. Afterwards grad_set tells whether there was one. `place` (size[0]) is the caller's name for it. Visited from
- * the newest to the oldest. */
-avi_node *avi_parameter_apart(avi_tape *t, int64_t rows, int64_t cols, const void *values, void *grad, int64_t place);
-void avi_tape_each_apart(avi_tape *t, void (*visit)(void *context, const avi_node *leaf), void *context);
 /* Rows of a table (total, cols) of the tape's precision, in `segments` runs: run i takes count[i] rows from row
  * first[i]. Gradients are added to the same rows of table_grad (may be NULL). */
 avi_node *avi_gather(avi_tape *t, int64_t cols, const void *table, void *table_grad, int segments, const int64_t *first,

@@ -52,10 +52,10 @@ avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_
         e->notebook = *p->family;
         if (p->notebook) e->notebook.ops = avi_family_notebook(p->family);
         status = allocate(e);
-        avi_apart_prepare(e);
     }
     if (p->shared) status = avi_agree(comm, status);
     if (status == AVI_OK) status = create_reducer(e);
+    if (status == AVI_OK) avi_gradient_route_init(&e->route, e->reducer, p->reproducible);
     if (status != AVI_OK) avi_estimator_destroy(estimator);
     return status;
 }
@@ -115,7 +115,7 @@ avi_status avi_estimator_hold(avi_estimator *e, const avi_row_ranges *job)
 /* The number of runs from `at` that make one block. A chain needs consecutive rows, so it joins none. */
 static int runs_of_block(const avi_estimator *e, const avi_row_ranges *job, int at)
 {
-    if (e->p.reproducible) return avi_apart_joined(e, job, at);
+    if (e->p.reproducible) return avi_gradient_route_join(&e->route, job, at, e->p.block_rows);
     if (e->p.model->ops->coupling != AVI_INDEPENDENT) return 1;
     int64_t rows = job->rows[at];
     int n = 1;
@@ -216,15 +216,15 @@ static void run_block(avi_estimator *e, const avi_pass *pass, const avi_row_rang
     avi_graph g;
     int64_t bad = -1;
     if (pass->table_grad) zero_table_rows(e, pass->table_grad, runs, first, rows);
-    const double from = avi_seconds(), apart = e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS];
-    avi_apart_begin(e, runs, rows);
+    const double from = avi_seconds(), counted = e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS];
     avi_graph_build(&e->graph, pass, runs, first, rows, &g);
     const double built = avi_seconds();
-    e->phase[AVI_PHASE_FORWARD] += built - from - (e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS] - apart);
+    e->phase[AVI_PHASE_FORWARD] += built - from - (e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS] - counted);
     if (g.edge) avi_tape_seed(e->tape, g.edge, -1);
     avi_tape_backward(e->tape, g.value, -1);
     avi_status status = avi_tape_status(e->tape);
-    if (status == AVI_OK && pass->apart) status = avi_apart_take(e);
+    if (status == AVI_OK)
+        status = avi_gradient_route_end(&e->route, e->tape, e->p.model->ops->coupling == AVI_INDEPENDENT);
     if (status != AVI_OK) e->failed = status;
     add_scalars(e, pass, &g, runs, first, rows, &bad);
     if (bad >= 0 && *bad_position < 0) *bad_position = position_of_row(first, rows, bad);
@@ -235,10 +235,10 @@ static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_row_ranges *j
 {
     for (int at = 0, n; at < job->count; at += n) {
         n = runs_of_block(e, job, at);
-        pass->apart = e->p.reproducible || at == 0;
+        pass->sink = avi_gradient_route_begin(&e->route, n, job->rows + at, at == 0);
         run_block(e, pass, job, at, n, bad_position);
     }
-    avi_tape_set_outlet(e->tape, NULL);
+    avi_tape_set_sink(e->tape, NULL);
     if (job->count == 0 && !e->p.reproducible) avi_reducer_zero(e->reducer);
     if (e->failed != AVI_OK) avi_reducer_add_scalars(e->reducer, (double[AVI_SUMS]){[AVI_SUM_FAIL] = 1});
 }
@@ -259,7 +259,6 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     avi_pass pass = {.params = params,
                      .table = table,
                      .table_grad = table_grad,
-                     .gradient = avi_reducer_gradient(e->reducer),
                      .precise = own != NULL,
                      .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step),
                      .kl_weight = avi_objective_kl_weight(e->p.objective, step)};

@@ -4,7 +4,7 @@
 
 #include "avi/elbo.h"
 #include "graph/context.h"
-#include "reduce/reduce.h"
+#include "reduce/gradient_route.h"
 
 struct avi_estimator {
     avi_problem p;
@@ -17,12 +17,11 @@ struct avi_estimator {
     avi_graph_context graph; /* of blocks: leaves, draws of theta, coupling */
     void *own_draws;         /* NULL when theta is a point */
     void *theta_eps;         /* the standard normals behind them */
-    struct avi_shard *share; /* share.c; NULL: steps are not shared out */
+    struct avi_shard *share; /* reduce/shard.c; NULL: every rank makes all of the gradient */
     avi_reducer *reducer;
     double phase[AVI_PHASES]; /* seconds */
     avi_status failed;        /* of a block on this rank */
-    avi_outlet outlet;        /* reproducible sums: apart.c */
-    bool joins, joins_known;  /* reproducible sums: tiles may be joined to blocks */
+    avi_gradient_route route; /* from the tape to the reducer */
     /* estimate.c: as own_draws and theta_eps, where evaluations take more draws of theta. */
     void *eval_draws, *eval_eps;
 };
@@ -30,16 +29,6 @@ struct avi_estimator {
 /* Rows that a pass without gradients takes at once: no more than a block of a step, so that it needs no more memory;
  * `draws` of z a row in place of the step's. With reproducible sums, and in chains, a tile at most. */
 int64_t avi_piece_rows(const avi_estimator *e, int draws);
-
-/* apart.c: gradients that are not added to what is there. Once. */
-void avi_apart_prepare(avi_estimator *e);
-enum { AVI_JOINED = 64 }; /* most tiles of a block with reproducible sums */
-/* Reproducible sums: how many tiles from `at` make one block. */
-int avi_apart_joined(const avi_estimator *e, const avi_row_ranges *job, int at);
-/* Before a block of a pass with gradients is built, and after its backward pass, where the pass was `apart`. Errors:
- * INTERNAL. */
-void avi_apart_begin(avi_estimator *e, int tiles, const int64_t *rows);
-avi_status avi_apart_take(avi_estimator *e);
 
 /* avi_estimator_newton for dense coupling: newton_dense.c. */
 avi_status avi_dense_newton(avi_estimator *e, const avi_pass *pass, int iterations, double tolerance);
@@ -67,7 +56,8 @@ void avi_global_gradient(const avi_estimator *e, const void *params, const void 
 /* The first value of such a part that is not finite, -1: none. */
 int64_t avi_global_bad_value(const avi_estimator *e, const avi_global_part *part, const void *gradient);
 
-/* share.c, where steps are shared out. Collective: draws theta for a step, each rank its part. */
+/* reduce/shard.c, where ranks of a node divide the step of the optimizer. Collective: draws theta for a step, each rank
+ * its part. */
 void avi_shard_draw(avi_estimator *e, const void *params, avi_stream stream);
 /* What the coming avi_reducer_finish is to make of its total. */
 void avi_shard_prepare(avi_estimator *e, const void *params, void *gradient);

@@ -7,6 +7,7 @@
 #define AVI_GRAPH_CONTEXT_H
 
 #include "avi/elbo.h"
+#include "tape/gradient_sink.h"
 
 typedef struct avi_graph_context {
     const avi_problem *p; /* borrowed, as everything here unless it says otherwise */
@@ -29,11 +30,10 @@ typedef struct avi_graph_context {
 /* How a block is to be evaluated. */
 typedef struct avi_pass {
     const void *params;
-    void *table, *table_grad; /* with halo row; may be NULL */
-    void *gradient;           /* (layout.gradient), added to; NULL: values only */
-    bool apart;               /* the gradient is not initialised: leaves of avi_parameter_apart */
-    avi_stream stream;        /* of the draws of z */
-    double kl_weight;         /* of the KL of z in what is differentiated */
+    void *table, *table_grad;      /* with halo row; may be NULL */
+    const avi_gradient_sink *sink; /* of the gradient (layout.gradient); NULL: values only */
+    avi_stream stream;             /* of the draws of z */
+    double kl_weight;              /* of the KL of z in what is differentiated */
     bool reconstruct;
     bool log_weights; /* keep log p(x, z) - log q(z) of every draw */
     bool precise;     /* single precision: row values are worked out in double (avi_tape_row_values) */

@@ -5,15 +5,6 @@
 
 /* ---- leaves ---- */
 
-static avi_node *leaf(const avi_graph_context *c, const avi_pass *pass, int64_t rows, int64_t cols, const void *value,
-                      int64_t place)
-{
-    if (!pass->gradient) return avi_constant(c->tape, rows, cols, value);
-    void *grad = avi_vector_at(c->p->precision, pass->gradient, place);
-    return pass->apart ? avi_parameter_apart(c->tape, rows, cols, value, grad, place)
-                       : avi_parameter(c->tape, rows, cols, value, grad);
-}
-
 static const void *value_at(const avi_graph_context *c, const void *vector, int64_t i)
 {
     return (const char *)vector + (size_t)i * avi_real_size(c->p->precision);
@@ -24,18 +15,19 @@ void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s)
     const avi_params *theta = &c->p->model->theta, *phi = &c->p->infer->phi;
     const bool scalar = c->p->model->ops->scalar_theta;
     const int draws = c->layout->theta_draws;
+    avi_tape_set_sink(c->tape, pass->sink);
     for (int k = 0; k < theta->count; k++) {
         const avi_block *b = &theta->block[k];
         const int64_t i = scalar ? b->offset * draws : s * c->layout->theta + b->offset;
         const int64_t rows = scalar ? draws : b->rows, cols = scalar ? 1 : b->cols;
         const void *value = value_at(c, c->theta_draws, i);
-        c->theta[k] = leaf(c, pass, rows, cols, value, i);
+        c->theta[k] = avi_parameter_in_sink(c->tape, rows, cols, value, i);
         c->theta_fixed[k] = avi_constant(c->tape, rows, cols, value);
     }
     for (int k = 0; k < phi->count && s == 0; k++) {
         const avi_block *b = &phi->block[k];
         const void *value = value_at(c, pass->params, avi_parameter_layout_phi(c->p, c->layout) + b->offset);
-        c->phi[k] = leaf(c, pass, b->rows, b->cols, value, draws * c->layout->theta + b->offset);
+        c->phi[k] = avi_parameter_in_sink(c->tape, b->rows, b->cols, value, draws * c->layout->theta + b->offset);
     }
 }
 

@@ -45,7 +45,7 @@ avi_node *avi_graph_edge(avi_graph_context *c, const avi_pass *pass, const avi_b
     const avi_model *m = c->p->model;
     const int draws = c->p->draws;
     const int64_t next = b->first[0] + b->total;
-    const bool derived = pass->gradient || pass->table_grad;
+    const bool derived = pass->sink || pass->table_grad;
     if (m->ops->coupling != AVI_CHAIN || !derived || next >= c->data->partition.rows) return NULL;
     avi_node *right = neighbour(c, pass, next), *last = avi_slice_rows(c->tape, z, (b->total - 1) * draws, draws);
     return avi_draw_mean(c->tape, m->ops->log_transition(m, c->tape, last, right, c->theta_fixed), draws,

@@ -27,11 +27,17 @@ avi_node *avi_tape_node(avi_tape *t, const avi_op *op, int64_t rows, int64_t col
 avi_node *avi_tape_newest(const avi_tape *t);
 /* Memory has run out: values are not there. */
 bool avi_tape_is_short(const avi_tape *t);
+/* The sink, or NULL. */
+const struct avi_gradient_sink *avi_tape_sink(const avi_tape *t);
+/* Whether, since the last call, an operation other than avi_affine gave a gradient to a leaf of the sink. */
+bool avi_tape_take_untiled(avi_tape *t);
 /* Runs forward and returns the node. */
 avi_node *avi_tape_run(avi_tape *t, avi_node *n);
 /* For operations that can write a first contribution without reading: *fresh tells that grad is not initialised and
  * must be overwritten whole. NULL when the node needs no gradient. */
 void *avi_tape_grad_fresh(avi_tape *t, avi_node *n, bool *fresh);
+/* The same for avi_affine, which knows the tiles of its rows. */
+void *avi_tape_affine_grad(avi_tape *t, avi_node *n, bool *fresh);
 /* a as (rows, cols): cyclic over rows, or each row repeated for its draws; one column spreads over all. a itself when
  * it fits. */
 avi_node *avi_tape_spread(avi_tape *t, avi_node *a, int64_t rows, int64_t cols, bool repeated);

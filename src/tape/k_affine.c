@@ -4,7 +4,7 @@
 #include "avi/kernel.h"
 #include "avi/vmath.h"
 #include "tape/internal.h"
-#include "tape/outlet.h"
+#include "tape/gradient_sink.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -62,10 +62,10 @@ static void times_weight(const avi_node *w, bool forward, int64_t rows, const re
         GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, in, out, 1, from, out, w->value, in, beta, to, in);
 }
 
-static int64_t rows_of_data(const avi_outlet *o)
+static int64_t rows_of_data(const avi_gradient_sink *sink)
 {
     int64_t rows = 0;
-    for (int i = 0; i < o->tiles; i++) rows += o->rows[i];
+    for (int i = 0; i < sink->tiles; i++) rows += sink->rows[i];
     return rows;
 }
 
@@ -75,12 +75,12 @@ enum { SMALL = 4096 };
 
 static bool is_small(const avi_node *w) { return w->rows * w->cols < SMALL; }
 
-static void small_by_tile(const avi_outlet *o, const avi_node *w, bool forward, int64_t rows, const real *from,
-                          real beta, real *to)
+static void small_by_tile(const avi_gradient_sink *sink, const avi_node *w, bool forward, int64_t rows,
+                          const real *from, real beta, real *to)
 {
-    const int64_t draws = rows / rows_of_data(o);
-    for (int i = 0; i < o->tiles; i++) {
-        const int64_t n = o->rows[i] * draws;
+    const int64_t draws = rows / rows_of_data(sink);
+    for (int i = 0; i < sink->tiles; i++) {
+        const int64_t n = sink->rows[i] * draws;
         times_weight(w, forward, n, from, beta, to);
         from += n * (forward ? w->cols : w->rows);
         to += n * (forward ? w->rows : w->cols);
@@ -95,16 +95,16 @@ static void *scratch_for(avi_tape *t, const avi_node *w)
 void AVI_R(avi_forward_affine)(avi_tape *t, avi_node *n)
 {
     const avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    const avi_outlet *o = avi_tape_outlet(t);
+    const avi_gradient_sink *sink = avi_tape_tile_sink(t);
     const int64_t out = n->cols;
     real *y = n->value;
-    if (o && !is_small(w))
+    if (sink && !is_small(w))
         AVI_R(avi_rows_forward)(n->rows, out, x->cols, w->value, b ? b->value : NULL, x->value, y, scratch_for(t, w));
     else {
         if (b)
             for (int64_t r = 0; r < n->rows; r++) memcpy(y + r * out, b->value, (size_t)out * sizeof *y);
-        if (o)
-            small_by_tile(o, w, true, n->rows, x->value, b ? 1 : 0, y);
+        if (sink)
+            small_by_tile(sink, w, true, n->rows, x->value, b ? 1 : 0, y);
         else
             times_weight(w, true, n->rows, x->value, b ? 1 : 0, y);
     }
@@ -124,35 +124,35 @@ static void weight_gradient(const avi_product *p, real beta, real *dw)
          (int)p->in, beta, dw, (int)p->in);
 }
 
-/* Gradients of weight and bias to the outlet, tile by tile. */
-static void hand_over(avi_tape *t, const avi_outlet *o, const avi_node *n)
+/* Gradients of weight and bias to the sink, tile by tile. */
+static void hand_over(avi_tape *t, const avi_gradient_sink *sink, const avi_node *n)
 {
     const avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    const int64_t draws = n->rows / rows_of_data(o), weights = w->rows * w->cols;
-    const bool small = is_small(w), weight = w->apart && w->needs_grad, bias = b && b->apart && b->needs_grad;
+    const int64_t draws = n->rows / rows_of_data(sink), weights = w->rows * w->cols;
+    const bool small = is_small(w), weight = w->in_sink && w->needs_grad, bias = b && b->in_sink && b->needs_grad;
     real *values = avi_tape_alloc(t, small && weights > n->cols ? weights : n->cols);
     avi_product p[AVI_PRODUCTS];
     int count = 0;
-    for (int64_t i = 0, at = 0; i < o->tiles; at += o->rows[i++] * draws) {
+    for (int64_t i = 0, at = 0; i < sink->tiles; at += sink->rows[i++] * draws) {
         p[count] = (avi_product){.g = (real *)n->grad + at * n->cols,
                                  .x = (real *)x->value + at * x->cols,
-                                 .rows = o->rows[i] * draws,
+                                 .rows = sink->rows[i] * draws,
                                  .out = w->rows,
                                  .in = w->cols};
         if (bias) {
             memset(values, 0, (size_t)n->cols * sizeof *values);
             add_columns(p[count].g, p[count].rows, n->cols, values);
-            o->values(o->context, b->size[0], n->cols, values);
+            sink->values(sink->context, b->size[0], n->cols, values);
         }
         if (weight && small) {
             weight_gradient(&p[count], 0, values);
-            o->values(o->context, w->size[0], weights, values);
+            sink->values(sink->context, w->size[0], weights, values);
         } else if (weight && ++count == AVI_PRODUCTS) {
-            o->products(o->context, w->size[0], count, p);
+            sink->products(sink->context, w->size[0], count, p);
             count = 0;
         }
     }
-    if (count) o->products(o->context, w->size[0], count, p);
+    if (count) sink->products(sink->context, w->size[0], count, p);
 }
 
 /* Gradients of weight and bias that are added up where the leaf says. */
@@ -171,18 +171,18 @@ static void add_up(avi_tape *t, avi_node *n, bool weight, bool bias)
 void AVI_R(avi_backward_affine)(avi_tape *t, avi_node *n)
 {
     avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    const avi_outlet *o = avi_tape_outlet(t);
+    const avi_gradient_sink *sink = avi_tape_tile_sink(t);
     real *g = n->grad; /* nobody reads it after this: it becomes the gradient of the pre-activation in place */
     deactivate((avi_activation)n->size[0], n->value, g, n->rows * n->cols);
-    if (o) hand_over(t, o, n);
-    add_up(t, n, !o || !w->apart, b && (!o || !b->apart));
+    if (sink) hand_over(t, sink, n);
+    add_up(t, n, !sink || !w->in_sink, b && (!sink || !b->in_sink));
     bool fresh;
     real *dx = avi_tape_grad_fresh(t, x, &fresh);
     if (!dx) return;
-    if (o && !is_small(w))
+    if (sink && !is_small(w))
         AVI_R(avi_rows_backward)(n->rows, w->rows, w->cols, w->value, g, !fresh, dx, scratch_for(t, w));
-    else if (o)
-        small_by_tile(o, w, false, n->rows, g, fresh ? 0 : 1, dx);
+    else if (sink)
+        small_by_tile(sink, w, false, n->rows, g, fresh ? 0 : 1, dx);
     else
         times_weight(w, false, n->rows, g, fresh ? 0 : 1, dx);
 }

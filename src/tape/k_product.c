@@ -2,7 +2,7 @@
  * the tile's gradient to memory, to be read again, and the sums with it, for each tile: on 64 rows that takes as long
  * as the multiplication (tests/bench/README.md). */
 #include "avi/kernel.h"
-#include "tape/outlet.h"
+#include "tape/products.h"
 #include "tape/panel.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Rows through a weight: in blocks of tiles, with the bits that each tile has alone. */
 #include "avi/kernel.h"
-#include "tape/outlet.h"
+#include "tape/products.h"
 #include "tape/panel.h"
 
 size_t AVI_R(avi_rows_scratch)(int64_t out, int64_t in)

@@ -1,5 +1,5 @@
 #include "tape/internal.h"
-#include "tape/outlet.h"
+#include "tape/gradient_sink.h"
 #include "avi/comm.h"
 
 #include <stdio.h>
@@ -11,9 +11,9 @@ struct avi_tape {
     avi_arena *arena;
     avi_node *newest; /* nodes in reverse order of creation, linked by next_older */
     bool out_of_memory;
-    struct spare *spare;      /* where values go once memory ran out; never used for results */
-    const avi_outlet *outlet; /* borrowed; NULL */
-    bool mixed;
+    struct spare *spare;           /* where values go once memory ran out; never used for results */
+    const avi_gradient_sink *sink; /* borrowed; NULL */
+    bool untiled;                  /* an operation that knows no tiles gave a gradient to a leaf of the sink */
 };
 
 typedef struct spare {
@@ -146,36 +146,21 @@ avi_node *avi_parameter(avi_tape *t, int64_t rows, int64_t cols, const void *val
     return n;
 }
 
-avi_node *avi_parameter_apart(avi_tape *t, int64_t rows, int64_t cols, const void *values, void *grad, int64_t place)
-{
-    avi_node *n = avi_parameter(t, rows, cols, values, grad);
-    n->grad_set = false;
-    n->apart = true;
-    n->size[0] = place;
-    return n;
-}
-
-void avi_tape_each_apart(avi_tape *t, void (*visit)(void *context, const avi_node *leaf), void *context)
-{
-    for (const avi_node *n = t->newest; n; n = n->next_older)
-        if (n->apart) visit(context, n);
-}
-
 avi_node *avi_detach(avi_tape *t, avi_node *a) { return avi_constant(t, a->rows, a->cols, a->value); }
 
-void avi_tape_set_outlet(avi_tape *t, const avi_outlet *o) { t->outlet = o; }
-const avi_outlet *avi_tape_outlet(const avi_tape *t) { return t->outlet; }
+void avi_tape_set_sink(avi_tape *t, const avi_gradient_sink *sink) { t->sink = sink; }
+const avi_gradient_sink *avi_tape_sink(const avi_tape *t) { return t->sink; }
 
-bool avi_tape_mixed(avi_tape *t)
+bool avi_tape_take_untiled(avi_tape *t)
 {
-    const bool mixed = t->mixed;
-    t->mixed = false;
-    return mixed;
+    const bool untiled = t->untiled;
+    t->untiled = false;
+    return untiled;
 }
 
 void *avi_tape_grad_fresh(avi_tape *t, avi_node *n, bool *fresh)
 {
-    t->mixed |= n->apart;
+    t->untiled |= n->in_sink;
     return avi_tape_affine_grad(t, n, fresh);
 }
 

@@ -1,7 +1,8 @@
 avi_add_test(test_gradient SOURCES test_gradient.c gradient.c cases.c LABELS tape)
 avi_add_test(test_density LABELS tape)
 avi_add_test(test_structure LABELS tape)
-avi_add_test(test_outlet LABELS tape)
+avi_add_test(test_products LABELS tape)
+avi_add_test(test_gradient_sink LABELS tape)
 avi_add_test(test_tape_memory LABELS tape)
 target_link_options(test_tape_memory PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc)
 

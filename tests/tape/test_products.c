@@ -2,7 +2,7 @@
  * both in blocks of tiles against each tile alone, to the bit. */
 #include "avi/fixed_point.h"
 #include "avi/rng.h"
-#include "tape/outlet.h"
+#include "tape/products.h"
 
 #include <math.h>
 #include <setjmp.h>

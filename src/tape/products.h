@@ -1,11 +1,9 @@
-/* Gradients that leave the tape tile by tile. In a run with reproducible sums every tile's gradient is rounded by
- * itself, so that the sum does not depend on the ranks; still a rank wants its tiles in one block, for the sake of
- * GEMM. With an outlet, avi_affine hands over what each tile of the block owes to a leaf of avi_parameter_apart: as
- * values, or, for a weight, as the two factors of a product. A weight's gradient is as large as the weight however few
- * rows there are; from factors it is multiplied, rounded and added up without being written down
- * (avi_products_fixed_point). */
-#ifndef AVI_TAPE_OUTLET_H
-#define AVI_TAPE_OUTLET_H
+/* Products whose bits do not depend on the rows beside them, for reproducible sums. A tile's gradient is rounded by
+ * itself, and still a rank wants its tiles in one block, for the sake of GEMM. The gradient of a weight is as large as
+ * the weight however few rows there are: avi_affine hands it over as the two factors of a product, from which it is
+ * multiplied, rounded and added up without being written down (avi_products_fixed_point). */
+#ifndef AVI_TAPE_PRODUCTS_H
+#define AVI_TAPE_PRODUCTS_H
 
 #include "avi/tape.h"
 
@@ -14,24 +12,6 @@ typedef struct avi_product {
     const void *g, *x; /* (rows, out), (rows, in) */
     int64_t rows, out, in;
 } avi_product;
-
-typedef struct avi_outlet {
-    int tiles;           /* of the block on the tape */
-    const int64_t *rows; /* (tiles): rows of data of each; on the tape a tile has that many times the draws */
-    /* place: as given to avi_parameter_apart. Nothing is kept. */
-    void (*values)(void *context, int64_t place, int64_t n, const void *gradient);
-    void (*products)(void *context, int64_t place, int count, const avi_product *p);
-    void *context;
-} avi_outlet;
-
-/* Borrowed until it is set anew; NULL, as at the start: none, gradients are added to the leaves'. */
-void avi_tape_set_outlet(avi_tape *t, const avi_outlet *o);
-const avi_outlet *avi_tape_outlet(const avi_tape *t);
-/* Whether, since the last call, an operation other than avi_affine gave a gradient to a leaf of avi_parameter_apart: it
- * knows no tiles, so a block must be one tile. */
-bool avi_tape_mixed(avi_tape *t);
-/* avi_tape_grad_fresh for avi_affine, which knows tiles. */
-void *avi_tape_affine_grad(avi_tape *t, avi_node *n, bool *fresh);
 
 /* Y (rows, out) = X W' + b, b (out) or NULL; dX (rows, in) = G W, or added to dX; w (out, in). A row's bits do not
  * depend on the rows beside it. scratch: avi_rows_scratch bytes, aligned to 64. */
