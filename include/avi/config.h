@@ -59,8 +59,8 @@ const avi_registry *avi_config_registry(const avi_config *config);
 
 /* Collective. Rank 0 reads `path`, all ranks parse the same text. `overrides` are "section.key=value" and win over the
  * file. ${NAME} expands environment variables. All mistakes are reported in one message, each as file:line: [section]
- * key: what is wrong; what to use instead. Errors: NOINPUT (file missing or a folder), CONFIG (all others; also a file over
- * 1 MiB, a NUL byte, a key twice, a variable not set). */
+ * key: what is wrong; what to use instead. Errors: NOINPUT (file missing or a folder), CONFIG (all others; also a file
+ * over 1 MiB, a NUL byte, a key twice, a variable not set). */
 avi_status avi_config_read(avi_config *config, avi_comm *comm, const char *path, int count,
                            const char *const *overrides);
 /* Not collective. The same from text; `name` stands for the file in messages. */

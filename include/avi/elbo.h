@@ -195,10 +195,12 @@ double avi_estimator_kl_global(const avi_estimator *e, const void *params);
 double avi_estimator_step_kl_global(const avi_estimator *e, const void *params);
 
 /* Collective. Values without gradients at draws of the evaluation (the same at every call). Sums over all ranks;
- * per-row arrays, when not NULL, are indexed by the order of the job's rows: elbo (rows), nu (rows, width) in double,
- * reconstruction (rows, D) in double (mean of the draws). with_error adds AVI_SUM_SQERR. */
+ * per-row arrays, when not NULL, are indexed by the order of the job's rows: elbo, loglik (rows), nu (rows, width) in
+ * double, reconstruction (rows, D) in double (mean of the draws). with_error adds AVI_SUM_SQERR. */
 typedef struct avi_row_values {
     double *elbo, *nu, *reconstruction, *log_weight; /* log_weight: (rows, S) log p(x, z) - log q(z) of each draw */
+    double *loglik;                                  /* of elbo, E log p(x | z, theta) */
+    uint64_t set; /* which draws: 0 are those of the evaluations, others are independent of them and of each other */
 } avi_row_values;
 avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job,
                                   bool with_error, double sums[AVI_SUMS], const avi_row_values *rows);

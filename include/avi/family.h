@@ -30,6 +30,10 @@ typedef struct avi_family_ops {
     /* Required. Mean and log sd of each dimension of one factor: nu (width), own[i] the values of shared block i in
      * double (NULL without any); mean, log_sd (L). */
     void (*moments)(const avi_family *f, const double *nu, const double *const *own, double *mean, double *log_sd);
+    /* Optional. The covariance (L, L) of one factor, where its dimensions are not independent; and, in nats, its
+     * entropy. */
+    void (*covariance)(const avi_family *f, const double *nu, double *covariance);
+    double (*entropy_of)(const avi_family *f, const double *nu);
     int moment_draws;               /* moments are means over so many fixed draws; 0: they are exact */
     void (*destroy)(avi_family *f); /* optional; else self is freed with free() */
 } avi_family_ops;

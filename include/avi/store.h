@@ -120,6 +120,9 @@ avi_status avi_folder_replace(avi_folder *folder, avi_comm *comm, avi_folder **f
 avi_status avi_checkpoint_write(avi_folder *folder, avi_comm *comm, int64_t step, int keep, const avi_field *fields,
                                 int count, const avi_attribute *attributes, int attribute_count);
 avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path);
+/* Collective. The same of a folder that this run does not write to, which is neither locked nor changed. A run that
+ * goes on there may remove the checkpoint before it is opened: NOINPUT then, and a newer one is there. */
+avi_status avi_checkpoint_newest(avi_comm *comm, const char *folder, char **path);
 /* Collective. Removes all checkpoints (a fresh start). */
 avi_status avi_checkpoint_clear(avi_folder *folder, avi_comm *comm);
 

@@ -3,6 +3,7 @@
 #include "base/signals.h"
 #include "base/streams.h"
 #include "cli/registry.h"
+#include "cli/run_folder.h"
 #include "sweep/sweep.h"
 #include "tasks/task.h"
 #include "session/version.h"
@@ -16,6 +17,10 @@
 static const char usage[] =
     "usage: mpirun -np N avi_mpi [options] FILE.ini [section.key=value ...]\n"
     "Fits a latent-variable model by variational inference on N ranks.\n"
+    "The folder of a run, or a checkpoint, can stand in the place of FILE.ini: run.task=encode, evaluate, reconstruct "
+    "or "
+    "sample\n"
+    "then uses that fit on other data, and writes to run.output.\n"
     "\n"
     "  --dry-run            check keys and data, print the plan, write nothing\n"
     "  --check-gradient     hold the gradient of the configured model against finite differences\n"
@@ -224,6 +229,16 @@ static avi_status print_information(const command *c, const avi_config *config)
     return status == AVI_OK ? avi_streams_flush() : status;
 }
 
+/* The configuration of the command: of a file, or of a run's folder in its place. */
+static avi_status read_configuration(avi_comm *comm, const command *c, avi_config **config)
+{
+    bool folder = false;
+    AVI_TRY(avi_run_folder_is(comm, c->options.file, &folder));
+    if (!folder) return avi_config_read(*config, comm, c->options.file, c->options.overrides, c->options.override);
+    avi_config_destroy(config);
+    return avi_run_folder_read(comm, &c->options, config);
+}
+
 static avi_status configure_and_run(avi_comm *comm, const command *c)
 {
     avi_config *config = NULL;
@@ -234,7 +249,7 @@ static avi_status configure_and_run(avi_comm *comm, const command *c)
         if (avi_comm_rank(comm) == 0) status = print_information(c, config);
         status = avi_agree(comm, status);
     } else {
-        status = avi_config_read(config, comm, c->options.file, c->options.overrides, c->options.override);
+        status = read_configuration(comm, c, &config);
         char *unused = status == AVI_OK ? avi_config_unused(config) : NULL;
         if (unused && *unused && avi_comm_rank(comm) == 0 && c->options.verbosity > 0)
             printf("keys that this run does not use: %s\n", unused);

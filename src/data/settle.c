@@ -215,7 +215,7 @@ double avi_data_log_jacobian(const avi_data *d)
 
 /* ---- support ---- */
 
-static bool is_in(avi_support support, double v)
+bool avi_support_has(avi_support support, double v)
 {
     const double slack = 1e-6; /* a grey value that was divided and rounded */
     switch (support) {
@@ -233,7 +233,7 @@ static bool is_in(avi_support support, double v)
     return true;
 }
 
-static const char *name_of(avi_support support)
+const char *avi_support_name(avi_support support)
 {
     static const char *const names[] = {"a real number", "a number from 0 to 1", "0 or 1", "0 or 1 (below 0: absent)",
                                         "a count (0, 1, 2, ...)"};
@@ -256,7 +256,7 @@ static avi_status look_for(void *self, const avi_data *d, int64_t position, int6
         if (support == AVI_SUPPORT_REAL) continue;
         for (int64_t i = 0; i < rows; i++) {
             const double v = numbers[i * width + k];
-            if (isnan(v) || is_in(support, v)) continue;
+            if (isnan(v) || avi_support_has(support, v)) continue;
             const int64_t at = position + i,
                           row = at < d->partition.rows ? avi_partition_original(&d->partition, at) : at;
             if (row > s->first.row || (row == s->first.row && k > s->first.column)) continue;
@@ -270,7 +270,7 @@ static avi_status look_for(void *self, const avi_data *d, int64_t position, int6
 /* Whether a column may have a value outside, from its range and its whole numbers alone. */
 static bool is_suspect(const avi_column_stats *s, avi_support support, int64_t k)
 {
-    const bool ends = is_in(support, s->smallest[k]) && is_in(support, s->largest[k]);
+    const bool ends = avi_support_has(support, s->smallest[k]) && avi_support_has(support, s->largest[k]);
     if (support == AVI_SUPPORT_REAL || !s->finite[k]) return false;
     return !ends || (support != AVI_SUPPORT_UNIT && s->whole[k] != s->finite[k]);
 }
@@ -311,6 +311,6 @@ avi_status avi_data_check_support(const avi_data *d, avi_comm *comm, const avi_s
     return avi_fail(AVI_ERR_DATA,
                     "%s: row %lld, column %lld (both from 0) is %.9g, but the likelihood needs %s there; the values "
                     "are %.6g to %.6g: %s%s",
-                    source->label, (long long)in_file(source, -row), (long long)-column, value, name_of(needed),
-                    smallest, largest, scale, remedy);
+                    source->label, (long long)in_file(source, -row), (long long)-column, value,
+                    avi_support_name(needed), smallest, largest, scale, remedy);
 }

@@ -10,4 +10,8 @@ avi_status avi_settle_sample(avi_data *d, avi_source *source);
  * the moments. Errors: DATA, INTERNAL (memory). */
 avi_status avi_settle(avi_data *d, const avi_source *source, avi_comm *comm);
 
+/* Not collective. Whether a likelihood with this support can have the number; and what it is, in words. */
+bool avi_support_has(avi_support support, double number);
+const char *avi_support_name(avi_support support);
+
 #endif

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { STREAM_SETS = 1 << 20 /* beyond the steps of AVI_DRAW_EVAL that evaluations take (estimate.c) */ };
+
 /* Sum of squared differences of x and its reconstruction over the block, in the units of the user's columns; rows of
  * the reconstruction to out when wanted. */
 static double squared_error(const avi_estimator *e, const avi_graph *g, double *out)
@@ -28,6 +30,9 @@ static void take_rows(const avi_estimator *e, const avi_graph *g, int64_t done, 
     if (!rows) return;
     if (rows->elbo)
         memcpy(rows->elbo + done, avi_tape_row_values(e->tape, g->elbo, true), (size_t)g->rows * sizeof *rows->elbo);
+    if (rows->loglik)
+        memcpy(rows->loglik + done, avi_tape_row_values(e->tape, g->loglik, true),
+               (size_t)g->rows * sizeof *rows->loglik);
     if (rows->nu) avi_vector_to_double(p, g->nu->value, g->rows * g->nu->cols, rows->nu + done * g->nu->cols);
     if (rows->log_weight && g->log_weight)
         memcpy(rows->log_weight + done * e->p.draws, avi_tape_row_values(e->tape, g->log_weight, true),
@@ -80,9 +85,10 @@ static int64_t next_piece(const avi_estimator *e, const avi_row_ranges *job, int
 avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job,
                                   bool with_error, double sums[AVI_SUMS], const avi_row_values *rows)
 {
+    const uint64_t step = rows && rows->set ? STREAM_SETS + rows->set : 0;
     const avi_pass pass = {.params = params,
                            .table = table,
-                           .stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 0),
+                           .stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, step),
                            .precise = true,
                            .kl_weight = 1,
                            .reconstruct = with_error || (rows && rows->reconstruction),

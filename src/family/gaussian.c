@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define LOG_2PI_E 2.83787706640934548356
+
 static avi_status create(avi_family *f, const avi_config *config)
 {
     (void)config;
@@ -44,6 +46,13 @@ static void moments(const avi_family *f, const double *nu, const double *const *
     memcpy(log_sd, nu + f->latent, (size_t)f->latent * sizeof *nu);
 }
 
+static double entropy_of(const avi_family *f, const double *nu)
+{
+    double sum = 0.5 * (double)f->latent * LOG_2PI_E;
+    for (int64_t i = 0; i < f->latent; i++) sum += nu[f->latent + i];
+    return sum;
+}
+
 const avi_family_ops avi_family_gaussian = {
     .name = "gaussian",
     .doc = "Gaussian, independent dimensions",
@@ -54,4 +63,5 @@ const avi_family_ops avi_family_gaussian = {
     .entropy = entropy,
     .kl_std = kl_std,
     .moments = moments,
+    .entropy_of = entropy_of,
 };

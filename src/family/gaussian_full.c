@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#define LOG_2PI_E 2.83787706640934548356
+
 static avi_status create(avi_family *f, const avi_config *config)
 {
     (void)config;
@@ -44,6 +46,31 @@ static void moments(const avi_family *f, const double *nu, const double *const *
     }
 }
 
+/* Row i of C, its diagonal as it is. */
+static double factor_at(const avi_family *f, const double *nu, int64_t i, int64_t j)
+{
+    const double value = nu[f->latent + i * (i + 1) / 2 + j];
+    return i == j ? exp(value) : value;
+}
+
+static void covariance(const avi_family *f, const double *nu, double *out)
+{
+    const int64_t l = f->latent;
+    for (int64_t i = 0; i < l; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double sum = 0;
+            for (int64_t k = 0; k <= j; k++) sum += factor_at(f, nu, i, k) * factor_at(f, nu, j, k);
+            out[i * l + j] = out[j * l + i] = sum;
+        }
+}
+
+static double entropy_of(const avi_family *f, const double *nu)
+{
+    double sum = 0.5 * (double)f->latent * LOG_2PI_E;
+    for (int64_t i = 0; i < f->latent; i++) sum += nu[f->latent + i * (i + 1) / 2 + i];
+    return sum;
+}
+
 const avi_family_ops avi_family_gaussian_full = {
     .name = "gaussian_full",
     .doc = "Gaussian with full covariance of the dimensions of a datapoint",
@@ -52,4 +79,6 @@ const avi_family_ops avi_family_gaussian_full = {
     .log_q = log_q,
     .entropy = entropy,
     .moments = moments,
+    .covariance = covariance,
+    .entropy_of = entropy_of,
 };

@@ -212,12 +212,12 @@ static avi_status find_local(const char *folder, int64_t *step)
     return status;
 }
 
-avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path)
+avi_status avi_checkpoint_newest(avi_comm *comm, const char *folder, char **path)
 {
     char name[32];
     int64_t step = -1;
     *path = NULL;
-    char *inside = avi_file_join(avi_folder_path(folder), "checkpoint", "");
+    char *inside = avi_file_join(folder, "checkpoint", "");
     avi_status status = inside ? AVI_OK : AVI_ERR_INTERNAL;
     if (status == AVI_OK && avi_comm_rank(comm) == 0) status = find_local(inside, &step);
     status = avi_agree(comm, status);
@@ -233,6 +233,11 @@ avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path)
     }
     free(inside);
     return status;
+}
+
+avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path)
+{
+    return avi_checkpoint_newest(comm, avi_folder_path(folder), path);
 }
 
 static avi_status clear_local(const char *folder)

@@ -123,6 +123,8 @@ int64_t avi_field_rows(const avi_field *field);
 int64_t avi_field_row_bytes(const avi_field *field);
 /* Makes plan->temporary whole but for the data, with its space reserved; fills offsets and file_bytes. Rank 0 only. */
 avi_status avi_store_create(avi_store_plan *plan);
+/* Opens plan->temporary, which rank 0 has made. Owner of *fd: caller. Not collective. Errors: CANTCREATE, IO. */
+avi_status avi_store_open_shared(const avi_store_plan *plan, avi_comm *comm, int flags, int *fd);
 /* Writes the sums over those that the file was made with. Rank 0 only. */
 avi_status avi_store_put_sums(const avi_store_plan *plan);
 /* Collective. This rank's slab of the fields [at, at + n) of one supply, and its share of their sums. local: this

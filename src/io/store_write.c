@@ -80,8 +80,8 @@ static void checksum_local(avi_store_plan *plan, avi_comm *comm)
     }
 }
 
-/* Opens what rank 0 has made. A network file system may show it on other nodes a moment late. */
-static avi_status open_shared(const avi_store_plan *plan, avi_comm *comm, int flags, int *fd)
+/* A network file system may show it on other nodes a moment late. */
+avi_status avi_store_open_shared(const avi_store_plan *plan, avi_comm *comm, int flags, int *fd)
 {
     struct stat info;
     const struct timespec pause = {0, 100 * 1000 * 1000};
@@ -142,7 +142,7 @@ static avi_status write_fields(avi_store_plan *plan, avi_comm *comm, int fd)
 static avi_status write_slabs(avi_store_plan *plan, avi_comm *comm)
 {
     int fd = -1;
-    avi_status status = open_shared(plan, comm, O_WRONLY, &fd);
+    avi_status status = avi_store_open_shared(plan, comm, O_WRONLY, &fd);
     if (plan->supplied) status = avi_agree(comm, status);
     if (status == AVI_OK) status = write_fields(plan, comm, fd);
     if (fd < 0) return status;
@@ -159,7 +159,7 @@ static avi_status read_back(const avi_store_plan *plan, avi_comm *comm, uint64_t
 {
     const int size = avi_comm_size(comm), next = (avi_comm_rank(comm) + 1) % size;
     int fd;
-    AVI_TRY(open_shared(plan, comm, O_RDONLY, &fd));
+    AVI_TRY(avi_store_open_shared(plan, comm, O_RDONLY, &fd));
     avi_status status = AVI_OK;
     for (int i = 0; i < plan->count && status == AVI_OK; i++) {
         int64_t first, count;

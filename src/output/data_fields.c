@@ -66,5 +66,11 @@ int avi_data_attributes(const avi_session *s, avi_attribute a[AVI_DATA_ATTRIBUTE
     const avi_holdout *held = avi_holdout_of(s->train_source);
     a[n++] = (avi_attribute){.group = "/data", .name = "held_out", .integer = held ? held->held : 0};
     a[n++] = (avi_attribute){.group = "/data", .name = "missing", .integer = d->stats->missing};
+    /* What a row is, for who uses the fit without its data. */
+    a[n++] = (avi_attribute){.group = "/data", .name = "row_height", .integer = s->shape.height};
+    a[n++] = (avi_attribute){.group = "/data", .name = "row_columns", .integer = s->shape.columns};
+    a[n++] = (avi_attribute){
+        .group = "/data", .name = "row_channels", .integer = s->shape.channels > 1 ? s->shape.channels : 1};
+    a[n++] = (avi_attribute){.group = "/data", .name = "row_channels_last", .integer = s->shape.channels_last};
     return n;
 }

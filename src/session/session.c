@@ -1,4 +1,5 @@
 #include "session/session.h"
+#include "session/build.h"
 #include "session/values.h"
 #include "source/holdout.h"
 #include "avi/store.h"
@@ -224,7 +225,7 @@ static avi_status read_quadrature(avi_session *s)
 }
 
 /* All that comes before data are loaded: model, inference function, estimator's settings. */
-static avi_status make_problem(avi_session *s)
+avi_status avi_session_make_problem(avi_session *s)
 {
     const avi_config *c = s->config;
     avi_problem *p = &s->problem;
@@ -365,7 +366,7 @@ static void list_hosts(int ranks, const char (*name)[HOST], char *list)
     }
 }
 
-static avi_status gather_hosts(avi_session *s)
+avi_status avi_session_gather_hosts(avi_session *s)
 {
     const int ranks = avi_comm_size(s->comm);
     char own[HOST] = "", (*name)[HOST] = malloc((size_t)ranks * sizeof *name);
@@ -382,7 +383,7 @@ static avi_status gather_hosts(avi_session *s)
 static avi_status build(avi_session *s)
 {
     AVI_TRY(open_sources(s)); /* collective: agrees inside */
-    AVI_TRY(avi_agree(s->comm, make_problem(s)));
+    AVI_TRY(avi_agree(s->comm, avi_session_make_problem(s)));
     AVI_TRY(avi_agree(s->comm, avi_values_check_keys(s)));
     bend_batch(s);
     AVI_TRY(avi_agree(s->comm, check_dense(s)));
@@ -391,20 +392,17 @@ static avi_status build(avi_session *s)
     AVI_TRY(avi_agree(s->comm, read_local_rows(s)));
     AVI_TRY(avi_agree(s->comm, plan_steps(s)));
     AVI_TRY(avi_agree(s->comm, avi_evaluation_plan_make(s)));
-    AVI_TRY(gather_hosts(s));
+    AVI_TRY(avi_session_gather_hosts(s));
     AVI_TRY(avi_memory_check(s));
     return load_data(s);
 }
 
-avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_options *options, avi_session **session)
+avi_status avi_session_begin(avi_comm *comm, const avi_config *config, const avi_options *options,
+                             avi_session **session)
 {
     avi_session *s = calloc(1, sizeof *s);
     *session = s;
-    avi_status status = avi_agree(comm, s ? AVI_OK : avi_fail_memory(sizeof *s, "the session"));
-    if (status != AVI_OK) {
-        avi_session_close(session);
-        return status;
-    }
+    AVI_TRY(avi_agree(comm, s ? AVI_OK : avi_fail_memory(sizeof *s, "the session")));
     s->opened = avi_seconds();
     s->comm = comm;
     s->config = config;
@@ -412,7 +410,13 @@ avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_
     s->seed = (uint64_t)avi_config_get_int(config, "run", "seed");
     s->precision = !strcmp(avi_config_get_string(config, "run", "precision"), "double") ? AVI_PRECISION_DOUBLE
                                                                                         : AVI_PRECISION_SINGLE;
-    status = avi_agree(comm, build(s));
+    return AVI_OK;
+}
+
+avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_options *options, avi_session **session)
+{
+    avi_status status = avi_session_begin(comm, config, options, session);
+    if (status == AVI_OK) status = avi_agree(comm, build(*session));
     if (status != AVI_OK) avi_session_close(session);
     return status;
 }

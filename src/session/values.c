@@ -13,7 +13,8 @@ static avi_support support_of(const void *model, int64_t column)
 
 bool avi_values_masked(const avi_session *s)
 {
-    return !strcmp(avi_config_get_string(s->config, "data", "missing"), "mask") && !s->train_source->streamed;
+    return !strcmp(avi_config_get_string(s->config, "data", "missing"), "mask") &&
+           !(s->train_source && s->train_source->streamed);
 }
 
 bool avi_values_are_real(const avi_session *s)

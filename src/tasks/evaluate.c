@@ -1,4 +1,6 @@
-/* Task evaluate: the ELBO of a fit, read from its last checkpoint, on all rows. */
+/* Task evaluate: the ELBO of a fit on the rows of any data, row by row, with log p(x) by importance weighting; without
+ * run.from the ELBO of the fit in run.output on all of its rows, which is printed. */
+#include "tasks/rows_task.h"
 #include "tasks/stored_fit.h"
 #include "tasks/task.h"
 #include "train/evaluation.h"
@@ -14,6 +16,11 @@ static avi_status run(avi_session *s)
     return status;
 }
 
+static avi_status run_alone(avi_comm *comm, const avi_config *config, const avi_options *options)
+{
+    return avi_rows_task(comm, config, options, AVI_ROWS_SCORES);
+}
+
 static void print(const avi_session *s, const avi_fit *fit, const void *self)
 {
     (void)self;
@@ -22,8 +29,12 @@ static void print(const avi_session *s, const avi_fit *fit, const void *self)
 
 const avi_task_ops avi_task_evaluate = {
     .name = "evaluate",
-    .doc = "the ELBO of a fit, read from its last checkpoint, on all rows",
+    .doc =
+        "with run.from: ELBO, its parts and log p(x) of the rows of any data, by that fit, into rows.h5; else the ELBO "
+        "of the fit in run.output on all rows, printed",
     .run = run,
+    .run_alone = run_alone,
+    .plans = true,
     .printed = true,
     .no_steps = true,
     .follows_fit = true,

@@ -1,5 +1,6 @@
 #include "base/signals.h"
 #include "base/streams.h"
+#include "tasks/rows_task.h"
 #include "tasks/task.h"
 #include "tasks/post_fit.h"
 
@@ -7,6 +8,9 @@ static const avi_key keys[] = {
     {"run", "task", AVI_KEY_CHOICE, "fit", 0, 0, AVI_CHOICES_TASK, NULL, "what to do (--list prints what each is)"},
     {"run", "after", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
      "tasks to do when the fit is done, separated by commas (--list marks those that can follow a fit)"},
+    {"run", "from", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
+     "the fit that encode, evaluate, reconstruct and sample use: the folder of a run (its newest checkpoint) or a "
+     "checkpoint, relative to where the command runs; it is only read"},
 };
 
 avi_status avi_task_register(avi_registry *registry, const avi_task_ops *ops)
@@ -19,7 +23,8 @@ avi_status avi_task_register(avi_registry *registry, const avi_task_ops *ops)
 
 avi_status avi_task_register_keys(avi_registry *registry)
 {
-    return avi_registry_add_keys(registry, keys, (int)(sizeof keys / sizeof keys[0]));
+    AVI_TRY(avi_registry_add_keys(registry, keys, (int)(sizeof keys / sizeof keys[0])));
+    return avi_rows_task_register_keys(registry);
 }
 
 static avi_status perform(avi_session *s, const avi_task_ops *task)
@@ -39,7 +44,14 @@ avi_status avi_task_perform(avi_comm *comm, const avi_config *config, const avi_
     avi_session *s = NULL;
     if (task->resumable && !only_prints)
         avi_signals_set(AVI_SIGNAL_AGAIN, "no step was done yet: the same command starts the run");
-    if (task->run_alone && !only_prints) return task->run_alone(comm, config, options);
+    const bool alone = task->run_alone && (!task->run || *avi_config_get_string(config, "run", "from"));
+    if (alone && (!only_prints || (task->plans && options->dry_run))) return task->run_alone(comm, config, options);
+    if (*avi_config_get_string(config, "run", "from") && !alone)
+        return avi_config_fail(
+            config, "run", "from",
+            "is for tasks that use a fit on rows (encode, evaluate, reconstruct, sample); run.task = "
+            "%s begins from a checkpoint with checkpoint.from",
+            task->name);
     avi_options of_task = *options;
     of_task.no_steps = task->no_steps;
     AVI_TRY(avi_session_open(comm, config, &of_task, &s));

@@ -16,7 +16,8 @@ typedef struct avi_task_ops {
      * keys. Asked of run.task, and of every task of run.after before the fit begins. Not collective. */
     avi_status (*check)(const avi_session *s);
     /* The task by itself, as run.task. One of the two is required; both are collective, and all ranks return the same
-     * status. run_alone: of a task that needs no session, since it reads no data. */
+     * status. run_alone: of a task that needs no session of the configuration, since it reads no data, or uses a fit
+     * (run.from). With both, run_alone is for run.from. */
     avi_status (*run)(avi_session *s);
     avi_status (*run_alone)(avi_comm *comm, const avi_config *config, const avi_options *options);
     /* resumable: a signal before the task has something to save ends it with STOPPED, since the same command goes on;
@@ -24,6 +25,7 @@ typedef struct avi_task_ops {
     bool resumable, printed;
     /* The task takes no steps of a fit, so that optim.batch and optim.tile need not suit the data. */
     bool no_steps;
+    bool plans; /* run_alone does --dry-run too */
     /* Optional: the task as run.after, on a fit that is done. Collective. Adds datasets for run.h5 to `fields`; *self
      * is the task's own, freed by release. lengthy: the results of the fit are written before it begins. */
     bool follows_fit, lengthy;

@@ -1,0 +1,283 @@
+"""A fit that is done is used on other rows: codes, ELBO and its parts, log p(x) and reconstructions against the closed forms of ppca and linear and against a network in numpy; the same bits on
+1, 2 and 3 ranks; killed half-way and gone on with; a folder that may only be read; a full disk; columns that are others."""
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
+from runs import Failure, command, empty_ini, fit, main, start  # noqa: E402
+
+LOG_2PI = numpy.log(2 * numpy.pi)
+PPCA = ["model.name=ppca", "model.latent=2", "data.source=hdf5", "data.dataset=x", "inference.hidden=16", "inference.family=gaussian_full", "optim.batch=100", "optim.epochs=20",
+        "optim.learning_rate=0.02", "run.precision=double", "output.local=yes"]
+
+
+def write(path, **arrays):
+    with h5py.File(path, "a") as file:
+        for name, values in arrays.items():
+            file[name] = values
+    return path
+
+
+def read(path, *names):
+    with h5py.File(path) as file:
+        return [file[name][()] for name in names]
+
+
+def close(what, got, want, tolerance):
+    worst = float(numpy.max(numpy.abs(numpy.asarray(got) - want)))
+    if not worst <= tolerance:
+        raise Failure(f"{what}: off by {worst:.3g}, at most {tolerance:g} expected")
+
+
+def within_errors(what, got, want, error):
+    """Each within six errors, and the errors of the right size over all."""
+    z = (numpy.asarray(got) - want) / error
+    if not (numpy.max(numpy.abs(z)) < 6 and abs(numpy.mean(z)) < 6 / numpy.sqrt(len(z)) and 0.5 < numpy.std(z) < 1.6):
+        raise Failure(f"{what}: in units of its error at most {numpy.max(numpy.abs(z)):.2f}, mean {numpy.mean(z):.3f}, spread {numpy.std(z):.2f}")
+
+
+def refused(words, arguments, code):
+    said = start(None, arguments, expect=(code,))
+    for word in words:
+        if word not in said:
+            raise Failure(f"did not say {word!r}: {said}")
+
+
+def use(folder, task, output, *arguments, np=None, **how):
+    return start(np, [folder, f"run.task={task}", f"run.output={output}", *arguments], **how)
+
+
+def normal_rows(generator, weight, rows):
+    return generator.normal(size=(rows, 2)) @ weight + 3 + 0.5 * generator.normal(size=(rows, 6))
+
+
+def ppca(scratch):
+    """log p(x) is that of N(mu, W W' + s^2 I); the ELBO of N(m, S) is E log N(x; W z + mu, s^2) - KL, all in closed form."""
+    generator = numpy.random.default_rng(1)
+    weight = generator.normal(size=(2, 6))
+    x, y = normal_rows(generator, weight, 300), normal_rows(generator, weight, 230)
+    data = write(scratch / "d.h5", x=x, y=y)
+    run = fit(scratch / "fit", *PPCA, f"data.path={data}", ini=empty_ini(scratch))
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+    use(run, "encode", scratch / "same")
+    for name in ("mean", "log_sd"):
+        close(f"codes of the training rows, {name}", read(scratch / "same/rows.h5", name)[0], read(run / "run.h5", f"local/{name}")[0], 1e-12)
+    checkpoint = next((run / "checkpoint").glob("step_*.h5"))
+    start(None, [empty_ini(scratch), *PPCA, f"data.path={data}", "data.dataset=y", "run.task=evaluate", f"run.from={checkpoint}", f"run.output={scratch / 'scores'}"])
+    bias, w, log_s = read(run / "run.h5", "global/decoder.bias/mean", "global/decoder.weight/mean", "global/log_noise_sd/mean")
+    mu, s = bias.ravel(), float(numpy.exp(log_s.ravel()[0]))
+    c, d = w @ w.T + s**2 * numpy.eye(6), y - mu
+    log_p = -0.5 * (6 * LOG_2PI + numpy.linalg.slogdet(c)[1] + numpy.einsum("ni,ij,nj->n", d, numpy.linalg.inv(c), d))
+    names = ("mean", "log_sd", "covariance", "elbo", "elbo_error", "log_likelihood", "kl", "log_p", "log_p_error", "khat")
+    mean, log_sd, cov, elbo, elbo_error, likelihood, kl, got_p, got_error, khat = read(scratch / "scores/rows.h5", *names)
+    close("sds and covariance", numpy.exp(2 * log_sd), numpy.einsum("nii->ni", cov), 1e-12)
+    rest = d - mean @ w.T
+    want = -0.5 * (6 * (LOG_2PI + 2 * numpy.log(s)) + ((rest**2).sum(1) + numpy.einsum("ij,njk,ik->n", w, cov, w)) / s**2)
+    want_kl = 0.5 * (numpy.einsum("nii->n", cov) + (mean**2).sum(1) - 2 - numpy.linalg.slogdet(cov)[1])
+    close("log likelihood", likelihood, want, 1e-10)
+    close("KL", kl, want_kl, 1e-10)
+    close("ELBO", elbo, want - want_kl, 1e-10)
+    close("error of an ELBO without draws", elbo_error, 0, 0)
+    within_errors("log p(x)", got_p, log_p, got_error)
+    if not numpy.all(elbo < log_p + 1e-9) or not numpy.all(numpy.isfinite(khat)):
+        raise Failure("an ELBO above log p(x), or a k-hat that is no number")
+    use(run, "reconstruct", scratch / "back", "data.dataset=y", "rows.draws=400")
+    back = read(scratch / "back/rows.h5", "reconstruction")[0]
+    spread = numpy.sqrt(numpy.einsum("ij,njk,ik->ni", w, cov, w) / 400)
+    within_errors("reconstructions", back.ravel(), (mean @ w.T + mu).ravel(), spread.ravel())
+    if before != {p: p.stat().st_mtime_ns for p in run.rglob("*")}:
+        raise Failure("the folder of the fit was changed")
+    said = use(run, "encode", scratch / "same")
+    if "done already" not in said:
+        raise Failure(f"made the same rows again: {said}")
+    refused(["made from encode", "another run.output"], [run, "run.task=evaluate", f"run.output={scratch / 'same'}"], 78)
+    refused(["only read"], [run, "run.task=encode", f"run.output={run}"], 78)
+    refused(["run.output="], [run, "run.task=encode"], 64)
+    refused(["run.from="], [empty_ini(scratch), *PPCA, f"data.path={data}", "run.task=encode", f"run.output={scratch / 'no'}"], 78)
+    refused(["another model", "'3' here, '2' there"], [run, "run.task=encode", "model.latent=3", f"run.output={scratch / 'no'}"], 78)
+    return "codes, scores and reconstructions equal the closed forms; log p(x) within its error; what is done is left"
+
+
+def relu_network(x, parameters):
+    for i, (weight, bias) in enumerate(parameters):
+        x = x @ weight.T + bias.ravel()
+        x = numpy.maximum(x, 0) if i + 1 < len(parameters) else x
+    return x
+
+
+def network(scratch):
+    """vae on columns with names, log1p and standardised: the encoder, the decoder and the transforms again in numpy, with draws of its own. The columns are found by name in another order."""
+    generator = numpy.random.default_rng(2)
+    names = ["a", "b", "c", "d"]
+    shape = generator.gamma(2, 1, size=(600, 2))
+    x = numpy.exp(0.3 * generator.normal(size=(600, 4))) * (shape @ generator.uniform(0.5, 2, size=(2, 4)))
+    train, other = x[:400], x[400:]
+    for path, values, order in (("train.h5", train, [0, 1, 2, 3]), ("other.h5", other, [0, 1, 2, 3]), ("mixed.h5", other, [2, 0, 3, 1])):
+        with h5py.File(scratch / path, "w") as file:
+            file["x"] = values[:, order]
+            file["x"].attrs["columns"] = [names[k] for k in order]
+    run = fit(scratch / "fit", "model.name=vae", "model.latent=2", "model.hidden=6", "model.likelihood=gaussian", "model.noise_sd=0.5", "data.source=hdf5", "data.dataset=x",
+              f"data.path={scratch / 'train.h5'}", "data.standardise=yes", "data.transform=log1p", "inference.hidden=7", "optim.batch=100", "optim.epochs=10", "optim.learning_rate=0.01",
+              "run.precision=double", ini=empty_ini(scratch))
+    use(run, "evaluate", scratch / "scores", f"data.path={scratch / 'other.h5'}")
+    elbo, error, mean, log_sd, kl = read(scratch / "scores/rows.h5", "elbo", "elbo_error", "mean", "log_sd", "kl")
+    with h5py.File(run / "run.h5") as file:
+        encoder = [(file[f"inference/encoder.{i}.weight"][()], file[f"inference/encoder.{i}.bias"][()]) for i in range(2)]
+        decoder = [(file[f"global/decoder.{i}.weight/mean"][()], file[f"global/decoder.{i}.bias/mean"][()]) for i in range(2)]
+    logs = numpy.log1p(train)
+    seen = (numpy.log1p(other) - logs.mean(0)) / logs.std(0)
+    nu = relu_network(seen, encoder)
+    close("codes", numpy.hstack([mean, log_sd]), nu, 1e-6)
+    close("KL", kl, (0.5 * (mean**2 + numpy.exp(2 * log_sd) - 1) - log_sd).sum(1), 1e-9)
+    eps = generator.normal(size=(2000, *mean.shape))
+    z = mean + numpy.exp(log_sd) * eps
+    out = relu_network(z.reshape(-1, 2), decoder).reshape(2000, len(other), 4)
+    w = (-0.5 * (LOG_2PI + 2 * numpy.log(0.5)) - (seen - out) ** 2 / (2 * 0.25)).sum(2) - (0.5 * z**2).sum(2) + (0.5 * eps**2 + log_sd).sum(2)
+    within_errors("ELBO", elbo, w.mean(0), numpy.hypot(error, w.std(0) / numpy.sqrt(2000)))
+    refused(["column 0 (from 0) is c, and a in the fit", "data.columns=a, b, c, d"], [run, "run.task=evaluate", f"data.path={scratch / 'mixed.h5'}", f"run.output={scratch / 'mixed'}"], 65)
+    use(run, "evaluate", scratch / "mixed", f"data.path={scratch / 'mixed.h5'}", "data.columns=a, b, c, d")
+    close("columns in another order, by name", read(scratch / "mixed/rows.h5", "elbo")[0], elbo, 0)
+    write(scratch / "wide.h5", x=numpy.hstack([other, other]))
+    refused(["rows of 8 values", "rows of 4"], [run, "run.task=encode", f"data.path={scratch / 'wide.h5'}", f"run.output={scratch / 'no'}"], 65)
+    other[17, 2] = numpy.nan
+    write(scratch / "nan.h5", x=other)
+    refused(["row 17, column 2", "data.missing = mask"], [run, "run.task=encode", f"data.path={scratch / 'nan.h5'}", f"run.output={scratch / 'no'}"], 65)
+    return "codes and ELBO of a standardised network equal numpy's; columns that are others are refused, and found by name"
+
+
+def factorized(scratch):
+    """New rows of a factorized run: the posterior of z is N(tau (x - theta) / v, sigma^2 / v), the ELBO is log p(x)."""
+    generator = numpy.random.default_rng(3)
+    data = write(scratch / "l.h5", x=generator.normal(40, 1.5, 200), y=generator.normal(40, 1.5, 130))
+    tau, sigma = 1.3, 0.8
+    v = sigma**2 + tau**2
+    run = fit(scratch / "fit", "model.name=linear", f"model.tau={tau}", f"model.sigma={sigma}", "data.source=hdf5", "data.dataset=x", f"data.path={data}", "inference.function=factorized",
+              "optim.method=lbfgs", "optim.batch=0", "objective.draws=0", "optim.steps=40", "run.precision=double", ini=empty_ini(scratch))
+    use(run, "evaluate", scratch / "new", "data.dataset=y", "rows.tolerance=1e-12")
+    y, theta = read(data, "y")[0], float(read(run / "run.h5", "global/theta/mean")[0].ravel()[0])
+    mean, log_sd, elbo, log_p, converged = read(scratch / "new/rows.h5", "mean", "log_sd", "elbo", "log_p", "converged")
+    exact = -0.5 * numpy.log(2 * numpy.pi * v) - (y - theta) ** 2 / (2 * v)
+    close("means of new rows", mean.ravel(), tau * (y - theta) / v, 1e-5)
+    close("log sds of new rows", log_sd.ravel(), numpy.log(sigma / numpy.sqrt(v)), 1e-5)
+    close("ELBO", elbo, exact, 1e-9)
+    close("log p(x)", log_p, exact, 1e-6)
+    close("converged", converged, 1, 0)
+    return "new rows of a factorized run have the factors of the closed form"
+
+
+def strokes(scratch, *more):
+    return fit(scratch / "fit", "data.rows=300", "data.test_rows=0", "model.latent=3", "model.hidden=16", "inference.hidden=16", "optim.batch=100", "optim.tile=20", "optim.epochs=2",
+               "run.reproducible=yes", *more)
+
+
+def same_rows(what, a, b):
+    with h5py.File(a / "rows.h5") as x, h5py.File(b / "rows.h5") as y:
+        for name in x:
+            if isinstance(x[name], h5py.Dataset) and x[name][()].tobytes() != y[name][()].tobytes():
+                raise Failure(f"{what}: {name} has other bits")
+
+
+def bits(scratch):
+    """Single precision, images, rows that do not fill their blocks, tiles that do not fill their ranks."""
+    run = strokes(scratch)
+    for np in (1, 2, 3):
+        use(run, "evaluate", scratch / f"n{np}", "data.rows=333", "rows.block=128", "rows.draws=30", np=np)
+    for np in (2, 3):
+        same_rows(f"{np} ranks", scratch / f"n{np}", scratch / "n1")
+    bayes = fit(scratch / "bayes", "data.rows=100", "data.test_rows=0", "model.latent=2", "model.hidden=5", "inference.hidden=5", "optim.batch=50", "optim.epochs=1", "model.global=gaussian",
+                "run.reproducible=yes")
+    for np in (1, 2):
+        use(bayes, "evaluate", scratch / f"b{np}", "rows.draws=10", np=np)
+    same_rows("q(theta) a Gaussian, 2 ranks", scratch / "b2", scratch / "b1")
+    elbo, log_p, error = read(scratch / "b1/rows.h5", "elbo", "log_p", "log_p_error")
+    if not (numpy.all(numpy.isfinite(elbo)) and numpy.all(log_p >= elbo) and numpy.all(error > 0)):
+        raise Failure("scores of a Bayesian network")
+    return "the same bits at 1, 2 and 3 ranks"
+
+
+def rows_done(output):
+    try:
+        return int((output / "rows.h5.part.done").read_text().split("rows ")[2].split()[0])
+    except (OSError, IndexError, ValueError):
+        return -1
+
+
+def killed(scratch):
+    """Killed after some block, gone on with on another number of ranks: the rows of all blocks before are not made again, and the end is the same to the bit."""
+    run = strokes(scratch)
+    settings = ["data.rows=1200", "rows.block=64", "rows.draws=100"]
+    use(run, "evaluate", scratch / "whole", *settings)
+    output = scratch / "killed"
+    child = subprocess.Popen(command(None, [run, "run.task=evaluate", f"run.output={output}", *settings]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while rows_done(output) < 128 and child.poll() is None and time.monotonic() < until:
+        time.sleep(0.002)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    done = rows_done(output)
+    if not 128 <= done < 1200:
+        raise Failure(f"killed after {done} of 1200 rows: too late, or not begun")
+    said = use(run, "evaluate", output, *settings, np=2)
+    if f"after {done} rows" not in said:
+        raise Failure(f"{done} rows were made: {said}")
+    same_rows("killed and gone on with", output, scratch / "whole")
+    if {p.name for p in output.iterdir()} != {"rows.h5"}:
+        raise Failure(f"left behind: {sorted(p.name for p in output.iterdir())}")
+    return f"killed after {done} rows, gone on with on 2 ranks, the same bits"
+
+
+def as_nobody():
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def small_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16 << 20, 16 << 20))
+
+
+def started(arguments, before):
+    return subprocess.run(command(None, arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, preexec_fn=before, cwd="/")
+
+
+def reading(scratch):
+    """A fit that may only be read; two that read it at once; a disk without room."""
+    run = strokes(scratch)
+    readers = [subprocess.Popen(command(None, [run, "run.task=encode", "data.rows=400", f"run.output={scratch / name}"]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+               for name in ("one", "two")]
+    if any(reader.wait(60) for reader in readers):
+        raise Failure("two readers at once disturb each other")
+    same_rows("two readers at once", scratch / "one", scratch / "two")
+    full = started([run, "run.task=encode", "data.rows=1e6", f"run.output={scratch / 'full'}"], small_files)
+    if full.returncode != 74 or "make room" not in full.stderr:
+        raise Failure(f"no room: exit status {full.returncode}, {full.stderr}")
+    for path in [run, *run.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    out = scratch / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    scratch.chmod(0o755)
+    root = os.getuid() == 0
+    done = started([run, "run.task=encode", "data.rows=400", f"run.output={out / 'codes'}"], as_nobody if root else None)
+    for path in [run, *run.rglob("*")]:
+        path.chmod(0o755)
+    if root and "ermission denied" in done.stderr and str(run) not in done.stderr:
+        return "two readers at once; a disk without room ends with 74; as nobody the program itself cannot be read here"
+    if done.returncode:
+        raise Failure(f"a fit that may only be read: exit status {done.returncode}, {done.stderr}")
+    same_rows("a fit that may only be read", out / "codes", scratch / "one")
+    shutil.rmtree(out)
+    return "two readers at once, and without leave to write; a disk without room ends with 74"
+
+
+if __name__ == "__main__":
+    main(ppca, network, factorized, bits, killed, reading)
