@@ -60,3 +60,9 @@ void avi_spd_alone_inverse_diagonal(int n, const double *l, int width, double *w
         }
     }
 }
+
+void avi_spd_alone_gram(int n, int k, const double *x, double *a)
+{
+    const double zero = 0;
+    dsyrk_("L", "T", &n, &k, &ONE, x, &k, &zero, a, &n);
+}

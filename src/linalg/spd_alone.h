@@ -13,5 +13,7 @@ void avi_spd_alone_whiten(int n, const double *l, int k, double *b);
 /* diagonal (n) of the inverse: sums of squares of the columns of L^-1, which are taken `width` at a time in
  * work (n, width). */
 void avi_spd_alone_inverse_diagonal(int n, const double *l, int width, double *work, double *diagonal);
+/* The lower triangle of a (n, n) becomes that of x x', x (n, k) row-major. */
+void avi_spd_alone_gram(int n, int k, const double *x, double *a);
 
 #endif

@@ -327,4 +327,11 @@ SYSTEMS = [
     Defect("the exit status not left for a launcher that loses it", "src/main.c", "    leave_status(status);\n", "", "^jobs_refusals$"),
 ]
 
-DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS]
+DIAGNOSIS = [
+    Defect("neighbours of a chain left out of a floor", "src/diagnose/regress_chain.c", "                out[n * w + a] += c * v[(n + 1) * w + b];\n                out[(n + 1) * w + b] += c * v[n * w + a];\n", "                (void)c;\n", "^diagnose$"),
+    Defect("rows of a window one place off", "src/diagnose/diagnose.c", "from = domain->only_next ? 1 : -domain->before", "from = domain->only_next ? 0 : -domain->before", "^diagnose$"),
+    Defect("equal inputs not seen", "src/diagnose/compare_rows.c", "d->tied_rows += end - from;", "d->tied_rows += 0;", "^diagnose$"),
+    Defect("factors of other ranks left out of the sample", "src/diagnose/sample.c", "return avi_comm_sum_double(s->f->s->comm, values, (size_t)count);", "return AVI_OK;", "^diagnose$"),
+]
+
+DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS]

@@ -1,0 +1,50 @@
+/* The optimal factors of a sample of rows, theta fixed, with what functions of several domains would see of these rows:
+ * all that a diagnosis needs. The sample is equal on all ranks, so that everything after it is plain arithmetic. */
+#ifndef AVI_DIAGNOSE_SAMPLE_H
+#define AVI_DIAGNOSE_SAMPLE_H
+
+#include "gap/fixed_theta.h"
+
+enum { AVI_SAMPLE_REACH = 8 /* the widest window that is tried */ };
+
+typedef struct avi_sample_settings {
+    int64_t rows; /* at most, or all rows of the data */
+    int passes;   /* of the refinement of a row */
+    double tolerance;
+} avi_sample_settings;
+
+typedef struct avi_sample {
+    const avi_fixed_theta *f;
+    const avi_data *data;
+    int64_t all, rows;     /* N; M */
+    int64_t width, latent; /* of nu; L */
+    int64_t features;      /* F: values of a row of the data, twice where values may be missing: which are there */
+    int reach;             /* rows before and after that `seen` has: 0 where a row is seen alone */
+    int64_t *given;        /* (M): rows of the data as given, from 0 */
+    double *seen;          /* (M, 2 reach + 1, F): rows n - reach .. n + reach, the edge row beyond the ends */
+    double *nu;            /* (M, width): optimal factors */
+    double *function;      /* (M, width): those of the inference function; NULL for a factorized run */
+    double *metric;        /* (M, width): an error e of a value costs about metric e^2 / 2 nats; independent rows */
+    double *own, *next;    /* chains: (M, width, width): blocks (n, n) and (n, n + 1) of the joint Hessian of -ELBO */
+    double left;           /* nats per row that the optimizer may have left, mean */
+    int64_t converged;     /* rows */
+    bool chain;
+    /* ---- private ---- */
+    avi_estimator *refine, *weigh;
+    void *table, *grad; /* (1 + own rows + 1, width) */
+    avi_row_ranges job; /* own part of the sample, a run for each tile */
+    int64_t *index;     /* (job.count): where each run begins in the sample */
+} avi_sample;
+
+/* Collective. Takes the sample and fits its factors; table: local factors of a factorized run (with halo rows), NULL
+ * else. Owner: caller, avi_sample_free, also when it fails. Errors: INTERNAL, STOPPED, DATA. */
+avi_status avi_sample_make(const avi_fixed_theta *f, const avi_data *data, void *table,
+                           const avi_sample_settings *settings, avi_sample *s);
+void avi_sample_free(avi_sample *s);
+/* Collective. ELBO of each row of the sample (M) with the factors nu (M, width), equal on all ranks: under the exact
+ * rule, else the mean of the same draws for every nu. Independent rows. Errors: INTERNAL, STOPPED. */
+avi_status avi_sample_elbo(avi_sample *s, const double *nu, double *elbo);
+/* Bytes that a sample takes on this rank. Not collective. */
+int64_t avi_sample_bytes(const avi_session *s, int64_t rows);
+
+#endif
