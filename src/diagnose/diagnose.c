@@ -344,6 +344,14 @@ avi_status avi_diagnosis_make(const avi_fixed_theta *f, void *table, const avi_d
     return status;
 }
 
+int64_t avi_diagnosis_bytes(const avi_session *s, int64_t rows)
+{
+    int64_t m, inputs;
+    const int64_t sample = avi_sample_bytes(s, rows, &m, &inputs), w = s->family->width,
+                  root = 2 * m * m + m * (64 + 2 * w);
+    return sample + (m * (inputs + 3 * w + 5) + (avi_comm_rank(s->comm) == 0 ? root : 0)) * (int64_t)sizeof(double);
+}
+
 void avi_diagnosis_free(avi_diagnosis *d)
 {
     free(d->given);

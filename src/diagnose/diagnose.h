@@ -58,6 +58,9 @@ typedef struct avi_diagnose_settings {
 avi_status avi_diagnosis_make(const avi_fixed_theta *f, void *table, const avi_diagnose_settings *settings,
                               avi_diagnosis *d);
 void avi_diagnosis_free(avi_diagnosis *d);
+/* Bytes that it takes on this rank at its most, beside the estimators; rows: of its settings. Rank 0 compares rows by
+ * two matrices of their number squared. Not collective. */
+int64_t avi_diagnosis_bytes(const avi_session *s, int64_t rows);
 /* /diagnose for run.h5; d must outlive the fields. Not collective. Errors: INTERNAL. */
 avi_status avi_diagnosis_fields(const avi_diagnosis *d, avi_fields *fields);
 /* Lines on the screen. Not collective. */

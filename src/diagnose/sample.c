@@ -101,12 +101,13 @@ static avi_status allocate(avi_sample *s)
                            "the sample of rows");
 }
 
-int64_t avi_sample_bytes(const avi_session *s, int64_t rows)
+int64_t avi_sample_bytes(const avi_session *s, int64_t rows, int64_t *taken, int64_t *inputs)
 {
     const bool chain = s->model->ops->coupling == AVI_CHAIN;
-    const int64_t asked = most_rows(s, rows), m = asked < s->partition.rows ? asked : s->partition.rows,
-                  w = s->family->width, seen = (2 * reach_of(s) + 1) * s->shape.width * (avi_values_masked(s) ? 2 : 1);
-    return m * (seen + 3 * w + (chain ? 2 * w * w : 0)) * (int64_t)sizeof(double) +
+    const int64_t asked = most_rows(s, rows), w = s->family->width;
+    *taken = asked < s->partition.rows ? asked : s->partition.rows;
+    *inputs = (2 * reach_of(s) + 1) * s->shape.width * (avi_values_masked(s) ? 2 : 1);
+    return *taken * (*inputs + 3 * w + (chain ? 4 * w * w : 0)) * (int64_t)sizeof(double) +
            2 * (s->train->count + 2) * w * (int64_t)avi_real_size(s->precision);
 }
 

@@ -44,7 +44,8 @@ void avi_sample_free(avi_sample *s);
 /* Collective. ELBO of each row of the sample (M) with the factors nu (M, width), equal on all ranks: under the exact
  * rule, else the mean of the same draws for every nu. Independent rows. Errors: INTERNAL, STOPPED. */
 avi_status avi_sample_elbo(avi_sample *s, const double *nu, double *elbo);
-/* Bytes that a sample takes on this rank. Not collective. */
-int64_t avi_sample_bytes(const avi_session *s, int64_t rows);
+/* Bytes that a sample of `rows` rows takes on this rank; *taken: the rows that it has, *inputs: values that its domains
+ * show of each. Not collective. */
+int64_t avi_sample_bytes(const avi_session *s, int64_t rows, int64_t *taken, int64_t *inputs);
 
 #endif

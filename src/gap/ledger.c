@@ -1,7 +1,9 @@
 #include "gap/ledger.h"
+#include "gap/progress.h"
 #include "gap/psis.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,14 +23,30 @@ typedef struct maker {
     avi_refined *refined;                 /* (block rows) */
     double *owned;                        /* (own rows, AVI_GAP_COLUMNS), in order of position */
     int64_t block;                        /* rows of a block */
+    avi_gap_progress progress;
 } maker;
+
+static int64_t block_rows(const avi_data *data)
+{
+    const int64_t tile = data->partition.tile;
+    return tile >= BLOCK ? tile : BLOCK / tile * tile;
+}
+
+int64_t avi_gap_ledger_bytes(const avi_session *s, const avi_data *data, int draws)
+{
+    const int64_t n = block_rows(data), width = s->family->width, own = data->count;
+    return 2 * (own + 2) * width * (int64_t)avi_real_size(s->precision) +
+           n * (2 * draws + width + 2) * (int64_t)sizeof(double) + n * (int64_t)sizeof(avi_refined) +
+           /* owned, slabs (twice while they are made), and rows that wait to be kept */
+           own * (3 * AVI_GAP_COLUMNS + 1) * (int64_t)sizeof(double);
+}
 
 static avi_status allocate(maker *m)
 {
     const avi_session *s = m->f->s;
-    const int64_t tile = m->data->partition.tile, width = m->f->family->width, own = m->data->count;
+    const int64_t width = m->f->family->width, own = m->data->count;
     const size_t real = avi_real_size(s->precision), table = (size_t)((own + 2) * width);
-    m->block = tile >= BLOCK ? tile : BLOCK / tile * tile;
+    m->block = block_rows(m->data);
     const size_t n = (size_t)m->block, k = (size_t)m->settings->draws;
     m->table = calloc(table, real);
     m->grad = calloc(table, real);
@@ -59,6 +77,7 @@ static void release(maker *m)
     free(m->after);
     free(m->refined);
     free(m->owned);
+    avi_gap_progress_free(&m->progress);
 }
 
 /* ---- a block of rows ---- */
@@ -162,17 +181,30 @@ static avi_status make_block(maker *m, int64_t first, int64_t rows)
     return AVI_OK;
 }
 
+/* The next own block from *at on that has a row that an earlier run has not done; *first = -1: none is left. */
+static void next_block(const maker *m, int64_t *at, int64_t *first, int64_t *rows)
+{
+    const int64_t own = m->data->count;
+    for (*first = -1, *rows = 0; *at < own && *first < 0; *at += m->block) {
+        const int64_t n = own - *at < m->block ? own - *at : m->block;
+        for (int64_t r = *at; r < *at + n && *first < 0; r++)
+            if (!m->progress.done[r]) *first = m->data->first + *at;
+        if (*first >= 0) *rows = n;
+    }
+}
+
 static avi_status make_rows(maker *m)
 {
-    const avi_comm *comm = m->f->s->comm;
-    const int64_t own = m->data->count;
-    int64_t blocks = (own + m->block - 1) / m->block;
-    AVI_TRY(avi_comm_max_int64((avi_comm *)(uintptr_t)comm, &blocks, 1));
-    for (int64_t i = 0; i < blocks; i++) {
-        const int64_t done = i * m->block, left = own > done ? own - done : 0;
-        AVI_TRY(make_block(m, m->data->first + (left ? done : 0), left < m->block ? left : m->block));
+    avi_comm *comm = m->f->s->comm;
+    for (int64_t at = 0;;) {
+        int64_t first, rows;
+        next_block(m, &at, &first, &rows);
+        int64_t left = first >= 0;
+        AVI_TRY(avi_comm_max_int64(comm, &left, 1));
+        if (!left) return AVI_OK;
+        AVI_TRY(make_block(m, first >= 0 ? first : m->data->first, rows));
+        AVI_TRY(avi_gap_progress_add(&m->progress, first, rows));
     }
-    return AVI_OK;
 }
 
 /* ---- from owners to slabs of given order ---- */
@@ -216,7 +248,13 @@ avi_status avi_gap_ledger_make(const avi_fixed_theta *f, const avi_data *data, c
 {
     maker m = {.f = f, .settings = settings, .data = data, .given = table};
     *l = (avi_gap_ledger){.name = name};
+    char text[96];
+    snprintf(text, sizeof text, "draws %d, passes %d, tolerance %g, tile %lld, reproducible %d", settings->draws,
+             settings->passes, settings->tolerance, (long long)data->partition.tile, f->s->problem.reproducible);
     avi_status status = avi_agree(f->s->comm, prepare(&m));
+    if (status == AVI_OK)
+        status = avi_gap_progress_open(f, data, table, settings->folder, settings->save, name, text, AVI_GAP_COLUMNS,
+                                       m.owned, &m.progress);
     if (status == AVI_OK) status = make_rows(&m);
     if (status == AVI_OK) status = to_slabs(&m, l);
     release(&m);

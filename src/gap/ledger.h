@@ -37,9 +37,11 @@ typedef enum avi_gap_rung {
 } avi_gap_rung;
 
 typedef struct avi_gap_settings {
-    int draws;        /* K */
-    int passes;       /* over a row, at most */
-    double tolerance; /* nats that a converged row may still gain */
+    int draws;          /* K */
+    int passes;         /* over a row, at most */
+    double tolerance;   /* nats that a converged row may still gain */
+    avi_folder *folder; /* where rows that are done are kept until the results are written; NULL: nowhere */
+    double save;        /* seconds between such parts; 0: after every block */
 } avi_gap_settings;
 
 /* Totals over the rows of a data set; the same on all ranks. */
@@ -64,6 +66,8 @@ typedef struct avi_gap_ledger {
 avi_status avi_gap_ledger_make(const avi_fixed_theta *f, const avi_data *data, const void *table, const char *name,
                                const avi_gap_settings *settings, avi_gap_ledger *l);
 void avi_gap_ledger_free(avi_gap_ledger *l);
+/* Bytes that the ledger of a data set takes on this rank at its most, beside the estimators. Not collective. */
+int64_t avi_gap_ledger_bytes(const avi_session *s, const avi_data *data, int draws);
 /* /gap/<name>/... for run.h5; the ledger must outlive the fields. Not collective. Errors: INTERNAL. */
 avi_status avi_gap_ledger_fields(const avi_gap_ledger *l, avi_fields *fields);
 /* Lines on the screen. Not collective. */

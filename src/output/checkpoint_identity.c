@@ -7,10 +7,10 @@
 enum { MOST_KEYS = 64 };
 
 /* Two commands that differ in these alone are the same: where they write, what they print, how long they may take. */
-static const char *const same_command[] = {
-    "run.output", "run.time_limit", "run.task", "run.after",    "run.reduction", "run.exact_degree",
-    "log.*",      "checkpoint.*",   "output.*", "data.storage", "data.path",     "data.test_path",
-    NULL};
+static const char *const same_command[] = {"run.output",    "run.time_limit",   "run.task",  "run.after",
+                                           "run.reduction", "run.exact_degree", "log.*",     "checkpoint.*",
+                                           "output.*",      "data.storage",     "data.path", "data.test_path",
+                                           "gap.*",         "diagnose.*",       NULL};
 
 avi_status avi_identity_read(const avi_session *s, const char *path, const char *dataset, char **effective)
 {

@@ -15,11 +15,12 @@ static avi_status finish(avi_session *s, avi_fit *f, avi_post_fit *p)
     avi_status after = AVI_OK;
     if (avi_fit_is_done(f)) {
         avi_post_fit_read(s, p);
-        if (avi_post_fit_is_lengthy(p)) AVI_TRY(avi_fit_write(f, NULL));
+        if (avi_post_fit_is_lengthy(p)) AVI_TRY(avi_fit_write_unfinished(f));
         after = avi_post_fit_run(s, f, p);
         if (after == AVI_ERR_STOPPED) after = avi_fit_leave(f);
     }
     AVI_TRY(avi_fit_write(f, after == AVI_OK && avi_fit_is_done(f) ? &p->fields : NULL));
+    if (after == AVI_OK && avi_fit_is_done(f)) avi_post_fit_written(s, f, p);
     AVI_TRY(avi_fit_stand(f));
     avi_signals_set(AVI_SIGNAL_NOTED, NULL); /* all is written: a signal comes too late */
     AVI_TRY(after);

@@ -1,5 +1,6 @@
 /* Task gap: the gap ledger of a fit, on training and held-out rows. */
 #include "gap/ledger.h"
+#include "io/parts.h"
 #include "tasks/stored_fit.h"
 #include "tasks/task.h"
 
@@ -14,6 +15,8 @@ static const avi_key keys[] = {
      "over a row to refine its own factor, at most; a row stops when it has converged"},
     {"gap", "tolerance", AVI_KEY_REAL, "1e-3", 1e-12, 1e3, NULL, "nats",
      "that the refinement of a row may leave when it counts as converged"},
+    {"gap", "save", AVI_KEY_REAL, "10", 0, 1e9, NULL, "seconds",
+     "after so long rows that are done are kept in run.output, to go on from; 0: after every block of rows"},
     {"gap", "data", AVI_KEY_CHOICE, "both", 0, 0, "both | train | test", NULL, "rows of which data"},
 };
 
@@ -43,12 +46,21 @@ static void release(void *self)
     free(g);
 }
 
-static avi_status make(avi_session *s, avi_state *st, avi_fields *fields, gap *g)
+/* What was kept to go on from: once the results are written nothing goes on from it. */
+static void remove_parts(const avi_session *s, const avi_folder *folder)
+{
+    avi_parts_remove(folder, s->comm, "gap_train");
+    avi_parts_remove(folder, s->comm, "gap_test");
+}
+
+static avi_status make(avi_session *s, avi_state *st, avi_folder *folder, avi_fields *fields, gap *g)
 {
     const char *data = avi_config_get_string(s->config, "gap", "data");
     const avi_gap_settings settings = {.draws = (int)avi_config_get_int(s->config, "gap", "draws"),
                                        .passes = (int)avi_config_get_int(s->config, "gap", "passes"),
-                                       .tolerance = avi_config_get_real(s->config, "gap", "tolerance")};
+                                       .tolerance = avi_config_get_real(s->config, "gap", "tolerance"),
+                                       .folder = folder,
+                                       .save = avi_config_get_real(s->config, "gap", "save")};
     g->has_train = strcmp(data, "test") != 0;
     g->has_test = s->test && strcmp(data, "train") != 0;
     if (!g->has_train && !g->has_test)
@@ -65,7 +77,13 @@ static avi_status after_fit(avi_session *s, avi_fit *fit, avi_fields *fields, vo
 {
     gap *g = *self = calloc(1, sizeof *g);
     AVI_TRY(avi_agree(s->comm, g ? AVI_OK : avi_fail_memory(sizeof *g, "the gap ledger")));
-    return make(s, avi_fit_state(fit), fields, g);
+    return make(s, avi_fit_state(fit), avi_fit_folder(fit), fields, g);
+}
+
+static void written(const avi_session *s, const avi_fit *fit, const void *self)
+{
+    (void)self;
+    remove_parts(s, avi_fit_folder(fit));
 }
 
 static void print_ledgers(const gap *g)
@@ -89,9 +107,10 @@ static avi_status run(avi_session *s)
     gap *g = calloc(1, sizeof *g);
     avi_status status = avi_agree(s->comm, g ? AVI_OK : avi_fail_memory(sizeof *g, "the gap ledger"));
     if (status == AVI_OK) status = avi_stored_fit_open(s, &fit);
-    if (status == AVI_OK) status = make(s, fit.st, &fields, g);
+    if (status == AVI_OK) status = make(s, fit.st, fit.folder, &fields, g);
     if (status == AVI_OK) status = avi_stored_fit_evaluate(s, &fit, row);
     if (status == AVI_OK) status = avi_run_file_update(s, fit.st, fit.folder, &fields);
+    if (status == AVI_OK) remove_parts(s, fit.folder);
     if (status == AVI_OK && s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) {
         print_ledgers(g);
         printf("  results      %s/run.h5, group gap\n", avi_folder_path(fit.folder));
@@ -106,12 +125,13 @@ const avi_task_ops avi_task_gap = {
     .name = "gap",
     .doc = "what amortization costs every row: amortization and approximation gap, log p(x), k-hat",
     .keys = keys,
-    .key_count = 4,
+    .key_count = 5,
     .check = check,
     .run = run,
     .follows_fit = true,
     .lengthy = true,
     .after_fit = after_fit,
+    .written = written,
     .print = print,
     .release = release,
 };

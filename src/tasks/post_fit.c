@@ -65,6 +65,12 @@ avi_status avi_post_fit_run(avi_session *s, avi_fit *fit, avi_post_fit *p)
     return AVI_OK;
 }
 
+void avi_post_fit_written(const avi_session *s, const avi_fit *fit, const avi_post_fit *p)
+{
+    for (int i = 0; i < p->count; i++)
+        if (p->task[i]->written) p->task[i]->written(s, fit, p->self[i]);
+}
+
 void avi_post_fit_print(const avi_session *s, const avi_fit *fit, const avi_post_fit *p)
 {
     for (int i = 0; i < p->count; i++)

@@ -23,6 +23,8 @@ void avi_post_fit_read(const avi_session *s, avi_post_fit *p);
 bool avi_post_fit_is_lengthy(const avi_post_fit *p);
 /* Collective. Does the tasks. */
 avi_status avi_post_fit_run(avi_session *s, avi_fit *fit, avi_post_fit *p);
+/* Tells them that their results are written. Not collective. */
+void avi_post_fit_written(const avi_session *s, const avi_fit *fit, const avi_post_fit *p);
 /* What they print, on rank 0. Not collective. */
 void avi_post_fit_print(const avi_session *s, const avi_fit *fit, const avi_post_fit *p);
 void avi_post_fit_free(avi_post_fit *p);

@@ -30,6 +30,8 @@ typedef struct avi_task_ops {
      * is the task's own, freed by release. lengthy: the results of the fit are written before it begins. */
     bool follows_fit, lengthy;
     avi_status (*after_fit)(avi_session *s, avi_fit *fit, avi_fields *fields, void **self);
+    /* Optional, of such a task: its results are written, and what it kept to go on from can go. Not collective. */
+    void (*written)(const avi_session *s, const avi_fit *fit, const void *self);
     /* Optional, of such a task: its lines on the screen, on rank 0, once the results are written. Not collective. */
     void (*print)(const avi_session *s, const avi_fit *fit, const void *self);
     void (*release)(void *self);

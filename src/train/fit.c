@@ -372,6 +372,11 @@ avi_status avi_fit_write(avi_fit *f, const avi_fields *extra)
     return avi_run_file_write(f->s, f->st, f->folder, status, why, done, extra);
 }
 
+avi_status avi_fit_write_unfinished(avi_fit *f)
+{
+    return avi_run_file_write(f->s, f->st, f->folder, "running", "running", true, NULL);
+}
+
 void avi_fit_print(const avi_fit *f) { avi_console_summary(f->s, f->st, avi_folder_path(f->folder), last_words(f)); }
 
 avi_status avi_fit_stand(avi_fit *f)
@@ -385,6 +390,7 @@ avi_status avi_fit_judge(const avi_fit *f) { return judge(f); }
 bool avi_fit_was_done(const avi_fit *f) { return f->begun.done; }
 bool avi_fit_is_done(const avi_fit *f) { return f->outcome == AVI_OK; }
 avi_state *avi_fit_state(avi_fit *f) { return f->st; }
+avi_folder *avi_fit_folder(const avi_fit *f) { return f->folder; }
 const double *avi_fit_evaluation(const avi_fit *f) { return evaluation(f); }
 
 void avi_fit_close(avi_fit **out)

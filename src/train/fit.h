@@ -18,6 +18,9 @@ avi_status avi_fit_train(avi_fit *f);
 avi_status avi_fit_leave(avi_fit *f);
 /* Replaces run.h5 by the results. extra: datasets of other tasks; may be NULL. Errors: IO, INTERNAL. */
 avi_status avi_fit_write(avi_fit *f, const avi_fields *extra);
+/* The same for a fit that is done while tasks that belong to the run are not: its status is `running`, so that the same
+ * command goes on with them when it is killed there. Errors: as avi_fit_write. */
+avi_status avi_fit_write_unfinished(avi_fit *f);
 /* The results are complete: where a run was begun afresh they take the place of those that were kept. A fit that is not
  * done stays beside them. Errors: IO. */
 avi_status avi_fit_stand(avi_fit *f);
@@ -34,6 +37,8 @@ bool avi_fit_was_done(const avi_fit *f);
 /* Not collective. Whether the run came to its end, in place of a signal's or a time limit's. */
 bool avi_fit_is_done(const avi_fit *f);
 avi_state *avi_fit_state(avi_fit *f);
+/* Where it writes; owned by the fit. */
+avi_folder *avi_fit_folder(const avi_fit *f);
 /* The last evaluation, (AVI_EVAL_COLUMNS); NULL when there is none. Owned by the fit. */
 const double *avi_fit_evaluation(const avi_fit *f);
 

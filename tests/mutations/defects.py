@@ -328,6 +328,9 @@ SYSTEMS = [
 ]
 
 DIAGNOSIS = [
+    Defect("rows that were done not kept", "src/gap/ledger.c", "        AVI_TRY(avi_gap_progress_add(&m->progress, first, rows));\n", "", "^gap_going_on$"),
+    Defect("rows of other settings gone on with", "src/io/parts.c", "*same = status == AVI_OK && !strcmp(text, identity);", "*same = status == AVI_OK;", "^gap_going_on$"),
+    Defect("a run killed in its ledger taken for a finished one", "src/tasks/fit.c", "AVI_TRY(avi_fit_write_unfinished(f));", "AVI_TRY(avi_fit_write(f, NULL));", "^gap_going_on$"),
     Defect("neighbours of a chain left out of a floor", "src/diagnose/regress_chain.c", "                out[n * w + a] += c * v[(n + 1) * w + b];\n                out[(n + 1) * w + b] += c * v[n * w + a];\n", "                (void)c;\n", "^diagnose$"),
     Defect("rows of a window one place off", "src/diagnose/diagnose.c", "from = domain->only_next ? 1 : -domain->before", "from = domain->only_next ? 0 : -domain->before", "^diagnose$"),
     Defect("equal inputs not seen", "src/diagnose/compare_rows.c", "d->tied_rows += end - from;", "d->tied_rows += 0;", "^diagnose$"),
