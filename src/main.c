@@ -46,6 +46,8 @@ __attribute__((section(".preinit_array"), used)) static void (*const first)(void
 int main(int argc, char **argv)
 {
     /* This file and base/processor.c are compiled for the oldest processor, so that the question can be asked. */
+    if (hangup_ignored) (void)signal(SIGHUP, SIG_IGN); /* for the program that may take the place of this one */
+    avi_processor_start_best(AVI_LEVELS, argv);
     const int unfit = avi_processor_check();
     if (!unfit) avi_signals_nohup(hangup_ignored);
     const int status = unfit ? unfit : avi_command(argc, argv);

@@ -2,6 +2,7 @@
  * one. */
 #include "base/processor.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include <sys/auxv.h>
 #endif
 
-enum { BAD_CONFIGURATION = 78 };
+enum { BAD_CONFIGURATION = 78, PATH_BYTES = 4096 };
 
 #if defined(__x86_64__)
 
@@ -143,6 +144,42 @@ static bool is_told_by_another(void)
         if (value) return strcmp(value, "0") != 0;
     }
     return false;
+}
+
+bool avi_processor_has_level(const char *level)
+{
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        if (strcmp(levels[i].march, level) != 0) continue;
+        for (size_t below = i; below < sizeof levels / sizeof levels[0]; below++) /* each level has those below it */
+            for (const char *const *need = levels[below].needs; *need; need++)
+                if (!has(*need)) return false;
+        return true;
+    }
+    return false;
+}
+
+void avi_processor_start_best(const char *names, char **argv)
+{
+    char own[PATH_BYTES], list[512], better[PATH_BYTES + sizeof list];
+    const ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    if (!names[0] || length <= 0 || strlen(names) >= sizeof list) return;
+    own[length] = '\0';
+    (void)strcpy(list, names);
+    for (char *end = list + strlen(list); end != list;) {
+        char *level = end;
+        while (level > list && level[-1] != ' ') level--;
+        if (avi_processor_has_level(level)) {
+            (void)snprintf(better, sizeof better, "%s-%s", own, level);
+            (void)execv(better, argv);
+            if (!is_told_by_another())
+                (void)fprintf(stderr,
+                              "avi_mpi: warning: %s cannot be started (%s), so instructions of %s are not used. "
+                              "Install it beside %s.\n",
+                              better, strerror(errno), level, own);
+        }
+        end = level > list ? level - 1 : list;
+        *end = '\0';
+    }
 }
 
 int avi_processor_check(void)

@@ -323,6 +323,8 @@ AGREEMENT = [
 SYSTEMS = [
     Defect("a processor that is not asked what it lacks", "src/main.c", "const int unfit = avi_processor_check();", "const int unfit = 0;", "^platforms_processor$"),
     Defect("instructions that are missing not named", "src/base/processor.c", "if (!has(*name) && used < sizeof missing) {", "if (has(*name) && used < sizeof missing) {", "^test_processor_np1$"),
+    Defect("of several programs not the one for the newest processor", "src/base/processor.c", "for (char *end = list + strlen(list); end != list;) {", "for (char *end = list + strcspn(list, \" \"); end != list;) {",
+           "^test_processor_np1$"),
     Defect("a ScaLAPACK of another MPI taken", "cmake/Libraries.cmake", "elseif(name AND avi_mpi_name AND NOT name STREQUAL avi_mpi_name)", "elseif(FALSE)", "^platforms_one_mpi$"),
     Defect("the exit status not left for a launcher that loses it", "src/main.c", "    leave_status(status);\n", "", "^jobs_refusals$"),
 ]
