@@ -168,7 +168,7 @@ find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
 # ---- what an installed pkg-config file says --------------------------------------------------------------------------
 # The names differ from system to system, so the files found above are named.
 set(AVI_PC_LIBRARIES "")
-foreach(library ${HDF5_C_LIBRARIES} ${SCALAPACK_LINK_LIBRARIES} ${AVI_BLAS_FILES} ${MPI_C_LIBRARIES} ${CMAKE_DL_LIBS})
+foreach(library ${HDF5_C_LIBRARIES} ${AVI_BLAS_FILES} ${SCALAPACK_LINK_LIBRARIES} ${MPI_C_LIBRARIES} ${CMAKE_DL_LIBS})
   if(library MATCHES "^(/|-)")
     string(APPEND AVI_PC_LIBRARIES " ${library}")
   else()
