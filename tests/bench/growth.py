@@ -24,6 +24,8 @@ MPIRUN = shlex.split(os.environ.get("AVI_MPIRUN", "mpirun --oversubscribe --bind
 PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\n' \
        'print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)\nsys.exit(status)\n'
 QUIET = ["-q", "--fresh", "log.eval_every=-1", "log.progress=none", "checkpoint.minutes=1000"]
+# The C library by itself keeps blocks below a limit that grows while the program runs. With a limit that is fixed it gives large arrays back at once, and the peak is the program's.
+os.environ["MALLOC_MMAP_THRESHOLD_"] = "131072"
 NOISE = 1.5e6  # bytes: pages that the allocator and the MPI library touch in one run and not in another
 
 
@@ -127,7 +129,7 @@ def check(scratch, axis):
     values = [bytes_ for bytes_, _ in axis.costs(scratch, axis.sizes)]
     power, each = exponent(values, 0 if axis.checkpoint else NOISE), axis.each(axis.sizes, values)
     said = f"{axis.what} {axis.sizes}: {', '.join(f'{v / 1e6:.3g}' for v in values)} MB, exponent {power:.2f} (right: {axis.power}), {each:.3g} bytes each (at most {axis.most})"
-    # Where the library gives memory back is luck: what is certain of the exponent is that of increases less the noise of the measure.
+    # What is certain of the exponent is that of increases less the noise of the measure.
     noise = 0 if axis.checkpoint else NOISE
     first, second = values[1] - values[0] + noise, values[2] - values[1] - noise
     certain = math.log2(second / first) if first > 0 and second > 0 else 0
