@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+import launcher as launchers
+
 # So that a finding can be replayed by hand as it was found.
 for _name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_mpi_yield_when_idle", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -89,10 +91,11 @@ class Job:
     def __init__(self, np, arguments, log, mca=(), environment=None, launcher=None):
         self.log = pathlib.Path(log)
         self.command = (launcher or MPIRUN) + list(mca) + ["-n", str(np), program()] + [str(a) for a in arguments]
-        self.np, self.seen, self.start = np, {}, time.monotonic()
+        self.np, self.seen, self.start, self.left = np, {}, time.monotonic(), pathlib.Path(f"{log}.status")
+        self.left.unlink(missing_ok=True)
         with open(f"{log}.out", "wb") as out, open(f"{log}.err", "wb") as err:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
-                                            env=dict(os.environ, **(environment or {})))
+                                            env=dict(os.environ, **dict({"AVI_STATUS_FILE": str(self.left)}, **(environment or {}))))
 
     @property
     def pid(self):
@@ -145,7 +148,7 @@ class Job:
             if time.monotonic() > end:
                 self.fail_hang(f"ranks still run {limit} s later, after mpirun has ended")
             time.sleep(0.01)
-        code = self.process.returncode
+        code = launchers.status_of(self.process.returncode, self.left)
         return code if code >= 0 else 128 - code
 
     def fail_hang(self, text):

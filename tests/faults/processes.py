@@ -74,8 +74,8 @@ def kill(bench, rng, whom, phase):
         seconds = time.monotonic() - began
         if code == DONE:
             raise Missed
-        # Open MPI's own word for a rank that was killed is 137; other ranks may see the lost connection first.
-        job.expect(code, [137] if whom == "mpirun" else [137, 1, 70], most_messages=np)
+        # The launcher's own word for a rank that was killed is one of these; other ranks may see the lost connection first.
+        job.expect(code, [137] if whom == "mpirun" else [launcher.killed(), 1, 70], most_messages=np)
         inside = resume(bench, variant, folder, rng, before)
     finally:
         job.end()

@@ -3,9 +3,12 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import time
 
-from runs import VAE, Failure, command, expect_same_bits, fit, main, metrics, read, refusal, relative, start, status
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
+import launcher  # noqa: E402
+from runs import VAE, Failure, command, expect_same_bits, fit, main, metrics, read, refusal, relative, start, status  # noqa: E402
 
 SMALL = ["data.rows=1200", "data.test_rows=100", "optim.batch=200", "log.every=1", "log.eval_every=25", "log.images=2", "model.hidden=48"]
 STEPS = 300
@@ -19,7 +22,9 @@ def settings(*extra, steps=STEPS):
 def stop_and_resume(folder, before, after, arguments):
     """A run that is stopped by USR1 to mpirun (or to the program) in the middle, and goes on with other ranks; the step at which it stopped."""
     arguments = [VAE, "-q", f"run.output={folder}", *arguments]
-    run = subprocess.Popen(command(before, arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    left = pathlib.Path(f"{folder}.status")
+    left.unlink(missing_ok=True)
+    run = subprocess.Popen(command(before, arguments), env=dict(os.environ, AVI_STATUS_FILE=str(left)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     lines, deadline = pathlib.Path(folder) / "metrics.csv", time.monotonic() + 60
     while not (lines.exists() and lines.read_text().count("\n") > 30):
         if run.poll() is not None or time.monotonic() > deadline:
@@ -28,8 +33,9 @@ def stop_and_resume(folder, before, after, arguments):
         time.sleep(0.01)
     os.kill(run.pid, signal.SIGUSR1)
     text = run.communicate(timeout=60)[0]
-    if run.returncode != STOPPED:
-        raise Failure(f"exit status {run.returncode} after USR1, {STOPPED} expected\n{text}")
+    code = launcher.status_of(run.returncode, left)
+    if code != STOPPED:
+        raise Failure(f"exit status {code} after USR1, {STOPPED} expected\n{text}")
     at = len(metrics(folder))
     if not 30 <= at < STEPS or status(folder) != "stopped":
         raise Failure(f"stopped after {at} steps with status {status(folder)}")

@@ -27,6 +27,7 @@ fi
 # OpenBLAS has kernels for AVX-512 that read past the end by design; Haswell's do not.
 export OPENBLAS_CORETYPE=HASWELL OPENBLAS_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 LSAN_OPTIONS=exitcode=0
+unset LD_PRELOAD # AddressSanitizer must be the first library of a process
 quiet=detect_leaks=0 leaks=detect_leaks=1
 # A line of a report, or a block that leaked and was allocated by the program's own code.
 finding="ERROR: AddressSanitizer|runtime error|#1 .* $source_dir/src/"

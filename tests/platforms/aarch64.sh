@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compiles the program for aarch64 and runs the unit tests of one rank under qemu-user.
 #
-#   tests/platforms/aarch64.sh [options of ctest]
+#   tests/platforms/aarch64.sh [options of ctest]        without options the result goes into the table of tests/README.md
 #
 # The libraries are Debian's packages for arm64, extracted (mmdebstrap) and not installed, so that nothing of them has to run; the compiler is the
 # distribution's cross-compiler. It needs root and the packages mmdebstrap, gcc-aarch64-linux-gnu and qemu-user, and installs those; 77 where it cannot.
@@ -9,6 +9,8 @@
 set -uo pipefail
 # shellcheck source=jobs/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../jobs/common.sh"
+# shellcheck source=tests/platforms/table.sh
+source "$(dirname "${BASH_SOURCE[0]}")/table.sh"
 folder=${AVI_PLATFORMS_DIR:-/tmp/avi_platforms}
 root=$folder/arm64
 lib=$root/usr/lib/aarch64-linux-gnu
@@ -91,4 +93,10 @@ grep -E 'warning:' "$folder/arm64_build.log" >&2
 # Alone, a rank of Open MPI would start a daemon of its own, which is a program of this machine.
 export OMPI_MCA_ess_singleton_isolated=1
 cd "$build" || exit 1
-exec ctest --output-on-failure --no-label-summary -j "$(cpus_allowed)" -R '^test_.*_np1$' "$@"
+status=0
+ctest --output-on-failure --no-label-summary -j "$(cpus_allowed)" -R '^test_.*_np1$' "$@" | tee "$folder/aarch64.log" || status=1
+if [ $# -eq 0 ]; then
+    read -r passed skipped failed < <(count "$folder/aarch64.log")
+    write_row aarch64 "| aarch64 | $("$folder/arm64_launcher" "$build/avi_mpi" --version 2>/dev/null | versions), emulated | not tried | $passed | $skipped | $failed | not tried | $(git -C "$repository" rev-parse --short=12 HEAD), $(date +%F) |"
+fi
+exit "$status"

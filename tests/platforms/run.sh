@@ -9,11 +9,16 @@
 #   AVI_PLATFORMS_DIR   where the systems are kept (2 GB each; one that is there is used again)     /tmp/avi_platforms
 #   AVI_DEBIAN_MIRROR   AVI_UBUNTU_MIRROR                                                           http://deb.debian.org/debian, http://archive.ubuntu.com/ubuntu
 #   AVI_CTEST           options for tests/run.sh, for example "-R cli"
+#   AVI_PATIENCE        factor of the tests' time limits, for a machine that is busy                3 with MPICH, else 1
+#
+# What fails is run once more, one test at a time: the row says how many passed only then.
 #
 # It needs root and mount namespaces. Where those or a mirror are missing, the system is skipped with a line that says why; 77 when all were.
 set -uo pipefail
 # shellcheck source=jobs/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../jobs/common.sh"
+# shellcheck source=tests/platforms/table.sh
+source "$(dirname "${BASH_SOURCE[0]}")/table.sh"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=${AVI_PLATFORMS_DIR:-/tmp/avi_platforms}
 
@@ -69,27 +74,9 @@ make_root() {
     touch "$root/.made"
 }
 
-# What the second command said: "PASSED SKIPPED FAILED".
-count() {
-    awk '/ \.\.+ *Passed /{p++} /\*\*\*Skipped/{s++} /\*\*\*(Failed|Timeout|Exception|Not Run)/{f++} END { print p + 0, s + 0, f + 0 }' "$1"
-}
-
-# row SYSTEM ...: into the table of tests/README.md, in the place of the system's earlier one.
-write_row() {
-    avi_python - "$repository/tests/README.md" "$1" "$2" <<'PYTHON'
-import pathlib, re, sys
-path, system, row = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-text = path.read_text()
-head, table, rest = re.split(r"(?<=<!-- platforms: begin -->\n)|(?=<!-- platforms: end -->)", text)
-rows = [line for line in table.splitlines() if line and not line.startswith(f"| {system} |")]
-rows[2:] = sorted(rows[2:] + [row])
-path.write_text(head + "\n".join(rows) + "\n" + rest)
-PYTHON
-}
-
 # try SYSTEM    0: passed, 1: something failed, 77: skipped
 try() {
-    local system=$1 root=$folder/$1 log=$folder/$1.log status=0 suite mirror mpi first second bits versions revision passed skipped failed
+    local system=$1 root=$folder/$1 log=$folder/$1.log status=0 suite mirror mpi first second bits versions revision passed skipped failed repeated
     description "$system" || { echo "run.sh: $system is not known; the head of this file lists the systems" >&2; return 1; }
     make_root "$system" "$root" || return 77
     revision=$(git -C "$repository" rev-parse --short=12 HEAD)
@@ -104,11 +91,23 @@ try() {
     tail -n 3 "$log" >&2
 
     echo "$system: the second command" >&2
+    if [ -n "${AVI_PATIENCE:-}" ]; then in_root "$root" "" "${ccache[@]}" /root/avi_mpi/jobs/build.sh "-DAVI_PATIENCE=$AVI_PATIENCE" avi_mpi >>"$log" 2>&1; fi
     # shellcheck disable=SC2086
-    in_root "$root" "" "${ccache[@]}" /root/avi_mpi/tests/run.sh ${AVI_CTEST:-} >>"$log" 2>&1 || status=1
+    if ! in_root "$root" "" "${ccache[@]}" /root/avi_mpi/tests/run.sh ${AVI_CTEST:-} >>"$log" 2>&1; then
+        echo "$system: what failed, again" >&2
+        grep -E '\*\*\*(Failed|Timeout|Exception|Not Run)' "$log" >&2
+        cp "$root/root/avi_mpi/build/Testing/Temporary/LastTest.log" "$folder/$system.tests.log" 2>/dev/null
+        in_root "$root" "" /bin/sh -c 'cd /root/avi_mpi/build && exec ctest --rerun-failed --output-on-failure --no-label-summary' >>"$log" 2>&1
+    else
+        cp "$root/root/avi_mpi/build/Testing/Temporary/LastTest.log" "$folder/$system.tests.log" 2>/dev/null
+    fi
     read -r passed skipped failed < <(count "$log")
-    if [ "$passed" -eq 0 ]; then status=1; fi
-    grep -E '\*\*\*(Failed|Timeout|Exception|Not Run)' "$log" >&2
+    if [ "$passed" -eq 0 ] || [ "$failed" -ne 0 ]; then status=1; fi
+    repeated=$(again "$log")
+    if [ "$repeated" -gt 0 ]; then passed="$passed ($repeated when run again)"; fi
+    results "$log" | sed -n 's/ Failed$/: failed/p' >&2
+    # shellcheck disable=SC2046
+    reasons "$folder/$system.tests.log" $(results "$log" | sed -n 's/ Skipped$//p') >&2
 
     echo "$system: exchange with the build of this checkout" >&2
     bits="not tried: there is no build here"
@@ -128,7 +127,7 @@ try() {
         rm -rf "$shared" "${root:?}$shared"
     fi
 
-    versions=$(in_root "$root" "" /root/avi_mpi/build/avi_mpi --version 2>/dev/null | sed -nE 's/^compiler +//p; s/^MPI +//p; s/^HDF5 +/HDF5 /p; s/^BLAS +(OpenBLAS [^ ]+).*/\1/p; s/^ScaLAPACK +/ScaLAPACK /p' | tr -s '\t ' ' ' | paste -sd, | sed 's/,/, /g')
+    versions=$(in_root "$root" "" /root/avi_mpi/build/avi_mpi --version 2>/dev/null | versions)
     versions+=", Python $(in_root "$root" "" /usr/bin/python3 --version 2>/dev/null | sed 's/^Python //')"
     write_row "$system" "| $system | $versions | $first | $passed | $skipped | $failed | $bits | $revision, $(date +%F) |"
     echo "$system: first command $first; $passed passed, $skipped skipped, $failed failed; exchange: $bits"
