@@ -155,7 +155,9 @@ def made(results):
     programs = sorted({f"avi_mpi {r.provenance.get('version', '?')}, revision {r.provenance.get('git_revision', 'unknown')}" for r in results})
     days = sorted({r.started for r in results if r.started})
     unfinished = sum(r.status != "done" for r in results)
-    return f"{len(results)} run{'s' if len(results) != 1 else ''}" + (f" ({unfinished} not at their end)" if unfinished else "") + f", {' and '.join(programs)}" + (f"; {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else "") + "."
+    runs = f"{len(results)} run{'s' if len(results) != 1 else ''}" + (f" ({unfinished} not at their end)" if unfinished else "")
+    when = f"; {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else ""
+    return f"{runs}, {' and '.join(programs)}{when}."
 
 
 def write_runs(folder, results, more=None):

@@ -3,6 +3,8 @@
 #
 #   jobs/setup.sh            installs what is missing (Debian and Ubuntu, as root or with sudo without a password)
 #   jobs/setup.sh --check    only looks
+#   jobs/setup.sh --tests    installs what checks the form of the sources too (clang-format, shellcheck, flake8); where that
+#                            cannot be, the test of the form says what it leaves out
 #
 # The names of packages are those of Debian 12 and 13 and of Ubuntu 22.04 and 24.04, which agree. MPICC (mpicc.mpich, for example)
 # chooses the MPI: HDF5 and ScaLAPACK must be built for the same one.
@@ -89,6 +91,14 @@ look() {
     need python3-matplotlib "Python module matplotlib" has_python_module matplotlib
 }
 
+look_for_checkers() {
+    missing_packages=()
+    missing_things=()
+    need clang-format "clang-format" has_command clang-format
+    need shellcheck "shellcheck" has_command shellcheck
+    need flake8 "flake8" has_command flake8
+}
+
 explain() {
     local i
     {
@@ -133,10 +143,15 @@ install() {
 }
 
 look
-if [ ${#missing_packages[@]} -eq 0 ]; then exit 0; fi
-if [ "${1:-}" = --check ]; then explain "only looked, as asked."; fi
-install
-look
 if [ ${#missing_packages[@]} -ne 0 ]; then
-    explain "the packages are installed, but these are still not found (is another compiler or Python in front on PATH?)."
+    if [ "${1:-}" = --check ]; then explain "only looked, as asked."; fi
+    install
+    look
+    if [ ${#missing_packages[@]} -ne 0 ]; then
+        explain "the packages are installed, but these are still not found (is another compiler or Python in front on PATH?)."
+    fi
+fi
+if [ "${1:-}" = --tests ]; then
+    look_for_checkers
+    if [ ${#missing_packages[@]} -ne 0 ] && command -v apt-get >/dev/null 2>&1; then (install) 2>/dev/null || true; fi
 fi

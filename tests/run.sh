@@ -16,9 +16,10 @@ for argument in "$@"; do
 done
 
 unset AVI_BUILD_DIR
-"$repository/jobs/setup.sh"
+"$repository/jobs/setup.sh" --tests
 "$repository/jobs/build.sh"
 
-# Every test says how many processors it takes, so that tests of one rank run beside each other and larger ones alone.
+# Every test says how many processors it takes. A test of whole runs spends most of its time in the starts of MPI programs, which wait,
+# so twice as many tests run at a time as there are processors.
 cd "$repository/build"
-exec ctest --output-on-failure --no-label-summary -j "$(cpus_allowed)" "${selection[@]}" "$@"
+exec ctest --output-on-failure --no-label-summary -j "$((2 * $(cpus_allowed)))" "${selection[@]}" "$@"

@@ -4,7 +4,8 @@
     run.sh --answer [--cases saw_fvi,linear_fvi] [--rounds 3] [--readme] ...
 
 Two answers: the paper's criterion, a loss within 1 % of F-VI's optimum, and 0.01 nats per 1000 datapoints from the best optimum known. avi_mpi runs its own recipe
-(answer_cases.py) on one core and on all, to the second answer, and the faster counts; /trace of its run.h5 has the times. PyTorch's side is a PRODUCT: the paper's number of steps times the time of a step at
+(answer_cases.py) on one core and on all, to the second answer, and the faster counts; /trace of its run.h5 has the times. PyTorch's side is a PRODUCT: the paper's number of steps times the time
+of a step at
 PyTorch's best setting, measured here in turn with avi_mpi. Nothing else would be affordable, and it leaves out PyTorch's start.
 """
 import argparse

@@ -33,7 +33,8 @@ CASES = [
     Case("linear_avi", "linear, A-VI degree 1", "linear", 365, 5000, "L-BFGS, expectations in closed form, double precision",
          f"{LBFGS} run.precision=double optim.steps=200"),
     Case("saw_fvi", "saw, F-VI", "saw", 17595, 30000, SOLVED + ", double precision", f"{FREE} {LBFGS} run.precision=double optim.steps=100", goal=300),
-    Case("saw_avi", "saw, A-VI k=4 on (x_n, x_n+1)", "saw", 7780, 30000, "L-BFGS, expectations in closed form, double precision, seed 1 (of seeds 1 to 6 five end in the optimum, one in the constant's)",
+    Case("saw_avi", "saw, A-VI k=4 on (x_n, x_n+1)", "saw", 7780, 30000,
+         "L-BFGS, expectations in closed form, double precision, seed 1 (of seeds 1 to 6 five end in the optimum, one in the constant's)",
          f"{LBFGS} run.precision=double optim.steps=300"),
     # Its local optimum nearest to the start; the best factorized solution known, 32220.81, has other modes.
     Case("nonlinear_fvi", "nonlinear, F-VI", "nonlinear", 1280, 20000, "L-BFGS over the global parameters, Newton for the local factors, 16 quadrature points, single precision",

@@ -105,7 +105,8 @@ def written(bench, shuffle):
 
 
 def writing(bench):
-    lines = [f"| {bench.args.write_rows:.0e} local factors, 2 ranks | bytes | avi_mpi, MB/s | dd, MB/s | bytes by processor time of a rank, MB/s | median of the ratios avi_mpi / dd |", "|---|---|---|---|---|---|"]
+    lines = [f"| {bench.args.write_rows:.0e} local factors, 2 ranks | bytes | avi_mpi, MB/s | dd, MB/s | bytes by processor time of a rank, MB/s | "
+             "median of the ratios avi_mpi / dd |", "|---|---|---|---|---|---|"]
     for shuffle in ("yes", "no"):
         found = [[], []]
         for _ in range(bench.args.rounds):

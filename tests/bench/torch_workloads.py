@@ -92,6 +92,7 @@ def build(args, torch, device_rows):
         """Two separate networks, one for the mean and one for the log sd (the paper's inference function)."""
         def __init__(self, inputs, width):
             super().__init__()
+
             def net():
                 return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
             self.mean, self.log_sd = net(), net()
@@ -218,7 +219,7 @@ class RowAdam:
         self.m, self.v = torch.zeros_like(table), torch.zeros_like(table)
 
     def step(self, rows, values, grad):
-        torch, full = self.torch, rows is None
+        full = rows is None
         self.count += 1
         m = self.m if full else self.m.index_select(0, rows)
         v = self.v if full else self.v.index_select(0, rows)

@@ -7,7 +7,6 @@ After every fault: no hang beyond a stated time, the right exit status, at most 
 in the same bits as that of an undisturbed run. Exit status 0: nothing was lost; 1: findings (each printed with what replays it); 77: skipped."""
 import argparse
 import datetime
-import os
 import pathlib
 import re
 import signal

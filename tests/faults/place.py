@@ -12,7 +12,7 @@ from job import Failure, Job, latest
 STEPS = 48
 END = 30  # seconds in which a run that was stopped, failed or lost a rank must be over, on a machine that is busy
 
-COMMON = f"""
+COMMON = """
 [run]
 reproducible = yes
 seed = 3

@@ -2,7 +2,6 @@
 
 Each combination runs once alone and then at other numbers of ranks, with another of the MPI library's ways to add up. Short form: each model and function
 with one optimizer, at 2, 3, 5 or 7 ranks in turn; --long: with every optimizer, at one of these and at 8 and 16, and with one optimizer at 64 too."""
-import itertools
 import sys
 
 from runs import Failure, command, empty_ini, expect_same_bits, main, refusal, registered, small_data, small_function, start, with_algorithm

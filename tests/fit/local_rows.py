@@ -39,7 +39,8 @@ def one_step(scratch, rows, in_batch, outside):
     off = [numpy.abs(moved + RATE * how(likelihood, kl)).max(1) for how in (in_batch, outside)]
     inside = int((off[0] < 1e-12).sum())
     if inside != BATCH or int((off[1] < 1e-12).sum()) != ROWS - BATCH:
-        raise Failure(f"local_rows = {rows}: {inside} rows of {BATCH} moved as the batch's, the worst of them is off by {sorted(off[0])[BATCH - 1]:.1e}, of the others by {sorted(off[1])[ROWS - BATCH - 1]:.1e}")
+        raise Failure(f"local_rows = {rows}: {inside} rows of {BATCH} moved as the batch's, "
+                      f"the worst of them is off by {sorted(off[0])[BATCH - 1]:.1e}, of the others by {sorted(off[1])[ROWS - BATCH - 1]:.1e}")
     return f"{BATCH} rows of the batch and {ROWS - BATCH} others moved as they should to 1e-12"
 
 

@@ -54,7 +54,8 @@ def overflow(scratch):
     values[31] = 1e4
     with h5py.File(scratch / "x.h5", "w") as file:
         file["x"] = values
-    arguments = ["model.name=linear", "data.source=hdf5", f"data.path={scratch / 'x.h5'}", "inference.function=polynomial", "inference.standardise=no", "model.start=zero", "optim.batch=20", "optim.tile=2",
+    arguments = ["model.name=linear", "data.source=hdf5", f"data.path={scratch / 'x.h5'}", "inference.function=polynomial", "inference.standardise=no", "model.start=zero", "optim.batch=20",
+                 "optim.tile=2",
                  "optim.steps=9", "optim.learning_rate=1e-4", "log.every=1", "run.reproducible=yes"]
     told = []
     for precision in ("single", "double"):

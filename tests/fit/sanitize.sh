@@ -55,7 +55,7 @@ clean() {
 
 # Tiny runs of every kind on one rank, where leaks are looked for, and on two.
 short_runs() {
-    local vae=("$source_dir/inputs/vae.ini" --fresh -q data.rows=70 data.test_rows=9 optim.batch=32 optim.tile=4 optim.steps=4 model.hidden=33 inference.hidden=33,7 log.images=2
+    local vae=("$source_dir/inputs/vae.ini" --fresh -q data.rows=70 data.test_rows=9 optim.batch=32 optim.tile=4 optim.steps=4 model.hidden=33 "inference.hidden=33,7" log.images=2
         log.every=1 checkpoint.every=3)
     local more=("${vae[@]/--fresh/--resume}") model=("$folder/small.ini" --fresh -q) np launcher options
     more=("${more[@]/optim.steps=4/optim.steps=6}")
@@ -82,7 +82,7 @@ short_runs() {
         run sweep "${model[@]}" model.name=linear inference.function=constant --sweep 'run.seed=1..2'
         run without_rows "${model[@]}" data.rows=10 data.test_rows=1 model.name=linear inference.function=polynomial
         run simulate "${model[@]}" model.name=saw run.task=simulate
-        run read "${model[@]}" model.name=saw data.source=hdf5 "data.path=$folder/short_$np/simulate/data.h5" data.dataset=x data.rows=0 inference.function=constant
+        run hdf5 "${model[@]}" model.name=saw data.source=hdf5 "data.path=$folder/short_$np/simulate/data.h5" data.dataset=x data.rows=0 inference.function=constant
         run fast "${vae[@]/--fresh/-q}" run.task=evaluate
         run gradient "${vae[@]}" --check-gradient run.precision=double run.reproducible=yes
         run plan "${vae[@]}" --dry-run

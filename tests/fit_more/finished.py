@@ -1,5 +1,4 @@
 """Finished runs: left as they are, replaced only by --fresh and only when the new results are complete, gone on from with what may change."""
-import pathlib
 import shutil
 import subprocess
 import time

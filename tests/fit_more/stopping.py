@@ -6,7 +6,8 @@ from small import MODEL, data, write  # first: it says where runs is
 from runs import Failure, empty_ini, expect_same_bits, fit, main, metrics, read, refusal, start
 
 BUDGET, BAD_CONFIG = 3, 78
-BASE = [*(word for word in MODEL if not word.startswith("log.every")), "run.reproducible=yes", "objective.draws=0", "inference.function=polynomial", "optim.batch=21", "optim.tile=3", "optim.learning_rate=0.01",
+BASE = [*(word for word in MODEL if not word.startswith("log.every")), "run.reproducible=yes", "objective.draws=0", "inference.function=polynomial", "optim.batch=21", "optim.tile=3",
+        "optim.learning_rate=0.01",
         "log.eval_every=5", "output.local=yes"]
 RANKS = (None, 2, 3)
 

@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
-from cli import run
+from cli import run  # noqa: E402
 
 PROGRAM = os.environ.get("AVI_MPI", "avi_mpi")
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus" / "damaged_hdf5"

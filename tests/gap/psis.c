@@ -1,4 +1,4 @@
-/* Reads K, then K log weights, from standard input until the end; prints khat, ess, log_p and log_p_error of each set. */
+/* Reads K, then K log weights, from standard input; prints khat, ess, log_p and log_p_error of each set. */
 #include "gap/psis.h"
 
 #include <stdio.h>

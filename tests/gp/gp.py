@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import SOURCE, Failure, expect_same_bits, fit, main, read, relative, start, status  # noqa: E402
+from runs import SOURCE, Failure, expect_same_bits, fit, main, read, relative, start  # noqa: E402
 
 INI = SOURCE / "inputs" / "paper" / "gp.ini"
 KERNELS = {"rbf": lambda d: np.exp(-0.5 * d * d), "matern32": lambda d: (1 + np.sqrt(3) * d) * np.exp(-np.sqrt(3) * d), "exponential": lambda d: np.exp(-d)}
@@ -173,7 +173,8 @@ def exact_beside_a_fit(scratch):
 
 
 def refusals(scratch):
-    cases = [(78, "use 0", ["optim.batch=64"]), (78, "use auto or no", ["data.shuffle=yes"]), (78, ("at most 65536 rows", "Use a smaller data.rows"), ["data.rows=65537"]),  # the second where memory is less
+    cases = [(78, "use 0", ["optim.batch=64"]), (78, "use auto or no", ["data.shuffle=yes"]), (78, ("at most 65536 rows", "Use a smaller data.rows"), ["data.rows=65537"]),
+             # the second where memory is less
              (65, "not positive definite", ["model.kernel=rbf", "model.jitter=0", "model.spacing=1e-9", "data.source=hdf5", f"data.path={scratch / 'one.h5'}", "data.dataset=x", "data.rows=0"]),
              (65, "model.times = column", ["data.source=hdf5", f"data.path={scratch / 'two.h5'}", "data.dataset=x", "data.rows=0"])]
     with h5py.File(scratch / "one.h5", "w") as file:

@@ -28,7 +28,8 @@ def case_batch_default_shrinks(c):
 def case_batch_default_of_methods(c):
     """A method or model that takes all rows has them by default, and refuses a batch that was asked for."""
     c.write(normal(60, 3))
-    (c.folder / "s.ini").write_text("[data]\nsource = hdf5\npath = d.h5\n[model]\nname = ppca\nlatent = 1\n[inference]\nfunction = factorized\n[optim]\nmethod = lbfgs\nsteps = 2\n[objective]\ndraws = 0\n")
+    (c.folder / "s.ini").write_text("[data]\nsource = hdf5\npath = d.h5\n[model]\nname = ppca\nlatent = 1\n[inference]\nfunction = factorized\n"
+                                    "[optim]\nmethod = lbfgs\nsteps = 2\n[objective]\ndraws = 0\n")
     c.run(ini="s.ini").good("of 60 rows, which are all")
     c.run("optim.batch=30", ini="s.ini").ends(78, r"\[optim\] batch = 30")
 

@@ -209,7 +209,8 @@ def case_no_numbers(c):
         file["complex"] = R.normal(size=60) + 1j
         file["cells"] = numpy.array([file["text"].ref] * 4, dtype=h5py.ref_dtype)
         file.create_group("empty")
-    for name, words in (("text", "holds text.*csv2h5"), ("ragged", "different lengths.*data.missing = mask"), ("scalar", "has no dimensions"), ("complex", "data.columns with some of its numbers: r, i"),
+    for name, words in (("text", "holds text.*csv2h5"), ("ragged", "different lengths.*data.missing = mask"), ("scalar", "has no dimensions"),
+                        ("complex", "data.columns with some of its numbers: r, i"),
                         ("cells", "references"), ("empty", "no such dataset")):
         c.run(f"data.dataset={name}").ends(65, words)
     c.run("data.dataset=complex", "data.columns=r, i").good("60 rows of 2")

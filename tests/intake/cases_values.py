@@ -20,7 +20,8 @@ def case_bernoulli_range(c):
     x = (BITS - BITS.mean()) / BITS.std()
     c.write(x.astype("f4"))
     for ranks in (1, 3):
-        c.run("model.likelihood=bernoulli", "optim.tile=40", ranks=ranks).ends(65, r"row 0, column 0 \(both from 0\) is -0\.6\d+, but the likelihood needs a number from 0 to 1", "model.likelihood = gaussian")
+        c.run("model.likelihood=bernoulli", "optim.tile=40", ranks=ranks).ends(
+            65, r"row 0, column 0 \(both from 0\) is -0\.6\d+, but the likelihood needs a number from 0 to 1", "model.likelihood = gaussian")
     c.run("model.likelihood=gaussian").good("values +-0.6")
 
 

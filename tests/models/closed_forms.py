@@ -97,7 +97,6 @@ def saw(folder):
 
     def joint(design):
         """f = design @ w and theta's mean together minimise a quadratic: 1/2 |m - x|^2 + 1/2 |x' - a m - a theta|^2."""
-        k = design.shape[1]
         rows = np.block([[design, np.zeros((n, 1))], [a * design, np.full((n, 1), a)]])
         target = np.concatenate([x[:-1], x[1:]])
         w, *_ = np.linalg.lstsq(rows, target, rcond=None)

@@ -4,7 +4,6 @@ log densities under the maximum likelihood of the training rows for ppca, which 
 import os
 import pathlib
 import sys
-import tempfile
 
 import h5py
 import numpy

@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 from paper import INPUTS, REFERENCE, WITHOUT_NOISE, Failure, Run, between, data, elbo, fit, listed, loss, main, near, sweep
-from paper_loss import Linear, Nonlinear, Saw
+from paper_loss import Nonlinear, Saw
 from short import linear_data
 
 

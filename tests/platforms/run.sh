@@ -86,7 +86,7 @@ try() {
     echo "$system: the first command" >&2
     local ccache=()
     if [ -x "$root/usr/bin/ccache" ]; then ccache=(env CMAKE_C_COMPILER_LAUNCHER=ccache); fi
-    first=done
+    first="done"
     in_root "$root" "" "${ccache[@]}" /root/avi_mpi/jobs/local.sh /root/avi_mpi/inputs/vae.ini run.output=/root/run >"$log" 2>&1 || { first="failed ($?)"; status=1; }
     tail -n 3 "$log" >&2
 

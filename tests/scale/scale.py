@@ -303,7 +303,8 @@ def table(path, readme):
         data = json.load(f)
     results = data["results"]
     ranks = sorted({r["ranks"] for r in results} - {1})
-    text = ["### Weak scaling", "Seconds a step, efficiency against one rank without messages, share of the reduction; last column: efficiency against the fewest ranks.", "", *weak_table(results, ranks), "",
+    text = ["### Weak scaling", "Seconds a step, efficiency against one rank without messages, share of the reduction; last column: efficiency against the fewest ranks.", "",
+            *weak_table(results, ranks), "",
             "### Strong scaling", "Seconds a step, speed-up and efficiency against one rank, share of the reduction.", "", *strong_table(results, ranks), "",
             "### Plans", "Seconds a step; of them, in messages.", "", *plan_table(results, ranks), "",
             f"### Ranks that are not alike ({percent(JITTER)} exponential jitter on all work)", "Seconds a step, efficiency against one rank without jitter, of them in messages and waiting.", "",

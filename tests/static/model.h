@@ -1,7 +1,7 @@
 /* Included before every file that an analyser reads: what it must know of functions whose bodies it does not see.
  *
- * avi_agree passes a failure of this rank on; when this rank has none, another may have one. What fails returns the status it
- * is given. So after AVI_TRY(avi_agree(comm, p ? AVI_OK : avi_fail_memory(...))) p is not NULL. */
+ * avi_agree passes a failure of this rank on; when this rank has none, another may have one. What fails returns the
+ * status it is given. So after AVI_TRY(avi_agree(comm, p ? AVI_OK : avi_fail_memory(...))) p is not NULL. */
 #ifndef AVI_TESTS_STATIC_MODEL_H
 #define AVI_TESTS_STATIC_MODEL_H
 
@@ -29,9 +29,9 @@ static inline avi_status avi_model_agree_memory(avi_comm *comm, void *memory)
 #define avi_agree_memory(comm, memory, bytes, purpose) avi_model_agree_memory(comm, memory)
 #endif
 #ifndef AVI_MODEL_DEFINES_FAIL
-#define avi_fail(status, ...) (avi_fail(status, __VA_ARGS__), (status))
+#define avi_fail(status, ...)           (avi_fail(status, __VA_ARGS__), (status))
 #define avi_fail_memory(bytes, purpose) (avi_fail_memory(bytes, purpose), AVI_ERR_INTERNAL)
-#define avi_config_fail(...) (avi_config_fail(__VA_ARGS__), AVI_ERR_CONFIG)
+#define avi_config_fail(...)            (avi_config_fail(__VA_ARGS__), AVI_ERR_CONFIG)
 #endif
 
 #endif
