@@ -1,0 +1,108 @@
+/* What is to be estimated, from the keys: which model, family, inference function and objective, and what they ask of
+ * each other. */
+#include "session/build.h"
+#include "session/values.h"
+
+#include <string.h>
+
+/* What an objective or an estimator asks of model, family and draws. */
+static avi_status check_objective(const avi_session *s)
+{
+    const avi_config *c = s->config;
+    const avi_problem *p = &s->problem;
+    const char *name = s->objective->ops->name;
+    if (p->stl && !s->family->ops->log_q)
+        return avi_config_fail(c, "objective", "estimator",
+                               "sticking the landing needs log q at any z, which family %s does not give; use pathwise",
+                               s->family->ops->name);
+    if ((p->rule || p->moments_rule) && !s->family->ops->entropy)
+        return avi_config_fail(c, "objective", "draws",
+                               "0 needs an entropy in closed form, which family %s does not have; use 1 or more",
+                               s->family->ops->name);
+    if (!s->objective->ops->needs_weights) return AVI_OK;
+    if (s->model->ops->coupling != AVI_INDEPENDENT)
+        return avi_config_fail(c, "objective", "name",
+                               "%s weighs the draws of a row, and the rows of model %s depend on each other; use elbo",
+                               name, s->model->ops->name);
+    if (p->global_gaussian)
+        return avi_config_fail(c, "objective", "name",
+                               "%s bounds log p(x | theta) for a point theta; use model.global = point, or elbo", name);
+    if (p->rule || p->moments_rule)
+        return avi_config_fail(c, "objective", "draws",
+                               "%s needs draws; use 1 or more (0 stands for expectations without draws)", name);
+    if (s->infer->ops->local && !strcmp(avi_config_get_string(c, "optim", "local_rows"), "all"))
+        return avi_config_fail(c, "optim", "local_rows", "%s has no KL of rows outside the batch; use batch", name);
+    return AVI_OK;
+}
+
+/* objective.entropy = notebook is there to reproduce published numbers: where the program takes second derivatives or
+ * closed forms of the ELBO, it has no meaning. */
+static avi_status read_entropy(avi_session *s)
+{
+    const avi_config *c = s->config;
+    avi_problem *p = &s->problem;
+    p->notebook = !strcmp(avi_config_get_string(c, "objective", "entropy"), "notebook");
+    if (!p->notebook) return AVI_OK;
+    if (!avi_family_notebook(s->family))
+        return avi_config_fail(c, "objective", "entropy",
+                               "the notebook's log q has independent dimensions; use inference.family = gaussian");
+    if (!strcmp(avi_config_get_string(c, "optim", "method"), "lbfgs"))
+        return avi_config_fail(c, "objective", "entropy",
+                               "lbfgs is for the ELBO; use optim.method = adam with the notebook's objective");
+    return AVI_OK;
+}
+
+/* objective.draws = 0: points in place of draws, or the model's own expectation. */
+static avi_status read_quadrature(avi_session *s)
+{
+    const avi_config *c = s->config;
+    avi_problem *p = &s->problem;
+    AVI_TRY(avi_quadrature_create(s->model, p->global_gaussian, (int)avi_config_get_int(c, "objective", "points"),
+                                  &s->rule));
+    if (!avi_quadrature_is_of_model(s->model, p->global_gaussian)) {
+        p->rule = s->rule;
+        p->draws = s->rule->count;
+        return AVI_OK;
+    }
+    if (p->stl || p->kl_sampled || !p->family->ops->independent)
+        return avi_config_fail(c, "objective", "draws",
+                               "0 with model %s and global = gaussian has no draws of z; use objective.estimator = "
+                               "pathwise, objective.kl = analytic and inference.family = gaussian",
+                               s->model->ops->name);
+    p->moments_rule = s->rule;
+    p->draws = 1;
+    return AVI_OK;
+}
+
+avi_status avi_session_make_problem(avi_session *s)
+{
+    const avi_config *c = s->config;
+    avi_problem *p = &s->problem;
+    AVI_TRY(avi_model_create(c, &s->shape, &s->model));
+    AVI_TRY(avi_family_create(c, s->model->latent, &s->family));
+    AVI_TRY(avi_objective_create(c, &s->objective));
+    *p = (avi_problem){
+        .precision = s->precision,
+        .seed = s->seed,
+        .reproducible = avi_config_get_bool(c, "run", "reproducible"),
+        .model = s->model,
+        .family = s->family,
+        .objective = s->objective,
+        .global_gaussian = s->model->theta.count && !strcmp(avi_config_get_string(c, "model", "global"), "gaussian"),
+        .draws = (int)avi_config_get_int(c, "objective", "draws"),
+        .stl = !strcmp(avi_config_get_string(c, "objective", "estimator"), "stl"),
+        .kl_sampled = !strcmp(avi_config_get_string(c, "objective", "kl"), "sampled"),
+    };
+    AVI_TRY(read_entropy(s));
+    AVI_TRY(avi_domain_read(c, &p->domain));
+    if (p->draws == 0) AVI_TRY(read_quadrature(s));
+    const int64_t seen = avi_values_masked(s) ? 2 : 1; /* values, and which of them are there */
+    AVI_TRY(avi_infer_create(c, seen * s->shape.width * avi_domain_rows(&p->domain), s->family->width, s->model->latent,
+                             &s->infer));
+    AVI_TRY(avi_family_declare(s->family, &s->infer->phi));
+    AVI_TRY(check_objective(s));
+    p->infer = s->infer;
+    p->block_rows = p->draws > 1 ? 32768 / p->draws + 1 : 512; /* with draws: what stays in the second-level cache */
+    s->layout = avi_parameter_layout_of(p);
+    return AVI_OK;
+}
