@@ -110,7 +110,7 @@ ROWS = [
 ]
 
 SUMS = [
-    Defect("sums of the precision in place of exact ones", "src/session/session.c",
+    Defect("sums of the precision in place of exact ones", "src/session/problem.c",
            '.reproducible = avi_config_get_bool(c, "run", "reproducible"),', ".reproducible = false,",
            "^more_global_draws$"),
     Defect("sums of ELBO parts in double in place of exact ones", "src/reduce/reduce_shared.c",
