@@ -33,76 +33,83 @@ void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s)
 
 /* ---- rows and what the inference function makes of them ---- */
 
-/* Rows of the data at the block's positions + shift, standardised where moments are given: (B, D). */
-static avi_node *fetch(avi_graph_context *c, const avi_column_moments *m, const avi_block_rows *b, int64_t shift)
+/* Rows of the data, what an inference function sees of them, and which of their values are there: to `out`. */
+typedef void getter(const avi_graph_context *c, int64_t position, int64_t rows, void *out);
+
+static void get_values(const avi_graph_context *c, int64_t position, int64_t rows, void *out)
 {
-    const int64_t width = c->data->shape.width;
+    if (c->p->precision == AVI_PRECISION_SINGLE)
+        avi_data_fetch_f32(c->data, position, rows, out);
+    else
+        avi_data_fetch_f64(c->data, position, rows, out);
+}
+
+static void get_features(const avi_graph_context *c, int64_t position, int64_t rows, void *out)
+{
+    if (!c->p->features)
+        get_values(c, position, rows, out);
+    else if (c->p->precision == AVI_PRECISION_SINGLE)
+        avi_data_fetch_standard_f32(c->data, c->p->features, position, rows, out);
+    else
+        avi_data_fetch_standard_f64(c->data, c->p->features, position, rows, out);
+}
+
+static void get_mask(const avi_graph_context *c, int64_t position, int64_t rows, void *out)
+{
+    if (c->p->precision == AVI_PRECISION_SINGLE)
+        avi_data_fetch_mask_f32(c->data, position, rows, out);
+    else
+        avi_data_fetch_mask_f64(c->data, position, rows, out);
+}
+
+/* The values of rows n - before .. n + after for every row n of the block, earlier rows first: (B, inputs). They are
+ * consecutive, so each row of the data is fetched once however wide a window is. */
+static avi_node *fetch_windows(avi_graph_context *c, const avi_block_rows *b, int64_t before, int64_t after,
+                               getter *get)
+{
+    const int64_t width = c->data->shape.width, window = before + after + 1;
+    const size_t row = (size_t)width * avi_real_size(c->p->precision), bytes = (size_t)window * row;
     const double from = avi_seconds();
-    avi_node *x = avi_constant_new(c->tape, b->total, width);
-    for (int64_t i = 0, done = 0; i < b->runs; done += b->rows[i++]) {
-        const int64_t at = b->first[i] + shift, n = b->rows[i];
-        void *out = avi_vector_at(c->p->precision, x->value, done * width);
-        if (c->p->precision == AVI_PRECISION_SINGLE)
-            m ? avi_data_fetch_standard_f32(c->data, m, at, n, out) : avi_data_fetch_f32(c->data, at, n, out);
-        else
-            m ? avi_data_fetch_standard_f64(c->data, m, at, n, out) : avi_data_fetch_f64(c->data, at, n, out);
+    avi_node *all = avi_constant_new(c->tape, b->total, window * width);
+    char *out = all->value;
+    for (int64_t i = 0; i < b->runs; out += (size_t)b->rows[i++] * bytes) {
+        const int64_t rows = b->rows[i] + window - 1;
+        char *stretch = window > 1 ? avi_tape_alloc(c->tape, rows * width) : out;
+        get(c, b->first[i] - before, rows, stretch);
+        for (int64_t r = 0; window > 1 && r < b->rows[i]; r++)
+            memcpy(out + (size_t)r * bytes, stretch + (size_t)r * row, bytes);
     }
     c->phase[AVI_PHASE_INPUT] += avi_seconds() - from;
-    return x;
-}
-
-avi_node *avi_graph_mask(avi_graph_context *c, const avi_block_rows *b, int64_t shift)
-{
-    const int64_t width = c->data->shape.width;
-    if (!c->data->masked) return NULL;
-    avi_node *mask = avi_constant_new(c->tape, b->total, width);
-    for (int64_t i = 0, done = 0; i < b->runs; done += b->rows[i++]) {
-        if (c->p->precision == AVI_PRECISION_SINGLE)
-            avi_data_fetch_mask_f32(c->data, b->first[i] + shift, b->rows[i], (float *)mask->value + done * width);
-        else
-            avi_data_fetch_mask_f64(c->data, b->first[i] + shift, b->rows[i], (double *)mask->value + done * width);
-    }
-    return mask;
-}
-
-/* What an inference function sees where values may be missing: the values, 0 where there is none, then which are there:
- * (B, 2 inputs). */
-static avi_node *with_masks(avi_graph_context *c, const avi_block_rows *b, avi_node *values)
-{
-    const avi_domain *d = &c->p->domain;
-    if (!c->data->masked) return values;
-    avi_node *all = NULL;
-    for (int64_t shift = d->only_next ? 1 : -d->before; shift <= d->after; shift++) {
-        avi_node *one = avi_graph_mask(c, b, shift);
-        all = all ? avi_concat(c->tape, all, one) : one;
-    }
-    return avi_concat(c->tape, avi_mul(c->tape, values, all), all);
+    return all;
 }
 
 avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t shift)
 {
-    return fetch(c, NULL, b, shift);
+    return fetch_windows(c, b, -shift, shift, get_values);
 }
 
-/* The values of the domain of each row, earlier rows first: (B, inputs). Standardised ones are fetched apart: the
- * likelihood sees x as it is. */
-static avi_node *domain_features(avi_graph_context *c, const avi_block_rows *b, avi_node *x)
+avi_node *avi_graph_mask(avi_graph_context *c, const avi_block_rows *b, int64_t shift)
+{
+    return c->data->masked ? fetch_windows(c, b, -shift, shift, get_mask) : NULL;
+}
+
+/* What an inference function sees of its domain: (B, inputs). Where values may be missing, the values, 0 where there is
+ * none, then which are there: (B, 2 inputs). Standardised values are fetched by themselves: the likelihood sees x as it
+ * is. */
+static avi_node *fetch_features(avi_graph_context *c, const avi_block_rows *b, avi_node *x)
 {
     const avi_domain *d = &c->p->domain;
-    const avi_column_moments *m = c->p->features;
-    if (d->only_next) return fetch(c, m, b, 1);
-    avi_node *all = NULL;
-    for (int64_t shift = -d->before; shift <= d->after; shift++) {
-        avi_node *one = shift || m ? fetch(c, m, b, shift) : x;
-        all = all ? avi_concat(c->tape, all, one) : one;
-    }
-    return all;
+    const int64_t before = d->only_next ? -1 : d->before, after = d->only_next ? 1 : d->after;
+    avi_node *values = before || after || c->p->features ? fetch_windows(c, b, before, after, get_features) : x;
+    if (!c->data->masked) return values;
+    avi_node *mask = fetch_windows(c, b, before, after, get_mask);
+    return avi_concat(c->tape, avi_mul(c->tape, values, mask), mask);
 }
 
 avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x)
 {
     const avi_infer *f = c->p->infer;
-    avi_node *features = f->ops->features ? with_masks(c, b, domain_features(c, b, x)) : NULL, *table = NULL;
+    avi_node *features = f->ops->features ? fetch_features(c, b, x) : NULL, *table = NULL;
     if (f->ops->local) {
         int64_t *row = avi_tape_alloc(c->tape, 2 * b->runs);
         for (int i = 0; i < b->runs; i++)
