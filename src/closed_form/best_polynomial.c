@@ -3,6 +3,7 @@
  * made anew for each block of rows and least squares take a block at a time, so that memory is that of the features
  * times themselves and does not grow with the rows. */
 #include "closed_form/optimum.h"
+#include "closed_form/polynomial_basis.h"
 #include "avi/linalg.h"
 
 #include <math.h>
@@ -10,23 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Features and a design larger than this are left out, and the answer says so. */
-enum { MAX_FEATURES = 2000, MAX_EXPONENTS = 1000000, MAX_DEGREE = AVI_BEST_POLYNOMIALS - 1, MAX_NEWTON = 60 };
-
-/* A feature whose part that the features before it do not explain is shorter than 1e-6 of it is dropped: what it could
- * add is below rounding. */
-static const double DEPENDENT = 1e-12;
-
-typedef struct basis {
-    avi_optimum *a;
-    int64_t monomials;      /* in all */
-    int64_t *parent, *last; /* (monomials): each is one of a lower degree times a variable not before its last one */
-    bool *keep;             /* (monomials): does not depend on those before it */
-    double *domain, *all;   /* of a row: (width), (monomials) */
-    int64_t count;          /* features kept: those of degree d are the first upto[d] */
-    int64_t upto[MAX_DEGREE + 1], in_all[MAX_DEGREE + 1]; /* kept and in all, of degree <= d; in_all = 0: too many */
-    int degrees;                                          /* highest degree with features */
-} basis;
+enum { MAX_NEWTON = 60 };
 
 void avi_optimum_add_polynomial(avi_optimum *a, const char *name, int64_t features, double gap)
 {
@@ -36,142 +21,10 @@ void avi_optimum_add_polynomial(avi_optimum *a, const char *name, int64_t featur
     snprintf(c->name, sizeof c->name, "%s", name);
 }
 
-/* ---- features ---- */
-
-static int64_t polynomial_count(int64_t inputs, int degree)
-{
-    const int64_t w = degree ? avi_polynomial_width(inputs, degree) : 0;
-    return w > MAX_FEATURES ? 0 : w + 1;
-}
-
-/* Also their exponents (monomials, width), unless NULL. */
-static void find_monomials(basis *b, int64_t *exponent)
-{
-    const int64_t width = b->a->width;
-    int64_t begin = 0, end = 1;
-    for (int d = 1; d <= b->degrees; d++) {
-        int64_t at = end;
-        for (int64_t p = begin; p < end; p++)
-            for (int64_t v = d == 1 ? 0 : b->last[p]; v < width; v++, at++) {
-                b->parent[at] = p;
-                b->last[at] = v;
-            }
-        begin = end;
-        end = at;
-    }
-    for (int64_t k = 1; exponent && k < b->monomials; k++) {
-        memcpy(exponent + k * width, exponent + b->parent[k] * width, (size_t)width * sizeof *exponent);
-        exponent[k * width + b->last[k]]++;
-    }
-}
-
-/* All monomials of datapoint n, -1 <= n < rows: (monomials). */
-static const double *monomials_of(const basis *b, int64_t n)
-{
-    double *f = b->all;
-    avi_optimum_domain(b->a, n, b->domain);
-    f[0] = 1;
-    for (int64_t k = 1; k < b->monomials; k++) f[k] = f[b->parent[k]] * b->domain[b->last[k]];
-    return f;
-}
-
-/* The first k features that are kept: out (k). */
-static void features_of(const basis *b, int64_t n, int64_t k, double *out)
-{
-    const double *f = monomials_of(b, n);
-    for (int64_t i = 0, at = 0; at < k; i++)
-        if (b->keep[i]) out[at++] = f[i];
-}
-
-/* F' F of all monomials over all ranks: g (monomials, monomials), lower triangle. */
-static avi_status gram(const basis *b, double *g)
-{
-    const avi_optimum *a = b->a;
-    const int64_t k = b->monomials, most = k > 256 ? k : 256, block = a->rows < most ? a->rows : most;
-    double *value = malloc((size_t)(block * k + 1) * sizeof *value);
-    AVI_TRY(avi_agree_memory(a->s->comm, value, (size_t)(block * k) * sizeof *value, "features"));
-    for (int64_t first = 0; first < a->rows; first += block) {
-        const int64_t count = a->rows - first < block ? a->rows - first : block;
-        for (int64_t n = 0; n < count; n++)
-            memcpy(value + n * k, monomials_of(b, first + n), (size_t)k * sizeof *value);
-        avi_linalg_add_gram(count, k, value, g);
-    }
-    free(value);
-    return avi_comm_sum_double(a->s->comm, g, (size_t)(k * k));
-}
-
-/* Marks the features that do not depend on those before them: Cholesky of their Gram matrix, scaled to a unit diagonal.
- * Same on all ranks. */
-static avi_status mark_independent(basis *b)
-{
-    const avi_optimum *a = b->a;
-    const int64_t k = b->monomials;
-    double *g = calloc((size_t)(k * k), sizeof *g);
-    AVI_TRY(avi_agree_memory(a->s->comm, g, (size_t)(k * k) * sizeof *g, "features"));
-    avi_status status = gram(b, g);
-    for (int64_t i = 0, kept = 0; status == AVI_OK && i < k; kept += b->keep[i++]) {
-        const double whole = g[i * k + i];
-        for (int64_t j = 0; j < i; j++) {
-            double sum = g[i * k + j];
-            for (int64_t m = 0; m < j; m++) sum -= g[i * k + m] * g[j * k + m];
-            g[i * k + j] = b->keep[j] ? sum / g[j * k + j] : 0;
-            g[i * k + i] -= g[i * k + j] * g[i * k + j];
-        }
-        b->keep[i] = whole > 0 && g[i * k + i] > DEPENDENT * whole && kept < a->s->partition.rows;
-        g[i * k + i] = b->keep[i] ? sqrt(g[i * k + i]) : 1;
-    }
-    free(g);
-    return status;
-}
-
-static void compress(basis *b)
-{
-    avi_optimum *a = b->a;
-    b->count = 0;
-    for (int64_t k = 0, d = 0; k < b->monomials; k++) {
-        if (b->keep[k] && a->monomial)
-            memmove(a->monomial + b->count * a->width, a->monomial + k * a->width,
-                    (size_t)a->width * sizeof *a->monomial);
-        b->count += b->keep[k];
-        while (d <= b->degrees && b->in_all[d] == k + 1) b->upto[d++] = b->count;
-    }
-    a->monomials = b->count;
-}
-
-static avi_status allocate_basis(avi_optimum *a, basis *b)
-{
-    const int64_t count = b->monomials;
-    avi_status status = AVI_OK;
-    b->parent = avi_fields_memory(&a->fields, (size_t)count * sizeof *b->parent);
-    b->last = avi_fields_memory(&a->fields, (size_t)count * sizeof *b->last);
-    b->keep = avi_fields_memory(&a->fields, (size_t)count * sizeof *b->keep);
-    b->all = avi_optimum_memory(a, count, &status);
-    b->domain = avi_optimum_memory(a, a->width, &status);
-    if (count * a->width <= MAX_EXPONENTS)
-        a->monomial = avi_fields_memory(&a->fields, (size_t)(count * a->width) * sizeof *a->monomial);
-    if (b->parent && b->last && b->keep && (a->monomial || count * a->width > MAX_EXPONENTS)) return status;
-    return avi_fail_memory((size_t)(count * (a->width + 3)) * sizeof *a->monomial, "features");
-}
-
-static avi_status make_basis(avi_optimum *a, int degree, basis *b)
-{
-    *b = (basis){.a = a};
-    for (int d = 0; d <= degree; d++) {
-        b->in_all[d] = polynomial_count(a->width, d);
-        if (b->in_all[d]) b->degrees = d;
-    }
-    b->monomials = b->in_all[b->degrees];
-    AVI_TRY(avi_agree(a->s->comm, allocate_basis(a, b)));
-    find_monomials(b, a->monomial);
-    AVI_TRY(mark_independent(b));
-    compress(b);
-    return AVI_OK;
-}
-
 /* ---- means ---- */
 
 typedef struct means {
-    const basis *b;
+    const avi_basis *b;
     int64_t cols;
     double *feature; /* (count) */
     avi_linalg_triangle *triangle;
@@ -185,7 +38,7 @@ static void fill_unknowns(void *self, int64_t first, int64_t count, double *z)
     const int64_t l = a->latent, t = a->thetas;
     memset(z, 0, (size_t)(count * l * m->cols) * sizeof *z);
     for (int64_t n = first; n < first + count; n++) {
-        features_of(m->b, n, m->b->count, m->feature);
+        avi_basis_features(m->b, n, m->b->count, m->feature);
         for (int64_t d = 0; d < l; d++, z += m->cols) {
             for (int64_t k = 0; k < m->b->count; k++) z[t + k * l + d] = m->feature[k];
             z[m->cols - 1] = a->mean[(1 + n) * l + d];
@@ -222,7 +75,7 @@ static avi_status best_means(avi_optimum *a, avi_best_polynomial *class, avi_lin
 }
 
 /* gap_means of every class: the columns of a lower degree come first, so one triangle serves all. */
-static avi_status fit_means(avi_optimum *a, const basis *b)
+static avi_status fit_means(avi_optimum *a, const avi_basis *b)
 {
     means m = {.b = b, .cols = a->thetas + b->count * a->latent + 1};
     double *theta = calloc((size_t)m.cols, sizeof *theta);
@@ -249,7 +102,7 @@ static avi_status fit_means(avi_optimum *a, const basis *b)
 
 /* One dimension and one class: log sds s = features w, ratios a_n = p_n exp(2 s_n). */
 typedef struct variances {
-    const basis *b;
+    const avi_basis *b;
     int64_t k, dimension;
     double *w, *direction; /* (k) */
     double *feature;       /* (k) */
@@ -265,7 +118,7 @@ static double precision_of(const variances *v, int64_t n)
 static double ratio_of(const variances *v, int64_t n)
 {
     double s = 0;
-    features_of(v->b, n, v->k, v->feature);
+    avi_basis_features(v->b, n, v->k, v->feature);
     for (int64_t j = 0; j < v->k; j++) s += v->feature[j] * v->w[j];
     return precision_of(v, n) * exp(2 * s);
 }
@@ -350,7 +203,7 @@ static avi_status fit_dimension(avi_optimum *a, variances *v)
 }
 
 /* Full covariances: the same for all rows in every class, the inverse of the mean precision. */
-static avi_status fit_covariances(avi_optimum *a, const basis *b)
+static avi_status fit_covariances(avi_optimum *a, const avi_basis *b)
 {
     const int64_t l = a->latent;
     double log_det = 0, sum = 0, *mean = calloc((size_t)(l * l), sizeof *mean);
@@ -370,7 +223,7 @@ static avi_status fit_covariances(avi_optimum *a, const basis *b)
     return status;
 }
 
-static avi_status fit_variances(avi_optimum *a, const basis *b)
+static avi_status fit_variances(avi_optimum *a, const avi_basis *b)
 {
     for (int c = 0; c <= b->degrees; c++) a->class[c].gap = a->class[c].gap_means;
     if (a->latent > 1 && avi_family_is(a->s->family, "gaussian_full")) return fit_covariances(a, b);
@@ -383,11 +236,11 @@ static avi_status fit_variances(avi_optimum *a, const basis *b)
     return status;
 }
 
-avi_status avi_best_polynomiales(avi_optimum *a)
+avi_status avi_best_polynomials_find(avi_optimum *a)
 {
-    basis b;
+    avi_basis b;
     const int degree = (int)avi_config_get_int(a->s->config, "run", "exact_degree");
-    AVI_TRY(make_basis(a, degree, &b));
+    AVI_TRY(avi_basis_make(a, degree, &b));
     for (int d = 0; d <= degree; d++) {
         char name[32];
         if (d)

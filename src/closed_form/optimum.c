@@ -113,7 +113,7 @@ static avi_status solve(avi_optimum *a)
     AVI_TRY(look_for_signals(a));
     AVI_TRY(complete(a));
     AVI_TRY(look_for_signals(a));
-    return avi_best_polynomiales(a);
+    return avi_best_polynomials_find(a);
 }
 
 avi_status avi_optimum_create(const avi_session *s, avi_optimum **answer)

@@ -126,7 +126,7 @@ avi_status avi_optimum_residuals(const avi_optimum *a, const avi_optimum_blocks 
 /* Rows of J that a block has at most. Not collective. */
 int64_t avi_optimum_block_rows(const avi_optimum *a, int64_t cols);
 /* Adds the best constant and polynomials of degree 1 .. run.exact_degree. Collective. */
-avi_status avi_best_polynomiales(avi_optimum *a);
+avi_status avi_best_polynomials_find(avi_optimum *a);
 void avi_optimum_add_polynomial(avi_optimum *a, const char *name, int64_t features, double gap);
 /* Adds a scalar in nats (or `units`) to /exact. */
 avi_status avi_optimum_scalar(avi_optimum *a, const char *name, double value, const char *units,

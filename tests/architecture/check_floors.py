@@ -37,7 +37,7 @@ FILE_CALL = re.compile(r"(?<![.>])\b(fopen|open|creat|freopen|unlink|rename)\s*\
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 NAMED_I = re.compile(r"\b(?:int|long|size_t|u?int\d+_t|float|double|real)\s+(?:\*\s*)?I\b\s*[=;,\[)]")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"][^>"]+[>"])')
-MAX_LINES = 500
+MAX_LINES = 400
 
 TOKENS = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
@@ -85,7 +85,7 @@ def check_include(where, name, folder, public, exists_beside):
         return [f"{where}: {name} is not beside the file; write it as folder/{name}"]
     if FLOOR[target] > FLOOR[folder]:
         return [f"{where}: {folder} (floor {FLOOR[folder]}) includes {name} of {target} (floor {FLOOR[target]}); "
-                "only its own floor and lower ones serve"]
+                "use its own floor and lower ones"]
     return []
 
 
@@ -99,7 +99,7 @@ def check_line(where, line, below_src):
     if hit and below_src.startswith(NO_FILES):
         found.append(f"{where}: {hit.group(1)} opens or changes a file; data/ reads and io/ writes")
     if NAMED_I.search(line):
-        found.append(f"{where}: a variable named I, which <complex.h> (brought by cblas.h) takes; another name serves")
+        found.append(f"{where}: a variable named I, which <complex.h> (brought by cblas.h) takes; use another name")
     return found
 
 
