@@ -36,7 +36,10 @@ static inline void avi_fit_end(fit *f, avi_status outcome, const char *why)
     f->outcome = outcome;
     f->why = why;
 }
-/* fit_metrics.c: a line of the trace to metrics.csv, by rank 0. Not collective. */
+/* fit_metrics.c, as the next two. A line of the trace from what a step made, of which this rank has its share; rank 0
+ * writes it to metrics.csv. *elbo_per_row: mean over the step's rows. Collective. Errors: those of the disk. */
+avi_status avi_fit_log_step(fit *f, const avi_step_result *r, double step_seconds, double *elbo_per_row);
+/* A line of the trace to metrics.csv, by rank 0. Not collective. */
 avi_status avi_fit_write_metrics(fit *f, const double *row);
 /* Collective. metrics.csv anew from the trace that the state holds. */
 avi_status avi_fit_open_metrics(fit *f);

@@ -1,7 +1,10 @@
-/* metrics.csv: a line for every logged step, to watch a run by. */
+/* Logged steps: a line of the trace, and of metrics.csv, to watch a run by. */
 #include "train/fit_internal.h"
 
+#include <math.h>
 #include <stdio.h>
+
+_Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
 
 static const char metrics_header[] =
     "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
@@ -26,4 +29,47 @@ avi_status avi_fit_open_metrics(fit *f)
     for (int64_t r = 0; r < t->rows && status == AVI_OK; r++)
         status = avi_fit_write_metrics(f, t->value + r * (t->columns + t->extra));
     return avi_agree(f->s->comm, status);
+}
+
+/* Mean seconds of a step by phase since the last logged step. */
+static void take_phases(fit *f, double *out)
+{
+    double *phase = avi_estimator_phases(f->s->train_elbo);
+    const double steps = f->st->step > f->step_before ? (double)(f->st->step - f->step_before) : 1;
+    phase[AVI_PHASE_OUTPUT] = f->paused;
+    for (int i = 0; i < AVI_PHASES; i++) {
+        out[i] = (phase[i] - f->phase_before[i]) / steps;
+        f->phase_before[i] = phase[i];
+    }
+    f->step_before = f->st->step;
+}
+
+avi_status avi_fit_log_step(fit *f, const avi_step_result *r, double step_seconds, double *elbo_per_row)
+{
+    const avi_session *s = f->s;
+    avi_state *st = f->st;
+    /* The weight of a row is that of elbo.h: a short step counts for what it holds. */
+    const double rows = (double)s->partition.rows, scale = (double)s->epoch_steps;
+    double own[AVI_SHARES] = {[AVI_SHARE_ELBO] = r->own[AVI_SUM_ELBO] * scale, [AVI_SHARE_SECONDS] = step_seconds};
+    take_phases(f, own + AVI_SHARE_PHASES);
+    double row[AVI_TRACE_COLUMNS] = {
+        [AVI_TRACE_STEP] = (double)st->step,
+        [AVI_TRACE_EPOCH] = (double)st->step / (double)s->epoch_steps,
+        [AVI_TRACE_SECONDS] = st->seconds,
+        [AVI_TRACE_ELBO] = r->finite ? r->sums[AVI_SUM_ELBO] * scale - r->kl_global : NAN,
+        [AVI_TRACE_LOGLIK] = r->sums[AVI_SUM_LOGLIK] * scale,
+        [AVI_TRACE_KL_LOCAL] = (r->sums[AVI_SUM_LOGLIK] - r->sums[AVI_SUM_ELBO]) * scale,
+        [AVI_TRACE_KL_GLOBAL] = r->kl_global,
+        [AVI_TRACE_GRAD_NORM] = r->grad_norm,
+        [AVI_TRACE_RATE] = r->learning_rate,
+        [AVI_TRACE_SKIPPED] = (double)st->skipped,
+    };
+    /* The ELBO of the trace is unbiased over an epoch, so that a short step has little of it; per row it is the mean of
+     * the step's rows, which a reader can follow from step to step. */
+    *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW] =
+        r->finite ? r->sums[AVI_SUM_ELBO] / r->sums[AVI_SUM_ROWS] - r->kl_global / rows : NAN;
+    avi_status status = avi_trace_add(&st->trace, row, 0, NULL);
+    if (status == AVI_OK) status = avi_shares_add(&st->shares, own);
+    if (status == AVI_OK) status = avi_fit_write_metrics(f, row);
+    return avi_agree(s->comm, status); /* rank 0 alone writes, and its disk may be full */
 }
