@@ -14,6 +14,11 @@ typedef struct hmm {
     avi_hmm given;
     bool scalar; /* L = D = 1: fused densities */
     avi_scalar_normal transition, emission, initial;
+    struct {
+        uint64_t seed;
+        int64_t rows;
+        double *z; /* (L), of row rows - 1 */
+    } drawn;       /* how far a series was simulated: rows are asked for in pieces, one after the other */
 } hmm;
 
 static const avi_key keys[] = {
@@ -45,6 +50,7 @@ static void destroy(avi_model *m)
     hmm *h = m->self;
     if (!h) return;
     avi_hmm_free(&h->given);
+    free(h->drawn.z);
     free(h);
 }
 
@@ -102,12 +108,17 @@ static void step(int64_t n, int64_t l, const double *matrix, const double *from,
 static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
 {
     (void)rows;
-    const hmm *h = m->self;
+    hmm *h = m->self;
     const int64_t l = h->given.latent, d = h->given.width;
-    double *z = calloc((size_t)(3 * l + d), sizeof *z);
-    if (!z) return avi_fail_memory((size_t)(3 * l + d) * sizeof *z, "simulated data");
-    double *before = z + l, *draw = z + 2 * l;
-    for (int64_t n = 0; n < first + count; n++) {
+    if (!h->drawn.z) h->drawn.z = calloc((size_t)l, sizeof *h->drawn.z);
+    double *work = calloc((size_t)(2 * l + d), sizeof *work), *z = h->drawn.z;
+    if (!work || !z) {
+        free(work);
+        return avi_fail_memory((size_t)(3 * l + d) * sizeof *work, "simulated data");
+    }
+    double *before = work, *draw = work + l;
+    const bool goes_on = h->drawn.seed == seed && h->drawn.rows <= first;
+    for (int64_t n = goes_on ? h->drawn.rows : 0; n < first + count; n++) {
         avi_simulate_normals(seed, n, 0, l + d, draw);
         for (int64_t i = 0; i < l; i++) {
             before[i] = z[i];
@@ -116,11 +127,12 @@ static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int6
         if (n > 0) step(l, l, h->given.a, before, h->given.log_sd_q, draw, z);
         if (n >= first) step(d, l, h->given.c, z, h->given.log_sd_r, draw + l, out + (n - first) * d);
     }
-    free(z);
+    h->drawn.seed = seed;
+    h->drawn.rows = first + count;
+    free(work);
     return AVI_OK;
 }
 
-/* D is the number of rows of C; a text that is no matrix is told when the model is created. */
 static int64_t simulated_width(const avi_config *config)
 {
     int64_t rows = 1, cols = 1;

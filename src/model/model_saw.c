@@ -11,6 +11,11 @@ typedef struct saw {
     avi_scalar_normal prior,
         density;  /* N(z; x_n, 1) as N(x_n; z, 1), which is the same number; N(x_{n+1}; a z + a theta, 1) */
     double theta; /* of simulated data */
+    struct {
+        uint64_t seed;
+        int64_t rows;
+        double x; /* of row `rows` */
+    } drawn;      /* how far a series was simulated: rows are asked for in pieces, one after the other */
 } saw;
 
 static const avi_key keys[] = {
@@ -60,14 +65,18 @@ static avi_node *mean_log_prior(const avi_model *m, avi_tape *t, const avi_batch
 static avi_status simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count, double *out)
 {
     (void)rows;
-    const saw *s = m->self;
-    double x = 0;
-    for (int64_t n = 0; n < first + count; n++) {
+    saw *s = m->self;
+    const bool goes_on = s->drawn.seed == seed && s->drawn.rows <= first;
+    double x = goes_on ? s->drawn.x : 0;
+    for (int64_t n = goes_on ? s->drawn.rows : 0; n < first + count; n++) {
         double draw[2];
         if (n >= first) out[n - first] = x;
         avi_simulate_normals(seed, n, 0, 2, draw);
         x = s->density.a * (x + draw[0] + s->theta) + draw[1];
     }
+    s->drawn.seed = seed;
+    s->drawn.rows = first + count;
+    s->drawn.x = x;
     return AVI_OK;
 }
 

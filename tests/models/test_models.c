@@ -321,6 +321,23 @@ static void simulated_rows_do_not_depend_on_the_range(void **state)
 }
 
 /* Row by row in any order, with another seed in between where a model keeps something of it. */
+/* Loading asks for pieces, one after the other. Were a series drawn from its start for each of them, this would take
+ * minutes, beyond the time that the test has. */
+static void pieces_of_a_series_take_as_long_as_the_series(void **state)
+{
+    (void)state;
+    enum { N = 100000 };
+    double x[64];
+    for (int i_model = 0; i_model < model_count(); i_model++) {
+        const avi_model_ops *const ops = model_at(i_model);
+        if (!avi_model_simulates(ops) || ops->coupling == AVI_DENSE) continue;
+        avi_model *m = make_model(small_text(ops), 0);
+        assert_true(m->shape.width <= 64);
+        for (int64_t n = 0; n < N; n++) assert_int_equal(avi_model_simulate(m, 7, N, n, 1, x), AVI_OK);
+        avi_model_destroy(&m);
+    }
+}
+
 static void simulated_rows_do_not_depend_on_their_order(void **state)
 {
     (void)state;
@@ -462,6 +479,7 @@ int main(void)
         cmocka_unit_test(gradients_are_differences),
         cmocka_unit_test(fused_densities_are_the_plain_ones),
         cmocka_unit_test(simulated_rows_do_not_depend_on_the_range),
+        cmocka_unit_test(pieces_of_a_series_take_as_long_as_the_series),
         cmocka_unit_test(simulated_rows_do_not_depend_on_their_order),
         cmocka_unit_test(simulated_rows_have_the_models_moments),
         cmocka_unit_test(offsets_are_the_papers),
