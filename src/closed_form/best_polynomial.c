@@ -156,6 +156,8 @@ static avi_status newton_direction(const variances *v)
     return status;
 }
 
+static const double ROUNDING = 1e-13; /* of a gap */
+
 /* The best log sd of one dimension as a combination of k features. */
 static avi_status newton(const variances *v, double mean_precision, double *gap)
 {
@@ -169,14 +171,16 @@ static avi_status newton(const variances *v, double mean_precision, double *gap)
         AVI_TRY(newton_direction(v));
         for (int64_t j = 0; j < k; j++) w[j] += v->direction[j];
         AVI_TRY(variance_gap(v, &next));
-        while (!(next <= *gap) && step > 1e-9) { /* a full step of a convex function may go too far */
+        /* A full step of a convex function may go too far. At the optimum it may be above by rounding: halving it until
+         * that goes away would take thirty passes over the rows, or none, as luck has it. */
+        while (!(next <= *gap + ROUNDING * (1 + *gap)) && step > 1e-9) {
             for (int64_t j = 0; j < k; j++) w[j] -= 0.5 * step * v->direction[j];
             step *= 0.5;
             AVI_TRY(variance_gap(v, &next));
         }
         const double gain = *gap - next;
         if (next < *gap) *gap = next;
-        if (!(gain > 1e-13 * (1 + *gap))) break;
+        if (!(gain > ROUNDING * (1 + *gap))) break;
     }
     return AVI_OK;
 }
