@@ -223,7 +223,7 @@ static int64_t bytes(const avi_session *s)
 {
     const int ranks = avi_comm_size(s->comm);
     const int64_t rows = s->partition.rows, l = s->model->latent;
-    return l == 1 ? 8 * 9 * ((rows + ranks - 1) / ranks) : 8 * rows * (4 * l * l + l);
+    return l == 1 ? 8 * 12 * ((rows + ranks - 1) / ranks) : 8 * rows * (4 * l * l + l);
 }
 
 const avi_exact_ops avi_exact_hmm = {

@@ -3,7 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPHERICAL_POINTS = 40 /* at least, of a rule for many dimensions */ };
+enum {
+    SPHERICAL_POINTS = 40, /* at least, of a rule for many dimensions */
+    BLOCK_DRAWS = 32768,   /* rows times draws that go through the model together */
+    BLOCK_VALUES = 1 << 22 /* of them, where rows are wide: 16 MB of a layer */
+};
+
+/* Rows of a block: as many as fill the kernels, within so much memory. */
+static int64_t block_rows(const avi_session *s, int draws)
+{
+    const int64_t wide = BLOCK_VALUES / s->shape.width, most = wide < BLOCK_DRAWS ? wide : BLOCK_DRAWS;
+    return most / draws + 1;
+}
 
 /* A quadrature where the model has a good one, else random rotations of the sphere's points. */
 static avi_status make_rule(avi_fixed_theta *f)
@@ -71,8 +82,8 @@ static void make_problems(avi_fixed_theta *f, int draws)
     f->weigh_own.rule = f->weigh_function.rule = NULL;
     f->weigh_own.draws = f->weigh_function.draws = draws;
     f->weigh_own.kl_sampled = f->weigh_function.kl_sampled = true;
-    f->refine.block_rows = 32768 / f->rule->count + 1;
-    f->weigh_own.block_rows = f->weigh_function.block_rows = 32768 / draws + 1;
+    f->refine.block_rows = block_rows(s, f->rule->count);
+    f->weigh_own.block_rows = f->weigh_function.block_rows = block_rows(s, draws);
 }
 
 avi_status avi_fixed_theta_create(const avi_session *s, const avi_state *st, int draws, avi_fixed_theta *f)

@@ -1,4 +1,5 @@
 #include "output/console.h"
+#include "session/sample.h"
 #include "session/values.h"
 #include "session/version.h"
 
@@ -46,7 +47,7 @@ static void describe_blocks(const avi_params *p, const char *what)
 static void print_data(const avi_session *s)
 {
     const avi_shape *d = &s->shape;
-    printf("  data         %s: %" PRId64 " rows", s->train_source->label, d->rows);
+    printf("  data         %s: %" PRId64 " rows", s->train_source->label, s->counts.rows);
     if (d->channels > 1)
         printf(d->channels_last ? " of %" PRId64 " x %" PRId64 " x %" PRId64 " (channels last)"
                                 : " of %" PRId64 " x %" PRId64 " x %" PRId64 " (channels first)",
@@ -56,12 +57,12 @@ static void print_data(const avi_session *s)
         printf(" of %" PRId64 " x %" PRId64, d->height, d->columns);
     else
         printf(" of %" PRId64 " value%s", d->width, d->width == 1 ? "" : "s");
-    if (s->test) printf(", %" PRId64 " test rows", s->test->partition.rows);
+    if (s->test) printf(", %" PRId64 " test rows", s->counts.test_rows);
     printf("%s%s\n", s->partition.shuffled ? ", shuffled" : "", s->train_source->streamed ? ", streamed" : "");
     char values[256];
     avi_values_describe(s, values, sizeof values);
     printf("    %-12s %s\n", "values", values);
-    if (s->train_source->may_be_turned && (d->height > 1 ? d->columns : d->width) > s->train_source->shape.rows)
+    if (s->train_source->may_be_turned && (d->height > 1 ? d->columns : d->width) > s->counts.rows)
         printf(
             "    %-12s a row has more values than there are rows; use data.transpose = yes where the last dimension of "
             "the file counts the rows\n",
@@ -94,10 +95,11 @@ static void print_evaluations(const avi_session *s)
 
 static void print_steps(const avi_session *s)
 {
-    const avi_partition *p = &s->partition;
+    const avi_partition *p = &s->counts.partition;
+    const int64_t batch = s->counts.batch;
     printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows%s, %s, learning rate %g\n",
-           s->total_steps, (double)s->total_steps / (double)s->epoch_steps, s->epoch_steps, s->batch,
-           s->batch == s->partition.rows ? ", which are all" : "", s->optim.ops->name, s->schedule.learning_rate);
+           s->total_steps, (double)s->total_steps / (double)s->counts.epoch_steps, s->counts.epoch_steps, batch,
+           batch == p->rows ? ", which are all" : "", s->optim.ops->name, s->schedule.learning_rate);
     print_evaluations(s);
     printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s),
            p->lanes, p->tile,
@@ -125,7 +127,7 @@ void avi_console_header(const avi_session *s)
     describe_blocks(&s->model->theta, s->problem.global_gaussian ? "q(theta)" : "theta");
     if (s->infer->phi.count) describe_blocks(&s->infer->phi, "phi");
     if (s->infer->ops->local)
-        printf("    %-12s %" PRId64 " local factors of %" PRId64 " values\n", "nu", s->partition.rows,
+        printf("    %-12s %" PRId64 " local factors of %" PRId64 " values\n", "nu", s->counts.partition.rows,
                s->infer->outputs);
     print_steps(s);
     if (s->problem.notebook)
@@ -133,7 +135,7 @@ void avi_console_header(const avi_session *s)
                "the "
                "ELBO\n");
     printf("  memory       %s of data and %s of parameters and optimizer state on this rank, %s precision\n",
-           avi_console_bytes((double)avi_data_bytes(s->train), a), avi_console_bytes((double)avi_state_bytes(s), b),
+           avi_console_bytes(avi_session_data_bytes(s), a), avi_console_bytes(avi_session_state_bytes(s), b),
            s->precision == AVI_PRECISION_SINGLE ? "single" : "double");
     fflush(stdout);
 }

@@ -143,9 +143,7 @@ static void choose_steps(avi_session *s)
         e->every = spread > epoch ? spread : epoch;
         if (stops(s)) e->first = e->every;
     }
-    int64_t n = 0;
-    if (e->every > 0) n = (total - 1) / e->every + (e->first < e->every && total > e->first);
-    const double work = (double)n * each + work_of_last(s, e->last_draws);
+    const double work = (double)avi_evaluation_count(e, total) * each + work_of_last(s, e->last_draws);
     e->share = total > 0 ? work / work_of_steps(s) : 0;
 }
 
@@ -165,6 +163,16 @@ avi_status avi_evaluation_plan_make(avi_session *s)
     if (e->draws == 0 && !e->rule) choose_draws(s);
     choose_steps(s);
     return AVI_OK;
+}
+
+int64_t avi_evaluation_count(const avi_evaluation_plan *e, int64_t steps)
+{
+    return e->every > 0 ? (steps - 1) / e->every + (e->first < e->every && steps > e->first) : 0;
+}
+
+double avi_evaluation_passes(const avi_session *s, bool last)
+{
+    return evaluation_row(s, last ? s->evaluation.last_draws : s->evaluation.draws);
 }
 
 void avi_evaluation_plan_free(avi_evaluation_plan *p)

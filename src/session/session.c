@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Rows of double are held as single where nothing looks at them in double: closed forms do, and what standardises
  * them. */
@@ -291,7 +292,11 @@ static avi_status build(avi_session *s)
     AVI_TRY(avi_agree(s->comm, avi_evaluation_plan_make(s)));
     AVI_TRY(avi_session_gather_hosts(s));
     AVI_TRY(avi_memory_check(s));
-    return load_data(s);
+    AVI_TRY(avi_agree(s->comm, avi_session_sample(s)));
+    const clock_t from = clock();
+    AVI_TRY(load_data(s));
+    s->load_seconds = (double)(clock() - from) / CLOCKS_PER_SEC;
+    return AVI_OK;
 }
 
 avi_status avi_session_begin(avi_comm *comm, const avi_config *config, const avi_options *options,

@@ -14,9 +14,10 @@ typedef struct avi_options {
     int argc;
     char **argv;
     bool dry_run, check_gradient;
-    bool no_steps;  /* the task takes no steps: optim.batch and optim.tile need not suit the data */
-    int verbosity;  /* 0 quiet, 1, 2 */
-    double started; /* avi_seconds() from which run.time_limit counts; 0: from the first step */
+    bool no_steps;       /* the task takes no steps: optim.batch and optim.tile need not suit the data */
+    int64_t sample_rows; /* --dry-run tries the task with so many rows at most; 0: as many as memory and steps say */
+    int verbosity;       /* 0 quiet, 1, 2 */
+    double started;      /* avi_seconds() from which run.time_limit counts; 0: from the first step */
 } avi_options;
 
 /* When a fit is evaluated, and how (evaluation_plan.c): from counts of rows, draws and steps, never from a clock, so
@@ -29,6 +30,13 @@ typedef struct avi_evaluation_plan {
     int64_t rows, last_rows; /* of the training data that they take */
     double share;            /* of the work of the steps that all evaluations are, about; 0 where there are no steps */
 } avi_evaluation_plan;
+
+/* How much there is of the data, of whatever a plan loads a part (sample.c). */
+typedef struct avi_session_counts {
+    int64_t rows, test_rows; /* of the data; test_rows: with a factor, 0 when there are none */
+    avi_partition partition; /* of the training rows */
+    int64_t batch, epoch_steps;
+} avi_session_counts;
 
 typedef struct avi_session {
     avi_comm *comm;
@@ -55,9 +63,12 @@ typedef struct avi_session {
     avi_schedule schedule;
     int64_t batch; /* rows of a full step */
     int64_t epoch_steps, total_steps;
+    avi_session_counts counts; /* of all of the data */
+    bool sampled;              /* the session holds fewer rows than these: --dry-run */
     avi_evaluation_plan evaluation;
-    double opened; /* avi_seconds() */
-    char *hosts;   /* of all ranks, each once, in order of ranks: "node1, node2" */
+    double opened;       /* avi_seconds() */
+    double load_seconds; /* of this rank's processor, to load the rows that are here */
+    char *hosts;         /* of all ranks, each once, in order of ranks: "node1, node2" */
 } avi_session;
 
 /* Collective. Reads the configuration, opens and distributes the data, creates model, inference function, estimator and
@@ -66,9 +77,18 @@ avi_status avi_session_open(avi_comm *comm, const avi_config *config, const avi_
                             avi_session **session);
 void avi_session_close(avi_session **session);
 
+/* Not collective, before the data are loaded. Fills s->counts, and for --dry-run has the session load no more rows than
+ * tell what all of them take: as many as fill blocks of rows, and a step where that is possible. Partition, batch and
+ * steps of an epoch are then those of these rows. Errors: INTERNAL. */
+avi_status avi_session_sample(avi_session *s);
+
 /* Not collective. Fills s->evaluation from log.* and the shape of the run. Errors: CONFIG, INTERNAL. */
 avi_status avi_evaluation_plan_make(avi_session *s);
 void avi_evaluation_plan_free(avi_evaluation_plan *p);
+/* Evaluations of a fit of `steps` steps, the one at its end aside. */
+int64_t avi_evaluation_count(const avi_evaluation_plan *p, int64_t steps);
+/* What an evaluation takes of a row, in passes of a row forward through one network; last: the one at the end. */
+double avi_evaluation_passes(const avi_session *s, bool last);
 /* Whether the fit is evaluated after `step` steps (the end of the fit aside). */
 bool avi_evaluation_due(const avi_evaluation_plan *p, int64_t step);
 

@@ -2,6 +2,7 @@
  * run.from the ELBO of the fit in run.output on all of its rows, which is printed. */
 #include "tasks/rows_task.h"
 #include "tasks/stored_fit.h"
+#include "tasks/plan.h"
 #include "tasks/task.h"
 #include "train/evaluation.h"
 
@@ -21,6 +22,23 @@ static avi_status run_alone(avi_comm *comm, const avi_config *config, const avi_
     return avi_rows_task(comm, config, options, AVI_ROWS_SCORES);
 }
 
+static avi_status plan(avi_session *s, avi_state *st, avi_plan *p)
+{
+    avi_plan_take_parameters(s, st);
+    AVI_TRY(avi_plan_try_evaluation(s, st, true, &p->last_seconds_per_row));
+    avi_plan_keep_peak(p);
+    avi_plan_add(p, "evaluation", p->last_seconds_per_row * (double)avi_plan_evaluated_rows(s, 0));
+    avi_plan_restore(p);
+    return AVI_OK;
+}
+
+/* The evaluation at the end of the fit is printed: nothing is to be done. */
+static avi_status plan_after(avi_session *s, avi_state *st, avi_plan *p)
+{
+    (void)s, (void)st, (void)p;
+    return AVI_OK;
+}
+
 static void print(const avi_session *s, const avi_fit *fit, const void *self)
 {
     (void)self;
@@ -35,6 +53,8 @@ const avi_task_ops avi_task_evaluate = {
     .run = run,
     .run_alone = run_alone,
     .plans = true,
+    .plan = plan,
+    .plan_after = plan_after,
     .printed = true,
     .no_steps = true,
     .follows_fit = true,

@@ -2,6 +2,7 @@
 #include "closed_form/optimum.h"
 #include "train/evaluation.h"
 #include "tasks/stored_fit.h"
+#include "tasks/exact_plan.h"
 #include "tasks/task.h"
 
 #include <math.h>
@@ -135,6 +136,9 @@ const avi_task_ops avi_task_exact = {
     .key_count = 1,
     .check = avi_optimum_check,
     .run = run,
+    .plan = avi_exact_plan,
+    .sample_rows = 200000,
+    .plan_after = avi_exact_plan_after,
     .no_steps = true,
     .follows_fit = true,
     .after_fit = after_fit,

@@ -1,5 +1,6 @@
 /* Task fit: training, then the tasks of run.after, then one run.h5 with the results of all. */
 #include "base/signals.h"
+#include "tasks/fit_plan.h"
 #include "tasks/post_fit.h"
 #include "train/stopping_rule.h"
 
@@ -51,5 +52,6 @@ const avi_task_ops avi_task_fit = {
     .doc = "fit the model; the tasks of run.after follow",
     .check = check,
     .run = run,
+    .plan = avi_fit_plan,
     .resumable = true,
 };

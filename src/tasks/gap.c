@@ -2,6 +2,7 @@
 #include "gap/ledger.h"
 #include "io/parts.h"
 #include "tasks/stored_fit.h"
+#include "tasks/gap_plan.h"
 #include "tasks/task.h"
 
 #include <stdio.h>
@@ -128,6 +129,8 @@ const avi_task_ops avi_task_gap = {
     .key_count = 5,
     .check = check,
     .run = run,
+    .plan = avi_gap_plan,
+    .plan_after = avi_gap_plan_after,
     .follows_fit = true,
     .lengthy = true,
     .after_fit = after_fit,

@@ -1,6 +1,7 @@
 /* Task simulate: data drawn from the model, written as HDF5 that data.source = hdf5 reads back: <output>/data.h5 with x
  * and x_test. */
 #include "output/run_file.h"
+#include "tasks/plan.h"
 #include "tasks/task.h"
 
 #include <inttypes.h>
@@ -46,10 +47,9 @@ static avi_status write(avi_comm *comm, const avi_config *config, avi_folder *fo
     return status;
 }
 
-static avi_status run_alone(avi_comm *comm, const avi_config *config, const avi_options *options)
+/* What cannot be drawn is refused. */
+static avi_status check(const avi_config *config)
 {
-    avi_fields l = {0};
-    avi_folder *folder = NULL;
     const char *model = avi_config_get_string(config, "model", "name");
     if (!avi_model_simulates(avi_model_selected(config)))
         return avi_config_fail(config, "run", "task",
@@ -60,6 +60,61 @@ static avi_status run_alone(avi_comm *comm, const avi_config *config, const avi_
         return avi_config_fail(
             config, "data", "source",
             "run.task = simulate draws from the model with the parameters that its keys name; use data.source = model");
+    return AVI_OK;
+}
+
+/* ---- --dry-run ---- */
+
+enum { TRIED_VALUES = 1 << 18 };
+
+/* Seconds and bytes of a split on this rank: some of the rows are drawn and forgotten. Rows that follow from those
+ * before them take the last rank as long as all of them take; of a dense model each takes all before it. */
+static avi_status try_split(avi_comm *comm, const avi_config *config, avi_split split, double *seconds, double *bytes)
+{
+    avi_source *source = NULL;
+    AVI_TRY(avi_source_open(config, comm, split, &source));
+    const avi_shape d = source->shape;
+    const double ranks = avi_comm_size(comm), each = 8 * (double)d.width, slab = (double)d.rows / ranks;
+    const int64_t tried = d.rows * d.width > TRIED_VALUES ? TRIED_VALUES / d.width + 1 : d.rows;
+    double *x = malloc((size_t)(tried * d.width + 1) * sizeof *x);
+    avi_status status = x ? AVI_OK : avi_fail_memory((size_t)(tried * d.width) * sizeof *x, "drawn data");
+    const double from = avi_plan_clock();
+    if (status == AVI_OK && tried) status = source->ops->read(source, 0, tried, x);
+    double took = avi_plan_clock() - from;
+    const double by = tried ? (source->sequential ? (double)d.rows : slab) / (double)tried : 0;
+    took *= avi_model_selected(config)->coupling == AVI_DENSE ? by * by : by;
+    free(x);
+    avi_source_close(&source);
+    status = avi_agree(comm, status);
+    *seconds += took;
+    *bytes += each * slab;
+    return status;
+}
+
+static avi_status plan(avi_comm *comm, const avi_config *config)
+{
+    avi_plan p = {.comm = comm};
+    double seconds = 0, bytes = 0;
+    avi_plan_add(&p, "start", avi_plan_clock());
+    const double before = avi_memory_now();
+    AVI_TRY(try_split(comm, config, AVI_TRAIN, &seconds, &bytes));
+    AVI_TRY(try_split(comm, config, AVI_TEST, &seconds, &bytes));
+    avi_plan_add(&p, "rows", seconds);
+    avi_plan_add(&p, "files", avi_plan_file_seconds(comm, bytes * avi_comm_size(comm)));
+    p.peak = before + bytes + AVI_PLAN_FIRST_FILE;
+    AVI_TRY(avi_plan_print(&p));
+    if (avi_comm_rank(comm) == 0) printf("Nothing was written.\n");
+    return AVI_OK;
+}
+
+/* ---- the task ---- */
+
+static avi_status run_alone(avi_comm *comm, const avi_config *config, const avi_options *options)
+{
+    avi_fields l = {0};
+    avi_folder *folder = NULL;
+    AVI_TRY(check(config));
+    if (options->dry_run) return plan(comm, config);
     AVI_TRY(avi_folder_open(comm, avi_config_get_string(config, "run", "output"), &folder));
     avi_status status = draw_split(comm, config, AVI_TRAIN, &l);
     if (status == AVI_OK) status = draw_split(comm, config, AVI_TEST, &l);
@@ -77,4 +132,5 @@ const avi_task_ops avi_task_simulate = {
     .name = "simulate",
     .doc = "draw data from the model and write them as HDF5",
     .run_alone = run_alone,
+    .plans = true,
 };

@@ -31,7 +31,7 @@ static avi_status perform(avi_session *s, const avi_task_ops *task)
 {
     /* Before anything is written, not after hours. */
     if (task->check) AVI_TRY(avi_agree(s->comm, task->check(s)));
-    if (s->options->dry_run) return avi_dry_run(s);
+    if (s->options->dry_run) return avi_dry_run(s, task);
     if (s->options->check_gradient) return avi_check_gradient(s);
     return task->run(s);
 }
@@ -54,6 +54,7 @@ avi_status avi_task_perform(avi_comm *comm, const avi_config *config, const avi_
             task->name);
     avi_options of_task = *options;
     of_task.no_steps = task->no_steps;
+    of_task.sample_rows = task->sample_rows;
     AVI_TRY(avi_session_open(comm, config, &of_task, &s));
     avi_status status = perform(s, task);
     avi_session_close(&s);

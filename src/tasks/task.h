@@ -10,6 +10,8 @@
 #include "output/run_file.h"
 #include "train/fit.h"
 
+struct avi_plan;
+
 typedef struct avi_task_ops {
     AVI_PLUGIN_FIELDS;
     /* Optional. What must hold before anything is written: CONFIG when the task cannot be done with this model or these
@@ -26,6 +28,13 @@ typedef struct avi_task_ops {
     /* The task takes no steps of a fit, so that optim.batch and optim.tile need not suit the data. */
     bool no_steps;
     bool plans; /* run_alone does --dry-run too */
+    /* Optional, for --dry-run: adds to the plan what the task takes (plan.h), from counts and from what the task takes
+     * with the few rows of this session; st: a state that has not been fitted. Collective. Without it the plan says
+     * that nothing is foreseen. sample_rows: so many rows are enough (0: as many as a fit is tried with). */
+    avi_status (*plan)(avi_session *s, avi_state *st, struct avi_plan *plan);
+    int64_t sample_rows;
+    /* Optional: the same of a task that follows a fit, once the fit is in the plan. */
+    avi_status (*plan_after)(avi_session *s, avi_state *st, struct avi_plan *plan);
     /* Optional: the task as run.after, on a fit that is done. Collective. Adds datasets for run.h5 to `fields`; *self
      * is the task's own, freed by release. lengthy: the results of the fit are written before it begins. */
     bool follows_fit, lengthy;
@@ -47,7 +56,7 @@ avi_status avi_task_register_keys(avi_registry *registry);
 avi_status avi_task_perform(avi_comm *comm, const avi_config *config, const avi_options *options);
 
 /* Collective. --dry-run and --check-gradient. */
-avi_status avi_dry_run(avi_session *s);
+avi_status avi_dry_run(avi_session *s, const avi_task_ops *task);
 avi_status avi_check_gradient(avi_session *s);
 
 #endif

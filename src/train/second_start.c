@@ -41,9 +41,9 @@ static int64_t rows_of_sample(const avi_session *s)
 {
     const double points = s->evaluation.rule->count, width = (double)s->infer->outputs,
                  row = (2 * USUAL_ITERATIONS * (width + 2) * 3 + CANDIDATES) * points,
-                 steps = 3 * (double)s->total_steps * (double)s->batch *
+                 steps = 3 * (double)s->total_steps * (double)s->counts.batch *
                          ((s->infer->ops->features ? 1 : 0) + (double)s->problem.draws);
-    const double most = fmin(fmin(MOST_ROWS, (double)s->partition.rows), SHARE * steps / row);
+    const double most = fmin(fmin(MOST_ROWS, (double)s->counts.partition.rows), SHARE * steps / row);
     return most < LEAST_ROWS ? 0 : (int64_t)most;
 }
 
@@ -52,6 +52,12 @@ static bool applies(const avi_session *s)
     const avi_model_ops *m = s->model->ops;
     return avi_config_get_bool(s->config, "log", "second_start") && s->evaluation.rule && m->quadratic != 2 &&
            m->coupling == AVI_INDEPENDENT && !m->lookahead && s->family->ops->independent;
+}
+
+double avi_second_start_passes(const avi_session *s)
+{
+    const double iterations = 2 * USUAL_ITERATIONS * ((double)s->infer->outputs + 2) * 3 + CANDIDATES;
+    return applies(s) ? (double)rows_of_sample(s) * iterations * s->evaluation.rule->count : 0;
 }
 
 static avi_status allocate(sample *p)

@@ -12,5 +12,7 @@
  * that there is one optimum, in chains and dense models, and where 16 rows would take more than 5 % of the work of the
  * steps. Errors: INTERNAL. */
 avi_status avi_second_start(const avi_session *s, avi_state *st);
+/* What it takes, in passes of a row forward (evaluation_plan.c); 0 where nothing is done. Not collective. */
+double avi_second_start_passes(const avi_session *s);
 
 #endif
