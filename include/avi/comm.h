@@ -14,20 +14,20 @@
 typedef struct avi_comm avi_comm;
 
 /* Collective. Starts MPI and returns the communicator of all ranks. Owner: caller, avi_comm_finish. */
-avi_status avi_comm_start(int *argc, char ***argv, avi_comm **world);
+AVI_API avi_status avi_comm_start(int *argc, char ***argv, avi_comm **world);
 /* Collective. Frees the world and ends MPI (BLACS first, if it was used). */
-void avi_comm_finish(avi_comm **world);
+AVI_API void avi_comm_finish(avi_comm **world);
 /* Registers a function that avi_comm_finish calls before MPI ends (the last registered first; the same one once): how
  * BLACS leaves. At most eight. Errors: INTERNAL. Not collective. */
 avi_status avi_comm_at_finish(void (*hook)(void));
 
 /* Collective over `parent`. Ranks with equal `colour` form a new communicator. Owner: caller, avi_comm_destroy. */
-avi_status avi_comm_split(avi_comm *parent, int colour, avi_comm **part);
-void avi_comm_destroy(avi_comm **comm);
+AVI_API avi_status avi_comm_split(avi_comm *parent, int colour, avi_comm **part);
+AVI_API void avi_comm_destroy(avi_comm **comm);
 
 /* Not collective. */
-int avi_comm_rank(const avi_comm *comm);
-int avi_comm_size(const avi_comm *comm);
+AVI_API int avi_comm_rank(const avi_comm *comm);
+AVI_API int avi_comm_size(const avi_comm *comm);
 /* Name and version of the MPI library in use. Not collective. Owned by the library. */
 const char *avi_comm_library(void);
 /* Name of this host. Not collective. Owned by the library. */
@@ -36,25 +36,25 @@ const char *avi_comm_host(void);
 /* Collective. All ranks leave with the same status: the largest code of any rank. When it is not AVI_OK, the message of
  * the lowest failing rank becomes the error text on every rank (avi_error_text). One small allreduce when all is well.
  */
-avi_status avi_agree(avi_comm *comm, avi_status status);
+AVI_API avi_status avi_agree(avi_comm *comm, avi_status status);
 /* Collective. All ranks have the memory that each has just asked malloc for (NULL: it could not be had), or none: this
  * rank's is freed when another rank has none. bytes and purpose are for the message. Errors: INTERNAL. */
-avi_status avi_agree_memory(avi_comm *comm, void *memory, size_t bytes, const char *purpose);
+AVI_API avi_status avi_agree_memory(avi_comm *comm, void *memory, size_t bytes, const char *purpose);
 
 /* Collective. Sums, maxima over ranks in place; n may be 0. */
-avi_status avi_comm_sum_double(avi_comm *comm, double *values, size_t n);
+AVI_API avi_status avi_comm_sum_double(avi_comm *comm, double *values, size_t n);
 avi_status avi_comm_sum_float(avi_comm *comm, float *values, size_t n);
-avi_status avi_comm_sum_int64(avi_comm *comm, int64_t *values, size_t n);
-avi_status avi_comm_max_double(avi_comm *comm, double *values, size_t n);
-avi_status avi_comm_max_int64(avi_comm *comm, int64_t *values, size_t n);
+AVI_API avi_status avi_comm_sum_int64(avi_comm *comm, int64_t *values, size_t n);
+AVI_API avi_status avi_comm_max_double(avi_comm *comm, double *values, size_t n);
+AVI_API avi_status avi_comm_max_int64(avi_comm *comm, int64_t *values, size_t n);
 /* Collective. *sum becomes the sum of `value` over the ranks below this one (0 on rank 0). */
-avi_status avi_comm_exscan_int64(avi_comm *comm, int64_t value, int64_t *sum);
+AVI_API avi_status avi_comm_exscan_int64(avi_comm *comm, int64_t value, int64_t *sum);
 /* Collective. Copies `bytes` bytes from `root` to all. Any size. */
-avi_status avi_comm_bcast(avi_comm *comm, void *buffer, size_t bytes, int root);
+AVI_API avi_status avi_comm_bcast(avi_comm *comm, void *buffer, size_t bytes, int root);
 /* Collective. Gathers n doubles of each rank to rank 0: out is (size, n) there, may be NULL elsewhere. */
-avi_status avi_comm_gather_double(avi_comm *comm, const double *values, size_t n, double *out);
+AVI_API avi_status avi_comm_gather_double(avi_comm *comm, const double *values, size_t n, double *out);
 /* Collective. All ranks get all: out is (size, bytes). */
-avi_status avi_comm_allgather(avi_comm *comm, const void *values, size_t bytes, void *out);
+AVI_API avi_status avi_comm_allgather(avi_comm *comm, const void *values, size_t bytes, void *out);
 /* Collective. send_bytes[r] bytes go to rank r from send + send_at[r]; what rank r sent arrives at recv + recv_at[r].
  * Counts are 64-bit; messages over 1 GiB are cut. */
 avi_status avi_comm_exchange(avi_comm *comm, const void *send, const int64_t *send_bytes, const int64_t *send_at,
@@ -65,7 +65,7 @@ avi_status avi_comm_shift(avi_comm *comm, const void *send, int to, void *recv, 
 /* Not collective. The last resort of a rank that cannot even take part in agreeing: prints the recorded message and
  * ends the whole job with `status`. */
 AVI_NORETURN void avi_comm_abort(avi_status status);
-avi_status avi_comm_barrier(avi_comm *comm);
+AVI_API avi_status avi_comm_barrier(avi_comm *comm);
 
 /* A counter shared by all ranks of a communicator, starting at 0: how groups of ranks take the next piece of work. */
 typedef struct avi_shared_counter avi_shared_counter;

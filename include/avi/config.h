@@ -21,7 +21,8 @@ typedef enum avi_key_type {
     AVI_KEY_CHOICE, /* one of `choices`, separated by " | " */
     AVI_KEY_PATH, /* text; relative to the folder of the INI file when it came from the file (to the current folder from
                      an override) */
-    AVI_KEY_INT_LIST /* integers separated by commas or blanks, may be empty: "400" "256, 256" "" */
+    AVI_KEY_INT_LIST, /* integers separated by commas or blanks, may be empty: "400" "256, 256" "" */
+    AVI_KEY_PATH_LIST /* paths separated by commas, may be empty; each as a PATH */
 } avi_key_type;
 
 typedef struct avi_key {
@@ -57,12 +58,19 @@ void avi_config_destroy(avi_config **config);
  */
 const avi_registry *avi_config_registry(const avi_config *config);
 
-/* Collective. Rank 0 reads `path`, all ranks parse the same text. `overrides` are "section.key=value" and win over the
- * file. ${NAME} expands environment variables. All mistakes are reported in one message, each as file:line: [section]
- * key: what is wrong; what to use instead. Errors: NOINPUT (file missing or a folder), CONFIG (all others; also a file
- * over 1 MiB, a NUL byte, a key twice, a variable not set). */
+/* Not collective. From now on what is read may have sections and keys that no table declares, and other mistakes: they
+ * are passed over, for another configuration to report (avi_config_derive). */
+void avi_config_pass_others(avi_config *config);
+
+/* Collective. Rank 0 reads `path` (NULL: an empty text), all ranks parse the same text. `overrides` are
+ * "section.key=value" and win over the file. ${NAME} expands environment variables. All mistakes are reported in one
+ * message, each as file:line: [section] key: what is wrong; what to use instead. Errors: NOINPUT (file missing or a
+ * folder), CONFIG (all others; also a file over 1 MiB, a NUL byte, a key twice, a variable not set). */
 avi_status avi_config_read(avi_config *config, avi_comm *comm, const char *path, int count,
                            const char *const *overrides);
+/* Collective. The same from the text of rank 0; `name` stands for the file in messages. */
+avi_status avi_config_read_text(avi_config *config, avi_comm *comm, const char *name, const char *text, int count,
+                                const char *const *overrides);
 /* Not collective. The same from text; `name` stands for the file in messages. */
 avi_status avi_config_parse(avi_config *config, const char *name, const char *text, int count,
                             const char *const *overrides);
@@ -73,15 +81,16 @@ avi_status avi_config_derive(avi_config *config, const avi_config *base, int cou
 
 /* Typed values. A (section, key, type) that no table in force declares is a mistake of the program: message and abort.
  * Not collective. */
-int64_t avi_config_get_int(const avi_config *config, const char *section, const char *key);
-double avi_config_get_real(const avi_config *config, const char *section, const char *key);
-bool avi_config_get_bool(const avi_config *config, const char *section, const char *key);
-/* STRING, CHOICE and PATH. Owned by the config. */
-const char *avi_config_get_string(const avi_config *config, const char *section, const char *key);
+AVI_API int64_t avi_config_get_int(const avi_config *config, const char *section, const char *key);
+AVI_API double avi_config_get_real(const avi_config *config, const char *section, const char *key);
+AVI_API bool avi_config_get_bool(const avi_config *config, const char *section, const char *key);
+/* STRING, CHOICE, PATH, and PATH_LIST (with ", " between the paths). Owned by the config. */
+AVI_API const char *avi_config_get_string(const avi_config *config, const char *section, const char *key);
 /* Number of elements; the first `max` go to `out`. */
-int avi_config_get_int_list(const avi_config *config, const char *section, const char *key, int64_t *out, int max);
+AVI_API int avi_config_get_int_list(const avi_config *config, const char *section, const char *key, int64_t *out,
+                                    int max);
 /* True when the file or an override gave the key. */
-bool avi_config_is_given(const avi_config *config, const char *section, const char *key);
+AVI_API bool avi_config_is_given(const avi_config *config, const char *section, const char *key);
 
 /* The integer key in force (a number or a list) of a section that has the largest value: which key to name when what
  * it sets is too large. NULL when the section has none. Owned by the config. */
@@ -94,8 +103,8 @@ void avi_config_bend_int(const avi_config *config, const char *section, const ch
 
 /* A mistake found later, by the code that reads the value: "file:line: [section] key = value: <message>". Returns
  * AVI_ERR_CONFIG. */
-avi_status avi_config_fail(const avi_config *config, const char *section, const char *key, const char *format, ...)
-    AVI_PRINTF(4, 5);
+AVI_API avi_status avi_config_fail(const avi_config *config, const char *section, const char *key, const char *format,
+                                   ...) AVI_PRINTF(4, 5);
 
 /* Texts. Owner: caller, free(). NULL when memory is short. */
 char *avi_config_effective(const avi_config *config); /* every key in force, value, origin as a comment; PATHs absolute;

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 typedef enum avi_dtype { AVI_U8, AVI_F32, AVI_F64, AVI_I64 } avi_dtype;
-size_t avi_dtype_size(avi_dtype type);
+AVI_API size_t avi_dtype_size(avi_dtype type);
 
 typedef enum avi_split { AVI_TRAIN, AVI_TEST } avi_split;
 
@@ -106,7 +106,7 @@ struct avi_source {
 #define AVI_STREAM_ABOVE INT64_C(1073741824)
 
 /* Adds a data source to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
-avi_status avi_source_register(avi_registry *registry, const avi_source_ops *ops);
+AVI_API avi_status avi_source_register(avi_registry *registry, const avi_source_ops *ops);
 /* The keys of section [data] that every source has. Not collective. */
 avi_status avi_data_register_keys(avi_registry *registry);
 
@@ -119,7 +119,7 @@ void avi_source_close(avi_source **source);
 avi_status avi_source_match(const avi_source *train, const avi_source *test);
 /* Not collective; for sources, once s->label says what is open: sets s->shape.rows from data.rows or data.test_rows of
  * the `available` ones. Errors: CONFIG when more are asked for than there are. */
-avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available);
+AVI_API avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available);
 
 /* Not collective; first thing in main, before message passing starts. A source may start this program as a child that
  * looks at a file before the run opens it (src/source/hdf5_probe.h): when this process is one, does that and ends it.

@@ -46,7 +46,7 @@ struct avi_family {
 };
 
 /* Adds a family to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
-avi_status avi_family_register(avi_registry *registry, const avi_family_ops *ops);
+AVI_API avi_status avi_family_register(avi_registry *registry, const avi_family_ops *ops);
 /* The family that [inference] family selects. Owner: caller, avi_family_destroy. Errors: CONFIG, INTERNAL. */
 avi_status avi_family_create(const avi_config *config, int64_t latent, avi_family **family);
 void avi_family_destroy(avi_family **family);

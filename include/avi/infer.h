@@ -45,7 +45,7 @@ int64_t avi_domain_rows(const avi_domain *d);
 
 /* Adds an inference function to the registry. Errors: INTERNAL when a required entry is missing or the name is taken.
  */
-avi_status avi_infer_register(avi_registry *registry, const avi_infer_ops *ops);
+AVI_API avi_status avi_infer_register(avi_registry *registry, const avi_infer_ops *ops);
 /* The keys that every inference function has: [inference] function, family, domain. */
 avi_status avi_infer_register_keys(avi_registry *registry);
 /* Reads [inference] domain: self | next | ahead | window:w. Errors: CONFIG. */

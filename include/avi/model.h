@@ -105,7 +105,7 @@ struct avi_model {
 };
 
 /* Adds a model to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
-avi_status avi_model_register(avi_registry *registry, const avi_model_ops *ops);
+AVI_API avi_status avi_model_register(avi_registry *registry, const avi_model_ops *ops);
 /* The keys that every model has: [model] name, global. */
 avi_status avi_model_register_keys(avi_registry *registry);
 /* What [model] name selects. */

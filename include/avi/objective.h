@@ -41,7 +41,7 @@ struct avi_objective {
 };
 
 /* Adds an objective to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
-avi_status avi_objective_register(avi_registry *registry, const avi_objective_ops *ops);
+AVI_API avi_status avi_objective_register(avi_registry *registry, const avi_objective_ops *ops);
 /* The keys that every objective has: [objective] name, beta, kl_warmup. */
 avi_status avi_objective_register_keys(avi_registry *registry);
 /* The objective that [objective] name selects. Owner: caller, avi_objective_destroy. Errors: CONFIG, INTERNAL. */

@@ -36,7 +36,7 @@ struct avi_optim {
 };
 
 /* Adds an optimizer to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */
-avi_status avi_optim_register(avi_registry *registry, const avi_optim_ops *ops);
+AVI_API avi_status avi_optim_register(avi_registry *registry, const avi_optim_ops *ops);
 /* The keys that every optimizer has. */
 avi_status avi_optim_register_keys(avi_registry *registry);
 avi_status avi_optim_create(const avi_config *config, avi_optim *optim);

@@ -39,15 +39,15 @@ typedef struct avi_params {
 
 /* Appends a block. *index (may be NULL) becomes its number. Errors: INTERNAL (memory, a name twice or longer than 63
  * letters, a size < 1). */
-avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t cols, avi_init_rule init, double scale,
-                          int *index);
+AVI_API avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t cols, avi_init_rule init,
+                                  double scale, int *index);
 /* Appends weight (out, in) and bias (1, out) of an affine map under `name`, started as PyTorch's Linear. */
-avi_status avi_params_add_affine(avi_params *p, const char *name, int64_t in, int64_t out);
+AVI_API avi_status avi_params_add_affine(avi_params *p, const char *name, int64_t in, int64_t out);
 void avi_params_free(avi_params *p);
 /* Number of values without padding. */
-int64_t avi_params_values(const avi_params *p);
+AVI_API int64_t avi_params_values(const avi_params *p);
 /* The block that holds flat index i. */
-const avi_block *avi_params_block_at(const avi_params *p, int64_t i);
+AVI_API const avi_block *avi_params_block_at(const avi_params *p, int64_t i);
 
 /* Initial values, a function of (seed, name, index) only; values (size) of the given precision, padding zero. */
 avi_status avi_params_initialise(const avi_params *p, uint64_t seed, avi_precision precision, void *values);

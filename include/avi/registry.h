@@ -51,7 +51,7 @@ void avi_registry_destroy(avi_registry **registry);
  * a configuration has been made already. */
 avi_status avi_registry_add(avi_registry *registry, avi_kind kind, const void *plugin);
 /* Keys that are always in force; borrowed. Errors: INTERNAL. */
-avi_status avi_registry_add_keys(avi_registry *registry, const avi_key *keys, int count);
+AVI_API avi_status avi_registry_add_keys(avi_registry *registry, const avi_key *keys, int count);
 
 /* The plug-ins of a kind in the order in which they were added; the caller casts to the kind's table. */
 int avi_registry_count(const avi_registry *registry, avi_kind kind);
@@ -63,6 +63,10 @@ const char *avi_registry_names(const avi_registry *registry, avi_kind kind);
 /* For people: "models", "inference functions", and the key that chooses: "[model] name". */
 const char *avi_kind_plural(avi_kind kind);
 const char *avi_kind_key(avi_kind kind);
+
+/* The status that a plug-in's create has returned, as it is passed up: with a message where the plug-in has left none,
+ * and INTERNAL in place of a number that is no status. Not collective. */
+avi_status avi_plugin_status(avi_kind kind, const void *plugin, avi_status status);
 
 /* A configuration that knows every key of the registry; the registry takes nothing more from then on.
  * Owner: caller, avi_config_destroy. Errors: INTERNAL (memory, or keys that contradict each other). */

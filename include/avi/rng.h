@@ -6,6 +6,8 @@
 #ifndef AVI_RNG_H
 #define AVI_RNG_H
 
+#include "avi/status.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,7 +27,7 @@ typedef struct avi_stream {
     uint64_t step;
 } avi_stream;
 
-avi_stream avi_stream_make(uint64_t seed, avi_purpose purpose, uint64_t step);
+AVI_API avi_stream avi_stream_make(uint64_t seed, avi_purpose purpose, uint64_t step);
 
 /* Standard normals for `rows` consecutive rows from `first_row`, columns [first_col, first_col + cols):
  * out is (rows, cols), row-major. Box-Muller on the SAME 32-bit words in both
@@ -33,22 +35,27 @@ avi_stream avi_stream_make(uint64_t seed, avi_purpose purpose, uint64_t step);
  * the range asked for. Columns up to 2^26. At most 2.5 ns a value in
  * single precision for cols >= 16 (vectors of 256 bits). One column costs a whole counter a value, two half a counter.
  */
-void avi_normal_f32(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, float *out);
-void avi_normal_f64(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, double *out);
+AVI_API void avi_normal_f32(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols,
+                            float *out);
+AVI_API void avi_normal_f64(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols,
+                            double *out);
 
 /* The same values for the `rows` rows that `row` lists, in its order: about as fast for many rows as for consecutive
  * ones. */
-void avi_normal_rows_f32(avi_stream s, const int64_t *row, int64_t rows, int64_t first_col, int64_t cols, float *out);
-void avi_normal_rows_f64(avi_stream s, const int64_t *row, int64_t rows, int64_t first_col, int64_t cols, double *out);
+AVI_API void avi_normal_rows_f32(avi_stream s, const int64_t *row, int64_t rows, int64_t first_col, int64_t cols,
+                                 float *out);
+AVI_API void avi_normal_rows_f64(avi_stream s, const int64_t *row, int64_t rows, int64_t first_col, int64_t cols,
+                                 double *out);
 
 /* Uniforms in (0, 1), same indexing; 32 bits each. */
-void avi_uniform_f64(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols, double *out);
+AVI_API void avi_uniform_f64(avi_stream s, uint64_t first_row, int64_t rows, int64_t first_col, int64_t cols,
+                             double *out);
 
 /* Four random words for (row, block). */
-void avi_words(avi_stream s, uint64_t row, uint32_t block, uint32_t out[4]);
+AVI_API void avi_words(avi_stream s, uint64_t row, uint32_t block, uint32_t out[4]);
 
 /* A 64-bit mix of two numbers (splitmix64 finaliser), for keys and checksums of small things. */
-uint64_t avi_mix64(uint64_t a, uint64_t b);
+AVI_API uint64_t avi_mix64(uint64_t a, uint64_t b);
 
 /* A keyed bijection of [0, n), n up to 2^62, without an array of n; avi_permute_inverse(avi_permute(i)) == i. Up to 64
  * numbers: Fisher and Yates's shuffle, all n! orders alike; a number costs n random words at most. More numbers: a
@@ -59,11 +66,11 @@ typedef struct avi_permutation {
     uint32_t half_bits;
     uint32_t round_key[6];
 } avi_permutation;
-avi_permutation avi_permutation_make(uint64_t seed, avi_purpose purpose, uint64_t tweak, uint64_t n);
-uint64_t avi_permute(const avi_permutation *p, uint64_t i);
-uint64_t avi_permute_inverse(const avi_permutation *p, uint64_t i);
+AVI_API avi_permutation avi_permutation_make(uint64_t seed, avi_purpose purpose, uint64_t tweak, uint64_t n);
+AVI_API uint64_t avi_permute(const avi_permutation *p, uint64_t i);
+AVI_API uint64_t avi_permute_inverse(const avi_permutation *p, uint64_t i);
 /* avi_permute, or with back = true avi_permute_inverse, of first, first + 1, ...: out (count). Several times as fast as
  * one by one. */
-void avi_permute_run(const avi_permutation *p, bool back, uint64_t first, int64_t count, int64_t *out);
+AVI_API void avi_permute_run(const avi_permutation *p, bool back, uint64_t first, int64_t count, int64_t *out);
 
 #endif

@@ -35,6 +35,13 @@ typedef enum avi_status {
         if (avi_try_status_ != AVI_OK) return avi_try_status_;                                                         \
     } while (0)
 
+/* What plug-ins and programs may call: these functions, and no others, are seen from outside the library. */
+#if defined(__GNUC__)
+#define AVI_API __attribute__((visibility("default")))
+#else
+#define AVI_API
+#endif
+
 #if defined(__GNUC__)
 #define AVI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define AVI_NORETURN          __attribute__((noreturn))
@@ -44,20 +51,20 @@ typedef enum avi_status {
 #endif
 
 /* The meaning of a code, never NULL. Not collective. */
-const char *avi_status_text(avi_status status);
+AVI_API const char *avi_status_text(avi_status status);
 
 /* Records the message (printf style, cut at 8 KiB) for this rank and returns `status`. The first message of a failure
  * is kept until avi_error_clear(): callers that add less than the origin knew do not overwrite it. Not collective. */
-avi_status avi_fail(avi_status status, const char *format, ...) AVI_PRINTF(2, 3);
+AVI_API avi_status avi_fail(avi_status status, const char *format, ...) AVI_PRINTF(2, 3);
 
 /* As avi_fail, for memory: AVI_ERR_INTERNAL with the size asked for in bytes and what it was for. */
-avi_status avi_fail_memory(size_t bytes, const char *purpose);
+AVI_API avi_status avi_fail_memory(size_t bytes, const char *purpose);
 
 /* The recorded message of this rank, "" when there is none. Owned by the library. Not collective. */
-const char *avi_error_text(void);
-void avi_error_clear(void);
+AVI_API const char *avi_error_text(void);
+AVI_API void avi_error_clear(void);
 
 /* Tests of a message: not a failure, a warning printed once by the calling rank on stderr: "avi_mpi: warning: ...". */
-void avi_warn(const char *format, ...) AVI_PRINTF(1, 2);
+AVI_API void avi_warn(const char *format, ...) AVI_PRINTF(1, 2);
 
 #endif

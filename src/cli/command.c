@@ -2,8 +2,7 @@
 #include "base/blas.h"
 #include "base/signals.h"
 #include "base/streams.h"
-#include "cli/registry.h"
-#include "cli/run_folder.h"
+#include "run/run_folder.h"
 #include "sweep/sweep.h"
 #include "tasks/task.h"
 #include "session/version.h"
@@ -229,34 +228,47 @@ static avi_status print_information(const command *c, const avi_config *config)
     return status == AVI_OK ? avi_streams_flush() : status;
 }
 
-/* The configuration of the command: of a file, or of a run's folder in its place. */
-static avi_status read_configuration(avi_comm *comm, const command *c, avi_config **config)
-{
-    bool folder = false;
-    AVI_TRY(avi_run_folder_is(comm, c->options.file, &folder));
-    if (!folder) return avi_config_read(*config, comm, c->options.file, c->options.overrides, c->options.override);
-    avi_config_destroy(config);
-    return avi_run_folder_read(comm, &c->options, config);
-}
-
-static avi_status configure_and_run(avi_comm *comm, const command *c)
+static avi_status inform(avi_comm *comm, const command *c)
 {
     avi_config *config = NULL;
-    if (c->action == RUN && c->sweep) return avi_sweep(comm, c->sweep, c->groups, &c->options, avi_task_perform);
     AVI_TRY(avi_agree(comm, avi_registry_config(c->options.registry, &config)));
-    avi_status status = AVI_OK;
-    if (c->action != RUN) {
-        if (avi_comm_rank(comm) == 0) status = print_information(c, config);
-        status = avi_agree(comm, status);
-    } else {
-        status = read_configuration(comm, c, &config);
-        char *unused = status == AVI_OK ? avi_config_unused(config) : NULL;
-        if (unused && *unused && avi_comm_rank(comm) == 0 && c->options.verbosity > 0)
-            printf("keys that this run does not use: %s\n", unused);
-        free(unused);
-        if (status == AVI_OK) status = avi_task_perform(comm, config, &c->options);
-    }
+    const avi_status status = avi_comm_rank(comm) == 0 ? print_information(c, config) : AVI_OK;
     avi_config_destroy(&config);
+    return avi_agree(comm, status);
+}
+
+static avi_status run(avi_comm *comm, const command *c, const avi_setup *setup)
+{
+    avi_config *config = NULL;
+    if (!c->options.dry_run && !c->options.check_gradient) AVI_TRY(avi_agree(comm, avi_run_folder_check_output(setup)));
+    avi_status status = avi_setup_config(comm, setup, &config);
+    char *unused = status == AVI_OK ? avi_config_unused(config) : NULL;
+    if (unused && *unused && avi_comm_rank(comm) == 0 && c->options.verbosity > 0)
+        printf("keys that this run does not use: %s\n", unused);
+    free(unused);
+    if (status == AVI_OK) status = avi_task_perform(comm, config, &c->options);
+    avi_config_destroy(&config);
+    return status;
+}
+
+/* --help and --version ask for no file and no plug-in. */
+static avi_status configure_and_run(avi_comm *comm, command *c)
+{
+    const bool plain = c->action == HELP || c->action == VERSION;
+    avi_setup setup;
+    avi_status status = avi_setup_file(comm, plain ? NULL : c->options.file, plain ? 0 : c->options.overrides,
+                                       c->options.override, &setup);
+    c->options.registry = setup.registry;
+    c->options.given = setup.given;
+    if (status == AVI_OK) {
+        if (c->action != RUN)
+            status = inform(comm, c);
+        else if (c->sweep)
+            status = avi_sweep(comm, c->sweep, c->groups, &c->options, avi_task_perform);
+        else
+            status = run(comm, c, &setup);
+    }
+    avi_setup_free(&setup);
     return status;
 }
 
@@ -274,7 +286,6 @@ int avi_command(int argc, char **argv)
         avi_signals_speak(avi_comm_rank(comm) == 0);
         status = avi_agree(comm, read_arguments(&c, argc, argv));
         if (status == AVI_OK) status = avi_agree(comm, avi_blas_reserve());
-        if (status == AVI_OK) status = avi_agree(comm, avi_registry_builtin(&c.options.registry));
         if (status == AVI_OK) status = configure_and_run(comm, &c);
         avi_signals_speak(false); /* one message is enough */
         if (status != AVI_OK && avi_comm_rank(comm) == 0)
@@ -285,7 +296,6 @@ int avi_command(int argc, char **argv)
     } else {
         fprintf(stderr, "avi_mpi: error: %s\n", avi_error_text());
     }
-    avi_registry_destroy(&c.options.registry);
     free(c.override);
     return (int)status;
 }

@@ -6,6 +6,7 @@
 #include "avi/objective.h"
 #include "avi/optim.h"
 #include "closed_form/optimum.h"
+#include "run/plugins.h"
 #include "session/keys.h"
 #include "tasks/task.h"
 
@@ -23,6 +24,7 @@ static avi_status add_keys(avi_registry *r)
 {
     AVI_TRY(avi_task_register_keys(r));
     AVI_TRY(avi_session_register_keys(r));
+    AVI_TRY(avi_plugins_register_keys(r));
     AVI_TRY(avi_data_register_keys(r));
     AVI_TRY(avi_model_register_keys(r));
     AVI_TRY(avi_infer_register_keys(r));

@@ -35,6 +35,8 @@ static avi_status check_key(const avi_config *config, int i)
     const avi_slot *slot = &config->slots[i];
     const avi_key *key = slot->key;
     const char *wrong = NULL;
+    if (!key->section || !key->name)
+        return avi_fail(AVI_ERR_INTERNAL, "table of keys: entry %d has no section or no name", i);
     if (strlen(key->section) > 48) wrong = "the section's name is longer than 48 bytes";
     if (!key->fallback) wrong = "no default";
     if (key->type == AVI_KEY_CHOICE && !key->choices) wrong = "a choice without choices";
@@ -100,6 +102,8 @@ void avi_config_destroy(avi_config **config)
     *config = NULL;
 }
 
+void avi_config_pass_others(avi_config *config) { config->passes_others = true; }
+
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static const avi_slot *must_find(const avi_config *config, const char *section, const char *key, unsigned types)
@@ -128,7 +132,9 @@ bool avi_config_get_bool(const avi_config *config, const char *section, const ch
 
 const char *avi_config_get_string(const avi_config *config, const char *section, const char *key)
 {
-    return must_find(config, section, key, 1u << AVI_KEY_STRING | 1u << AVI_KEY_CHOICE | 1u << AVI_KEY_PATH)->text;
+    return must_find(config, section, key,
+                     1u << AVI_KEY_STRING | 1u << AVI_KEY_CHOICE | 1u << AVI_KEY_PATH | 1u << AVI_KEY_PATH_LIST)
+        ->text;
 }
 
 int avi_config_get_int_list(const avi_config *config, const char *section, const char *key, int64_t *out, int max)

@@ -82,8 +82,8 @@ typedef struct avi_slot {
     int64_t *list; /* (list_count) */
     int list_count;
 } avi_slot;
-/* Sets the value from `text` (expanded). A PATH is taken relative to `folder`. False: `wrong` says what is wrong and
- * what to use instead; the slot keeps its old value. */
+/* Sets the value from `text` (expanded). A PATH, or each of a list, is taken relative to `folder`. False: `wrong` says
+ * what is wrong and what to use instead; the slot keeps its old value. */
 bool avi_value_set(avi_slot *slot, const char *text, const char *folder, avi_text *wrong);
 void avi_value_free(avi_slot *slot);
 /* "1 .. 10", "at least 1", "" */
@@ -110,7 +110,8 @@ struct avi_config {
     const avi_registry *registry; /* borrowed; NULL: made of bare tables */
     const avi_key_table *tables;
     int table_count;
-    avi_slot *slots; /* (slot_count), in the order of the tables */
+    bool passes_others; /* what no table declares, and other mistakes, are passed over */
+    avi_slot *slots;    /* (slot_count), in the order of the tables */
     int slot_count;
     const char **sections; /* (section_count), in order of first mention, NULL behind */
     int section_count;

@@ -15,6 +15,7 @@ typedef struct reader {
 static void unknown_section(reader *r, int line, const char *section, const char *key)
 {
     const avi_config *c = r->config;
+    if (c->passes_others) return;
     /* Looking for the nearest name is work: not for a file of a million wrong lines. */
     const bool told = r->mistakes.count < AVI_MISTAKES_KEPT;
     const char *near = told ? avi_closest(section, c->sections, c->section_count) : NULL;
@@ -44,6 +45,7 @@ static const char **names_of(const avi_config *c, const char *section)
 static void unknown_key(reader *r, int line, const char *section, const char *key)
 {
     const avi_config *c = r->config;
+    if (c->passes_others) return;
     if (r->mistakes.count >= AVI_MISTAKES_KEPT) {
         r->mistakes.count++;
         return;
@@ -172,7 +174,8 @@ static void settle_slot(avi_config *config, avi_slot *slot, avi_mistakes *mistak
     const char *here = config->source.data ? avi_source_string(&config->source, 1) : ".";
     avi_text wrong = {0};
     if (slot->given < 0 || slot->passed) {
-        if (slot->key->type == AVI_KEY_PATH) slot->bad = !avi_value_set(slot, slot->key->fallback, here, &wrong);
+        if (slot->key->type == AVI_KEY_PATH || slot->key->type == AVI_KEY_PATH_LIST)
+            slot->bad = !avi_value_set(slot, slot->key->fallback, here, &wrong);
     } else {
         const avi_given *given = &config->given[slot->given];
         avi_text value = {0};
@@ -273,6 +276,10 @@ avi_status avi_config_take(avi_config *config, avi_source *source)
     const avi_status settled = avi_config_settle(config, &r.mistakes);
     const avi_status mistakes = avi_mistakes_report(&r.mistakes);
     if (r.short_of_memory) return avi_fail(AVI_ERR_INTERNAL, "%s: memory is short", file);
+    if (config->passes_others && mistakes != AVI_OK) {
+        avi_error_clear(); /* all of them are told together, by who knows all keys */
+        return settled;
+    }
     AVI_TRY(scanned);
     AVI_TRY(settled);
     return mistakes;

@@ -46,18 +46,19 @@ static avi_status read_source(const char *path, int count, const char *const *ov
 {
     char *text;
     size_t bytes = 0;
+    if (!path) return avi_source_create("", "", 0, count, overrides, source);
     AVI_TRY(read_file(path, &text, &bytes));
     const avi_status status = avi_source_create(path, text, bytes, count, overrides, source);
     free(text);
     return status;
 }
 
-avi_status avi_config_read(avi_config *config, avi_comm *comm, const char *path, int count,
-                           const char *const *overrides)
+/* What rank 0 has read, with its status, goes to all ranks, which take it. */
+static avi_status share(avi_config *config, avi_comm *comm, avi_status read, avi_source *from)
 {
-    avi_source source = {0};
+    avi_source source = *from;
     const bool first = avi_comm_rank(comm) == 0;
-    AVI_TRY(avi_agree(comm, first ? read_source(path, count, overrides, &source) : AVI_OK));
+    AVI_TRY(avi_agree(comm, read));
     int64_t sizes[3] = {source.text_bytes, source.overrides, source.bytes};
     avi_status status = avi_comm_bcast(comm, sizes, sizeof sizes, 0);
     if (!first) {
@@ -77,6 +78,22 @@ avi_status avi_config_read(avi_config *config, avi_comm *comm, const char *path,
     return status;
 }
 
+avi_status avi_config_read(avi_config *config, avi_comm *comm, const char *path, int count,
+                           const char *const *overrides)
+{
+    avi_source source = {0};
+    const bool first = avi_comm_rank(comm) == 0;
+    return share(config, comm, first ? read_source(path, count, overrides, &source) : AVI_OK, &source);
+}
+
+avi_status avi_config_read_text(avi_config *config, avi_comm *comm, const char *name, const char *text, int count,
+                                const char *const *overrides)
+{
+    avi_source source = {0};
+    const bool first = avi_comm_rank(comm) == 0;
+    return share(config, comm, first ? avi_source_create(name, text, strlen(text), count, overrides, &source) : AVI_OK,
+                 &source);
+}
 avi_status avi_config_parse(avi_config *config, const char *name, const char *text, int count,
                             const char *const *overrides)
 {

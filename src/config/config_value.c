@@ -12,7 +12,7 @@ static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 const char *avi_value_type(avi_key_type type)
 {
-    static const char *const names[] = {"integer", "real", "yes | no", "text", "choice", "path", "integers"};
+    static const char *const names[] = {"integer", "real", "yes | no", "text", "choice", "path", "integers", "paths"};
     return names[type];
 }
 
@@ -227,6 +227,27 @@ static void add_path(avi_text *out, const char *folder, const char *path)
     free(text);
 }
 
+/* Elements stand between commas; blanks around them do not count. */
+static bool set_path_list(const avi_slot *slot, const char *text, const char *folder, avi_text *out, avi_text *wrong)
+{
+    const char *at = text + strspn(text, " \t");
+    while (*at) {
+        size_t length = strcspn(at, ",");
+        const char *rest = at + length;
+        while (length && is_blank(at[length - 1])) --length;
+        char *word = strndup(at, length);
+        if (out->used) avi_text_add(out, ", ");
+        if (word && *word) add_path(out, folder, word);
+        const bool good = word && *word;
+        free(word);
+        at = rest + (*rest == ',');
+        at += strspn(at, " \t");
+        if (!good || (*rest && !*at))
+            return refuse(wrong, slot->key, text, "has a comma without a path", "give paths separated by commas");
+    }
+    return true;
+}
+
 bool avi_value_set(avi_slot *slot, const char *text, const char *folder, avi_text *wrong)
 {
     avi_text out = {0};
@@ -250,6 +271,10 @@ bool avi_value_set(avi_slot *slot, const char *text, const char *folder, avi_tex
         break;
     case AVI_KEY_STRING:
         avi_text_add(&out, "%s", text);
+        break;
+    case AVI_KEY_PATH_LIST:
+        good =
+            set_path_list(slot, text, folder, &out, wrong) && (!out.data || avi_value_can_be_written(out.data, wrong));
         break;
     case AVI_KEY_PATH:
         if (*text) add_path(&out, folder, text);

@@ -108,6 +108,24 @@ const void *avi_registry_find(const avi_registry *r, avi_kind kind, const char *
     return NULL;
 }
 
+avi_status avi_plugin_status(avi_kind kind, const void *plugin, avi_status status)
+{
+    const avi_plugin *p = plugin;
+    switch (status) {
+#define KNOWN(name, code, text) case AVI_##name:
+        AVI_STATUS_LIST(KNOWN)
+#undef KNOWN
+        break;
+    default:
+        return avi_fail(AVI_ERR_INTERNAL, "%s: create of %s returned %d, which is no avi_status", kinds[kind].plural,
+                        p->name, (int)status);
+    }
+    if (status != AVI_OK && !*avi_error_text())
+        return avi_fail(status, "%s: create of %s failed without a message; use avi_config_fail or avi_fail in it",
+                        kinds[kind].plural, p->name);
+    return status;
+}
+
 /* ---- the tables of keys ---- */
 
 static avi_status list_names(avi_registry *r)

@@ -18,7 +18,7 @@ avi_status avi_family_create(const avi_config *config, int64_t latent, avi_famil
     f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_FAMILY,
                                avi_config_get_string(config, "inference", "family"));
     f->latent = latent;
-    const avi_status status = f->ops->create(f, config);
+    const avi_status status = avi_plugin_status(AVI_KIND_FAMILY, f->ops, f->ops->create(f, config));
     if (status != AVI_OK) avi_family_destroy(family);
     return status;
 }

@@ -69,7 +69,8 @@ avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t ou
                             avi_infer **infer)
 {
     AVI_TRY(allocate(config, avi_config_get_string(config, "inference", "function"), inputs, outputs, latent, infer));
-    const avi_status status = (*infer)->ops->create(*infer, config);
+    avi_infer *f = *infer;
+    const avi_status status = avi_plugin_status(AVI_KIND_INFER, f->ops, f->ops->create(f, config));
     if (status != AVI_OK) avi_infer_destroy(infer);
     return status;
 }

@@ -43,7 +43,7 @@ avi_status avi_model_create(const avi_config *config, const avi_shape *shape, av
     m->shape = *shape;
     m->latent = 1;
     m->initial_log_sd = -2;
-    avi_status status = m->ops->create(m, config, shape);
+    const avi_status status = avi_plugin_status(AVI_KIND_MODEL, m->ops, m->ops->create(m, config, shape));
     if (status != AVI_OK) avi_model_destroy(model);
     return status;
 }

@@ -32,7 +32,8 @@ avi_status avi_objective_create(const avi_config *config, avi_objective **object
     o->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_OBJECTIVE,
                                avi_config_get_string(config, "objective", "name"));
     o->beta = avi_config_get_real(config, "objective", "beta");
-    const avi_status status = o->ops->create ? o->ops->create(o, config) : AVI_OK;
+    const avi_status status =
+        avi_plugin_status(AVI_KIND_OBJECTIVE, o->ops, o->ops->create ? o->ops->create(o, config) : AVI_OK);
     if (status != AVI_OK) avi_objective_destroy(objective);
     return status;
 }

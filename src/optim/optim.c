@@ -48,5 +48,5 @@ avi_status avi_optim_create(const avi_config *config, avi_optim *optim)
 {
     *optim = (avi_optim){.ops = avi_registry_find(avi_config_registry(config), AVI_KIND_OPTIM,
                                                   avi_config_get_string(config, "optim", "method"))};
-    return optim->ops->create(optim, config);
+    return avi_plugin_status(AVI_KIND_OPTIM, optim->ops, optim->ops->create(optim, config));
 }

@@ -89,10 +89,11 @@ avi_status avi_session_register_keys(avi_registry *registry)
 }
 
 const char *const avi_keys_resume_may_change[] = {
-    "run.output",  "run.time_limit", "run.task", "run.after",    "run.exact_degree", "run.reduction", "optim.epochs",
-    "optim.steps", "stop.*",         "log.*",    "checkpoint.*", "output.*",         "nan.*",         "data.storage",
-    "data.path",   "data.test_path", "run.from", "rows.*",       "sample.*",         "gap.*",         "diagnose.*",
-    NULL};
+    "run.output",     "run.time_limit", "run.task",    "run.after",    "run.exact_degree",
+    "run.reduction",  "optim.epochs",   "optim.steps", "stop.*",       "log.*",
+    "checkpoint.*",   "output.*",       "nan.*",       "data.storage", "data.path",
+    "data.test_path", "run.from",       "run.plugins", "rows.*",       "sample.*",
+    "gap.*",          "diagnose.*",     NULL};
 
 const char *const avi_keys_of_the_future[] = {"optim.learning_rate",
                                               "optim.schedule",

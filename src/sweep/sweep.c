@@ -29,8 +29,8 @@ typedef struct sweep {
 
 /* Changes of these keys do not make a run another run. The length does: a sweep that asks for more steps is not done.
  */
-static const char *const harmless[] = {
-    "run.output", "run.time_limit", "log.progress", "log.profile", "checkpoint.*", "stop.required", NULL};
+static const char *const harmless[] = {"run.output",  "run.plugins",  "run.time_limit", "log.progress",
+                                       "log.profile", "checkpoint.*", "stop.required",  NULL};
 
 /* ---- stopping ---- */
 

@@ -82,11 +82,22 @@ static void count_unused(const avi_sweep_plan *p, const avi_config *config, int6
     free(text);
 }
 
+/* Plug-ins are loaded before there are runs, for all of them. */
+static avi_status check_plugins(const avi_sweep_plan *p, const avi_config *config)
+{
+    const char *loaded = avi_config_get_string(p->base, "run", "plugins");
+    if (!strcmp(loaded, avi_config_get_string(config, "run", "plugins"))) return AVI_OK;
+    return avi_config_fail(config, "run", "plugins",
+                           "all runs of a sweep have the same plug-ins; use run.plugins = FILE, FILE in the file, and "
+                           "--sweep with what they add");
+}
+
 static avi_status check_run(avi_sweep_plan *p, int64_t run, int64_t *unused)
 {
     avi_config *config = NULL;
     AVI_TRY(avi_sweep_plan_config(p, run, &config));
-    const avi_status status = check_task(config);
+    avi_status status = check_plugins(p, config);
+    if (status == AVI_OK) status = check_task(config);
     count_unused(p, config, unused);
     if (status == AVI_OK && !p->output) {
         const char *resume = avi_config_get_string(config, "checkpoint", "resume");
@@ -184,7 +195,7 @@ avi_status avi_sweep_plan_make(avi_comm *comm, const char *spec, const avi_optio
     *p = (avi_sweep_plan){.registry = options->registry};
     AVI_TRY(avi_agree(comm, avi_sweep_spec_parse(spec, options->overrides, options->override, &p->spec)));
     AVI_TRY(avi_agree(comm, avi_registry_config(p->registry, &p->base)));
-    const avi_status status = avi_config_read(p->base, comm, options->file, options->overrides, options->override);
+    const avi_status status = avi_config_derive(p->base, options->given, 0, NULL);
     if (status != AVI_OK && (status != AVI_ERR_CONFIG || !*avi_config_text(p->base))) return status;
     avi_error_clear(); /* what is wrong with the file and is not replaced by the sweep, every run will say again */
     int64_t *unused = calloc((size_t)p->spec.keys, sizeof *unused);

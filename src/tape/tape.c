@@ -1,5 +1,6 @@
 #include "tape/internal.h"
 #include "tape/gradient_sink.h"
+#include "avi/arena.h"
 #include "avi/comm.h"
 
 #include <stdio.h>

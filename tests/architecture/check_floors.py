@@ -18,11 +18,12 @@ import tempfile
 
 FLOOR = {"base": 0, "sum": 0, "config": 1, "data": 2, "source": 2, "param": 3, "tape": 3, "density": 3, "nn": 3, "linalg": 3, "model": 4, "infer": 4,
          "family": 4, "objective": 4, "optim": 4, "graph": 5, "reduce": 5, "newton": 5, "elbo": 5, "io": 6, "session": 7, "output": 7,
-         "train": 8, "closed_form": 8, "gap": 8, "diagnose": 8, "rows": 8, "tasks": 9, "sweep": 9, "cli": 9}
+         "train": 8, "closed_form": 8, "gap": 8, "diagnose": 8, "rows": 8, "tasks": 9, "sweep": 9, "run": 9, "cli": 9}
 
 # Public headers whose name is not the name of their floor's folder.
 HEADER = {"arena.h": "base", "comm.h": "base", "fixed_point.h": "sum", "registry.def": "cli", "registry.h": "config", "rng.h": "base", "status.h": "base",
-          "partition.h": "data", "store.h": "io", "column_moments.h": "data", "kernel.h": "base", "vmath.h": "base"}
+          "partition.h": "data", "store.h": "io", "column_moments.h": "data", "kernel.h": "base", "vmath.h": "base",
+          "plugin.h": "run"}
 
 # Who may call what. A pattern, the places (path prefixes under src/), what it is called, what to use elsewhere.
 GUARDED = [

@@ -333,6 +333,11 @@ SYSTEMS = [
     Defect("of several programs not the one for the newest processor", "src/base/processor.c", "for (char *end = list + strlen(list); end != list;) {", "for (char *end = list + strcspn(list, \" \"); end != list;) {",
            "^test_processor_np1$"),
     Defect("a ScaLAPACK of another MPI taken", "cmake/Libraries.cmake", "elseif(name AND avi_mpi_name AND NOT name STREQUAL avi_mpi_name)", "elseif(FALSE)", "^platforms_one_mpi$"),
+    Defect("a plug-in of another ABI taken", "src/run/plugins.c", "if (entry->abi != AVI_ABI || entry->sizes != AVI_ABI_SIZES)", "if (entry->sizes != AVI_ABI_SIZES)",
+           "^plugins_loaded$"),
+    Defect("a plug-in with other tables taken", "src/run/plugins.c", "if (entry->size[i] != size[i])", "if (entry->size[i] == 0)", "^plugins_loaded$"),
+    Defect("a create that fails without a message", "src/config/registry.c", "if (status != AVI_OK && !*avi_error_text())", "if (status == AVI_OK && !*avi_error_text())",
+           "^plugins_loaded$"),
     Defect("the exit status not left for a launcher that loses it", "src/main.c", "    leave_status(status);\n", "", "^jobs_refusals$"),
 ]
 
