@@ -71,7 +71,7 @@ typedef struct avi_model_ops {
     /* Required for dense models. Entry (i, j) of K, jitter included: given rows i, j (row_i, row_j: their D values).
      * Symmetric; a function of its arguments alone. */
     double (*covariance)(const avi_model *m, int64_t i, const double *row_i, int64_t j, const double *row_j);
-    /* Optional. E[x | z, theta]: (B*S, D), for reconstructions. */
+    /* Optional. E[x | z, theta]: (B*S, D), for reconstructions. b->x is NULL where z belongs to no rows. */
     avi_node *(*reconstruct)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
     /* Optional, one of the two (avi_model_simulate calls either). Draws rows of a data set of `rows` rows from the
      * model, a pure function of (seed, row): x (count, D) into out. Rows come with lookahead (one more than the model

@@ -26,11 +26,13 @@ typedef enum avi_kind {
         const char *name, *doc; /* required: as it is typed, and one line for people */                                \
         const avi_key *keys;    /* in force when the plug-in is selected; a task's always; NULL: none */               \
         int key_count;                                                                                                 \
+        const char *small; /* lines of keys, for tests of all plug-ins: "latent = 2\n"; NULL: it is small by itself */ \
     }
 typedef struct avi_plugin {
     const char *name, *doc;
     const avi_key *keys;
     int key_count;
+    const char *small;
 } avi_plugin;
 
 /* As `choices` of an AVI_KEY_CHOICE: replaced by the names that are registered of the kind. */

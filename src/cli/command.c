@@ -2,6 +2,7 @@
 #include "base/blas.h"
 #include "base/signals.h"
 #include "base/streams.h"
+#include "run/internal.h"
 #include "run/run_folder.h"
 #include "sweep/sweep.h"
 #include "tasks/task.h"
@@ -237,17 +238,17 @@ static avi_status inform(avi_comm *comm, const command *c)
     return avi_agree(comm, status);
 }
 
-static avi_status run(avi_comm *comm, const command *c, const avi_setup *setup)
+static avi_status run(avi_comm *comm, const command *c, avi_setup *setup)
 {
-    avi_config *config = NULL;
+    avi_run *run = NULL;
     if (!c->options.dry_run && !c->options.check_gradient) AVI_TRY(avi_agree(comm, avi_run_folder_check_output(setup)));
-    avi_status status = avi_setup_config(comm, setup, &config);
-    char *unused = status == AVI_OK ? avi_config_unused(config) : NULL;
+    AVI_TRY(avi_run_start(comm, setup, &c->options, &run));
+    char *unused = avi_config_unused(run->config);
     if (unused && *unused && avi_comm_rank(comm) == 0 && c->options.verbosity > 0)
         printf("keys that this run does not use: %s\n", unused);
     free(unused);
-    if (status == AVI_OK) status = avi_task_perform(comm, config, &c->options);
-    avi_config_destroy(&config);
+    const avi_status status = avi_run_task(run);
+    avi_run_close(&run);
     return status;
 }
 

@@ -166,6 +166,7 @@ const avi_model_ops avi_model_hier_logistic = {
            "covariates",
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),
+    .small = "trials = 4\ncovariates = 3\n",
     .coupling = AVI_INDEPENDENT,
     .create = create,
     .support = support,

@@ -148,6 +148,7 @@ const avi_model_ops avi_model_hmm = {
         "Gaussian hidden Markov model: z_n ~ N(A z_{n-1}, Q), x_n ~ N(C z_n, R), all given; no f(x_n) closes its gap",
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),
+    .small = "latent = 2\nA = 0.9, 0.2; -0.1, 0.7\nC = 1, 0.5; 0, 2; 1, 1\nQ = 0.5, 2\nR = 1, 2, 3\n",
     .coupling = AVI_CHAIN,
     .scalar_theta = true,
     .create = create,

@@ -127,6 +127,7 @@ const avi_model_ops avi_model_ppca = {
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .masks = true,
+    .small = "latent = 2\nsimulate_width = 5\n",
     .coupling = AVI_INDEPENDENT,
     .create = create,
     .destroy = destroy,

@@ -23,7 +23,7 @@ FLOOR = {"base": 0, "sum": 0, "config": 1, "data": 2, "source": 2, "param": 3, "
 # Public headers whose name is not the name of their floor's folder.
 HEADER = {"arena.h": "base", "comm.h": "base", "fixed_point.h": "sum", "registry.def": "cli", "registry.h": "config", "rng.h": "base", "status.h": "base",
           "partition.h": "data", "store.h": "io", "column_moments.h": "data", "kernel.h": "base", "vmath.h": "base",
-          "plugin.h": "run"}
+          "plugin.h": "run", "run.h": "run"}
 
 # Who may call what. A pattern, the places (path prefixes under src/), what it is called, what to use elsewhere.
 GUARDED = [
