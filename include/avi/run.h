@@ -44,8 +44,9 @@ AVI_API void avi_run_verbosity(avi_run *run, int verbosity);
  * Errors: those of the command, whose exit status they are; STOPPED after a signal or the time limit. */
 AVI_API avi_status avi_run_task(avi_run *run);
 
-/* Collective. Reads data and the fit, the newest checkpoint of run.output (or checkpoint.from); a fit that was loaded
- * before is replaced. What stands below needs it. Errors: CONFIG (no fit there), DATA, INTERNAL. */
+/* Collective. Reads the fit: the newest checkpoint of run.output, or what run.from or checkpoint.from names; a fit that
+ * was loaded before is replaced. The data of the fit need not be there, and nothing is written. What stands below needs
+ * it. Errors: NOINPUT (no fit there), CONFIG (the fit of another model), DATA, INTERNAL. */
 AVI_API avi_status avi_run_load(avi_run *run);
 
 typedef struct avi_run_about {
@@ -61,24 +62,26 @@ AVI_API avi_status avi_run_about_of(const avi_run *run, avi_run_about *about);
  * into `values` unless that is NULL; of q(theta) the means. Errors: USAGE when there is no such block, INTERNAL. */
 AVI_API avi_status avi_run_block(const avi_run *run, const char *name, int64_t *rows, int64_t *cols, double *values);
 
-/* The functions below take `rows` rows x (rows, D) of numbers as the configured data have them (grey values from 0 to
- * 1, a row of a series after the one before it): rows of this rank, which other ranks know nothing of. Any number of
- * rows, also 0. Not collective. Errors: DATA (values that the model cannot have, with row and column), CONFIG (an
- * inference function that has no factors for new rows), INTERNAL. */
+/* The functions below take `rows` rows x (rows, D) of numbers in the units of the fit's data (grey values from 0 to 1,
+ * NaN for what is missing where data.missing = mask, a row of a series after the one before it): rows of this rank,
+ * which other ranks know nothing of. Any number of rows, also 0. A model that looks one row ahead (saw) has one factor
+ * fewer than rows. Not collective. Errors: DATA (values that the model cannot have, with row and column), CONFIG (what
+ * this model cannot give for new rows), INTERNAL. */
 
 /* Mean and log sd of q(z_n) of each row: (rows, L); one of them may be NULL. */
 AVI_API avi_status avi_run_encode(avi_run *run, int64_t rows, const double *x, double *mean, double *log_sd);
 
 /* What a row is worth, nats: (rows) each, or NULL where it is not wanted. */
 typedef struct avi_run_values {
-    double *elbo, *elbo_error;   /* E_q[log p(x, z) - log q(z)], a mean over the draws, and its standard error */
-    double *log_p, *log_p_error; /* log p(x) by importance weighting of the draws, and its standard error */
+    double *elbo, *elbo_error;   /* E_q[log p(x, z) - log q(z)], and its standard error: 0 where it takes no draws */
+    double *log_likelihood, *kl; /* elbo = log_likelihood - kl */
+    double *log_p, *log_p_error; /* log p(x) by importance weighting, and its standard error */
     double *khat, *ess;          /* Pareto k-hat (log_p is reliable below 0.7) and effective number of draws */
 } avi_run_values;
-/* From `draws` draws of each row's q(z), at least 2 (25 for k-hat); theta at its mean. Draws are a function of run.seed
- * and of the row's place among `rows`: the same call gives the same bits. Rows must be independent given theta. */
-AVI_API avi_status avi_run_evaluate(avi_run *run, int64_t rows, const double *x, int draws,
-                                    const avi_run_values *values);
+/* From rows.draws draws of each row's q(z) (200 unless the configuration says otherwise), a function of run.seed and of
+ * the row's place among `rows`: the same call gives the same bits. log_p and what stands behind it are NaN for rows
+ * that depend on each other. */
+AVI_API avi_status avi_run_evaluate(avi_run *run, int64_t rows, const double *x, const avi_run_values *values);
 
 /* E[x | z, theta] for z (rows, L), in the units of the data: x (rows, D). DATA when the model has no such mean. */
 AVI_API avi_status avi_run_decode(avi_run *run, int64_t rows, const double *z, double *x);

@@ -40,19 +40,27 @@ static void choose_scale(avi_row_block *b, const avi_data *like)
         b->scale_open = true;
 }
 
+avi_status avi_row_block_restart(avi_row_block *b)
+{
+    const avi_source *s = b->source;
+    avi_data *d = &b->data;
+    const int64_t rows = s->shape.rows - d->lookahead, tiles = (rows + b->tile - 1) / b->tile;
+    if (rows < 1) return avi_fail(AVI_ERR_DATA, "%s: there are %s rows", s->label, d->lookahead ? "too few" : "no");
+    d->shape.rows = s->shape.rows;
+    b->room_first = b->room_rows = b->next = 0;
+    return avi_partition_make(rows, b->tile, tiles, avi_comm_size(b->comm), s->seed, false, &d->partition);
+}
+
 avi_status avi_row_block_create(avi_source *source, avi_comm *comm, const avi_data *like, int lookahead, int halo,
                                 int64_t tile, int64_t most, avi_support (*support)(const void *context, int64_t column),
                                 const void *context, avi_row_block *b)
 {
-    const int64_t rows = source->shape.rows - lookahead;
     *b = (avi_row_block){.source = source, .comm = comm, .halo = halo, .tile = tile, .most = most};
-    if (rows < 1) return avi_fail(AVI_ERR_DATA, "%s: there are %s rows", source->label, lookahead ? "too few" : "no");
     avi_data *d = &b->data;
     *d = (avi_data){.shape = source->shape, .lookahead = lookahead, .log1p = like->log1p, .masked = like->masked};
     d->mean = like->mean; /* borrowed: avi_row_block_free leaves them */
     d->sd = like->sd;
-    const int64_t tiles = (rows + tile - 1) / tile;
-    AVI_TRY(avi_partition_make(rows, tile, tiles, avi_comm_size(comm), source->seed, false, &d->partition));
+    AVI_TRY(avi_row_block_restart(b));
     choose_scale(b, like);
     const size_t bytes = (size_t)(most + 2 * halo + lookahead) * row_bytes(b);
     b->room = malloc(bytes);

@@ -28,6 +28,9 @@ avi_status avi_row_block_create(avi_source *source, avi_comm *comm, const avi_da
                                 int64_t tile, int64_t most, avi_support (*support)(const void *context, int64_t column),
                                 const void *context, avi_row_block *b);
 void avi_row_block_free(avi_row_block *b);
+/* Not collective; all ranks do it. The source has other rows from now on, as many as its shape says: blocks begin anew.
+ * Errors: DATA when there are too few, INTERNAL. */
+avi_status avi_row_block_restart(avi_row_block *b);
 /* Collective. Rows [first, first + count), count <= most, first a multiple of the tile: every rank has a part of whole
  * tiles, b->data.first and b->data.count. Blocks must come in order. Errors: DATA (a value that is not finite, or that
  * the likelihood cannot have: row, column and value), IO. */

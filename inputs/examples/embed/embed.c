@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DRAWS = 2000 };
-
 /* All numbers of a text file. Owner of *x: caller. */
 static avi_status read_numbers(const char *path, double **x, int64_t *count)
 {
@@ -44,7 +42,7 @@ static avi_status print_rows(avi_run *run, const avi_run_about *about, int64_t r
            *log_p = error + rows, *khat = log_p + rows;
     const avi_run_values values = {.elbo = elbo, .elbo_error = error, .log_p = log_p, .khat = khat};
     avi_status status = avi_run_encode(run, rows, x, mean, log_sd);
-    if (status == AVI_OK) status = avi_run_evaluate(run, rows, x, DRAWS, &values);
+    if (status == AVI_OK) status = avi_run_evaluate(run, rows, x, &values);
     for (int64_t r = 0; r < rows && status == AVI_OK; r++) {
         printf("row %lld: z", (long long)r);
         for (int64_t l = 0; l < latent; l++) printf(" %.6f +- %.6f", mean[r * latent + l], exp(log_sd[r * latent + l]));
