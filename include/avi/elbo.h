@@ -208,6 +208,7 @@ double avi_estimator_step_kl_global(const avi_estimator *e, const void *params);
 typedef struct avi_row_values {
     double *elbo, *nu, *reconstruction, *log_weight; /* log_weight: (rows, S) log p(x, z) - log q(z) of each draw */
     double *loglik;                                  /* of elbo, E log p(x | z, theta) */
+    double *z, *draw_x; /* (rows, S, L), (rows, S, D): each draw and E[x | z, theta] for it; with reconstruction */
     uint64_t set; /* which draws: 0 are those of the evaluations, others are independent of them and of each other */
 } avi_row_values;
 avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job,

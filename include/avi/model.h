@@ -73,6 +73,10 @@ typedef struct avi_model_ops {
     double (*covariance)(const avi_model *m, int64_t i, const double *row_i, int64_t j, const double *row_j);
     /* Optional. E[x | z, theta]: (B*S, D), for reconstructions. b->x is NULL where z belongs to no rows. */
     avi_node *(*reconstruct)(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta);
+    /* Optional, with reconstruct. x (rows, D) comes as E[x | z, theta] and becomes draws from p(x | z, theta), made
+     * with the standard normals noise (rows, D); z (rows, L), theta[k] block k of theta, all in double. */
+    void (*draw)(const avi_model *m, int64_t rows, const double *z, const double *const *theta, const double *noise,
+                 double *x);
     /* Optional, one of the two (avi_model_simulate calls either). Draws rows of a data set of `rows` rows from the
      * model, a pure function of (seed, row): x (count, D) into out. Rows come with lookahead (one more than the model
      * has z). theta as set by the model's keys, or drawn with m->theta_seed and never with seed: training and test rows

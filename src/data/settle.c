@@ -169,7 +169,8 @@ avi_status avi_settle(avi_data *d, const avi_source *source, avi_comm *comm)
     AVI_TRY(
         avi_agree(comm, check_finite(d, source))); /* each rank draws a sample of its own, where rows are streamed */
     avi_column_stats_range(d->stats, &smallest, &largest);
-    if (source->like)
+    /* A scale is one of how values are stored: numbers that are no bytes of images have the scale of their own keys. */
+    if (source->bits_or_grey && source->like)
         d->shape.scale = source->like->shape.scale;
     else if (source->bits_or_grey && largest <= 1)
         d->shape.scale = 1;

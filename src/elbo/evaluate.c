@@ -33,6 +33,11 @@ static void take_rows(const avi_estimator *e, const avi_graph *g, int64_t done, 
     if (rows->loglik)
         memcpy(rows->loglik + done, avi_tape_row_values(e->tape, g->loglik, true),
                (size_t)g->rows * sizeof *rows->loglik);
+    if (rows->z && g->z)
+        avi_vector_to_double(p, g->z->value, g->z->rows * g->z->cols, rows->z + done * e->p.draws * g->z->cols);
+    if (rows->draw_x && g->draw_x)
+        avi_vector_to_double(p, g->draw_x->value, g->draw_x->rows * g->draw_x->cols,
+                             rows->draw_x + done * e->p.draws * g->draw_x->cols);
     if (rows->nu) avi_vector_to_double(p, g->nu->value, g->rows * g->nu->cols, rows->nu + done * g->nu->cols);
     if (rows->log_weight && g->log_weight)
         memcpy(rows->log_weight + done * e->p.draws, avi_tape_row_values(e->tape, g->log_weight, true),
@@ -91,7 +96,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
                            .stream = avi_stream_make(e->p.seed, AVI_DRAW_EVAL, step),
                            .precise = true,
                            .kl_weight = 1,
-                           .reconstruct = with_error || (rows && rows->reconstruction),
+                           .reconstruct = with_error || (rows && (rows->reconstruction || rows->draw_x)),
                            .log_weights = rows && rows->log_weight};
     bool redo;
     int64_t done = 0;

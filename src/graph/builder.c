@@ -35,7 +35,7 @@ typedef struct group {
     kl_form form;
     avi_node *closed_kl; /* (B, 1): made once for all groups; NULL unless KL_CLOSED */
     avi_terms terms;
-    avi_node *mean_x, *draw_x, *edge;
+    avi_node *mean_x, *draw_x, *edge, *z;
 } group;
 
 static void evaluate_fused(avi_graph_context *c, group *g)
@@ -84,6 +84,7 @@ static void evaluate_draws(avi_graph_context *c, const avi_pass *pass, const avi
         g->mean_x = avi_draw_mean(t, g->draw_x, draws, g->weight);
     }
     if (g->form != KL_CLOSED) evaluate_kl(c, pass, b, g, z, loglik, log_q);
+    g->z = z;
     g->edge = avi_graph_edge(c, pass, b, z);
 }
 
@@ -111,6 +112,7 @@ static void add_group(avi_graph_context *c, const avi_pass *pass, group *g, doub
     out->loglik = accumulate(t, out->loglik, g->terms.loglik, weight);
     out->mean_x = accumulate(t, out->mean_x, g->mean_x, weight);
     out->draw_x = weight == 1 ? g->draw_x : NULL;
+    out->z = weight == 1 ? g->z : NULL;
     out->log_weight = g->terms.log_weight;
     out->edge = g->edge;
 }

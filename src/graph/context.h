@@ -56,6 +56,7 @@ typedef struct avi_graph {
     avi_node *nu;   /* (B, width) */
     avi_node *mean_x;     /* (B, D) or NULL */
     avi_node *draw_x;     /* (B*S, D): E[x | z, theta] of each draw, or NULL: of several draws of theta in one graph */
+    avi_node *z;          /* (B*S, L): the draws; NULL where they are never made, or are of several draws of theta */
     avi_node *x;          /* (B, D) */
     avi_node *mask;       /* (B, D): 0 where a value of x is missing; NULL: all are there */
     avi_node *log_weight; /* (B*S, 1) or NULL */

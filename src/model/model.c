@@ -27,6 +27,11 @@ static const avi_key common_keys[] = {
     {"model", "name", AVI_KEY_CHOICE, "vae", 0, 0, AVI_CHOICES_MODEL, NULL, "the model (--list prints what each is)"},
     {"model", "global", AVI_KEY_CHOICE, "point", 0, 0, "point | gaussian", NULL,
      "q(theta): a point estimate or a factorized Gaussian over all global parameters"},
+    {"model", "theta_from", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
+     "the run (folder or checkpoint, relative to where the command runs) whose global parameters a fit starts from; "
+     "with data.standardise its columns' means and sds are taken too"},
+    {"model", "theta_fixed", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
+     "yes: the global parameters stay those of theta_from, and only q(z) is fitted"},
 };
 
 avi_status avi_model_register_keys(avi_registry *registry)

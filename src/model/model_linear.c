@@ -52,6 +52,14 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
     return avi_add(t, avi_scale(t, z, l->density.a, 0), theta[0]);
 }
 
+static void draw(const avi_model *m, int64_t rows, const double *z, const double *const *theta, const double *noise,
+                 double *x)
+{
+    (void)z;
+    (void)theta;
+    for (int64_t i = 0; i < rows; i++) x[i] += ((const linear *)m->self)->density.sd * noise[i];
+}
+
 static avi_status simulate_rows(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out)
 {
     const linear *l = m->self;
@@ -85,6 +93,7 @@ const avi_model_ops avi_model_linear = {
     .log_likelihood = log_likelihood,
     .mean_log_likelihood = mean_log_likelihood,
     .reconstruct = reconstruct,
+    .draw = draw,
     .simulate_rows = simulate_rows,
     .quadratic = 2,
     .loss_offset = loss_offset,

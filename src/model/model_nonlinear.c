@@ -53,6 +53,14 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
     return avi_add(t, avi_add(t, avi_mul(t, z, avi_map(t, z, AVI_SIN)), z), theta[0]);
 }
 
+static void draw(const avi_model *m, int64_t rows, const double *z, const double *const *theta, const double *noise,
+                 double *x)
+{
+    (void)m;
+    (void)theta;
+    for (int64_t i = 0; i < rows; i++) x[i] += exp(cos(z[i])) * noise[i];
+}
+
 static avi_status simulate_rows(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out)
 {
     const nonlinear *n = m->self;
@@ -87,6 +95,7 @@ const avi_model_ops avi_model_nonlinear = {
     .log_likelihood = log_likelihood,
     .mean_log_likelihood = mean_log_likelihood,
     .reconstruct = reconstruct,
+    .draw = draw,
     .simulate_rows = simulate_rows,
     .loss_offset = loss_offset,
 };

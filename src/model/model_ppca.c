@@ -74,6 +74,14 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
     return decode(t, z, theta);
 }
 
+static void draw(const avi_model *m, int64_t rows, const double *z, const double *const *theta, const double *noise,
+                 double *x)
+{
+    (void)z;
+    const double sd = exp(theta[LOG_NOISE_SD][0]);
+    for (int64_t i = 0; i < rows * m->shape.width; i++) x[i] += sd * noise[i];
+}
+
 /* W (D, L): rows of another stream than the draws, and one W for training and test rows. */
 static avi_status prepare_simulation(const avi_model *m)
 {
@@ -133,6 +141,7 @@ const avi_model_ops avi_model_ppca = {
     .destroy = destroy,
     .log_likelihood = log_likelihood,
     .reconstruct = reconstruct,
+    .draw = draw,
     .simulate_rows = simulate_rows,
     .simulated_width = simulated_width,
     .quadratic = 2,

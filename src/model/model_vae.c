@@ -104,6 +104,17 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
     return v->gaussian ? out : avi_map(t, out, AVI_SIGMOID);
 }
 
+/* A bit is 1 where the normal is below its quantile of the mean. */
+static void draw(const avi_model *m, int64_t rows, const double *z, const double *const *theta, const double *noise,
+                 double *x)
+{
+    (void)z;
+    (void)theta;
+    const vae *v = m->self;
+    for (int64_t i = 0; i < rows * m->shape.width; i++)
+        x[i] = v->gaussian ? x[i] + v->noise_sd * noise[i] : 0.5 * erfc(-noise[i] / sqrt(2.0)) < x[i];
+}
+
 const avi_model_ops avi_model_vae = {
     .name = "vae",
     .doc = "variational autoencoder: z ~ N(0, 1), x from a network, Bernoulli or Gaussian; Bayesian with global = "
@@ -118,4 +129,5 @@ const avi_model_ops avi_model_vae = {
     .support_remedy = "use model.likelihood = gaussian for real numbers",
     .log_likelihood = log_likelihood,
     .reconstruct = reconstruct,
+    .draw = draw,
 };

@@ -15,15 +15,24 @@ static void add(avi_row_results *r, const char *name, int64_t cols, int rank, bo
                                              .typed = typed};
 }
 
-static void list(avi_row_results *r)
+static void list(avi_row_results *r, int64_t k)
 {
     const avi_session *s = r->s;
     const int64_t l = s->model->latent;
     static const char nats[] = "nats", row[] = "row";
+    if (r->what & AVI_ROWS_DRAWS) {
+        add(r, "/posterior/z", k * l, 3, true, "", "row, draw, dimension", "draws from q(z_n)");
+        r->result[0].last = l;
+        add(r, "/posterior/x", k * s->shape.width, 3, true, "data units", "row, draw, column",
+            "draws from p(x | z, theta) for these z, in the units of the data: the posterior predictive");
+        r->result[1].last = s->shape.width;
+        return;
+    }
     add(r, "/mean", l, 2, true, "", "row, dimension", "mean of q(z_n), rows in the order of the data as given");
     add(r, "/log_sd", l, 2, true, "", "row, dimension", "log standard deviation of q(z_n)");
     if (s->family->ops->covariance)
         add(r, "/covariance", l * l, 3, true, "", "row, dimension, dimension", "covariance of q(z_n)");
+    r->result[r->count - 1].last = l;
     if (s->infer->ops->local)
         add(r, "/converged", 1, 1, false, "", row,
             "1: the row's own factor is at its optimum (rows.tolerance); 0: not");
@@ -51,11 +60,11 @@ static double *values_of(const avi_row_results *r, const char *name)
     return NULL;
 }
 
-avi_status avi_row_results_create(const avi_session *s, int what, int64_t rows, avi_row_results *r)
+avi_status avi_row_results_create(const avi_session *s, int what, int draws, int64_t rows, avi_row_results *r)
 {
     int64_t widest = 1;
     *r = (avi_row_results){.s = s, .what = what};
-    list(r);
+    list(r, draws);
     for (int i = 0; i < r->count; i++) {
         avi_row_result *o = &r->result[i];
         o->values = malloc((size_t)(rows * o->cols) * sizeof *o->values);
@@ -70,6 +79,8 @@ avi_status avi_row_results_create(const avi_session *s, int what, int64_t rows, 
                                  values_of(r, "/kl"),   values_of(r, "/log_p"),      values_of(r, "/log_p_error"),
                                  values_of(r, "/khat"), values_of(r, "/ess")};
     r->reconstruction = values_of(r, "/reconstruction");
+    r->draw_z = values_of(r, "/posterior/z");
+    r->draw_x = values_of(r, "/posterior/x");
     return AVI_OK;
 }
 
@@ -83,13 +94,12 @@ void avi_row_results_free(avi_row_results *r)
 int avi_row_results_fields(const avi_row_results *r, avi_field field[AVI_ROW_RESULTS])
 {
     const avi_dtype type = r->s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64;
-    const int64_t l = r->s->model->latent;
     for (int i = 0; i < r->count; i++) {
         const avi_row_result *o = &r->result[i];
         field[i] = (avi_field){.path = o->name,
                                .type = o->typed ? type : AVI_F64,
                                .rank = o->rank,
-                               .dims = {r->s->partition.rows, o->rank == 3 ? l : o->cols, l},
+                               .dims = {r->s->partition.rows, o->rank == 3 ? o->cols / o->last : o->cols, o->last},
                                .distributed = true,
                                .description = o->description,
                                .units = o->units,
@@ -100,6 +110,7 @@ int avi_row_results_fields(const avi_row_results *r, avi_field field[AVI_ROW_RES
 
 avi_status avi_row_results_make(avi_row_results *r, avi_row_use *use)
 {
+    if (r->draw_x) return avi_row_use_draw(use, r->draw_z, r->draw_x);
     avi_row_use_codes(use, &r->codes);
     if (r->what & AVI_ROWS_SCORES) AVI_TRY(avi_row_use_scores(use, &r->scores));
     return r->reconstruction ? avi_row_use_reconstruct(use, r->reconstruction) : AVI_OK;

@@ -1,4 +1,5 @@
 #include "rows/row_use.h"
+#include "rows/theta_draw.h"
 #include "gap/psis.h"
 
 #include <math.h>
@@ -225,17 +226,8 @@ void avi_row_use_codes(const avi_row_use *u, const avi_row_codes *out)
 /* theta of pass t: its mean, or a draw from q(theta). The same on all ranks. */
 static const void *theta_of_pass(const avi_row_use *u, int t)
 {
-    const avi_session *s = u->s;
     if (!u->drawn) return u->local ? u->fixed.params_own : u->fixed.params_function;
-    const avi_stream stream = avi_stream_make(s->seed, AVI_DRAW_GLOBAL, ((uint64_t)1 << 40) + (uint64_t)t);
-    const int64_t log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
-    for (int64_t i = 0; i < s->layout.theta; i++) {
-        double e;
-        avi_normal_f64(stream, 0, 1, i, 1, &e);
-        const double mean = avi_vector_get(s->precision, u->st.params, i),
-                     sd = exp(avi_vector_get(s->precision, u->st.params, log_sd + i));
-        avi_vector_set(s->precision, u->drawn, i, mean + sd * e);
-    }
+    avi_theta_draw(u->s, u->st.params, t, u->drawn);
     return u->drawn;
 }
 
@@ -340,7 +332,7 @@ avi_status avi_row_use_scores(avi_row_use *u, const avi_row_scores *out)
     return status;
 }
 
-/* ---- reconstructions ---- */
+/* ---- reconstructions and draws ---- */
 
 avi_status avi_row_use_reconstruct(avi_row_use *u, double *out)
 {
@@ -356,5 +348,43 @@ avi_status avi_row_use_reconstruct(avi_row_use *u, double *out)
         for (int64_t i = 0; passes > 1 && i < values; i++) out[i] = (t ? out[i] : 0) + one[i] / passes;
     }
     if (passes > 1) free(one);
+    return status;
+}
+
+avi_status avi_row_use_draw(avi_row_use *u, double *z, double *x)
+{
+    const avi_session *s = u->s;
+    const int64_t rows = u->block.data.count, l = s->model->latent, d = s->shape.width, k = u->settings.draws,
+                  one = pass_draws(u);
+    const avi_row_ranges job = own_tiles(u);
+    const int passes = pass_count(u);
+    const size_t values = (size_t)(rows * one) + 1;
+    double sums[AVI_SUMS], *zs = malloc(values * (size_t)l * sizeof *zs), *xs = malloc(values * (size_t)d * sizeof *xs),
+                           *noise = malloc((size_t)d * sizeof *noise);
+    const bool good = zs && xs && noise;
+    avi_theta_values theta = {0};
+    avi_status status = good ? AVI_OK : avi_fail_memory(values * (size_t)(l + d) * sizeof *zs, "draws of rows");
+    if (status == AVI_OK) status = avi_theta_values_create(s, &theta);
+    status = avi_agree(s->comm, status);
+    for (int t = 0; t < passes && status == AVI_OK; t++) {
+        const void *params = theta_of_pass(u, t);
+        const avi_row_values values_of = {.z = zs, .draw_x = xs, .set = (uint64_t)t + 1};
+        avi_theta_values_take(s, params, &theta);
+        status = avi_estimator_evaluate(u->weigh, params, u->table, &job, false, sums, &values_of);
+        for (int64_t r = 0; r < rows && status == AVI_OK; r++)
+            for (int64_t i = 0; i < one && t * one + i < k; i++) {
+                const int64_t draw = t * one + i;
+                double *to = x + (r * k + draw) * d, *from = xs + (r * one + i) * d;
+                memcpy(z + (r * k + draw) * l, zs + (r * one + i) * l, (size_t)l * sizeof *z);
+                avi_theta_noise(s, (uint64_t)(u->block.data.first + r), draw, noise);
+                s->model->ops->draw(s->model, 1, zs + (r * one + i) * l, theta.block, noise, from);
+                avi_data_as_given(&u->block.data, 1, from);
+                memcpy(to, from, (size_t)d * sizeof *to);
+            }
+    }
+    avi_theta_values_free(&theta);
+    free(zs);
+    free(xs);
+    free(noise);
     return status;
 }

@@ -65,5 +65,8 @@ void avi_row_use_codes(const avi_row_use *u, const avi_row_codes *out);
 avi_status avi_row_use_scores(avi_row_use *u, const avi_row_scores *out);
 /* Collective. Mean over the draws of E[x | z, theta], in the units of the user's columns: (rows, D). */
 avi_status avi_row_use_reconstruct(avi_row_use *u, double *out);
+/* Collective. K draws of each row from the posterior predictive: z ~ q(z_n) (rows, K, L), x ~ p(x | z, theta) (rows, K,
+ * D) in the units of the user's columns. The model must have `draw`. */
+avi_status avi_row_use_draw(avi_row_use *u, double *z, double *x);
 
 #endif

@@ -5,7 +5,6 @@
 #include "session/values.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -193,19 +192,26 @@ void avi_fitted_close(avi_fitted *f)
 /* ---- whether a configuration and data go with it ---- */
 
 /* What the parameters mean, and what the rows become before the model sees them. */
-static bool concerns_model(const char *line)
+static const char *const of_fit[] = {
+    "[model] ", "[inference] ", "[run] precision:", "[data] missing:", "[data] standardise:", "[data] transform:",
+    NULL};
+static const char *const not_of_fit[] = {"[model] theta_from:", "[model] theta_fixed:", "[inference] start", NULL};
+/* Of that, what the global parameters mean. */
+static const char *const of_theta[] = {"[model] ", "[data] standardise:", "[data] transform:", NULL};
+static const char *const not_of_theta[] = {
+    "[model] theta_from:", "[model] theta_fixed:", "[model] global",    "[model] prior_sd:",
+    "[model] start:",      "[model] zero_means:",  "[model] simulate_", NULL};
+
+static bool begins_with_one(const char *line, const char *const *list)
 {
-    static const char *const keys[] = {
-        "[model] ", "[inference] ", "[run] precision:", "[data] missing:", "[data] standardise:", "[data] transform:"};
-    static const char *const not_these[] = {"[model] theta_from:", "[model] theta_fixed:", "[inference] start"};
-    for (size_t i = 0; i < sizeof not_these / sizeof not_these[0]; i++)
-        if (!strncmp(line, not_these[i], strlen(not_these[i]))) return false;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (!strncmp(line, keys[i], strlen(keys[i]))) return true;
+    for (; *list; list++)
+        if (!strncmp(line, *list, strlen(*list))) return true;
     return false;
 }
 
-avi_status avi_fitted_check_keys(const avi_fitted *f, const avi_config *config)
+/* Refuses, with the lines of keys that differ and begin with one of `of` and none of `not_of`. */
+static avi_status check_keys(const avi_fitted *f, const avi_config *config, const char *const *of,
+                             const char *const *not_of, const char *remedy)
 {
     char *lines = avi_config_difference(config, f->effective, NULL), text[2048];
     size_t used = 0;
@@ -213,7 +219,7 @@ avi_status avi_fitted_check_keys(const avi_fitted *f, const avi_config *config)
     if (!lines) return avi_fail_memory(1, "the configuration of a fit");
     for (const char *at = lines; *at;) {
         const size_t n = strcspn(at, "\n");
-        if (concerns_model(at) && used + n + 2 < sizeof text) {
+        if (begins_with_one(at, of) && !begins_with_one(at, not_of) && used + n + 2 < sizeof text) {
             memcpy(text + used, at, n);
             used += n;
             text[used++] = '\n';
@@ -223,10 +229,28 @@ avi_status avi_fitted_check_keys(const avi_fitted *f, const avi_config *config)
     }
     free(lines);
     if (!used) return AVI_OK;
-    return avi_fail(AVI_ERR_CONFIG,
-                    "%s: is a fit of another model:\n%suse the folder of the fit in place of the file (avi_mpi "
-                    "runs/vae run.task=...): its configuration is then that of the fit",
-                    f->path, text);
+    return avi_fail(AVI_ERR_CONFIG, "%s: is a fit of another model:\n%s%s", f->path, text, remedy);
+}
+
+avi_status avi_fitted_check_keys(const avi_fitted *f, const avi_config *config)
+{
+    return check_keys(f, config, of_fit, not_of_fit,
+                      "use the folder of the fit in place of the file (avi_mpi runs/vae run.task=...): its "
+                      "configuration is then that of the fit");
+}
+
+avi_status avi_fitted_check_model(const avi_fitted *f, const avi_config *config)
+{
+    return check_keys(f, config, of_theta, not_of_theta,
+                      "use the same values here, or a model.theta_from that has these");
+}
+
+/* An effective configuration has every key on a line of its own, "key = value ; origin", below its section. */
+bool avi_fitted_theta_is_gaussian(const avi_fitted *f)
+{
+    const char *section = strstr(f->effective, "[model]\n"), *end = section ? strstr(section, "\n\n") : NULL,
+               *found = section ? strstr(section, "\nglobal = gaussian ") : NULL;
+    return found && (!end || found < end);
 }
 
 /* Line k of the names. */
@@ -331,7 +355,9 @@ static avi_status make_partition(avi_session *s, bool has_rows)
         return avi_fail(AVI_ERR_DATA, "%s: model %s needs at least %d rows", s->train_source->label,
                         s->model->ops->name, 1 + s->model->ops->lookahead);
     s->batch = s->epoch_steps = 1;
-    return avi_partition_make(rows, 1, rows, avi_comm_size(s->comm), s->seed, false, &s->partition);
+    AVI_TRY(avi_partition_make(rows, 1, rows, avi_comm_size(s->comm), s->seed, false, &s->partition));
+    s->train->partition = s->partition;
+    return AVI_OK;
 }
 
 static avi_status build(avi_fitted *f, bool rows, avi_session *s)

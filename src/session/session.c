@@ -1,5 +1,7 @@
 #include "session/session.h"
 #include "session/build.h"
+#include "session/fitted.h"
+#include "session/theta_from.h"
 #include "session/values.h"
 #include "source/holdout.h"
 #include "avi/store.h"
@@ -42,6 +44,7 @@ static avi_status open_sources(avi_session *s)
         AVI_TRY(avi_source_open(s->config, s->comm, AVI_TRAIN, &s->train_source));
         AVI_TRY(avi_source_open(s->config, s->comm, AVI_TEST, &s->test_source));
     }
+    AVI_TRY(avi_theta_from_open(s));
     s->train_source->narrow = s->test_source->narrow = fetches_single(s);
     s->shape = s->train_source->shape;
     if (s->shape.rows < 1) return avi_fail(AVI_ERR_DATA, "%s: there are no rows", s->train_source->label);
@@ -283,6 +286,7 @@ static avi_status build(avi_session *s)
     AVI_TRY(open_sources(s)); /* collective: agrees inside */
     AVI_TRY(avi_agree(s->comm, avi_session_make_problem(s)));
     AVI_TRY(avi_agree(s->comm, avi_values_check_keys(s)));
+    AVI_TRY(avi_agree(s->comm, avi_theta_from_check(s)));
     bend_batch(s);
     AVI_TRY(avi_agree(s->comm, check_dense(s)));
     AVI_TRY(avi_agree(s->comm, make_partition(s)));
@@ -340,6 +344,7 @@ void avi_session_close(avi_session **session)
     avi_model_destroy(&s->model);
     avi_source_close(&s->test_source);
     avi_source_close(&s->train_source);
+    avi_theta_from_close(s);
     free(s->hosts);
     free(s);
     *session = NULL;

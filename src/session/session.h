@@ -60,7 +60,9 @@ typedef struct avi_session {
     avi_parameter_layout layout;
     avi_estimator *train_elbo, *test_elbo;
     avi_optim optim;
-    bool local_all; /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */
+    struct avi_fitted *theta_from; /* model.theta_from, owned; NULL: none */
+    int64_t fixed;                 /* the first values of the parameters that no step moves (model.theta_fixed) */
+    bool local_all;                /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */
     avi_schedule schedule;
     int64_t batch; /* rows of a full step */
     int64_t epoch_steps, total_steps;

@@ -1,4 +1,5 @@
 #include "session/state.h"
+#include "session/theta_from.h"
 #include "base/pages.h"
 
 #include <math.h>
@@ -165,6 +166,7 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
     avi_shares_clear(&st->shares);
     avi_estimator_set_scales(s->train_elbo, NULL);
     AVI_TRY(avi_agree(s->comm, initial_params(s, st->params)));
+    AVI_TRY(avi_theta_from_take(s, st->params));
     if (st->shared)
         avi_shared_barrier(st->shared); /* every rank writes the same; none may go on while another still does */
     return AVI_OK;

@@ -1,4 +1,5 @@
 #include "tasks/rows_task.h"
+#include "tasks/rows_guard.h"
 #include "base/signals.h"
 #include "io/row_file.h"
 #include "output/data_fields.h"
@@ -13,11 +14,11 @@
 #include <sys/stat.h>
 
 enum { TILE = 64, BLOCK_BYTES = 64 << 20, MOST_ROWS = 131072, SCORE_ROWS = 8192, WEIGHT_VALUES = 4 << 20 };
-enum { SCORE_DRAWS = 200, RECONSTRUCTION_DRAWS = 20, MOST_FIELDS = AVI_ROW_RESULTS + 4 };
+enum { SCORE_DRAWS = 200, RECONSTRUCTION_DRAWS = 20, SAMPLE_DRAWS = 10, MOST_FIELDS = AVI_ROW_RESULTS + 4 };
 
 static const avi_key keys[] = {
     {"rows", "draws", AVI_KEY_INT, "0", 0, 65536, NULL, "draws",
-     "of z per row: importance weights of run.task = evaluate, means of reconstruct; 0 = 200 and 20"},
+     "of z per row: importance weights of run.task = evaluate, means of reconstruct, draws of sample; 0 = 200, 20, 10"},
     {"rows", "passes", AVI_KEY_INT, "200", 1, 100000, NULL, "passes",
      "over a new row of a factorized fit to find its own factor with the fit's parameters fixed, at most"},
     {"rows", "tolerance", AVI_KEY_REAL, "1e-6", 1e-12, 1e3, NULL, "nats",
@@ -30,52 +31,6 @@ static const avi_key keys[] = {
 avi_status avi_rows_task_register_keys(avi_registry *registry)
 {
     return avi_registry_add_keys(registry, keys, (int)(sizeof keys / sizeof keys[0]));
-}
-
-/* ---- the fit ---- */
-
-static bool same_folder(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-/* Whether `output` is the folder of the fit, whose checkpoint has this path. */
-static bool is_own_folder(const char *path, const char *output)
-{
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%s", path);
-    for (int i = 0; i < 2; i++) { /* FOLDER/checkpoint/step.h5 */
-        char *slash = strrchr(folder, '/');
-        if (slash)
-            *slash = '\0';
-        else
-            snprintf(folder, sizeof folder, i ? ".." : ".");
-        if (same_folder(*folder ? folder : "/", *output ? output : ".")) return true;
-        if (!slash) return false;
-    }
-    return false;
-}
-
-avi_status avi_rows_task_fit(avi_comm *comm, const avi_config *config, const avi_options *options, avi_fitted *fit)
-{
-    const char *from = avi_config_get_string(config, "run", "from"),
-               *output = avi_config_get_string(config, "run", "output");
-    *fit = (avi_fitted){0};
-    if (!*from) from = avi_config_get_string(config, "checkpoint", "from");
-    if (!*from)
-        return avi_config_fail(config, "run", "from",
-                               "run.task = %s uses a fit; give its folder, as in run.from=runs/vae, or in place of "
-                               "FILE.ini",
-                               avi_config_get_string(config, "run", "task"));
-    AVI_TRY(avi_fitted_open(comm, from, fit));
-    int64_t own = avi_comm_rank(comm) == 0 && !options->dry_run && is_own_folder(fit->path, output);
-    AVI_TRY(avi_comm_bcast(comm, &own, sizeof own, 0));
-    if (!own) return AVI_OK;
-    return avi_config_fail(config, "run", "output",
-                           "is the folder of the fit %s, which is only read; use another folder for what run.task = %s "
-                           "writes",
-                           from, avi_config_get_string(config, "run", "task"));
 }
 
 /* ---- what is written ---- */
@@ -91,6 +46,7 @@ typedef struct job {
     avi_row_file *file;
     avi_fields text; /* owner of what fields and attributes point at */
     char *identity, *columns, *effective;
+    const char *name; /* of the file */
 } job;
 
 static int list_fields(const job *j, avi_field f[MOST_FIELDS])
@@ -127,26 +83,6 @@ static int list_attributes(job *j, avi_attribute a[40])
 
 /* ---- identity: what must be the same for a file to be gone on with ---- */
 
-static const char *const not_of_the_rows[] = {
-    "run.output", "run.time_limit", "run.after", "run.reduction", "run.from", "run.exact_degree", "checkpoint.*",
-    "log.*",      "output.*",       "nan.*",     "stop.*",        "optim.*",  "data.test_path",   NULL};
-
-static uint64_t hash_params(const job *j)
-{
-    const size_t n = (size_t)j->s->layout.size * avi_real_size(j->s->precision);
-    uint64_t h = 0, word = 0;
-    for (size_t i = 0; i + sizeof word <= n; i += sizeof word) {
-        memcpy(&word, (const char *)j->use.st.params + i, sizeof word);
-        h = avi_mix64(h, word);
-    }
-    if (n % sizeof word) {
-        word = 0;
-        memcpy(&word, (const char *)j->use.st.params + n / sizeof word * sizeof word, n % sizeof word);
-        h = avi_mix64(h, word);
-    }
-    return h;
-}
-
 /* The file of the rows, by its size and the time of its last change: rows that were made are not read again. */
 static avi_status stamp_of_data(const job *j, int64_t stamp[3])
 {
@@ -167,54 +103,21 @@ static avi_status make_identity(job *j)
 {
     int64_t stamp[3];
     AVI_TRY(stamp_of_data(j, stamp));
-    j->identity = avi_fields_text(&j->text,
-                                  "%s of %s (%" PRId64 " rows, %" PRId64 " bytes, changed %" PRId64 ".%09" PRId64
-                                  "), parameters %016" PRIx64 ", keys %016" PRIx64,
-                                  avi_config_get_string(j->s->config, "run", "task"), j->s->train_source->label,
-                                  j->s->partition.rows, stamp[0], stamp[1], stamp[2], hash_params(j),
-                                  avi_config_hash(j->s->config, not_of_the_rows));
+    j->identity =
+        avi_fields_text(&j->text,
+                        "%s of %s (%" PRId64 " rows, %" PRId64 " bytes, changed %" PRId64 ".%09" PRId64
+                        "), parameters and keys %016" PRIx64,
+                        avi_config_get_string(j->s->config, "run", "task"), j->s->train_source->label,
+                        j->s->partition.rows, stamp[0], stamp[1], stamp[2], avi_rows_task_hash(j->s, j->use.st.params));
     j->columns = avi_data_column_names(j->s);
     j->effective = avi_config_effective(j->s->config);
     return avi_agree(j->s->comm,
                      j->identity && j->columns && j->effective ? AVI_OK : avi_fail_memory(1, "a file of rows"));
 }
 
-/* ---- rows.h5 that is there already ---- */
+/* ---- the blocks ---- */
 
 static bool speaks(const job *j) { return avi_comm_rank(j->s->comm) == 0 && j->s->options->verbosity > 0; }
-
-static avi_status look_at_results(const job *j, bool *done)
-{
-    char path[4096], *made = NULL;
-    avi_store *store = NULL;
-    *done = false;
-    if (!strcmp(avi_config_get_string(j->s->config, "checkpoint", "resume"), "no")) return AVI_OK;
-    snprintf(path, sizeof path, "%s/rows.h5", avi_folder_path(j->folder));
-    int64_t there = 0;
-    struct stat info;
-    if (avi_comm_rank(j->s->comm) == 0) there = stat(path, &info) == 0;
-    AVI_TRY(avi_comm_bcast(j->s->comm, &there, sizeof there, 0));
-    if (!there) return AVI_OK;
-    if (avi_store_open(j->s->comm, path, &store) == AVI_OK) {
-        if (avi_store_attribute_text(store, "/", "made_from", &made) != AVI_OK) made = NULL;
-        avi_store_close(&store);
-    }
-    avi_error_clear();
-    *done = made && !strcmp(made, j->identity);
-    if (*done && speaks(j))
-        printf("done already: %s has these rows. Nothing was changed. Use --fresh to make them again\n", path);
-    avi_status status = AVI_OK;
-    if (!*done)
-        status =
-            avi_config_fail(j->s->config, "run", "output",
-                            "%s is there, made from %s; this run would make %s. Use another run.output, or --fresh "
-                            "to replace it",
-                            path, made ? made : "something else", j->identity);
-    free(made);
-    return status;
-}
-
-/* ---- the blocks ---- */
 
 static avi_status make_rows(job *j, int64_t done)
 {
@@ -296,7 +199,7 @@ static avi_status print_scores(const job *j, const char *path)
 static avi_status print_results(const job *j)
 {
     char path[4096];
-    snprintf(path, sizeof path, "%s/rows.h5", avi_folder_path(j->folder));
+    snprintf(path, sizeof path, "%s/%s", avi_folder_path(j->folder), j->name);
     if (j->what & AVI_ROWS_SCORES) AVI_TRY(print_scores(j, path));
     if (speaks(j)) printf("  results      %s\n", path);
     return AVI_OK;
@@ -314,7 +217,9 @@ static void choose_block(job *j, int draws)
     int64_t n = BLOCK_BYTES / bytes;
     if (n > MOST_ROWS) n = MOST_ROWS;
     if (j->what && n > SCORE_ROWS) n = SCORE_ROWS;
-    if (draws > 0 && n > WEIGHT_VALUES / draws) n = WEIGHT_VALUES / draws;
+    if (n > WEIGHT_VALUES / draws) n = WEIGHT_VALUES / draws;
+    if ((j->what & AVI_ROWS_DRAWS) && n > WEIGHT_VALUES / draws / s->shape.width)
+        n = WEIGHT_VALUES / draws / s->shape.width;
     if (asked) n = asked;
     if (n > rows) n = (rows + TILE - 1) / TILE * TILE;
     j->block = whole_tiles(n);
@@ -327,7 +232,13 @@ static avi_status prepare(job *j)
     const bool scores = j->what & AVI_ROWS_SCORES;
     if (asked == 1 && scores)
         return avi_config_fail(c, "rows", "draws", "one draw has no standard error; use at least 2, or 0 for 200");
-    const int draws = !j->what ? 1 : asked ? asked : scores ? SCORE_DRAWS : RECONSTRUCTION_DRAWS;
+    const bool samples = j->what & AVI_ROWS_DRAWS;
+    const int by_default = scores    ? SCORE_DRAWS
+                           : samples ? SAMPLE_DRAWS
+                                     : RECONSTRUCTION_DRAWS,
+              draws = !j->what ? 1
+                      : asked  ? asked
+                               : by_default;
     const avi_row_settings settings = {.draws = draws,
                                        .passes = (int)avi_config_get_int(c, "rows", "passes"),
                                        .tolerance = avi_config_get_real(c, "rows", "tolerance")};
@@ -335,9 +246,14 @@ static avi_status prepare(job *j)
     if ((j->what & AVI_ROWS_RECONSTRUCTIONS) && !j->s->model->ops->reconstruct)
         return avi_config_fail(c, "run", "task", "model %s has no reconstruction; use encode or evaluate",
                                j->s->model->ops->name);
+    if (samples && (!j->s->model->ops->draw || j->s->model->ops->coupling != AVI_INDEPENDENT))
+        return avi_config_fail(c, "run", "task",
+                               "model %s has no draws of rows by fitted parameters; use run.task = encode, or simulate "
+                               "for data by the parameters of its keys",
+                               j->s->model->ops->name);
     choose_block(j, draws);
     AVI_TRY(avi_row_use_create(j->s, j->fit, &settings, TILE, j->block, &j->use));
-    AVI_TRY(avi_agree(j->s->comm, avi_row_results_create(j->s, j->what, j->block, &j->results)));
+    AVI_TRY(avi_agree(j->s->comm, avi_row_results_create(j->s, j->what, draws, j->block, &j->results)));
     return make_identity(j);
 }
 
@@ -353,10 +269,10 @@ static avi_status perform(job *j)
         return AVI_OK;
     }
     AVI_TRY(avi_folder_open(j->s->comm, avi_config_get_string(j->s->config, "run", "output"), &j->folder));
-    AVI_TRY(look_at_results(j, &done));
+    AVI_TRY(avi_rows_task_look(j->s, j->folder, j->name, j->identity, &done));
     if (done) return AVI_OK;
     const int fields = list_fields(j, field), attributes = list_attributes(j, attribute);
-    AVI_TRY(avi_row_file_open(j->folder, j->s->comm, "rows.h5", field, fields, attribute, attributes, j->identity,
+    AVI_TRY(avi_row_file_open(j->folder, j->s->comm, j->name, field, fields, attribute, attributes, j->identity,
                               &j->file, &rows_done));
     avi_signals_set(AVI_SIGNAL_AGAIN, "the rows that are made stay: the same command goes on with the others");
     AVI_TRY(make_rows(j, rows_done));
@@ -378,7 +294,7 @@ static void release(job *j)
 avi_status avi_rows_task(avi_comm *comm, const avi_config *config, const avi_options *options, int what)
 {
     avi_fitted fit;
-    job j = {.fit = &fit, .what = what};
+    job j = {.fit = &fit, .what = what, .name = what & AVI_ROWS_DRAWS ? "samples.h5" : "rows.h5"};
     avi_status status = avi_rows_task_fit(comm, config, options, &fit);
     if (status == AVI_OK) status = avi_session_open_fitted(comm, config, options, &fit, true, &j.s);
     if (status == AVI_OK) status = avi_agree(comm, prepare(&j));

@@ -1,5 +1,5 @@
-/* Tasks that use a fit on rows, one after the other: they read the fit where it lies, and write rows.h5 of run.output a
- * block at a time. What is made of the rows: rows/row_results.h. */
+/* Tasks that use a fit on rows, one after the other: they read the fit where it lies, and write rows.h5 (sample:
+ * samples.h5) of run.output a block at a time. What is made of the rows: rows/row_results.h. */
 #ifndef AVI_TASKS_ROWS_TASK_H
 #define AVI_TASKS_ROWS_TASK_H
 
@@ -12,9 +12,5 @@
 avi_status avi_rows_task(avi_comm *comm, const avi_config *config, const avi_options *options, int what);
 /* The keys of section [rows]. */
 avi_status avi_rows_task_register_keys(avi_registry *registry);
-
-/* Collective. Opens the fit that run.from names, or checkpoint.from, and refuses a run.output that is its folder.
- * Owner: caller, avi_fitted_close, also when it fails. Errors: CONFIG, NOINPUT, DATA. */
-avi_status avi_rows_task_fit(avi_comm *comm, const avi_config *config, const avi_options *options, avi_fitted *fit);
 
 #endif

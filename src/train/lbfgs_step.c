@@ -66,6 +66,7 @@ static avi_status value(solve *v, const double *x, bool move, double *f, double 
     *f = r->finite ? -r->sums[AVI_SUM_ELBO] / r->sums[AVI_SUM_ROWS] + r->kl_global / (double)s->partition.rows
                    : INFINITY;
     avi_vector_to_double(s->precision, st->gradient, s->layout.size, g);
+    memset(g, 0, (size_t)s->fixed * sizeof *g); /* directions then leave these values where they are */
     return AVI_OK;
 }
 

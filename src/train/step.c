@@ -9,7 +9,8 @@
 static double gradient_norm(const avi_session *s, const avi_state *st, const avi_step_result *r)
 {
     const double rows = avi_partition_step_rows(&s->partition),
-                 global = avi_vector_sumsq(s->precision, st->gradient, s->layout.size);
+                 global = avi_vector_sumsq(s->precision, avi_vector_at(s->precision, st->gradient, s->fixed),
+                                           s->layout.size - s->fixed);
     return sqrt(global + r->sums[AVI_SUM_LOCAL_SQ] / (rows * rows));
 }
 
@@ -55,6 +56,8 @@ static void update_global(const avi_session *s, avi_state *st, const avi_optim_u
     int64_t first[AVI_PARTS], end[AVI_PARTS];
     const int parts = avi_estimator_parts(s->train_elbo, first, end);
     for (int i = 0; i < parts; i++) {
+        if (first[i] < s->fixed) first[i] = s->fixed;
+        if (first[i] >= end[i]) continue;
         void *slot[AVI_OPTIM_SLOTS] = {0};
         for (int k = 0; k < s->optim.ops->slots; k++) slot[k] = avi_vector_at(p, st->slot[k], first[i]);
         s->optim.ops->update[p](&s->optim, u, end[i] - first[i], avi_vector_at(p, st->params, first[i]),

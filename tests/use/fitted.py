@@ -279,5 +279,66 @@ def reading(scratch):
     return "two readers at once, and without leave to write; a disk without room ends with 74"
 
 
+def samples(scratch):
+    """Draws of the prior have the mean and covariance of the fit, draws for given rows the noise of the fit about E[x | z]; the same bits on 1, 2 and 3 ranks; data are not needed."""
+    generator = numpy.random.default_rng(4)
+    data = write(scratch / "d.h5", x=normal_rows(generator, generator.normal(size=(2, 6)), 200))
+    run = fit(scratch / "fit", *PPCA, "run.reproducible=yes", f"data.path={data}", ini=empty_ini(scratch))
+    for np in (1, 2):
+        use(run, "sample", scratch / f"q{np}", "sample.of=posterior", "rows.draws=30", "rows.block=64", np=np)
+    data.unlink()
+    for np in (1, 3):
+        use(run, "sample", scratch / f"p{np}", "sample.count=4000", np=np)
+    w, bias, log_s = read(run / "run.h5", "global/decoder.weight/mean", "global/decoder.bias/mean", "global/log_noise_sd/mean")
+    mu, s = bias.ravel(), float(numpy.exp(log_s.ravel()[0]))
+    z, mean, x = read(scratch / "p1/samples.h5", "prior/z", "prior/mean", "prior/x")
+    close("E[x | z]", mean, z @ w.T + mu, 1e-12)
+    c = w @ w.T + s**2 * numpy.eye(6)
+    close("mean of the draws, in errors", (x.mean(0) - mu) / numpy.sqrt(numpy.diag(c) / 4000), 0, 5)
+    close("covariance of the draws, in errors", (numpy.cov(x.T) - c) / numpy.sqrt((c**2 + numpy.outer(numpy.diag(c), numpy.diag(c))) / 4000), 0, 5)
+    of_rows, x = read(scratch / "q1/samples.h5", "posterior/z", "posterior/x")
+    rest = (x - of_rows @ w.T - mu) / s
+    if x.shape != (200, 30, 6) or abs(rest.mean()) > 5 / numpy.sqrt(rest.size) or abs(rest.std() - 1) > 5 / numpy.sqrt(2 * rest.size):
+        raise Failure(f"draws for given rows: {x.shape}, noise of mean {rest.mean()}, sd {rest.std()}")
+    mean, log_sd = read(run / "run.h5", "local/mean", "local/log_sd")
+    close("means of z, in errors", (of_rows.mean(1) - mean) / numpy.exp(log_sd) * numpy.sqrt(30), 0, 6)
+    for a, b, names in (("p1", "p3", ("prior/z", "prior/x")), ("q1", "q2", ("posterior/z", "posterior/x"))):
+        for one, other in zip(read(scratch / a / "samples.h5", *names), read(scratch / b / "samples.h5", *names)):
+            if one.tobytes() != other.tobytes():
+                raise Failure(f"{a} and {b} have other bits")
+    if "done already" not in use(run, "sample", scratch / "p1", "sample.count=4000"):
+        raise Failure("the same draws were made again")
+    refused(["another run.output"], [run, "run.task=sample", "sample.count=10", f"run.output={scratch / 'p1'}"], 78)
+    return "draws of the prior and for given rows have the moments of the fit, the same bits at 1, 2 and 3 ranks"
+
+
+def theta(scratch):
+    """model.theta_from starts at another run's theta, theta_fixed keeps it to the bit, by steps and by L-BFGS; local factors then are those of the closed form."""
+    run = strokes(scratch)
+    names = [f"global/decoder.{i}.{part}/mean" for i in range(2) for part in ("weight", "bias")]
+    common = ["data.rows=300", "data.test_rows=0", "model.latent=3", "model.hidden=16", "optim.batch=100", "optim.tile=20", "run.reproducible=yes", f"model.theta_from={run}"]
+    own = fit(scratch / "own", *common, "inference.function=factorized", "model.theta_fixed=yes", "optim.epochs=3", "optim.learning_rate=0.05", "optim.clip_norm=1", np=2)
+    begun = fit(scratch / "begun", *common, "inference.hidden=16", "optim.steps=1", "optim.learning_rate=1e-30")
+    for name, a, b, c in zip(names, read(run / "run.h5", *names), read(own / "run.h5", *names), read(begun / "run.h5", *names)):
+        if a.tobytes() != b.tobytes() or a.tobytes() != c.tobytes():
+            raise Failure(f"{name} is not that of the other run")
+    elbo = read(own / "run.h5", "trace/elbo")[0]
+    if not elbo[-1] > elbo[0] + 5:
+        raise Failure(f"the factors did not move: ELBO {elbo}")
+    generator = numpy.random.default_rng(6)
+    data = write(scratch / "l.h5", x=generator.normal(4, 1.5, 100), y=generator.normal(6, 1.5, 80))
+    linear = ["model.name=linear", "model.tau=1.3", "model.sigma=0.8", "data.source=hdf5", f"data.path={data}", "inference.function=factorized", "optim.method=lbfgs", "optim.batch=0",
+              "objective.draws=0", "optim.steps=40", "run.precision=double"]
+    first = fit(scratch / "first", *linear, "data.dataset=x", ini=empty_ini(scratch))
+    second = fit(scratch / "second", *linear, "data.dataset=y", f"model.theta_from={first}", "model.theta_fixed=yes", ini=empty_ini(scratch))
+    at, kept, mean = read(first / "run.h5", "global/theta/mean")[0], *read(second / "run.h5", "global/theta/mean", "local/mean")
+    if at.tobytes() != kept.tobytes():
+        raise Failure(f"theta {kept}, {at} was to be kept")
+    close("means with a theta that is kept", mean.ravel(), 1.3 * (read(data, "y")[0] - at.ravel()[0]) / (0.64 + 1.69), 1e-5)
+    refused(["model.theta_from=runs/vae"], [empty_ini(scratch), *linear, "data.dataset=y", "model.theta_fixed=yes", f"run.output={scratch / 'no'}"], 78)
+    refused(["'2' here, '1.3' there"], [empty_ini(scratch), *linear, "data.dataset=y", f"model.theta_from={first}", "model.tau=2", f"run.output={scratch / 'no'}"], 78)
+    return "another run's theta is the start, and kept to the bit"
+
+
 if __name__ == "__main__":
-    main(ppca, network, factorized, bits, killed, reading)
+    main(ppca, network, factorized, bits, killed, reading, samples, theta)
