@@ -4,6 +4,7 @@
 #include "base/streams.h"
 #include "run/internal.h"
 #include "run/run_folder.h"
+#include "cli/run_status.h"
 #include "sweep/sweep.h"
 #include "tasks/task.h"
 #include "session/version.h"
@@ -32,6 +33,7 @@ static const char usage[] =
     "  --groups N           of ranks that take runs of the sweep side by side; default: as many as there are runs\n"
     "  --resume, --fresh    go on from the last checkpoint (it must exist), or ignore it\n"
     "  -q, -v               less, more on the screen\n"
+    "  --status FOLDER ...  how the runs in these folders stand: reads files only, and needs no mpirun\n"
     "  --help-keys[=SECTION]  every key: type, default, range, unit, meaning\n"
     "  --list               models, inference functions, families, optimizers, data sources\n"
     "  --list=data          the data that are accepted, and the keys that name them\n"
@@ -70,9 +72,9 @@ static avi_status read_option(command *c, const char *text)
         action action;
     } actions[] = {{"--help", HELP}, {"-h", HELP},          {"--version", VERSION},
                    {"--list", LIST}, {"--help-keys", KEYS}, {"--reference", REFERENCE}};
-    static const char *const names[] = {"--help",      "--version", "--list",           "--help-keys",
-                                        "--reference", "--dry-run", "--check-gradient", "--resume",
-                                        "--fresh",     "--sweep",   "--groups",         NULL};
+    static const char *const names[] = {"--help",    "--version",        "--list",   "--help-keys", "--reference",
+                                        "--dry-run", "--check-gradient", "--resume", "--fresh",     "--sweep",
+                                        "--groups",  "--status",         NULL};
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
         if (!strcmp(text, actions[i].name)) {
             c->action = actions[i].action;
@@ -81,6 +83,8 @@ static avi_status read_option(command *c, const char *text)
     if (!strcmp(text, "--list=data")) {
         c->action = LIST;
         c->section = "data";
+    } else if (!strcmp(text, "--status")) {
+        return avi_fail(AVI_ERR_USAGE, "--status stands alone; use avi_mpi --status FOLDER ...");
     } else if (!strncmp(text, "--help-keys=", 12)) {
         c->action = KEYS;
         c->section = text + 12;
@@ -273,10 +277,20 @@ static avi_status configure_and_run(avi_comm *comm, command *c)
     return status;
 }
 
+/* --status reads files only: it works where MPI does not start, as on the login node of some clusters. */
+static avi_status report_status(int argc, char **argv)
+{
+    avi_status status = avi_run_status(argc - 2, argv + 2);
+    if (status == AVI_OK) status = avi_streams_flush();
+    if (status != AVI_OK) fprintf(stderr, "avi_mpi: error: %s\n", avi_error_text());
+    return status;
+}
+
 int avi_command(int argc, char **argv)
 {
     avi_streams_open();
     avi_data_child(argc, argv);
+    if (argc > 1 && !strcmp(argv[1], "--status")) return (int)report_status(argc, argv);
     avi_blas_choose_kernels(argv);
     avi_signals_install(); /* before message passing starts: SIGPIPE is to be ignored in there, too */
     avi_comm *comm = NULL;
