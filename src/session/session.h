@@ -7,7 +7,7 @@
 #include "avi/optim.h"
 
 typedef struct avi_options {
-    avi_registry *registry; /* what can be chosen by name; borrowed */
+    avi_registry *registry;  /* what can be chosen by name; borrowed */
     const avi_config *given; /* the configuration as rank 0 has read it (avi_config_derive); borrowed */
     const char *file;
     int overrides;

@@ -1,5 +1,6 @@
 # Results of tests on other systems and their table in tests/README.md: source it after jobs/common.sh.
 # shellcheck shell=bash
+: "${repository:?is set by jobs/common.sh}"
 
 # results LOG    "NAME Passed|Skipped|Failed" of each test in what ctest said; of a test that was run again the last result.
 results() {
