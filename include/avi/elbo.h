@@ -183,13 +183,13 @@ typedef struct avi_refined {
 avi_status avi_estimator_refine(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t first,
                                 int64_t rows, int passes, double tolerance, avi_refined *out);
 
-/* Collective. Second derivatives of -ELBO by the local factors of the job's rows (runs that begin with a tile and have
- * at most its rows), at the factors in the table: own (rows of the job, width, width): blocks of a row with itself;
- * next: the same shape, of a row with the one after it, which chains have (0 elsewhere, and where a row has none). The
- * expectations must be a quadrature. width * 2 passes over the rows, three times as many for a chain. Errors: INTERNAL
- * (memory; a problem of another kind). */
+/* Collective. Second derivatives of -ELBO by the first `columns` values of the local factors of the job's rows (runs
+ * within a tile), at the factors in the table: own (rows of the job, width, width): blocks of a row with itself, whose
+ * columns from `columns` on are 0; next: the same shape, of a row with the one after it, which chains have (NULL where
+ * rows are independent). The expectations must be a quadrature. 2 columns passes over the rows, three times as many for
+ * a chain. Errors: INTERNAL (memory; a problem of another kind). */
 avi_status avi_estimator_curvature(avi_estimator *e, const void *params, void *table, void *table_grad,
-                                   const avi_row_ranges *job, double *own, double *next);
+                                   const avi_row_ranges *job, int64_t columns, double *own, double *next);
 
 /* For checks by finite differences. Sticking the landing has the gradient of the ELBO with the parameters of log q(z;
  * nu) fixed: the next step over the job takes them down, and later steps use those, so that differences of values are

@@ -49,6 +49,8 @@ struct avi_family {
 AVI_API avi_status avi_family_register(avi_registry *registry, const avi_family_ops *ops);
 /* The family that [inference] family selects. Owner: caller, avi_family_destroy. Errors: CONFIG, INTERNAL. */
 avi_status avi_family_create(const avi_config *config, int64_t latent, avi_family **family);
+/* A Gaussian with full covariance, whatever the configuration selects. Owner: caller. Errors: CONFIG, INTERNAL. */
+avi_status avi_family_create_full(const avi_config *config, int64_t latent, avi_family **family);
 void avi_family_destroy(avi_family **family);
 /* Adds the shared parameters behind those of the inference function. Errors: INTERNAL. */
 avi_status avi_family_declare(avi_family *f, avi_params *phi);

@@ -268,7 +268,7 @@ static avi_status curvature(avi_sample *s)
     avi_status status = avi_agree(
         s->f->s->comm, blocks ? AVI_OK : avi_fail_memory((size_t)(2 * rows * square) * sizeof *blocks, "curvature"));
     if (status == AVI_OK)
-        status = avi_estimator_curvature(s->refine, s->f->params_own, s->table, s->grad, &s->job, blocks,
+        status = avi_estimator_curvature(s->refine, s->f->params_own, s->table, s->grad, &s->job, w, blocks,
                                          blocks + rows * square);
     for (int i = 0, at = 0; i < s->job.count && status == AVI_OK; at += (int)s->job.rows[i++]) {
         const size_t bytes = (size_t)(s->job.rows[i] * square) * sizeof *blocks;

@@ -11,16 +11,25 @@ avi_status avi_family_register(avi_registry *registry, const avi_family_ops *ops
     return avi_registry_add(registry, AVI_KIND_FAMILY, ops);
 }
 
-avi_status avi_family_create(const avi_config *config, int64_t latent, avi_family **family)
+static avi_status create(const avi_config *config, const char *name, int64_t latent, avi_family **family)
 {
     avi_family *f = *family = calloc(1, sizeof *f);
     if (!f) return avi_fail_memory(sizeof *f, "the variational family");
-    f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_FAMILY,
-                               avi_config_get_string(config, "inference", "family"));
+    f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_FAMILY, name);
     f->latent = latent;
     const avi_status status = avi_plugin_status(AVI_KIND_FAMILY, f->ops, f->ops->create(f, config));
     if (status != AVI_OK) avi_family_destroy(family);
     return status;
+}
+
+avi_status avi_family_create(const avi_config *config, int64_t latent, avi_family **family)
+{
+    return create(config, avi_config_get_string(config, "inference", "family"), latent, family);
+}
+
+avi_status avi_family_create_full(const avi_config *config, int64_t latent, avi_family **family)
+{
+    return create(config, "gaussian_full", latent, family);
 }
 
 void avi_family_destroy(avi_family **family)

@@ -82,8 +82,13 @@ static void make_problems(avi_fixed_theta *f, int draws)
     f->weigh_own.rule = f->weigh_function.rule = NULL;
     f->weigh_own.draws = f->weigh_function.draws = draws;
     f->weigh_own.kl_sampled = f->weigh_function.kl_sampled = true;
+    f->weigh_full = f->weigh_own;
+    if (f->full) {
+        f->weigh_full.infer = f->own_full;
+        f->weigh_full.family = f->full;
+    }
     f->refine.block_rows = block_rows(s, f->rule->count);
-    f->weigh_own.block_rows = f->weigh_function.block_rows = block_rows(s, draws);
+    f->weigh_own.block_rows = f->weigh_function.block_rows = f->weigh_full.block_rows = block_rows(s, draws);
 }
 
 avi_status avi_fixed_theta_create(const avi_session *s, const avi_state *st, int draws, avi_fixed_theta *f)
@@ -92,6 +97,10 @@ avi_status avi_fixed_theta_create(const avi_session *s, const avi_state *st, int
     AVI_TRY(avi_family_create(s->config, s->model->latent, &f->family));
     AVI_TRY(avi_infer_create_local(s->config, s->infer->inputs, f->family->width, s->model->latent, &f->own));
     AVI_TRY(avi_family_declare(f->family, &f->own->phi));
+    if (f->family->ops->independent && s->model->latent > 1) {
+        AVI_TRY(avi_family_create_full(s->config, s->model->latent, &f->full));
+        AVI_TRY(avi_infer_create_local(s->config, s->infer->inputs, f->full->width, s->model->latent, &f->own_full));
+    }
     AVI_TRY(make_rule(f));
     AVI_TRY(pack(f, st));
     make_problems(f, draws);
@@ -102,6 +111,8 @@ void avi_fixed_theta_free(avi_fixed_theta *f)
 {
     avi_infer_destroy(&f->own);
     avi_family_destroy(&f->family);
+    avi_infer_destroy(&f->own_full);
+    avi_family_destroy(&f->full);
     avi_quadrature_destroy(&f->rule);
     free(f->params_own);
     free(f->params_function);

@@ -1,6 +1,4 @@
-#include "gap/ledger.h"
-#include "gap/progress.h"
-#include "gap/psis.h"
+#include "gap/ledger_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,22 +7,7 @@
 
 enum { BLOCK = 1024 /* rows at a time, or one tile */ };
 
-/* Work on one data set. */
-typedef struct maker {
-    const avi_fixed_theta *f;
-    const avi_gap_settings *settings;
-    const avi_data *data;
-    const void *given; /* factors of a factorized run, or NULL */
-    avi_estimator *refine, *weigh_own, *weigh_function;
-    void *table, *grad;                   /* (1 + own rows + 1, width): own factors */
-    double *weight_function, *weight_own; /* (block rows, K) */
-    double *nu;                           /* (block rows, width) */
-    double *before, *after;               /* (block rows): ELBO under an exact rule */
-    avi_refined *refined;                 /* (block rows) */
-    double *owned;                        /* (own rows, AVI_GAP_COLUMNS), in order of position */
-    int64_t block;                        /* rows of a block */
-    avi_gap_progress progress;
-} maker;
+typedef avi_ledger_work maker;
 
 static int64_t block_rows(const avi_data *data)
 {
@@ -52,13 +35,15 @@ static avi_status allocate(maker *m)
     m->grad = calloc(table, real);
     m->weight_function = malloc(n * k * sizeof(double));
     m->weight_own = malloc(n * k * sizeof(double));
+    m->weight_other = malloc(n * k * sizeof(double));
+    if (m->f->full) m->full = calloc((size_t)((own + 2) * m->f->full->width), real);
     m->nu = malloc(n * (size_t)width * sizeof(double));
     m->before = malloc(n * sizeof(double));
     m->after = malloc(n * sizeof(double));
     m->refined = malloc(n * sizeof *m->refined);
     m->owned = malloc((size_t)(own * AVI_GAP_COLUMNS + 1) * sizeof(double));
-    if (m->table && m->grad && m->weight_function && m->weight_own && m->nu && m->before && m->after && m->refined &&
-        m->owned)
+    if (m->table && m->grad && (m->full || !m->f->full) && m->weight_function && m->weight_own && m->weight_other &&
+        m->nu && m->before && m->after && m->refined && m->owned)
         return AVI_OK;
     return avi_fail_memory(2 * table * real + 2 * n * k * sizeof(double), "the gap ledger");
 }
@@ -72,6 +57,9 @@ static void release(maker *m)
     free(m->grad);
     free(m->weight_function);
     free(m->weight_own);
+    free(m->weight_other);
+    free(m->full);
+    avi_estimator_destroy(&m->weigh_full);
     free(m->nu);
     free(m->before);
     free(m->after);
@@ -81,11 +69,6 @@ static void release(maker *m)
 }
 
 /* ---- a block of rows ---- */
-
-static void *table_row(const maker *m, void *table, int64_t position)
-{
-    return avi_vector_at(m->f->s->precision, table, (position - m->data->first + 1) * m->f->family->width);
-}
 
 /* Collective. Where the refinement starts: the function's factors, or those of a factorized run, with their weights. A
  * factorized run has no factors for rows that it was not fitted to: these start at nu = 0, and L_A is not there. */
@@ -101,7 +84,8 @@ static avi_status start_factors(maker *m, const avi_row_ranges *job)
     const avi_row_values values = {.log_weight = m->weight_function, .nu = m->nu};
     AVI_TRY(avi_estimator_evaluate(m->weigh_function, f->params_function, (void *)(uintptr_t)m->given, job, false, sums,
                                    &values));
-    if (rows) avi_vector_from_double(f->s->precision, m->nu, rows * width, table_row(m, m->table, job->first[0]));
+    if (rows)
+        avi_vector_from_double(f->s->precision, m->nu, rows * width, avi_ledger_row(m, m->table, width, job->first[0]));
     return AVI_OK;
 }
 
@@ -118,7 +102,7 @@ static avi_status refine_rows(maker *m, int64_t first, int64_t rows)
     return AVI_OK;
 }
 
-static avi_status exact_rows(maker *m, const avi_row_ranges *job, double *elbo)
+avi_status avi_ledger_exact_rows(maker *m, const avi_row_ranges *job, double *elbo)
 {
     double sums[AVI_SUMS];
     const avi_row_values values = {.elbo = elbo};
@@ -141,7 +125,7 @@ static void compare_draws(int64_t k, const double *a, const double *b, double ou
     out[AVI_GAP_AMORTIZATION_ERROR] = sqrt(squares / ((double)k * (double)(k - 1)));
 }
 
-static void fill_row(maker *m, int64_t r, double out[AVI_GAP_COLUMNS])
+avi_status avi_ledger_fill_row(maker *m, int64_t r, double out[AVI_GAP_COLUMNS])
 {
     const int64_t k = m->settings->draws;
     const bool function = !(m->f->s->infer->ops->local && !m->given);
@@ -153,17 +137,26 @@ static void fill_row(maker *m, int64_t r, double out[AVI_GAP_COLUMNS])
         out[AVI_GAP_AMORTIZATION] = out[AVI_GAP_ELBO_FVI] - out[AVI_GAP_ELBO_AVI];
         out[AVI_GAP_AMORTIZATION_ERROR] = 0;
     }
-    avi_weights_summarise(k, m->weight_function + r * k, &a);
-    avi_weights_summarise(k, m->weight_own + r * k, &b);
+    double *sorted = malloc((size_t)k * sizeof *sorted);
+    if (!sorted) return avi_fail_memory((size_t)k * sizeof *sorted, "the gap ledger");
+    memcpy(sorted, m->weight_function + r * k, (size_t)k * sizeof *sorted);
+    avi_weights_summarise(k, sorted, &a);
+    memcpy(sorted, m->weight_own + r * k, (size_t)k * sizeof *sorted);
+    avi_weights_summarise(k, sorted, &b);
+    free(sorted);
     out[AVI_GAP_LOG_P] = b.log_p;
     out[AVI_GAP_LOG_P_ERROR] = b.log_p_error;
     out[AVI_GAP_APPROXIMATION] = b.log_p - out[AVI_GAP_ELBO_FVI];
     out[AVI_GAP_KHAT_AVI] = a.khat;
     out[AVI_GAP_KHAT] = b.khat;
     out[AVI_GAP_ESS] = b.ess;
-    out[AVI_GAP_RUNG] = a.khat <= 0.7 ? AVI_RUNG_FUNCTION : b.khat <= 0.7 ? AVI_RUNG_FACTOR : AVI_RUNG_NONE;
+    out[AVI_GAP_RUNG] = a.khat <= AVI_KHAT_LIMIT   ? AVI_RUNG_FUNCTION
+                        : b.khat <= AVI_KHAT_LIMIT ? AVI_RUNG_FACTOR
+                                                   : AVI_RUNG_NONE;
+    out[AVI_GAP_KHAT_SERVED] = a.khat <= AVI_KHAT_LIMIT ? a.khat : b.khat;
     out[AVI_GAP_STEPS] = m->refined[r].steps;
     out[AVI_GAP_CONVERGED] = m->refined[r].converged;
+    return AVI_OK;
 }
 
 /* Collective. Every rank comes as often; a rank that has no rows left takes part without. */
@@ -173,12 +166,15 @@ static avi_status make_block(maker *m, int64_t first, int64_t rows)
     const avi_row_values values = {.log_weight = m->weight_own};
     double sums[AVI_SUMS];
     AVI_TRY(start_factors(m, &job));
-    AVI_TRY(exact_rows(m, &job, m->before));
+    AVI_TRY(avi_ledger_exact_rows(m, &job, m->before));
     AVI_TRY(avi_agree(m->f->s->comm, refine_rows(m, first, rows)));
-    AVI_TRY(exact_rows(m, &job, m->after));
+    AVI_TRY(avi_ledger_exact_rows(m, &job, m->after));
     AVI_TRY(avi_estimator_evaluate(m->weigh_own, m->f->params_own, m->table, &job, false, sums, &values));
-    for (int64_t r = 0; r < rows; r++) fill_row(m, r, m->owned + (first - m->data->first + r) * AVI_GAP_COLUMNS);
-    return AVI_OK;
+    avi_status status = AVI_OK;
+    for (int64_t r = 0; r < rows && status == AVI_OK; r++)
+        status = avi_ledger_fill_row(m, r, avi_ledger_owned(m, first + r));
+    AVI_TRY(avi_agree(m->f->s->comm, status));
+    return avi_ledger_climb(m, first, rows);
 }
 
 /* The next own block from *at on that has a row that an earlier run has not done; *first = -1: none is left. */
@@ -238,6 +234,7 @@ static avi_status prepare(maker *m)
     AVI_TRY(allocate(m));
     AVI_TRY(avi_estimator_create(&f->refine, f->s->comm, m->data, &m->refine));
     AVI_TRY(avi_estimator_create(&f->weigh_own, f->s->comm, m->data, &m->weigh_own));
+    if (f->full) AVI_TRY(avi_estimator_create(&f->weigh_full, f->s->comm, m->data, &m->weigh_full));
     return avi_estimator_create(&f->weigh_function, f->s->comm, m->data, &m->weigh_function);
 }
 
@@ -248,9 +245,10 @@ avi_status avi_gap_ledger_make(const avi_fixed_theta *f, const avi_data *data, c
 {
     maker m = {.f = f, .settings = settings, .data = data, .given = table};
     *l = (avi_gap_ledger){.name = name};
-    char text[96];
-    snprintf(text, sizeof text, "draws %d, passes %d, tolerance %g, tile %lld, reproducible %d", settings->draws,
-             settings->passes, settings->tolerance, (long long)data->partition.tile, f->s->problem.reproducible);
+    char text[128];
+    snprintf(text, sizeof text, "draws %d, starts %d, passes %d, tolerance %g, tile %lld, reproducible %d",
+             settings->draws, settings->starts, settings->passes, settings->tolerance, (long long)data->partition.tile,
+             f->s->problem.reproducible);
     avi_status status = avi_agree(f->s->comm, prepare(&m));
     if (status == AVI_OK)
         status = avi_gap_progress_open(f, data, table, settings->folder, settings->save, name, text, AVI_GAP_COLUMNS,

@@ -21,6 +21,7 @@ typedef enum avi_gap_column {
     AVI_GAP_APPROXIMATION,
     AVI_GAP_KHAT_AVI,
     AVI_GAP_KHAT,
+    AVI_GAP_KHAT_SERVED,
     AVI_GAP_ESS,
     AVI_GAP_RUNG,
     AVI_GAP_STEPS,
@@ -28,16 +29,22 @@ typedef enum avi_gap_column {
     AVI_GAP_COLUMNS
 } avi_gap_column;
 
-/* The ladder: what a row needs for weights that can be relied on. */
+/* The ladder: what a row needs for weights that can be relied on, k-hat of at most 0.7. */
 typedef enum avi_gap_rung {
-    AVI_RUNG_FUNCTION, /* k-hat of the inference function's factor is at most 0.7 */
-    AVI_RUNG_FACTOR,   /* that of the refined factor is */
-    AVI_RUNG_NONE,     /* neither */
+    AVI_RUNG_FUNCTION,   /* the inference function's factor serves */
+    AVI_RUNG_FACTOR,     /* the refined factor of the same family does */
+    AVI_RUNG_FULL,       /* a Gaussian with full covariance does */
+    AVI_RUNG_STARTS,     /* the best of several starts does, with a full covariance where that is needed */
+    AVI_RUNG_RESAMPLING, /* importance resampling from a wider factor does */
+    AVI_RUNG_NONE,       /* nothing does */
     AVI_RUNGS
 } avi_gap_rung;
 
+enum { AVI_GAP_NAMED = 12 /* rows that nothing serves, by number on the screen */ };
+
 typedef struct avi_gap_settings {
     int draws;          /* K */
+    int starts;         /* of a row that its own factor does not serve */
     int passes;         /* over a row, at most */
     double tolerance;   /* nats that a converged row may still gain */
     avi_folder *folder; /* where rows that are done are kept until the results are written; NULL: nowhere */
@@ -48,6 +55,7 @@ typedef struct avi_gap_settings {
 typedef struct avi_gap_totals {
     int64_t rows, converged, bad; /* bad: rows with a value that is not finite, which the sums leave out */
     int64_t rung[AVI_RUNGS];
+    int64_t unserved[AVI_GAP_NAMED]; /* the first rows of the last rung, as given, from 0 */
     double elbo_avi, elbo_fvi, amortization, amortization_error, log_p, log_p_error, approximation; /* nats, sums */
     double worst;      /* the largest amortization gap of a row, nats */
     double half_share; /* part of the rows, those with the largest gaps, that carries half of the sum */

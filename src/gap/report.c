@@ -22,10 +22,12 @@ static const struct {
     [AVI_GAP_KHAT_AVI] = {"khat_avi", "Pareto k-hat of the weights of the inference function's factor", ""},
     [AVI_GAP_KHAT] = {"khat", "Pareto k-hat of the weights of the row's own factor: reliable below 0.7", ""},
     [AVI_GAP_ESS] = {"ess", "effective sample size of the weights of the row's own factor", "draws"},
+    [AVI_GAP_KHAT_SERVED] = {"khat_served", "Pareto k-hat of the weights on the rung of the row", ""},
     [AVI_GAP_RUNG] =
         {"rung",
-         "what the row needs for k-hat of at most 0.7: 0 the inference function's factor, 1 its own factor, "
-         "2 more than this family",
+         "what the row needs for k-hat of at most 0.7: 0 the inference function's factor, 1 its own factor, 2 a full "
+         "covariance, 3 more starts, 4 importance resampling from a wider factor, 5 nothing serves; log_p, ess and "
+         "approximation_gap are of that rung, on rung 0 and 5 of the own factor",
          ""},
     [AVI_GAP_STEPS] = {"steps", "steps of the refinement of the row's factor", "steps"},
     [AVI_GAP_CONVERGED] = {"converged", "1: the refinement has less than gap.tolerance left; 0: it was cut off", ""},
@@ -52,7 +54,10 @@ static avi_status add_totals(const avi_gap_ledger *l, const char *group, avi_fie
     const struct {
         const char *name;
         int64_t value;
-    } count[] = {{"rows", t->rows}, {"rows_converged", t->converged}, {"rows_not_finite", t->bad}};
+    } count[] = {{"rows", t->rows},
+                 {"rows_converged", t->converged},
+                 {"rows_not_finite", t->bad},
+                 {"rows_unserved", t->rung[AVI_RUNG_NONE]}};
     for (size_t i = 0; i < sizeof count / sizeof count[0]; i++)
         AVI_TRY(avi_fields_attribute(
             fields, (avi_attribute){.group = group, .name = count[i].name, .integer = count[i].value}));
@@ -81,6 +86,29 @@ avi_status avi_gap_ledger_fields(const avi_gap_ledger *l, avi_fields *fields)
 
 static double percent(int64_t part, int64_t all) { return all ? 100 * (double)part / (double)all : 0; }
 
+/* What serves the rows, in words; a rung that serves none is not named. */
+static void print_rungs(const avi_gap_totals *t)
+{
+    static const char *const words[AVI_RUNGS] = {[AVI_RUNG_FUNCTION] = "are served by the inference function",
+                                                 [AVI_RUNG_FACTOR] = "need their own factor",
+                                                 [AVI_RUNG_FULL] = "need a full covariance",
+                                                 [AVI_RUNG_STARTS] = "need more starts",
+                                                 [AVI_RUNG_RESAMPLING] = "need importance resampling"};
+    printf("    k-hat      ");
+    for (int k = 0, n = 0; k < AVI_RUNG_NONE; k++) {
+        if (!t->rung[k]) continue;
+        printf("%s%.1f %%%s %s", n ? ", " : "", percent(t->rung[k], t->rows), n ? "" : " of the rows", words[k]);
+        n++;
+    }
+    const int64_t none = t->rung[AVI_RUNG_NONE];
+    if (none) {
+        printf("; %" PRId64 " row%s served by none:", none, none == 1 ? " is" : "s are");
+        for (int64_t i = 0; i < none && i < AVI_GAP_NAMED; i++) printf(" %" PRId64, t->unserved[i]);
+        if (none > AVI_GAP_NAMED) printf(" ...");
+    }
+    printf("\n");
+}
+
 void avi_gap_ledger_print(const avi_gap_ledger *l)
 {
     const avi_gap_totals *t = &l->total;
@@ -93,11 +121,7 @@ void avi_gap_ledger_print(const avi_gap_ledger *l)
             t->amortization / n, t->amortization_error / n, what, t->worst, 100 * t->half_share);
     printf("    %-9s  ELBO %.4f with own factors, log p(x) %.4f +- %.4f: approximation gap %.4f nats per row\n", what,
            t->elbo_fvi / n, t->log_p / n, t->log_p_error / n, t->approximation / n);
-    printf(
-        "    k-hat      at most 0.7 in %.1f %% of the rows with the inference function's factor, in %.1f %% more with "
-        "their own; %" PRId64 " rows need a wider family\n",
-        percent(t->rung[AVI_RUNG_FUNCTION], t->rows), percent(t->rung[AVI_RUNG_FACTOR], t->rows),
-        t->rung[AVI_RUNG_NONE]);
+    print_rungs(t);
     if (t->converged < t->rows)
         printf("    refined    %" PRId64 " of %" PRId64 " rows converged; raise gap.passes for the others\n",
                t->converged, t->rows);

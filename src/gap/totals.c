@@ -3,6 +3,7 @@
 #include "gap/ledger.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SUMS = 8, COUNTS = 2 + AVI_RUNGS, WORDS = SUMS * AVI_WIDE_LIMBS + COUNTS };
@@ -89,6 +90,23 @@ static avi_status largest(const avi_session *s, const avi_gap_ledger *l, double 
     return AVI_OK;
 }
 
+/* Collective. The first rows that nothing serves: those of the first ranks, since slabs ascend. */
+static avi_status list_unserved(const avi_session *s, avi_gap_ledger *l)
+{
+    const int ranks = avi_comm_size(s->comm);
+    int64_t own[AVI_GAP_NAMED + 1] = {0}, *all = malloc((size_t)ranks * sizeof own), listed = 0;
+    AVI_TRY(avi_agree_memory(s->comm, all, (size_t)ranks * sizeof own, "the gap ledger"));
+    for (int64_t r = 0; r < l->rows && own[0] < AVI_GAP_NAMED; r++)
+        if ((int)l->column[AVI_GAP_RUNG][r] == AVI_RUNG_NONE) own[++own[0]] = l->first + r;
+    const avi_status status = avi_comm_allgather(s->comm, own, sizeof own, all);
+    for (int k = 0; k < ranks && status == AVI_OK; k++) {
+        const int64_t *one = all + k * (AVI_GAP_NAMED + 1);
+        for (int64_t i = 1; i <= one[0] && listed < AVI_GAP_NAMED; i++) l->total.unserved[listed++] = one[i];
+    }
+    free(all);
+    return status;
+}
+
 avi_status avi_gap_totals_make(const avi_session *s, avi_gap_ledger *l)
 {
     int64_t word[WORDS] = {0};
@@ -109,6 +127,7 @@ avi_status avi_gap_totals_make(const avi_session *s, avi_gap_ledger *l)
                                 .log_p_error = sqrt(sum[SUM_P_ERROR]),
                                 .approximation = sum[SUM_APPROXIMATION]};
     for (int k = 0; k < AVI_RUNGS; k++) l->total.rung[k] = count[2 + k];
+    AVI_TRY(list_unserved(s, l));
     AVI_TRY(largest(s, l, &l->total.worst));
     return half_share(s, l, l->total.worst, &l->total.half_share);
 }

@@ -12,6 +12,8 @@
 static const avi_key keys[] = {
     {"gap", "draws", AVI_KEY_INT, "200", 25, 65536, NULL, "draws",
      "importance weights of each row: log p(x), k-hat and, where no quadrature is exact, both ELBOs"},
+    {"gap", "starts", AVI_KEY_INT, "3", 1, 1000, NULL, "starts",
+     "of the refinement, for rows whose k-hat stays above 0.7 with their own factor; 1: no more"},
     {"gap", "passes", AVI_KEY_INT, "100", 1, 100000, NULL, "passes",
      "over a row to refine its own factor, at most; a row stops when it has converged"},
     {"gap", "tolerance", AVI_KEY_REAL, "1e-3", 1e-12, 1e3, NULL, "nats",
@@ -58,6 +60,7 @@ static avi_status make(avi_session *s, avi_state *st, avi_folder *folder, avi_fi
 {
     const char *data = avi_config_get_string(s->config, "gap", "data");
     const avi_gap_settings settings = {.draws = (int)avi_config_get_int(s->config, "gap", "draws"),
+                                       .starts = (int)avi_config_get_int(s->config, "gap", "starts"),
                                        .passes = (int)avi_config_get_int(s->config, "gap", "passes"),
                                        .tolerance = avi_config_get_real(s->config, "gap", "tolerance"),
                                        .folder = folder,
@@ -126,7 +129,7 @@ const avi_task_ops avi_task_gap = {
     .name = "gap",
     .doc = "what amortization costs every row: amortization and approximation gap, log p(x), k-hat",
     .keys = keys,
-    .key_count = 5,
+    .key_count = 6,
     .check = check,
     .run = run,
     .plan = avi_gap_plan,

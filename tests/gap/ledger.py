@@ -95,6 +95,42 @@ def ppca(scratch):
     return f"ppca with full covariance: no approximation gap (largest {best:.1e}); amortization gap {numpy.mean(got['amortization_gap']):.3f} nats per row"
 
 
+def ladder(scratch):
+    """Rows of a posterior whose dimensions are correlated, with a family whose dimensions are not: with a full covariance q is the posterior, so that log p(x_n) is exact. A row on a rung
+    has the k-hat that puts it there, one start more never makes a factor worse, and all ranks do the same."""
+    ini, generator = empty_ini(scratch), numpy.random.default_rng(6)
+    w = numpy.array([[3, 2.9, 3.1, 2.8], [2.9, 3, 2.8, 3.1], [3.1, 2.8, 3, 3]])
+    x = generator.normal(size=(90, 3)) @ w + 0.3 * generator.normal(size=(90, 4))
+    common = ["model.name=ppca", "model.latent=3", "data.source=hdf5", "data.dataset=x", f"data.path={write(scratch / 'l.h5', x=x)}", "run.precision=double", "inference.function=mlp", "inference.hidden=",
+              "optim.batch=0", "optim.tile=10", "optim.steps=2", "model.noise_sd=0.03", "run.after=gap", "gap.passes=400", "run.reproducible=yes"]
+    one = fit(scratch / "one", *common, "gap.starts=1", ini=ini)
+    got, total, _ = ledger(one)
+    with h5py.File(one / "run.h5") as file:
+        blocks = [file[f"global/{name}/mean"][()] for name in file["global"]]
+    load, mu = next(b for b in blocks if b.shape == (4, 3)), next(b for b in blocks if b.size == 4).ravel()
+    noise = float(next(b for b in blocks if b.size == 1).ravel()[0])
+    full = got["rung"] == 2
+    if numpy.sum(full) < 10:
+        raise Failure(f"{numpy.sum(full)} of 90 rows need a full covariance; their k-hat without: {numpy.sort(got['khat'])}")
+    exact = []
+    for s in (numpy.exp(noise), noise):  # whichever way the scale is kept, one of them is the model's
+        c, d = load @ load.T + s**2 * numpy.eye(4), x - mu
+        exact.append(-0.5 * (4 * numpy.log(2 * numpy.pi) + numpy.linalg.slogdet(c)[1] + numpy.einsum("ni,ij,nj->n", d, numpy.linalg.inv(c), d)))
+    # The mean of a factor that is 1e-3 nats from its optimum, by gap.tolerance, is off by some hundredths of a posterior sd.
+    if not min(numpy.max(numpy.abs(got["log_p"] - e)[full] - 6 * got["log_p_error"][full]) for e in exact) < 2e-3:
+        raise Failure(f"log p(x) with a full covariance is off by {[numpy.max(numpy.abs(got['log_p'] - e)[full]) for e in exact]}")
+    if numpy.any(got["khat_served"][got["rung"] < 5] > 0.7) or numpy.any(got["khat"][got["rung"] > 1] <= 0.7) or numpy.any(got["khat_avi"][got["rung"] == 0] > 0.7):
+        raise Failure("a row is on a rung that its k-hat does not put it on")
+    if total["rows_unserved"] != numpy.sum(got["rung"] == 5):
+        raise Failure(f"{total['rows_unserved']} rows are said to be served by none")
+    three = fit(scratch / "three", *common, "gap.starts=3", ini=ini, np=3)
+    expect_same_bits(fit(scratch / "alone", *common, "gap.starts=3", ini=ini), three, "the ladder on 1 and 3 ranks")
+    more = ledger(three)[0]
+    if numpy.any(more["elbo_fvi"] < got["elbo_fvi"] - 1e-9) or numpy.any(more["rung"] > got["rung"]):
+        raise Failure("a start more made a row worse")
+    return f"{numpy.sum(full)} of 90 rows need a full covariance, which is exact there; {numpy.sum(got['rung'] == 4)} are resampled from wider factors"
+
+
 def bits(scratch):
     ini = empty_ini(scratch)
     for model in ("vae", "nonlinear"):
@@ -174,4 +210,4 @@ def psis(scratch):
 
 if __name__ == "__main__":
     sys.argv = [a for i, a in enumerate(sys.argv) if a != "--psis" and sys.argv[i - 1] != "--psis"]
-    main(psis, linear, ppca, bits, later, refused)
+    main(psis, linear, ppca, ladder, bits, later, refused)

@@ -345,6 +345,8 @@ SYSTEMS = [
 ]
 
 DIAGNOSIS = [
+    Defect("a full covariance from the precision in place of its inverse", "src/gap/ladder.c", "? log(root[a * l + a])", "? -log(root[a * l + a])", "^gap_ledger$"),
+    Defect("rows that nothing serves not counted", "src/gap/totals.c", "(int)l->column[AVI_GAP_RUNG][r] == AVI_RUNG_NONE) own", "(int)l->column[AVI_GAP_RUNG][r] == AVI_RUNGS) own", "^gap_ledger$"),
     Defect("rows that were done not kept", "src/gap/ledger.c", "        AVI_TRY(avi_gap_progress_add(&m->progress, first, rows));\n", "", "^gap_going_on$"),
     Defect("rows of other settings gone on with", "src/io/parts.c", "*same = status == AVI_OK && !strcmp(text, identity);", "*same = status == AVI_OK;", "^gap_going_on$"),
     Defect("a run killed in its ledger taken for a finished one", "src/tasks/fit.c", "AVI_TRY(avi_fit_write_unfinished(f));", "AVI_TRY(avi_fit_write(f, NULL));", "^gap_going_on$"),
