@@ -72,7 +72,8 @@ def hmm(scratch):
 def linear(scratch):
     x = numpy.random.default_rng(3).normal(2, 1.5, 200)
     for function in (["inference.function=factorized"], ["inference.function=constant"]):
-        d = diagnosis(fit(scratch / function[0], "model.name=linear", "model.tau=1.3", "model.sigma=0.8", *NOISELESS, write(scratch / "x.h5", x), *function, "run.after=diagnose", ini=empty_ini(scratch)))
+        d = diagnosis(fit(scratch / function[0], "model.name=linear", "model.tau=1.3", "model.sigma=0.8", *NOISELESS, write(scratch / "x.h5", x), *function, "run.after=diagnose",
+                          ini=empty_ini(scratch)))
         if not d["verdict"].startswith("closable with domain self") or d["floor_self"] > 1e-4:
             raise Failure(f"{d['verdict']}; floor {d['floor_self']}")
     v = 0.8**2 + 1.3**2
@@ -97,15 +98,16 @@ def saw(scratch):
     """The optimal factor has mean x_n + a (x_{n+1} - a x_n - a theta) / (1 + a^2) and variance 1 / (1 + a^2): affine in (x_n, x_{n+1}), and of one of them the best function is affine too,
     since the series is Gaussian."""
     x = saw_data(numpy.random.default_rng(8), 320)
-    ini, file = empty_ini(scratch), write(scratch / "x.h5", x)
+    ini = empty_ini(scratch)
+    common = ["model.name=saw", f"model.a={A}", "model.global=gaussian", *NOISELESS, write(scratch / "x.h5", x), "inference.function=factorized", "run.after=diagnose"]
     for name, inputs in (("self", x[:-1]), ("ahead", x[1:])):
-        d = diagnosis(fit(scratch / name, "model.name=saw", f"model.a={A}", "model.global=gaussian", *NOISELESS, file, "inference.function=factorized", f"inference.domain={name}", "run.after=diagnose", ini=ini))
+        d = diagnosis(fit(scratch / name, *common, f"inference.domain={name}", ini=ini))
         best = saw_means(x, d["theta"])
         exact = least(numpy.column_stack([numpy.ones(len(best)), inputs]), best, (1 + A**2) * numpy.eye(len(best)))
         near(f"saw, floor of {name}", d[f"floor_{name}"], exact, 0.05)
         if not d["verdict"].startswith(f"closable with domain next, not with {name}: rows ") or d["floor_next"] > 1e-6:
             raise Failure(d["verdict"])
-    d = diagnosis(fit(scratch / "next", "model.name=saw", f"model.a={A}", "model.global=gaussian", *NOISELESS, file, "inference.function=factorized", "inference.domain=next", "run.after=diagnose", ini=ini))
+    d = diagnosis(fit(scratch / "next", *common, "inference.domain=next", ini=ini))
     if not d["verdict"].startswith("closable with domain next: "):
         raise Failure(d["verdict"])
     return "closable with next, not with self or ahead alone, whose floors equal least squares"
@@ -149,8 +151,8 @@ def bits(scratch):
 def words(scratch):
     """The lines at the end of a fit: the gap, who carries half of it, and whether a larger function or domain would help."""
     ini = empty_ini(scratch)
-    said = start(2, [ini, *small_data("vae"), "data.rows=120", "data.test_rows=40", "inference.function=mlp", "inference.hidden=8", "optim.batch=40", "optim.tile=10", "optim.steps=40", "run.after=gap, diagnose",
-                     "gap.draws=30", f"run.output={scratch / 'words'}"])
+    said = start(2, [ini, *small_data("vae"), "data.rows=120", "data.test_rows=40", "inference.function=mlp", "inference.hidden=8", "optim.batch=40", "optim.tile=10", "optim.steps=40",
+                     "run.after=gap, diagnose", "gap.draws=30", f"run.output={scratch / 'words'}"])
     for line in ("nats per row on training data", "nats per row on held-out data", "of the rows carry half of it", "  diagnose     closable with domain self: ", "a larger inference function",
                  "a larger domain would not help", f"{scratch / 'words'}/run.h5"):
         if line not in said:

@@ -101,8 +101,8 @@ def ladder(scratch):
     ini, generator = empty_ini(scratch), numpy.random.default_rng(6)
     w = numpy.array([[3, 2.9, 3.1, 2.8], [2.9, 3, 2.8, 3.1], [3.1, 2.8, 3, 3]])
     x = generator.normal(size=(90, 3)) @ w + 0.3 * generator.normal(size=(90, 4))
-    common = ["model.name=ppca", "model.latent=3", "data.source=hdf5", "data.dataset=x", f"data.path={write(scratch / 'l.h5', x=x)}", "run.precision=double", "inference.function=mlp", "inference.hidden=",
-              "optim.batch=0", "optim.tile=10", "optim.steps=2", "model.noise_sd=0.03", "run.after=gap", "gap.passes=400", "run.reproducible=yes"]
+    common = ["model.name=ppca", "model.latent=3", "data.source=hdf5", "data.dataset=x", f"data.path={write(scratch / 'l.h5', x=x)}", "run.precision=double", "inference.function=mlp",
+              "inference.hidden=", "optim.batch=0", "optim.tile=10", "optim.steps=2", "model.noise_sd=0.03", "run.after=gap", "gap.passes=400", "run.reproducible=yes"]
     one = fit(scratch / "one", *common, "gap.starts=1", ini=ini)
     got, total, _ = ledger(one)
     with h5py.File(one / "run.h5") as file:
