@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 1024 /* rows at a time, or one tile */ };
+enum { FEW_DIMENSIONS = 4, BLOCK = 1024 /* rows at a time, or one tile */ };
 
 typedef avi_ledger_work maker;
 
@@ -13,15 +13,6 @@ static int64_t block_rows(const avi_data *data)
 {
     const int64_t tile = data->partition.tile;
     return tile >= BLOCK ? tile : BLOCK / tile * tile;
-}
-
-int64_t avi_gap_ledger_bytes(const avi_session *s, const avi_data *data, int draws)
-{
-    const int64_t n = block_rows(data), width = s->family->width, own = data->count;
-    return 2 * (own + 2) * width * (int64_t)avi_real_size(s->precision) +
-           n * (2 * draws + width + 2) * (int64_t)sizeof(double) + n * (int64_t)sizeof(avi_refined) +
-           /* owned, slabs (twice while they are made), and rows that wait to be kept */
-           own * (3 * AVI_GAP_COLUMNS + 1) * (int64_t)sizeof(double);
 }
 
 static avi_status allocate(maker *m)
@@ -99,63 +90,6 @@ static avi_status refine_rows(maker *m, int64_t first, int64_t rows)
         AVI_TRY(avi_estimator_refine(m->refine, f->params_own, m->table, m->grad, first + done, n, m->settings->passes,
                                      m->settings->tolerance, m->refined + done));
     }
-    return AVI_OK;
-}
-
-avi_status avi_ledger_exact_rows(maker *m, const avi_row_ranges *job, double *elbo)
-{
-    double sums[AVI_SUMS];
-    const avi_row_values values = {.elbo = elbo};
-    if (!m->f->exact) return AVI_OK;
-    return avi_estimator_evaluate(m->refine, m->f->params_own, m->table, job, false, sums, &values);
-}
-
-/* Mean and standard error of b - a over draws, and the means of both. */
-static void compare_draws(int64_t k, const double *a, const double *b, double out[AVI_GAP_COLUMNS])
-{
-    double mean_a = 0, mean_b = 0, squares = 0;
-    for (int64_t i = 0; i < k; i++) {
-        mean_a += a[i] / (double)k;
-        mean_b += b[i] / (double)k;
-    }
-    for (int64_t i = 0; i < k; i++) squares += (b[i] - a[i] - mean_b + mean_a) * (b[i] - a[i] - mean_b + mean_a);
-    out[AVI_GAP_ELBO_AVI] = mean_a;
-    out[AVI_GAP_ELBO_FVI] = mean_b;
-    out[AVI_GAP_AMORTIZATION] = mean_b - mean_a;
-    out[AVI_GAP_AMORTIZATION_ERROR] = sqrt(squares / ((double)k * (double)(k - 1)));
-}
-
-avi_status avi_ledger_fill_row(maker *m, int64_t r, double out[AVI_GAP_COLUMNS])
-{
-    const int64_t k = m->settings->draws;
-    const bool function = !(m->f->s->infer->ops->local && !m->given);
-    avi_weights a, b;
-    compare_draws(k, m->weight_function + r * k, m->weight_own + r * k, out);
-    if (m->f->exact) {
-        out[AVI_GAP_ELBO_AVI] = function ? m->before[r] : NAN;
-        out[AVI_GAP_ELBO_FVI] = m->after[r];
-        out[AVI_GAP_AMORTIZATION] = out[AVI_GAP_ELBO_FVI] - out[AVI_GAP_ELBO_AVI];
-        out[AVI_GAP_AMORTIZATION_ERROR] = 0;
-    }
-    double *sorted = malloc((size_t)k * sizeof *sorted);
-    if (!sorted) return avi_fail_memory((size_t)k * sizeof *sorted, "the gap ledger");
-    memcpy(sorted, m->weight_function + r * k, (size_t)k * sizeof *sorted);
-    avi_weights_summarise(k, sorted, &a);
-    memcpy(sorted, m->weight_own + r * k, (size_t)k * sizeof *sorted);
-    avi_weights_summarise(k, sorted, &b);
-    free(sorted);
-    out[AVI_GAP_LOG_P] = b.log_p;
-    out[AVI_GAP_LOG_P_ERROR] = b.log_p_error;
-    out[AVI_GAP_APPROXIMATION] = b.log_p - out[AVI_GAP_ELBO_FVI];
-    out[AVI_GAP_KHAT_AVI] = a.khat;
-    out[AVI_GAP_KHAT] = b.khat;
-    out[AVI_GAP_ESS] = b.ess;
-    out[AVI_GAP_RUNG] = a.khat <= AVI_KHAT_LIMIT   ? AVI_RUNG_FUNCTION
-                        : b.khat <= AVI_KHAT_LIMIT ? AVI_RUNG_FACTOR
-                                                   : AVI_RUNG_NONE;
-    out[AVI_GAP_KHAT_SERVED] = a.khat <= AVI_KHAT_LIMIT ? a.khat : b.khat;
-    out[AVI_GAP_STEPS] = m->refined[r].steps;
-    out[AVI_GAP_CONVERGED] = m->refined[r].converged;
     return AVI_OK;
 }
 
@@ -243,12 +177,13 @@ avi_status avi_gap_totals_make(const avi_session *s, avi_gap_ledger *l);
 avi_status avi_gap_ledger_make(const avi_fixed_theta *f, const avi_data *data, const void *table, const char *name,
                                const avi_gap_settings *settings, avi_gap_ledger *l)
 {
-    maker m = {.f = f, .settings = settings, .data = data, .given = table};
+    avi_gap_settings own = *settings;
+    if (own.starts == 0) own.starts = f->s->model->latent <= FEW_DIMENSIONS ? 3 : 1;
+    maker m = {.f = f, .settings = &own, .data = data, .given = table};
     *l = (avi_gap_ledger){.name = name};
     char text[128];
-    snprintf(text, sizeof text, "draws %d, starts %d, passes %d, tolerance %g, tile %lld, reproducible %d",
-             settings->draws, settings->starts, settings->passes, settings->tolerance, (long long)data->partition.tile,
-             f->s->problem.reproducible);
+    snprintf(text, sizeof text, "draws %d, starts %d, passes %d, tolerance %g, tile %lld, reproducible %d", own.draws,
+             own.starts, own.passes, settings->tolerance, (long long)data->partition.tile, f->s->problem.reproducible);
     avi_status status = avi_agree(f->s->comm, prepare(&m));
     if (status == AVI_OK)
         status = avi_gap_progress_open(f, data, table, settings->folder, settings->save, name, text, AVI_GAP_COLUMNS,

@@ -44,7 +44,7 @@ enum { AVI_GAP_NAMED = 12 /* rows that nothing serves, by number on the screen *
 
 typedef struct avi_gap_settings {
     int draws;          /* K */
-    int starts;         /* of a row that its own factor does not serve */
+    int starts;         /* of a row that its own factor does not serve; 0: as the latent dimensions have it */
     int passes;         /* over a row, at most */
     double tolerance;   /* nats that a converged row may still gain */
     avi_folder *folder; /* where rows that are done are kept until the results are written; NULL: nowhere */
@@ -74,8 +74,6 @@ typedef struct avi_gap_ledger {
 avi_status avi_gap_ledger_make(const avi_fixed_theta *f, const avi_data *data, const void *table, const char *name,
                                const avi_gap_settings *settings, avi_gap_ledger *l);
 void avi_gap_ledger_free(avi_gap_ledger *l);
-/* Bytes that the ledger of a data set takes on this rank at its most, beside the estimators. Not collective. */
-int64_t avi_gap_ledger_bytes(const avi_session *s, const avi_data *data, int draws);
 /* /gap/<name>/... for run.h5; the ledger must outlive the fields. Not collective. Errors: INTERNAL. */
 avi_status avi_gap_ledger_fields(const avi_gap_ledger *l, avi_fields *fields);
 /* Lines on the screen. Not collective. */

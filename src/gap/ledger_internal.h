@@ -1,5 +1,5 @@
-/* What the files of the ledger share: ledger.c (blocks of rows) and ladder.c (rows that their own factor does not
- * serve). */
+/* What the files of the ledger share: ledger_rows.c (columns of a row), ladder.c (rows that their own factor does
+ * not serve) and ledger.c (blocks of rows). */
 #ifndef AVI_GAP_LEDGER_INTERNAL_H
 #define AVI_GAP_LEDGER_INTERNAL_H
 

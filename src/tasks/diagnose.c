@@ -1,6 +1,7 @@
 /* Task diagnose: whether an inference function of a domain can reach the factorized optimum, and what the best leaves.
  */
 #include "diagnose/diagnose.h"
+#include "tasks/diagnose_plan.h"
 #include "tasks/stored_fit.h"
 #include "tasks/task.h"
 
@@ -97,6 +98,8 @@ const avi_task_ops avi_task_diagnose = {
     .key_count = 3,
     .check = check,
     .run = run,
+    .plan = avi_diagnose_plan,
+    .plan_after = avi_diagnose_plan_after,
     .follows_fit = true,
     .lengthy = true,
     .after_fit = after_fit,

@@ -12,8 +12,10 @@
 static const avi_key keys[] = {
     {"gap", "draws", AVI_KEY_INT, "200", 25, 65536, NULL, "draws",
      "importance weights of each row: log p(x), k-hat and, where no quadrature is exact, both ELBOs"},
-    {"gap", "starts", AVI_KEY_INT, "3", 1, 1000, NULL, "starts",
-     "of the refinement, for rows whose k-hat stays above 0.7 with their own factor; 1: no more"},
+    {"gap", "starts", AVI_KEY_INT, "0", 0, 1000, NULL, "starts",
+     "of the refinement, for rows whose k-hat stays above 0.7; 1: no more; 0: 3 with up to 4 latent dimensions, else "
+     "1, "
+     "since starts from the prior find little in many dimensions"},
     {"gap", "passes", AVI_KEY_INT, "100", 1, 100000, NULL, "passes",
      "over a row to refine its own factor, at most; a row stops when it has converged"},
     {"gap", "tolerance", AVI_KEY_REAL, "1e-3", 1e-12, 1e3, NULL, "nats",

@@ -23,6 +23,7 @@ static avi_status try_rows(avi_session *s, const avi_state *st, avi_fixed_theta 
 {
     const int rank = avi_comm_rank(s->comm), ranks = avi_comm_size(s->comm);
     const avi_gap_settings settings = {.draws = (int)avi_config_get_int(s->config, "gap", "draws"),
+                                       .starts = (int)avi_config_get_int(s->config, "gap", "starts"),
                                        .passes = (int)avi_config_get_int(s->config, "gap", "passes"),
                                        .tolerance = avi_config_get_real(s->config, "gap", "tolerance")};
     avi_gap_ledger ledger = {0};
@@ -45,7 +46,8 @@ static avi_status try_rows(avi_session *s, const avi_state *st, avi_fixed_theta 
 static double row_bytes(const avi_session *s)
 {
     const double tables = 2 * (double)s->family->width * (double)avi_real_size(s->precision);
-    return tables + 3 * AVI_GAP_COLUMNS * sizeof(double);
+    /* Own rows, slabs twice, and rows that wait to be kept; of factors with full covariance few rows are touched. */
+    return tables + 3 * AVI_GAP_COLUMNS * sizeof(double) + sizeof(int64_t) + 1;
 }
 
 static avi_status plan_ledger(avi_session *s, avi_state *st, avi_plan *p)
