@@ -67,6 +67,14 @@ int64_t avi_partition_original(const avi_partition *p, int64_t position)
     return p->shuffled ? (int64_t)avi_permute(&p->permutation, (uint64_t)position) : position;
 }
 
+void avi_partition_originals(const avi_partition *p, int64_t first, int64_t count, int64_t *out)
+{
+    if (p->shuffled)
+        avi_permute_run(&p->permutation, false, (uint64_t)first, count, out);
+    else
+        for (int64_t i = 0; i < count; i++) out[i] = first + i;
+}
+
 int64_t avi_partition_shuffled(const avi_partition *p, int64_t given)
 {
     return p->shuffled ? (int64_t)avi_permute_inverse(&p->permutation, (uint64_t)given) : given;

@@ -118,10 +118,7 @@ avi_status avi_row_stream_status(const struct avi_row_stream *feed) { return fee
 const void *avi_row_stream_rows(struct avi_row_stream *f, const avi_partition *p, int64_t position, int64_t *count)
 {
     if (*count > f->most) *count = f->most;
-    if (p->shuffled)
-        avi_permute_run(&p->permutation, false, (uint64_t)position, *count, f->given);
-    else
-        for (int64_t i = 0; i < *count; i++) f->given[i] = position + i;
+    avi_partition_originals(p, position, *count, f->given);
     avi_status status = f->source->ops->read_rows(f->source, f->given, *count, f->rows);
     if (status == AVI_OK) status = avi_rows_check(f->source, 0, f->given, *count, f->rows);
     if (status == AVI_OK) avi_rows_round(f->source, *count, f->rows);

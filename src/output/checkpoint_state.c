@@ -11,7 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT_VERSION = 1, MAX_FIELDS = 24, MAX_VECTORS = 1 + AVI_OPTIM_SLOTS };
+/* Format 1 has local factors in the order of the data, format 2 in the order in which ranks hold them. What is the same
+ * in both is written as format 1. */
+enum { IN_ORDER_OF_DATA = 1, AS_HELD = 2, MAX_FIELDS = 24, MAX_VECTORS = 1 + AVI_OPTIM_SLOTS };
+
+static const char shuffle_seed[] = "shuffle_seed"; /* of format 2 */
 
 static avi_dtype dtype_of(const avi_session *s) { return s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64; }
 
@@ -56,10 +60,21 @@ static avi_status pull_rows(void *self, int64_t first, int64_t count, void *cons
     return avi_file_order_rows(self, first, count, out);
 }
 
-/* Collective. The rows of all vectors of the table in the order of the data, as they are written; *pull: NULL when
- * there are none. */
-static avi_status supply_rows(const avi_session *s, const vector *v, int n, avi_file_order **pull,
-                              avi_row_producer *supply)
+/* Whether the file has its local factors shuffled. */
+static bool as_held(const avi_session *s) { return s->infer->ops->local && s->partition.shuffled; }
+
+/* The partition with rows where they are: by its measure the order of the file is that of positions. */
+static avi_partition unshuffled(const avi_session *s)
+{
+    avi_partition p = s->partition;
+    p.shuffled = false;
+    return p;
+}
+
+/* Collective. The rows of all vectors of the table as ranks hold them, since bringing shuffled rows into the order of
+ * the data takes longer than writing them; *pull: NULL when there are none. order: unshuffled(s), borrowed. */
+static avi_status supply_rows(const avi_session *s, const avi_partition *order, const vector *v, int n,
+                              avi_file_order **pull, avi_row_producer *supply)
 {
     const void *column[2 * MAX_VECTORS];
     int columns = 0;
@@ -67,7 +82,7 @@ static avi_status supply_rows(const avi_session *s, const vector *v, int n, avi_
     for (int i = 0; i < n; i++)
         if (v[i].rows) column[columns++] = v[i].values;
     if (columns)
-        AVI_TRY(avi_file_order_create(&s->partition, s->comm, row_bytes(s), columns, column,
+        AVI_TRY(avi_file_order_create(order, s->comm, row_bytes(s), columns, column,
                                       avi_row_producer_piece(columns * (int64_t)row_bytes(s)), pull));
     *supply = (avi_row_producer){.rows = pull_rows, .self = *pull};
     return AVI_OK;
@@ -132,7 +147,9 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
 {
     int n = 0;
     a[n++] = (avi_attribute){.group = "/", .name = "format", .text = "avi_mpi checkpoint"};
-    a[n++] = (avi_attribute){.group = "/", .name = "format_version", .integer = FORMAT_VERSION};
+    a[n++] =
+        (avi_attribute){.group = "/", .name = "format_version", .integer = as_held(s) ? AS_HELD : IN_ORDER_OF_DATA};
+    if (as_held(s)) a[n++] = (avi_attribute){.group = "/", .name = shuffle_seed, .integer = (int64_t)s->partition.seed};
     a[n++] = (avi_attribute){.group = "/", .name = "step", .integer = st->step};
     a[n++] = (avi_attribute){.group = "/", .name = "skipped", .integer = st->skipped};
     a[n++] = (avi_attribute){.group = "/", .name = "skipped_in_a_row", .integer = st->skipped_in_a_row};
@@ -151,6 +168,7 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
 static avi_status save_state(const avi_session *s, const avi_state *st, avi_folder *folder, const char *path)
 {
     vector v[2 * MAX_VECTORS];
+    const avi_partition order = unshuffled(s);
     avi_file_order *pull = NULL;
     avi_row_producer supply;
     avi_field f[MAX_FIELDS];
@@ -163,7 +181,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
         scale && effective && columns ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "a checkpoint");
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) status = compare_replicas(s, st);
-    if (status == AVI_OK) status = supply_rows(s, v, n, &pull, &supply);
+    if (status == AVI_OK) status = supply_rows(s, &order, v, n, &pull, &supply);
     if (status == AVI_OK) status = avi_checkpoint_shares(s, &st->shares, &f[fields++], &shares);
     for (int i = 0; status == AVI_OK && i < n; i++) {
         f[fields] = vector_field(s, &v[i], v[i].rows ? NULL : v[i].values);
@@ -274,9 +292,8 @@ static avi_status check_identity(const avi_session *s, avi_store *store, const c
     free(format);
     if (!ours) return avi_fail(AVI_ERR_DATA, "%s: not a checkpoint of avi_mpi", path);
     AVI_TRY(avi_store_attribute_int(store, "/", "format_version", &version));
-    if (version != FORMAT_VERSION)
-        return avi_fail(AVI_ERR_DATA, "%s: format version %" PRId64 ", this program reads %d", path, version,
-                        FORMAT_VERSION);
+    if (version != IN_ORDER_OF_DATA && version != AS_HELD)
+        return avi_fail(AVI_ERR_DATA, "%s: format version %" PRId64 ", this program reads %d", path, version, AS_HELD);
     AVI_TRY(avi_store_read_text(store, "/config", &effective));
     const avi_status status = avi_identity_check(s, path, effective);
     free(effective);
@@ -293,15 +310,40 @@ static avi_status restore_counters(avi_store *store, avi_state *st)
     return avi_store_attribute_real(store, "/", "seconds", &st->seconds);
 }
 
+/* What is read as slabs of the file to the owners; place: this rank's rows of the table. How the file's rows were
+ * shuffled is told by the file: a run by name may have another seed. */
+static avi_status place_rows(const avi_session *s, const avi_partition *of_file, void *slab, void *place)
+{
+    const avi_partition *p = &s->partition;
+    avi_partition in_place = *of_file;
+    in_place.shuffled = false;
+    if (!of_file->shuffled) return avi_partition_to_owner(p, s->comm, row_bytes(s), slab, place);
+    AVI_TRY(avi_partition_to_owner(&in_place, s->comm, row_bytes(s), slab, place));
+    if (p->shuffled && p->seed == of_file->seed) return AVI_OK;
+    AVI_TRY(avi_partition_to_given(of_file, s->comm, row_bytes(s), place, slab));
+    return avi_partition_to_owner(p, s->comm, row_bytes(s), slab, place);
+}
+
+static avi_status partition_of_file(const avi_session *s, avi_store *store, avi_partition *p)
+{
+    int64_t version, seed = 0;
+    AVI_TRY(avi_store_attribute_int(store, "/", "format_version", &version));
+    if (version == AS_HELD) AVI_TRY(avi_store_attribute_int(store, "/", shuffle_seed, &seed));
+    return avi_partition_make(s->partition.rows, s->partition.tile, s->partition.lanes, s->partition.ranks,
+                              (uint64_t)seed, version == AS_HELD, p);
+}
+
 static avi_status restore_vector(const avi_session *s, avi_store *store, const vector *v)
 {
     const avi_field f = vector_field(s, v, NULL);
+    avi_partition of_file;
     if (!v->rows) return avi_store_read(store, v->path, f.type, f.rank, f.dims, false, v->values);
+    AVI_TRY(partition_of_file(s, store, &of_file));
     void *slab = slab_of(s);
     avi_status status =
         avi_agree(s->comm, slab ? AVI_OK : avi_fail_memory((size_t)slab_rows(s) * row_bytes(s), "a checkpoint"));
     if (status == AVI_OK) status = avi_store_read(store, v->path, f.type, f.rank, f.dims, true, slab);
-    if (status == AVI_OK) status = avi_partition_to_owner(&s->partition, s->comm, row_bytes(s), slab, v->values);
+    if (status == AVI_OK) status = place_rows(s, &of_file, slab, v->values);
     free(slab);
     return status;
 }

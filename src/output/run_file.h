@@ -51,9 +51,9 @@ typedef struct avi_local {
     avi_file_order *pull;
     bool wide;    /* parameters of factors come as double, not in the precision of the run */
     double *own;  /* (own rows, width): of amortized functions; NULL else */
-    void *typed;  /* (piece, width) */
-    double *nu;   /* (piece, width) */
-    double *both; /* (2, piece, L) */
+    void *typed;  /* (piece, width): as they are held */
+    double *nu;   /* (block, width) */
+    double *both; /* (2, block, L) */
     avi_row_producer supply;
 } avi_local;
 /* Collective. Owner: caller, avi_local_close, also when it fails; l stays where it is until then. */

@@ -24,39 +24,53 @@ static int64_t piece_rows(const avi_session *s)
     return most < longest ? most : longest;
 }
 
-/* What the family keeps of rows [first, first + count), as doubles: l->nu. */
+enum { BLOCK = 1024 /* rows that stay in cache from one form to the next */ };
+
+/* What the family keeps of rows [first, first + count): l->typed, as they are held. */
 static avi_status fetch_rows(avi_local *l, int64_t first, int64_t count)
 {
-    void *to = l->wide ? l->nu : l->typed;
-    AVI_TRY(avi_file_order_rows(l->pull, first, count, &to));
-    if (!l->wide) avi_vector_to_double(l->s->precision, l->typed, count * l->s->infer->outputs, l->nu);
-    return AVI_OK;
+    return avi_file_order_rows(l->pull, first, count, &l->typed);
 }
 
+/* Mean and log sd of up to BLOCK rows from row `at` of those that were fetched. */
+static void moments_of(avi_local *l, int64_t at, int64_t count, double *mean, double *log_sd)
+{
+    const avi_precision p = l->wide ? AVI_PRECISION_DOUBLE : l->s->precision;
+    const int64_t width = l->s->infer->outputs;
+    avi_vector_to_double(p, avi_vector_at(p, l->typed, at * width), count * width, l->nu);
+    avi_moments_rows(&l->moments, count, l->nu, mean, log_sd);
+}
+
+static int64_t block_at(int64_t at, int64_t count) { return count - at < BLOCK ? count - at : BLOCK; }
+
 /* From what the family keeps of a row to mean and log sd, in the precision of the run: what a row takes more than that
- * is in nu. */
+ * is in l->typed. */
 static avi_status local_rows(void *self, int64_t first, int64_t count, void *const *out)
 {
     avi_local *l = self;
-    const avi_session *s = l->s;
-    const int64_t values = count * s->model->latent;
+    const avi_precision p = l->s->precision;
+    const int64_t dims = l->s->model->latent;
     AVI_TRY(fetch_rows(l, first, count));
-    double *mean = l->both, *log_sd = mean + values;
-    avi_moments_rows(&l->moments, count, l->nu, mean, log_sd);
-    avi_vector_from_double(s->precision, mean, values, out[0]);
-    avi_vector_from_double(s->precision, log_sd, values, out[1]);
+    for (int64_t at = 0; at < count; at += BLOCK) {
+        const int64_t n = block_at(at, count);
+        double *mean = l->both, *log_sd = mean + n * dims;
+        moments_of(l, at, n, mean, log_sd);
+        avi_vector_from_double(p, mean, n * dims, avi_vector_at(p, out[0], at * dims));
+        avi_vector_from_double(p, log_sd, n * dims, avi_vector_at(p, out[1], at * dims));
+    }
     return AVI_OK;
 }
 
 avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l)
 {
     const int64_t width = s->infer->outputs, most = piece_rows(s);
-    const size_t bytes = (size_t)(most * width) * sizeof *l->nu;
+    const bool wide = !s->infer->ops->local;
+    const size_t bytes = (size_t)(most * width) * (wide ? sizeof(double) : avi_real_size(s->precision));
     *l = (avi_local){.s = s,
-                     .wide = !s->infer->ops->local,
-                     .nu = malloc(bytes),
+                     .wide = wide,
+                     .nu = malloc((size_t)(BLOCK * width) * sizeof *l->nu),
                      .typed = malloc(bytes),
-                     .both = malloc((size_t)(2 * most * s->model->latent) * sizeof *l->both),
+                     .both = malloc((size_t)(2 * BLOCK * s->model->latent) * sizeof *l->both),
                      .supply = {.rows = local_rows, .self = l}};
     avi_status status = l->nu && l->typed && l->both ? AVI_OK : avi_fail_memory(2 * bytes, "local factors");
     if (status == AVI_OK) status = avi_moments_take(s, st, &l->moments);
@@ -88,7 +102,8 @@ static avi_status take_all(const avi_session *s, avi_local *l, int64_t slab, int
     for (int64_t done = 0; done < longest; done += most) {
         const int64_t left = slab > done ? slab - done : 0, count = left < most ? left : most;
         AVI_TRY(fetch_rows(l, first + done, count));
-        if (count) avi_moments_rows(&l->moments, count, l->nu, mean + done * dims, log_sd + done * dims);
+        for (int64_t at = 0; at < count; at += BLOCK)
+            moments_of(l, at, block_at(at, count), mean + (done + at) * dims, log_sd + (done + at) * dims);
     }
     return AVI_OK;
 }

@@ -73,13 +73,14 @@ static double longest_slab(const avi_session *s)
     return (double)((s->counts.partition.rows + ranks - 1) / ranks);
 }
 
-/* A piece of rows on their way to a file: the rows as written, and what avi_file_order holds for them. */
-static double piece(const avi_session *s, double row_bytes, double columns, double column_bytes, double others)
+/* A piece of rows on their way to a file: the rows as written, and what avi_file_order holds for them where they are
+ * brought into the order of the data (packed: bytes of a row). */
+static double piece(const avi_session *s, double row_bytes, double packed, double others)
 {
     const double most = (double)avi_row_producer_piece((int64_t)row_bytes), longest = longest_slab(s),
-                 rows = most < longest ? most : longest, packed = columns * column_bytes;
+                 rows = most < longest ? most : longest;
     double each = row_bytes + others;
-    if (s->partition.shuffled) each += 8 + (avi_comm_size(s->comm) > 1 ? 2 * 8 + packed + 8 + packed : 0);
+    if (packed > 0 && s->partition.shuffled) each += 8 + (avi_comm_size(s->comm) > 1 ? 2 * 8 + packed + 8 + packed : 0);
     return rows * each;
 }
 
@@ -98,10 +99,10 @@ double avi_plan_file_seconds(const avi_comm *comm, double bytes)
     return FILE_SECONDS + bytes / avi_comm_size(comm) / RATE;
 }
 
-static double file_seconds(const avi_session *s, double global, double local)
+static double file_seconds(const avi_session *s, double global, double local, bool reordered)
 {
     return FILE_SECONDS + (global + local / avi_comm_size(s->comm)) / RATE +
-           (s->partition.shuffled ? local / avi_comm_size(s->comm) / SHUFFLED_RATE : 0);
+           (reordered && s->partition.shuffled ? local / avi_comm_size(s->comm) / SHUFFLED_RATE : 0);
 }
 
 double avi_plan_checkpoint_bytes(const avi_session *s)
@@ -124,9 +125,10 @@ void avi_plan_checkpoints(avi_plan *p, int64_t times)
     const avi_session *s = p->s;
     const double columns = 1 + s->optim.ops->slots, row = factor_bytes(s),
                  local = s->infer->ops->local ? columns * row * (double)s->counts.partition.rows : 0;
-    const double held = s->infer->ops->local ? piece(s, columns * row, columns, row, 0) : 0;
+    const double held = s->infer->ops->local ? piece(s, columns * row, 0, 0) : 0;
     avi_plan_hold(p, AVI_PLAN_FIRST_FILE + touched(s) + held);
-    avi_plan_add(p, "files", (double)times * file_seconds(s, columns * (double)s->layout.size * real_bytes(s), local));
+    avi_plan_add(p, "files",
+                 (double)times * file_seconds(s, columns * (double)s->layout.size * real_bytes(s), local, false));
 }
 
 /* The file that checkpoint/latest names, "" when there is none. */
@@ -183,11 +185,12 @@ void avi_plan_results(avi_plan *p)
             bytes += (double)(s->train->count + avi_session_rows_left_out(s)) * width * sizeof(double);
             avi_plan_add(p, "files", p->last_seconds_per_row * rows / avi_evaluation_passes(s, true));
         }
-        bytes += piece(s, 2 * dims * real, 1, width * (table ? real : sizeof(double)), 2 * width * 8 + 2 * dims * 8);
+        const double held = width * (table ? real : sizeof(double));
+        bytes += piece(s, 2 * dims * real, held, held);
     }
     avi_plan_hold(p, AVI_PLAN_FIRST_FILE + touched(s) + bytes);
     avi_plan_add(p, "files",
-                 file_seconds(s, (double)s->layout.size * real, writes_local(s) ? rows * 2 * dims * real : 0));
+                 file_seconds(s, (double)s->layout.size * real, writes_local(s) ? rows * 2 * dims * real : 0, true));
 }
 
 /* ---- evaluations ---- */

@@ -8,7 +8,7 @@ import h5py
 import numpy
 
 from small import data, write  # first: it says where runs is
-from runs import Failure, empty_ini, fit, main, refusal, start
+from runs import Failure, empty_ini, fit, main, read, refusal, start
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "io"))
 from store import checksum  # noqa: E402
@@ -99,6 +99,45 @@ def hold(scratch, kind, cases):
     return f"{len(cases)} values refused"
 
 
+def in_order_of_data(order):
+    """Makes a checkpoint of format 1 of one of format 2: local factors in the order of the data. order: the row of the data that each row of the file is."""
+    def change(file):
+        if file.attrs["format_version"] != 2 or "shuffle_seed" not in file.attrs:
+            raise Failure("shuffled factors are not kept as they are held")
+        file.attrs.modify("format_version", 1)
+        del file.attrs["shuffle_seed"]
+        for name in list(file["/state/local"]):
+            content = numpy.empty_like(file[f"/state/local/{name}"][()])
+            content[order] = file[f"/state/local/{name}"][()]
+            values(f"/state/local/{name}", slice(None), content)(file)
+    return change
+
+
+def older_format(scratch):
+    """A checkpoint as written before local factors were kept in the order in which ranks hold them goes on to the same bits, on another number of ranks, as does one of today."""
+    arguments = [*BASE, *ADAM, "data.source=hdf5", f"data.path={write(scratch / 'x.h5', data(58))}", "data.dataset=x"]
+    ini = empty_ini(scratch)
+    whole = fit(scratch / "whole", *arguments, "optim.steps=12", ini=ini)
+    half = fit(scratch / "half", *arguments, "optim.steps=5", np=2, ini=ini)
+    file = half / "checkpoint" / "step_000000005.h5"
+    given = numpy.column_stack([read(half, "/local/mean")[:, 0], read(half, "/local/log_sd")[:, 0]])
+    with h5py.File(file) as opened:
+        held = opened["/state/local/value"][()]
+    order = numpy.array([numpy.flatnonzero((given == row).all(axis=1)) for row in held])[:, 0]
+    if sorted(order) != list(range(58)) or (order == numpy.arange(58)).all():
+        raise Failure(f"rows of the checkpoint are these rows of the data: {order}")
+    older = scratch / "older"
+    shutil.copytree(half, older)
+    with h5py.File(older / "checkpoint" / "step_000000005.h5", "r+", libver=("v108", "latest")) as opened:
+        in_order_of_data(order)(opened)
+    for run, ranks in ((half, 3), (older, 3)):
+        fit(run, *arguments, "optim.steps=12", np=ranks, ini=ini)
+        for name in ("/local/mean", "/local/log_sd", "/global/theta/mean", "/trace/elbo"):
+            if (read(run, name) != read(whole, name)).any():
+                raise Failure(f"{run.name}: {name} differs from that of one run")
+    return f"{len(order)} rows"
+
+
 def forged(scratch):
     return hold(scratch, ADAM, [*COUNTERS, *VECTORS, *PLACES])
 
@@ -108,4 +147,4 @@ def forged_pairs(scratch):
 
 
 if __name__ == "__main__":
-    main(forged, forged_pairs)
+    main(forged, forged_pairs, older_format)
