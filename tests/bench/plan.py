@@ -4,8 +4,8 @@
     plan.py [--only NUMBERS] [--rounds 3] [--readme]
 
 Memory: the largest resident set of a rank, as the system accounts it. Time: the plan's line "in all" against the processor time of a rank
-(user and system, without what the launcher takes), since other work on the machine moves the clock; the dry run and the run take turns, and
-the table has medians. On more than one rank, ranks that wait are counted as far as they do not sleep, so these cases have the clock.
+(user and system; of several that of the rank that waits least), since other work on the machine moves the clock; the dry run and the run take
+turns, and the table has medians.
 A table of the --dry-run of large data follows: how long the dry run itself takes."""
 import argparse
 import datetime
@@ -85,7 +85,7 @@ class Run:
         if done.returncode:
             raise SystemExit(f"exit status {done.returncode}: {' '.join(arguments)}\n{self.text[-2000:]}")
         took = [line.split() for line in re.findall(r"took (.*)", done.stderr)]
-        self.peak, self.processor = max(int(t[0]) for t in took) * 1024, max(float(t[1]) for t in took)
+        self.peak, self.processor = max(int(t[0]) for t in took) * 1024, min(float(t[1]) for t in took)
 
 
 def number(text, pattern, units):
@@ -112,9 +112,9 @@ def case(scratch, number_, name, ranks, arguments, before, rounds):
     fresh = [] if before or "run.task=simulate" in arguments else ["--fresh"]
     pairs = [(Run(scratch, ranks, [*given, "--dry-run"]), Run(scratch, ranks, [*given, *fresh])) for _ in range(rounds)]
     memory = [planned(dry.text)[0] / real.peak for dry, real in pairs]
-    times = [planned(dry.text)[1] / (real.seconds if ranks > 1 else real.processor) for dry, real in pairs]
+    times = [planned(dry.text)[1] / real.processor for dry, real in pairs]
     real = pairs[-1][1]
-    took = statistics.median(r.seconds if ranks > 1 else r.processor for _, r in pairs)
+    took = statistics.median(r.processor for _, r in pairs)
     return f"| {name} | {real.peak / 1e6:.0f} | **{statistics.median(memory):.2f}** | {took:.2f} | **{statistics.median(times):.2f}** | {statistics.median(d.processor for d, _ in pairs):.2f} |"
 
 
