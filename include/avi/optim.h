@@ -23,6 +23,7 @@ typedef struct avi_optim_ops {
     AVI_PLUGIN_FIELDS; /* keys: of section [optim] */
     int slots;         /* state vectors, up to AVI_OPTIM_SLOTS */
     const char *slot_name[AVI_OPTIM_SLOTS];
+    bool slot_of_squares[AVI_OPTIM_SLOTS]; /* means of squares, which are never below 0 */
     avi_status (*create)(avi_optim *o, const avi_config *config);
     /* values -= rule(scale * gradient); slots updated in place. By precision. */
     void (*update[2])(const avi_optim *o, const avi_optim_update *u, int64_t n, void *values, const void *gradient,

@@ -22,6 +22,7 @@ const avi_optim_ops avi_optim_adam = {
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .slots = 2,
     .slot_name = {"first_moment", "second_moment"},
+    .slot_of_squares = {false, true},
     .create = create,
     .update = {avi_rule_adam_f32, avi_rule_adam_f64},
 };

@@ -53,6 +53,17 @@ avi_status avi_check_scales(const char *path, const double *scale, int count)
     return AVI_OK;
 }
 
+avi_status avi_check_features(const char *path, const avi_column_moments *m)
+{
+    for (int64_t k = 0; k < m->width; k++)
+        if (!isfinite(m->mean[k]) || !isfinite(m->sd[k]) || m->sd[k] < 0)
+            return avi_fail(AVI_ERR_DATA,
+                            "%s: column %" PRId64
+                            " is standardised by mean %g and standard deviation %g; no data have that",
+                            path, k, m->mean[k], m->sd[k]);
+    return AVI_OK;
+}
+
 static avi_status check_pairs(const char *path, const avi_lbfgs *l)
 {
     for (int k = 0; k < l->pairs; k++) {
@@ -71,5 +82,11 @@ avi_status avi_check_state(const char *path, const avi_session *s, const avi_sta
     const char *what;
     AVI_TRY(avi_state_nonfinite(s, st, &what));
     if (what) return avi_fail(AVI_ERR_DATA, "%s: %s are not finite; no run goes on from there", path, what);
+    bool below;
+    AVI_TRY(avi_state_below_zero(s, st, &below));
+    if (below)
+        return avi_fail(
+            AVI_ERR_DATA,
+            "%s: a mean of squared gradients is below 0 in the optimizer's state; no run can have made that", path);
     return check_pairs(path, &st->lbfgs);
 }

@@ -14,7 +14,10 @@ avi_status avi_check_counters(const char *path, const avi_state *st);
 avi_status avi_check_lines(const char *path, const char *name, const avi_state *st, const avi_trace *t);
 /* Scales of reproducible sums: magnitudes that the gradient of a run can have. */
 avi_status avi_check_scales(const char *path, const double *scale, int count);
-/* Collective. Parameters, local factors and the optimizer's state: finite, L-BFGS's pairs of positive curvature. */
+/* Means and standard deviations that the inference function's inputs are standardised by: finite, none below 0. */
+avi_status avi_check_features(const char *path, const avi_column_moments *m);
+/* Collective. Parameters, local factors and the optimizer's state: finite, means of squares not below 0, L-BFGS's pairs
+ * of positive curvature. */
 avi_status avi_check_state(const char *path, const avi_session *s, const avi_state *st);
 
 #endif

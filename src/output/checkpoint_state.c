@@ -105,12 +105,13 @@ static avi_field vector_field(const avi_session *s, const vector *v, const void 
 
 static const char *const feature_path[] = {"/state/feature_mean", "/state/feature_sd"};
 
-static avi_status restore_features(const avi_session *s, avi_store *store)
+static avi_status restore_features(const avi_session *s, avi_store *store, const char *path)
 {
     avi_column_moments *m = s->moments;
     if (!s->problem.features) return AVI_OK;
     AVI_TRY(avi_store_read(store, feature_path[0], AVI_F64, 1, (int64_t[4]){m->width}, false, m->mean));
     AVI_TRY(avi_store_read(store, feature_path[1], AVI_F64, 1, (int64_t[4]){m->width}, false, m->sd));
+    AVI_TRY(avi_check_features(path, m));
     avi_column_moments_set_factor(m);
     return AVI_OK;
 }
@@ -373,7 +374,7 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
     AVI_TRY(restore_counters(store, st));
     AVI_TRY(avi_check_counters(path, st));
     for (int i = 0; i < n; i++) AVI_TRY(restore_vector(s, store, &v[i]));
-    AVI_TRY(restore_features(s, store));
+    AVI_TRY(restore_features(s, store, path));
     if (st->lbfgs.history) {
         int64_t pairs;
         AVI_TRY(avi_store_attribute_int(store, "/", "lbfgs_pairs", &pairs));

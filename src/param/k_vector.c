@@ -45,3 +45,11 @@ int64_t AVI_R(avi_vector_nonfinite)(const void *v, int64_t n, int64_t *first)
         }
     return count;
 }
+
+int64_t AVI_R(avi_vector_below_zero)(const void *v, int64_t n)
+{
+    const real *x = v;
+    int64_t count = 0;
+    for (int64_t k = 0; k < n; k++) count += x[k] < 0 ? 1 : 0;
+    return count;
+}

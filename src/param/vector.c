@@ -20,6 +20,10 @@ int64_t avi_vector_nonfinite(avi_precision p, const void *v, int64_t n, int64_t 
 {
     return BY_PRECISION(p, avi_vector_nonfinite, v, n, first);
 }
+int64_t avi_vector_below_zero(avi_precision p, const void *v, int64_t n)
+{
+    return BY_PRECISION(p, avi_vector_below_zero, v, n);
+}
 
 void *avi_vector_at(avi_precision p, void *v, int64_t i) { return (char *)v + (size_t)i * avi_real_size(p); }
 

@@ -9,7 +9,8 @@
     void avi_vector_from_double_##type(const double *v, int64_t n, void *out);                                         \
     double avi_vector_sumsq_##type(const void *v, int64_t n);                                                          \
     void avi_vector_scaled_##type(const void *v, int64_t n, double factor, void *out);                                 \
-    int64_t avi_vector_nonfinite_##type(const void *v, int64_t n, int64_t *first);
+    int64_t avi_vector_nonfinite_##type(const void *v, int64_t n, int64_t *first);                                     \
+    int64_t avi_vector_below_zero_##type(const void *v, int64_t n);
 AVI_VECTOR_KERNELS(f32)
 AVI_VECTOR_KERNELS(f64)
 

@@ -44,6 +44,9 @@ avi_status avi_state_reset(const avi_session *s, avi_state *state);
 /* Collective. What is not finite, in words ("global parameters"), NULL when all of parameters, local factors and
  * optimizer state are. The same on all ranks. */
 avi_status avi_state_nonfinite(const avi_session *s, const avi_state *st, const char **what);
+/* Collective. Whether a state vector of the optimizer that is a mean of squares has a value below 0, which no run can
+ * have made. The same on all ranks. */
+avi_status avi_state_below_zero(const avi_session *s, const avi_state *st, bool *found);
 /* Values of the local table: (1 + own rows + 1) * width. */
 int64_t avi_state_table_values(const avi_session *s);
 /* Bytes on this rank. */

@@ -9,10 +9,14 @@ static bool bad(const avi_session *s, const void *v, int64_t n)
 }
 
 /* Values of this rank's rows; the halo beside them is the neighbours'. */
+static const void *own_rows(const avi_session *s, void *table)
+{
+    return avi_vector_at(s->precision, table, s->infer->outputs);
+}
+
 static bool bad_rows(const avi_session *s, void *table)
 {
-    const int64_t width = s->infer->outputs;
-    return table && bad(s, avi_vector_at(s->precision, table, width), s->train->count * width);
+    return table && bad(s, own_rows(s, table), s->train->count * s->infer->outputs);
 }
 
 avi_status avi_state_nonfinite(const avi_session *s, const avi_state *st, const char **what)
@@ -29,5 +33,20 @@ avi_status avi_state_nonfinite(const avi_session *s, const avi_state *st, const 
     if (bad(s, st->params, s->layout.size)) found = PARAMETERS;
     AVI_TRY(avi_comm_max_int64(s->comm, &found, 1));
     *what = name[found];
+    return AVI_OK;
+}
+
+avi_status avi_state_below_zero(const avi_session *s, const avi_state *st, bool *found)
+{
+    int64_t count = 0;
+    for (int i = 0; i < s->optim.ops->slots; i++) {
+        if (!s->optim.ops->slot_of_squares[i]) continue;
+        count += avi_vector_below_zero(s->precision, st->slot[i], s->layout.size);
+        if (st->table)
+            count += avi_vector_below_zero(s->precision, own_rows(s, st->table_slot[i]),
+                                           s->train->count * s->infer->outputs);
+    }
+    AVI_TRY(avi_comm_max_int64(s->comm, &count, 1));
+    *found = count > 0;
     return AVI_OK;
 }

@@ -2,15 +2,16 @@
 """Every system call on the output folder fails once: shim.c, preloaded, makes the n-th open, write, close, sync, rename, truncate, reserve, mkdir or
 unlink below it fail.
 
-    calls.py SHIM [--long | --each] [--only CALL] [--table FILE]     SHIM: shim.c as a shared library
+    calls.py SHIM [--long | --each] [--only CALL] [--jobs N] [--table FILE]     SHIM: shim.c as a shared library
 
 --long takes every call with every errno, on one rank and on two; --each every call with one errno, in turn; without either the first, one in the middle and the last of
-each kind.
+each kind. --jobs N makes N injections at a time: a run mostly waits for its start.
 
 Each injection hits a run that starts anew, or one that goes on from a checkpoint of step 2. What must hold: EINTR is tried again; every other errno ends the run
 with 73 or 74 and one message, or does no harm at all; the checkpoint that was there is there; and the same command ends in the bits of an undisturbed run."""
 import argparse
 import collections
+import concurrent.futures
 import errno
 import os
 import pathlib
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import result
@@ -63,7 +65,7 @@ class Bench:
         return collections.Counter(tuple(line.split(" ")[:2]) for line in log.read_text().splitlines())
 
     def inject(self, fresh, np, rank, call, n, number):
-        folder = self.scratch / "run"
+        folder = self.scratch / f"run_{threading.get_ident()}"
         self.start(folder, fresh)
         done = self.run(folder, WHOLE, np, None, rank=rank, call=call, n=n, errno=number)
         messages = [line for line in done.stderr.splitlines() if line.startswith("avi_mpi: error")]
@@ -107,26 +109,36 @@ def plan(bench, long, each, only):
                     turn += 1
 
 
+def attempt(bench, one):
+    """(injection, what is wrong or None, seconds)."""
+    began, problem = time.monotonic(), None
+    try:
+        bench.inject(*one)
+    except (Failure, subprocess.TimeoutExpired) as what:
+        problem = what
+    return one, problem, time.monotonic() - began
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("shim")
     p.add_argument("--long", action="store_true")
     p.add_argument("--each", action="store_true")
     p.add_argument("--only", choices=CALLS)
+    p.add_argument("--jobs", type=int, default=1)
     p.add_argument("--table")
     a = p.parse_args()
     findings, times, longest = 0, collections.Counter(), 0.0
-    with tempfile.TemporaryDirectory(prefix="avi_calls_") as scratch:
+    with tempfile.TemporaryDirectory(prefix="avi_calls_") as scratch, concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         bench = Bench(pathlib.Path(scratch), pathlib.Path(a.shim).resolve())
-        for fresh, np, rank, call, n, number in plan(bench, a.long, a.each, a.only):
-            began = time.monotonic()
+        for (fresh, np, rank, call, n, number), problem, seconds in pool.map(lambda one: attempt(bench, one), plan(bench, a.long, a.each, a.only)):
             times[call] += 1
-            try:
-                bench.inject(fresh, np, rank, call, n, number)
-            except (Failure, subprocess.TimeoutExpired) as problem:
+            longest = max(longest, seconds)
+            if problem:
                 findings += 1
                 print(f"FOUND {call} {n} of rank {rank} of {np}, {errno.errorcode[number]}, {'a new run' if fresh else 'going on'}: {problem}", flush=True)
-            longest = max(longest, time.monotonic() - began)
+            if sum(times.values()) % 500 == 0:
+                print(f"{sum(times.values())} injections so far, {findings} findings", flush=True)
     lines = [f"| {call} fails | {times[call]} | {'nothing' if not findings else 'see above'} |" for call in CALLS if times[call]]
     print("\n".join(lines) + f"\n{sum(times.values())} injections, {findings} findings, the longest took {longest:.1f} s")
     if a.table:

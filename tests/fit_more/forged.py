@@ -62,6 +62,8 @@ COUNTERS = [
 VECTORS = [
     ("a parameter", values("/state/global/value", 0, numpy.nan), "global parameters are not finite"),
     ("a moment", values("/state/global/second_moment", 0, numpy.inf), "optimizer's state are not finite"),
+    ("a mean of squares below 0", values("/state/global/second_moment", 0, -1.0), "squared gradients is below 0"),
+    ("a local mean of squares below 0", values("/state/local/second_moment", (40, 1), -1e-30), "squared gradients is below 0"),
     ("a local factor", values("/state/local/value", (40, 1), numpy.nan), "local factors are not finite"),
     ("a scale of 1e300", values("/state/exact_scales", 0, 1e300), "is 1e+300"),
     ("a scale below 0", values("/state/exact_scales", 0, -1.0), "is -1"),
