@@ -70,8 +70,9 @@ static double left_above(const version *v, const char *root, const char *group)
 {
     char folder[PATH_BYTES];
     const int base = snprintf(folder, sizeof folder, "%s%s", root, v->mount);
-    if (base < 0 || (size_t)base + strlen(group) >= sizeof folder) return HUGE_VAL;
-    strcpy(folder + base, group);
+    const size_t length = strlen(group);
+    if (base < 0 || (size_t)base + length >= sizeof folder) return HUGE_VAL;
+    memcpy(folder + base, group, length + 1);
     double left = HUGE_VAL;
     for (;;) {
         left = fmin(left, left_in(v, folder));
@@ -103,7 +104,8 @@ double avi_memory_available(const char *root, const char **by)
         if (!group) continue;
         *group++ = '\0';
         const version *v = !controllers[1] ? &second : lists_memory(controllers + 1) ? &first : NULL;
-        const double left = v ? left_above(v, root, group) : HUGE_VAL;
+        if (!v) continue;
+        const double left = left_above(v, root, group);
         if (left < least) {
             least = left;
             *by = v->by;

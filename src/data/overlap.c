@@ -46,7 +46,7 @@ avi_status avi_data_overlap(const avi_data *train, const avi_data *test, avi_com
     *looked = *found = 0;
     if (train->feed || test->feed || train->shape.width != test->shape.width) return AVI_OK;
     double *row = malloc((size_t)train->shape.width * sizeof *row);
-    AVI_TRY(avi_agree(comm, row ? AVI_OK : avi_fail_memory((size_t)train->shape.width * sizeof *row, "a row")));
+    AVI_TRY(avi_agree_memory(comm, row, (size_t)train->shape.width * sizeof *row, "a row"));
     for (int64_t i = 0; i < n; i++) {
         const int64_t at = i * rows / n;
         if (at >= test->first && at < test->first + test->count) sample[i] = hash_of(test, at, row);

@@ -220,8 +220,8 @@ static void set_ranges(work *w, int64_t passed)
         rows[ranges++] = 1;
     }
     w->ranges = ranges;
-    memcpy(w->range_first, first, sizeof first);
-    memcpy(w->range_rows, rows, sizeof rows);
+    memcpy(w->range_first, first, (size_t)ranges * sizeof *first);
+    memcpy(w->range_rows, rows, (size_t)ranges * sizeof *rows);
 }
 
 static avi_status solve(work *w, int passes)

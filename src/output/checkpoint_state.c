@@ -171,7 +171,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     vector v[2 * MAX_VECTORS];
     const avi_partition order = unshuffled(s);
     avi_file_order *pull = NULL;
-    avi_row_producer supply;
+    avi_row_producer supply = {0};
     avi_field f[MAX_FIELDS];
     avi_attribute a[32];
     int n = list_vectors(s, st, v), fields = 0;

@@ -1,6 +1,7 @@
 #include "session/values.h"
 #include "data/overlap.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,8 +89,9 @@ void avi_values_describe(const avi_session *s, char *text, size_t size)
                                  "; nats are of these, %+.6g nats per row for the values as given",
                                  avi_data_log_jacobian(d));
     if (d->masked && used < size)
-        used += (size_t)snprintf(text + used, size - used, "; %lld of %lld values are missing and left out",
-                                 (long long)d->stats->missing, (long long)(d->stats->rows * d->stats->columns));
+        used +=
+            (size_t)snprintf(text + used, size - used, "; %" PRId64 " of %" PRId64 " values are missing and left out",
+                             d->stats->missing, d->stats->rows * d->stats->columns);
     if (d->stats->sampled && used < size)
         (void)snprintf(text + used, size - used, "; of a sample of %lld rows", (long long)d->stats->rows);
 }

@@ -156,9 +156,7 @@ avi_status avi_hdf5_find_type(avi_hdf5 *x, const avi_hdf5_request *a)
         set_type(x, AVI_U8, H5T_NATIVE_UCHAR);
     else if (class == H5T_BITFIELD && bytes == 1) /* how PyTables writes bool */
         set_type(x, AVI_U8, H5T_NATIVE_B8);
-    else if ((class == H5T_INTEGER || class == H5T_ENUM) && bytes <= 2)
-        set_type(x, AVI_F32, H5T_NATIVE_FLOAT);
-    else if (class == H5T_FLOAT && bytes <= 4)
+    else if (((class == H5T_INTEGER || class == H5T_ENUM) && bytes <= 2) || (class == H5T_FLOAT && bytes <= 4))
         set_type(x, AVI_F32, H5T_NATIVE_FLOAT);
     else if (class == H5T_INTEGER || class == H5T_ENUM || class == H5T_FLOAT)
         set_type(x, AVI_F64, H5T_NATIVE_DOUBLE);
