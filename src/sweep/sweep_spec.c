@@ -51,7 +51,10 @@ static bool is_name(const char *s)
 
 /* ---- values ---- */
 
-/* Takes `value` over. */
+static bool is_full(const avi_sweep_key *k) { return k->count > AVI_SWEEP_RUNS; }
+
+/* Takes `value` over. One more than there may be is a mistake, and none is taken after it: a short text can name
+ * millions, "1..1e4|1..1e4|...". */
 static void add_value(mistakes *m, avi_sweep_key *k, char *value)
 {
     char **grown = value ? realloc(k->value, (size_t)(k->count + 1) * sizeof *grown) : NULL;
@@ -61,13 +64,27 @@ static void add_value(mistakes *m, avi_sweep_key *k, char *value)
         return;
     }
     k->value = grown;
-    for (int i = 0; i < k->count; i++)
-        if (!strcmp(k->value[i], value)) {
-            mistake(m, "%s: the value '%s' is given twice; leave one", k->name, value);
-            free(value);
-            return;
-        }
     k->value[k->count++] = value;
+    if (is_full(k)) mistake(m, "%s: more than %d values; use fewer, or several sweeps", k->name, AVI_SWEEP_RUNS);
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* Names the values that are there twice, each once. */
+static void check_values(mistakes *m, const avi_sweep_key *k)
+{
+    const size_t count = (size_t)k->count;
+    char **sorted = malloc((count + 1) * sizeof *sorted);
+    if (!sorted) {
+        m->memory = true;
+        return;
+    }
+    if (count) memcpy(sorted, k->value, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_text);
+    for (size_t i = 1; i < count; i++)
+        if (!strcmp(sorted[i - 1], sorted[i]) && (i == 1 || strcmp(sorted[i - 2], sorted[i])))
+            mistake(m, "%s: the value '%s' is given twice; leave one", k->name, sorted[i]);
+    free(sorted);
 }
 
 /* Reads a..b or a..b..step. False: not a range, but a value that is to be taken as it is. */
@@ -102,7 +119,7 @@ static void add_range(mistakes *m, avi_sweep_key *k, const char *text, const dou
         mistake(m, "%s: %s: %.0f values; use at most %d", k->name, text, count, AVI_SWEEP_RUNS);
         return;
     }
-    for (int i = 0; i < (int)count; i++) {
+    for (int i = 0; i < (int)count && !is_full(k); i++) {
         char number[40];
         snprintf(number, sizeof number, "%.12g", r[0] + i * step);
         add_value(m, k, strdup(number));
@@ -111,7 +128,7 @@ static void add_range(mistakes *m, avi_sweep_key *k, const char *text, const dou
 
 static void add_values(mistakes *m, avi_sweep_key *k, const char *begin, const char *end)
 {
-    for (const char *at = begin; at <= end;) {
+    for (const char *at = begin; at <= end && !is_full(k);) {
         const char *bar = memchr(at, '|', (size_t)(end - at));
         char *value = copy_of(at, bar ? bar : end);
         double r[3];
@@ -167,6 +184,7 @@ static void add_key(mistakes *m, avi_sweep_spec *spec, const char *begin, const 
     else {
         check_key(m, spec, k, overrides, override);
         add_values(m, k, equal + 1, end);
+        check_values(m, k);
     }
 }
 

@@ -113,6 +113,7 @@ static void test_refusals(void **state)
     refuse("run.seed=1;run.seed=2", 1, (const char *[]){"run.seed: given twice"});
     refuse("run.seed=1..5..0", 1, (const char *[]){"a step of 0 never gets from 1 to 5; use 1..5..1"});
     refuse("run.seed=1..5..-1", 1, (const char *[]){"use 1..5..1"});
+    refuse("run.seed=1..9999|10000..19999|20000..29999", 1, (const char *[]){"run.seed: more than 10000 values"});
     refuse("run.seed=1..1e9", 1, (const char *[]){"at most 10000"});
     refuse("run.seed=1..101; a.b=1..101", 1, (const char *[]){"more than 10000 runs"});
     refuse("optim.steps=3|5", 1,
