@@ -100,9 +100,18 @@ avi_status avi_folder_read_text(avi_folder *folder, avi_comm *comm, const char *
 
 /* A run that is begun afresh where there are results already writes to FOLDER/fresh, and takes their place when its own
  * are complete: a crash in between loses nothing. */
-enum { AVI_HOLDS_RESULTS = 1 /* run.h5 or checkpoints */, AVI_HOLDS_FRESH = 2 /* a checkpoint of such a run */ };
+enum {
+    AVI_HOLDS_RESULTS = 1, /* run.h5 or checkpoints */
+    AVI_HOLDS_FRESH = 2    /* a checkpoint of such a run, or the word that one is to begin (avi_folder_ask_afresh) */
+};
 /* Collective. What the folder holds, after a replacement that was cut short has been finished. Errors: IO. */
 avi_status avi_folder_look(avi_folder *folder, avi_comm *comm, int *holds);
+/* Collective. The same of a folder that is neither opened nor changed; it need not be there. */
+avi_status avi_folder_peek(const char *path, avi_comm *comm, int *holds);
+/* Not collective. Leaves word that the results in the folder are to be replaced by a run that begins afresh, for a
+ * command that does not say so: where a sweep that was to fit all of its runs again stops before it comes to this one.
+ * Errors: IO, CANTCREATE. */
+avi_status avi_folder_ask_afresh(const char *path);
 /* Collective. FOLDER/fresh, made and locked; anew: what an earlier run left there is removed. Owner: caller,
  * avi_folder_close or avi_folder_replace. */
 avi_status avi_folder_fresh(avi_folder *folder, avi_comm *comm, bool anew, avi_folder **fresh);

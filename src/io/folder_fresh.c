@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char FRESH[] = "fresh", COMPLETE[] = "complete";
+static const char FRESH[] = "fresh", COMPLETE[] = "complete", ASKED[] = "asked";
 static const char *const files[] = {"run.h5", "config.ini", "metrics.csv", "dump.h5"};
 enum { FILES = (int)(sizeof files / sizeof files[0]), CALLS = 1000 };
 
@@ -136,6 +136,7 @@ static avi_status finish_move(const char *outer, const char *fresh)
         if (strcmp(files[i], "dump.h5")) AVI_TRY(move_file(fresh, outer, files[i]));
     AVI_TRY(move_checkpoints(outer, fresh));
     AVI_TRY(remove_file(fresh, "dump.h5"));
+    AVI_TRY(remove_file(fresh, ASKED));
     AVI_TRY(remove_file(fresh, COMPLETE));
     AVI_TRY(remove_file(fresh, "lock"));
     (void)rmdir(fresh); /* what others have put there stays */
@@ -178,7 +179,6 @@ static avi_status empty(const char *fresh)
 
 static avi_status look(const char *outer, const char *fresh, int64_t *found)
 {
-    if (exists(fresh, COMPLETE)) AVI_TRY(finish_move(outer, fresh));
     char *old = avi_file_join(outer, "checkpoint", ""), *new = avi_file_join(fresh, "checkpoint", "");
     int64_t count = 0;
     avi_status status = old && new ? AVI_OK : AVI_ERR_INTERNAL;
@@ -186,24 +186,51 @@ static avi_status look(const char *outer, const char *fresh, int64_t *found)
     for (const struct dirent *e; dir && (e = readdir(dir));) count += is_checkpoint(e->d_name);
     if (dir) closedir(dir);
     if (status == AVI_OK && (exists(outer, "run.h5") || count)) *found |= AVI_HOLDS_RESULTS;
-    if (status == AVI_OK && exists(new, "latest")) *found |= AVI_HOLDS_FRESH;
+    if (status == AVI_OK && (exists(new, "latest") || exists(fresh, ASKED))) *found |= AVI_HOLDS_FRESH;
     free(old);
     free(new);
     return status;
 }
 
-avi_status avi_folder_look(avi_folder *folder, avi_comm *comm, int *holds)
+/* mend: a replacement that was cut short is finished first. */
+static avi_status look_together(const char *outer, avi_comm *comm, bool mend, int *holds)
 {
-    const char *outer = avi_folder_path(folder);
     int64_t found = 0;
     char *fresh = avi_file_join(outer, FRESH, "");
     avi_status status = fresh ? AVI_OK : AVI_ERR_INTERNAL;
-    if (status == AVI_OK && avi_comm_rank(comm) == 0) status = look(outer, fresh, &found);
+    if (status == AVI_OK && avi_comm_rank(comm) == 0) {
+        if (mend && exists(fresh, COMPLETE)) status = finish_move(outer, fresh);
+        if (status == AVI_OK) status = look(outer, fresh, &found);
+    }
     free(fresh);
     AVI_TRY(avi_agree(comm, status));
     AVI_TRY(avi_comm_bcast(comm, &found, sizeof found, 0));
     *holds = (int)found;
     return AVI_OK;
+}
+
+avi_status avi_folder_look(avi_folder *folder, avi_comm *comm, int *holds)
+{
+    return look_together(avi_folder_path(folder), comm, true, holds);
+}
+
+avi_status avi_folder_peek(const char *path, avi_comm *comm, int *holds)
+{
+    return look_together(path, comm, false, holds);
+}
+
+avi_status avi_folder_ask_afresh(const char *path)
+{
+    int64_t found = 0;
+    char *fresh = avi_file_join(path, FRESH, ""), *asked = fresh ? avi_file_join(fresh, ASKED, "") : NULL;
+    avi_status status = asked ? look(path, fresh, &found) : AVI_ERR_INTERNAL;
+    if (status == AVI_OK && found & AVI_HOLDS_RESULTS) {
+        status = avi_file_make_folder(fresh);
+        if (status == AVI_OK) status = avi_file_replace(asked, "", 0);
+    }
+    free(asked);
+    free(fresh);
+    return status;
 }
 
 avi_status avi_folder_fresh(avi_folder *folder, avi_comm *comm, bool anew, avi_folder **fresh)

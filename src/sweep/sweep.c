@@ -29,8 +29,9 @@ typedef struct sweep {
 
 /* Changes of these keys do not make a run another run. The length does: a sweep that asks for more steps is not done.
  */
-static const char *const harmless[] = {"run.output",  "run.plugins",  "run.time_limit", "log.progress",
-                                       "log.profile", "checkpoint.*", "stop.required",  NULL};
+static const char *const harmless[] = {
+    "run.output",         "run.plugins",     "run.time_limit",    "log.progress",  "log.profile", "checkpoint.every",
+    "checkpoint.minutes", "checkpoint.keep", "checkpoint.resume", "stop.required", NULL};
 
 /* ---- stopping ---- */
 
@@ -56,15 +57,18 @@ static bool share_stop(void *self, bool here)
 
 /* ---- one run ---- */
 
-/* Opens what a run has left; NULL when there is nothing that can be read. Collective over the group. */
-static avi_store *open_result(const sweep *w, const avi_config *config)
+static const char *folder_of(const avi_config *config) { return avi_config_get_string(config, "run", "output"); }
+
+/* Opens what a run has left, in its folder or, begun afresh, in `fresh` there; NULL when there is nothing that can be
+ * read. Collective over the group. */
+static avi_store *open_result(const sweep *w, const avi_config *config, bool fresh)
 {
-    const char *folder = avi_config_get_string(config, "run", "output");
+    const char *folder = folder_of(config);
     char *path = malloc(strlen(folder) + 16);
     avi_store *store = NULL;
     avi_status status = avi_agree(w->group, path ? AVI_OK : avi_fail_memory(strlen(folder), "a path"));
     if (status == AVI_OK) {
-        sprintf(path, "%s/run.h5", folder);
+        sprintf(path, "%s/%srun.h5", folder, fresh ? "fresh/" : "");
         status = avi_store_open(w->group, path, &store);
     }
     if (status != AVI_OK) avi_error_clear();
@@ -110,11 +114,12 @@ static avi_status read_code(avi_store *store, const avi_config *config, avi_swee
     return AVI_OK;
 }
 
-/* Takes over what an earlier sweep has done. A file that cannot be read is no reason to stop: the run is made again. */
-static bool take_done(sweep *w, const avi_config *config, avi_sweep_record *r)
+/* Takes over what an earlier sweep has done. A file that cannot be read is no reason to stop: the run is made again.
+ * Neither are results taken that a run that was begun afresh, and is not done, is to replace. */
+static bool take_done(sweep *w, const avi_config *config, int holds, avi_sweep_record *r)
 {
     bool done = false;
-    avi_store *store = w->plan.fresh ? NULL : open_result(w, config);
+    avi_store *store = w->plan.fresh || holds & AVI_HOLDS_FRESH ? NULL : open_result(w, config, false);
     if (!store) return false;
     avi_status status = is_done(w, store, config, &done);
     if (status == AVI_OK && done) status = avi_sweep_record_read(w->group, store, r);
@@ -130,7 +135,15 @@ static bool take_done(sweep *w, const avi_config *config, avi_sweep_record *r)
     return true;
 }
 
-static void record_outcome(sweep *w, const avi_config *config, avi_status status, avi_sweep_record *r)
+/* Where a run writes, by what its folder held when it began (train/resume.c): beside results that stay until it is
+ * done. */
+static bool writes_afresh(const sweep *w, const avi_config *config, int holds)
+{
+    const bool anew = w->plan.fresh || *avi_config_get_string(config, "checkpoint", "from");
+    return holds & AVI_HOLDS_FRESH || (anew && holds & AVI_HOLDS_RESULTS);
+}
+
+static void record_outcome(sweep *w, const avi_config *config, int holds, avi_status status, avi_sweep_record *r)
 {
     r->code = (int64_t)status;
     const bool done = status == AVI_OK || status == AVI_ERR_BUDGET; /* a fit without what it was to reach is a fit */
@@ -141,7 +154,7 @@ static void record_outcome(sweep *w, const avi_config *config, avi_status status
     if (status != AVI_OK) keep_message(r, avi_error_text());
     avi_error_clear();
     if (r->status == AVI_SWEEP_FAILED) return; /* what lies there is of another run */
-    avi_store *store = open_result(w, config);
+    avi_store *store = open_result(w, config, !done && writes_afresh(w, config, holds));
     if (store) avi_sweep_record_read(w->group, store, r);
     avi_store_close(&store);
     avi_error_clear();
@@ -182,13 +195,15 @@ static avi_status run_one(sweep *w, int64_t run)
 {
     avi_config *config = NULL;
     avi_sweep_record *mine = &w->table.record[run], r = avi_sweep_record_empty();
+    int holds = 0;
     avi_status status = avi_agree(w->group, avi_sweep_plan_config(&w->plan, run, &config));
-    if (status == AVI_OK && take_done(w, config, &r)) {
+    if (status == AVI_OK) status = avi_folder_peek(folder_of(config), w->group, &holds);
+    if (status == AVI_OK && take_done(w, config, holds, &r)) {
         tell_end(w, run, &r);
     } else {
         tell_start(w, run);
         if (status == AVI_OK) status = w->task(w->group, config, &w->options);
-        record_outcome(w, config, status, &r);
+        record_outcome(w, config, holds, status, &r);
         tell_end(w, run, &r);
     }
     avi_config_destroy(&config);
@@ -249,8 +264,8 @@ static avi_status judge(const sweep *w)
     if (left)
         return avi_fail(AVI_ERR_STOPPED,
                         "the sweep was stopped; %" PRId64 " of %" PRId64
-                        " runs are left to do or to finish: the same command goes on",
-                        left, w->plan.spec.runs);
+                        " runs are left to do or to finish: the same command%s goes on",
+                        left, w->plan.spec.runs, w->plan.fresh ? " without --fresh" : "");
     if (!worst && missed)
         return avi_fail(AVI_ERR_BUDGET,
                         "%" PRId64 " of the %" PRId64
@@ -263,11 +278,29 @@ static avi_status judge(const sweep *w)
                     count[AVI_SWEEP_DIVERGED], w->plan.spec.runs, count[AVI_SWEEP_FAILED], w->plan.output);
 }
 
+/* Leaves word in the folders of all runs: whatever ends the job before it comes to one, the command that goes on
+ * begins that run afresh, too. */
+static avi_status ask_afresh(const sweep *w)
+{
+    char name[AVI_SWEEP_NAME];
+    avi_status status = AVI_OK;
+    char *path = malloc(strlen(w->plan.output) + sizeof name + 2);
+    if (!path) return avi_fail_memory(sizeof name, "a path");
+    for (int64_t run = 0; status == AVI_OK && run < w->plan.spec.runs; run++) {
+        avi_sweep_spec_name(&w->plan.spec, run, name);
+        sprintf(path, "%s/%s", w->plan.output, name);
+        status = avi_folder_ask_afresh(path);
+    }
+    free(path);
+    return status;
+}
+
 static avi_status run_all(sweep *w)
 {
     avi_folder *folder = NULL;
     AVI_TRY(avi_folder_open(w->world, w->plan.output, &folder));
-    avi_status status = avi_shared_counter_create(w->world, &w->ticket);
+    avi_status status = avi_agree(w->world, w->plan.fresh && avi_comm_rank(w->world) == 0 ? ask_afresh(w) : AVI_OK);
+    if (status == AVI_OK) status = avi_shared_counter_create(w->world, &w->ticket);
     if (status == AVI_OK) {
         avi_signals_share(share_stop, w);
         avi_signals_hold(true); /* other groups have steps to save */

@@ -272,6 +272,38 @@ def stops_everywhere(b):
     b.run(2, "--sweep", "run.seed=1..6", "tiny.ini", "run.output=clock", "optim.steps=100000000", "run.time_limit=0.05", "--resume", expect=75)
 
 
+def afresh(b):
+    """A sweep that fits its runs again and is stopped tells of the new fits alone; what goes on without --fresh finishes all of them, those too that were not begun."""
+    sweep = ["--sweep", "run.seed=1..3", "tiny.ini", "optim.steps=12000", "checkpoint.every=500", "log.every=100", "log.eval_every=-1", "run.output=again"]
+    b.run(3, *sweep)
+    before = b.table("again")
+    whole = [values(b.folder / "again" / r["folder"] / "run.h5") for r in before]
+    begun = [(b.folder / "again" / r["folder"] / "run.h5").stat().st_ino for r in before]
+    for attempt in range(8):
+        job = b.start(2, *sweep, "--fresh")
+        wait_for(lambda: list((b.folder / "again").glob("*/fresh/checkpoint/latest")) or job.poll() is not None, "a checkpoint of a run begun afresh")
+        for rank in ranks_of(job)[:1]:
+            os.kill(rank, signal.SIGUSR1)
+        text, _ = job.communicate(timeout=60)
+        rows = b.table("again")
+        if [r["status"] for r in rows] == ["stopped", "stopped", "waiting"]:
+            break
+    assert [r["status"] for r in rows] == ["stopped", "stopped", "waiting"] and job.returncode == 75, text
+    assert "without --fresh goes on" in text, text
+    for row in rows[:2]:
+        with h5py.File(b.folder / "again" / row["folder"] / "fresh" / "run.h5") as file:
+            assert int(row["steps"]) == file["trace/step"][-1] < 12000, (row, file["trace/step"][-1])
+            assert float(row["best_elbo"]) == file["trace/elbo_per_row"][:].max() and row["elbo_train"] == "", row
+    text = b.run(2, *sweep)
+    rows = b.table("again")
+    assert "was done before" not in text and text.count("starts on") == 3 and [r["status"] for r in rows] == ["done"] * 3, text
+    for row, wanted, old in zip(rows, whole, begun):
+        folder = b.folder / "again" / row["folder"]
+        assert values(folder / "run.h5") == wanted and not (folder / "fresh").exists(), f"{row['folder']} differs, or is not finished"
+        assert (folder / "run.h5").stat().st_ino != old, f"{row['folder']} was not fitted again"
+    assert b.run(2, *sweep).count("was done before") == 3
+
+
 def targets(b):
     """[stop] in a sweep: runs that end without it are done, and the job says so where asked to mind."""
     sweep = ["--sweep", "inference.function=constant|polynomial; run.seed=1|2", "tiny.ini", "objective.draws=0", "optim.learning_rate=0.1", "optim.steps=400", "log.eval_every=20"]
@@ -290,7 +322,7 @@ def targets(b):
 
 
 def main():
-    for check in (same_at_any_groups, grows, loss_of_the_paper, mistakes_before_anything_runs, failures_stay_their_own, targets, goes_on_after_kill, stops_everywhere):
+    for check in (same_at_any_groups, grows, loss_of_the_paper, mistakes_before_anything_runs, failures_stay_their_own, targets, afresh, goes_on_after_kill, stops_everywhere):
         if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]:
             continue
         with tempfile.TemporaryDirectory() as folder:
