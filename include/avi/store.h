@@ -78,6 +78,13 @@ avi_status avi_store_attribute_text(avi_store *store, const char *group, const c
 avi_status avi_store_attribute_int(avi_store *store, const char *group, const char *name, int64_t *value);
 avi_status avi_store_attribute_real(avi_store *store, const char *group, const char *name, double *value);
 
+/* Collective. Whole names of all groups and datasets, one a line; those of groups end with "/". Owner: caller, free().
+ * Errors: DATA, INTERNAL. */
+avi_status avi_store_list(avi_store *store, char **names);
+/* Collective. Attributes of a group or dataset that are a number or a text; `group` of each is NULL. Owner: caller,
+ * free(): names and texts are in the same memory. Errors: DATA, INTERNAL. */
+avi_status avi_store_attributes(avi_store *store, const char *object, avi_attribute **list, int *count);
+
 /* Version of the HDF5 library: "1.10.8". Owned by the library. Not collective. */
 const char *avi_store_library(void);
 

@@ -143,4 +143,12 @@ avi_status avi_lock_check(const char *folder, const char *path, int fd);
 /* Not collective. avi_lock_check on rank 0, AVI_OK elsewhere. */
 avi_status avi_folder_check(const avi_folder *folder);
 
+/* ---- store_list.c ---- */
+/* Rank 0's part of avi_store_list. Owner of *text: caller, also when it fails. */
+avi_status avi_store_list_local(hid_t file, const char *path, char **text);
+/* Rank 0's part of avi_store_attributes: the attributes as bytes. Owner of *packed: caller, also when it fails. */
+avi_status avi_store_pack_attributes(hid_t file, const char *path, const char *name, char **packed, size_t *bytes);
+/* How many attributes the bytes have; into `list` where it is not NULL. Texts lie in the bytes. */
+int avi_store_unpack(const char *packed, size_t bytes, avi_attribute *list);
+
 #endif

@@ -250,3 +250,51 @@ avi_status avi_store_attribute_real(avi_store *store, const char *group, const c
     AVI_TRY(avi_agree(store->comm, attribute_rank0(store, group, name, NULL, NULL, value)));
     return avi_comm_bcast(store->comm, value, sizeof *value, 0);
 }
+
+avi_status avi_store_list(avi_store *store, char **names)
+{
+    char *local = NULL;
+    avi_status status = AVI_OK;
+    if (avi_comm_rank(store->comm) == 0) {
+        avi_h5_silence();
+        status = avi_store_list_local(store->file, store->path, &local);
+    }
+    if (status != AVI_OK) {
+        free(local);
+        local = NULL;
+    }
+    return share_text(store->comm, status, local, names);
+}
+
+/* The list, and the bytes that its texts lie in, as one piece of memory. */
+static avi_status unpack_all(avi_store *store, const char *packed, size_t bytes, avi_attribute **list, int *count)
+{
+    const size_t n = (size_t)avi_store_unpack(packed, bytes, NULL), list_bytes = n * sizeof **list;
+    char *memory = malloc(list_bytes + bytes + 1);
+    AVI_TRY(avi_agree_memory(store->comm, memory, list_bytes + bytes, "attributes"));
+    if (bytes) memcpy(memory + list_bytes, packed, bytes);
+    *list = (avi_attribute *)(void *)memory;
+    *count = avi_store_unpack(memory + list_bytes, bytes, *list);
+    return AVI_OK;
+}
+
+avi_status avi_store_attributes(avi_store *store, const char *object, avi_attribute **list, int *count)
+{
+    char *packed = NULL;
+    size_t size = 0;
+    avi_status status = AVI_OK;
+    if (avi_comm_rank(store->comm) == 0) {
+        avi_h5_silence();
+        status = avi_store_pack_attributes(store->file, store->path, object, &packed, &size);
+    }
+    status = avi_agree(store->comm, status);
+    int64_t bytes = (int64_t)size;
+    if (status == AVI_OK) status = avi_comm_bcast(store->comm, &bytes, sizeof bytes, 0);
+    if (status == AVI_OK && avi_comm_rank(store->comm) != 0) packed = malloc((size_t)bytes + 1);
+    if (status == AVI_OK)
+        status = avi_agree(store->comm, packed ? AVI_OK : avi_fail_memory((size_t)bytes, "attributes"));
+    if (status == AVI_OK && bytes) status = avi_comm_bcast(store->comm, packed, (size_t)bytes, 0);
+    if (status == AVI_OK) status = unpack_all(store, packed, (size_t)bytes, list, count);
+    free(packed);
+    return status;
+}

@@ -45,14 +45,15 @@ void *avi_fields_memory(avi_fields *l, size_t bytes)
 
 char *avi_fields_text(avi_fields *l, const char *format, ...)
 {
-    char text[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    const int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char *copy = avi_fields_memory(l, sizeof text);
-    if (copy) snprintf(copy, sizeof text, "%s", text);
-    return copy;
+    char *text = length < 0 ? NULL : avi_fields_memory(l, (size_t)length + 1);
+    va_start(args, format);
+    if (text) vsnprintf(text, (size_t)length + 1, format, args);
+    va_end(args);
+    return text;
 }
 
 void avi_fields_free(avi_fields *l)

@@ -1,6 +1,7 @@
 #include "output/run_file.h"
 #include "output/console.h"
 #include "output/data_fields.h"
+#include "output/run_file_kept.h"
 #include "source/holdout.h"
 #include "session/version.h"
 
@@ -327,14 +328,17 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *f
     if (result == AVI_OK && whole && avi_run_file_examples(s))
         result = avi_agree(s->comm, avi_run_file_images(s, st, &l));
     if (extra && result == AVI_OK) result = avi_fields_borrow(&l, extra);
-    char *path = avi_fields_memory(&l, strlen(avi_folder_path(folder)) + 16);
+    char *path = avi_fields_text(&l, "%s/run.h5", avi_folder_path(folder)), mark[AVI_FIT_MARK];
+    result = avi_agree(s->comm, result == AVI_OK ? need(path) : result);
+    if (result == AVI_OK && whole) result = avi_run_file_mark(s, st, mark);
+    if (result == AVI_OK && whole) result = avi_run_file_keep(s, path, mark, &l);
     a = avi_fields_memory(&l, (size_t)(48 + l.attributes) * sizeof *a);
-    result = avi_agree(s->comm, result == AVI_OK ? need(path && a ? path : NULL) : result);
+    result = avi_agree(s->comm, result == AVI_OK ? need(a) : result);
     if (result == AVI_OK) {
-        sprintf(path, "%s/run.h5", avi_folder_path(folder));
         int n = avi_run_file_provenance(s, &l, status, why, st->seconds, a);
         n += avi_data_attributes(s, a + n);
         if (whole) n += list_second_start(&st->second_start, a + n);
+        if (whole) a[n++] = (avi_attribute){.group = "/", .name = "fit_mark", .text = mark};
         if (whole && avi_run_file_examples(s) && !strcmp(avi_run_file_examples(s), "images")) {
             a[n++] = (avi_attribute){.group = "/images", .name = "height", .integer = s->shape.height};
             a[n++] = (avi_attribute){.group = "/images", .name = "columns", .integer = s->shape.columns};

@@ -62,16 +62,16 @@ static avi_status spare_fit(const avi_session *s, const avi_folder *folder)
     free(ending);
     free(why);
     if (!fit) return AVI_OK;
-    return avi_config_fail(
-        s->config, "checkpoint", "resume",
-        "would replace the results of the fit in %s by those of run.task = exact alone; use another run.output",
-        avi_folder_path(folder));
+    return avi_config_fail(s->config, "run", "output",
+                           "the results of the fit in %s would be replaced by those of run.task = exact alone, which "
+                           "finds no checkpoint of that fit to go by; use another run.output",
+                           avi_folder_path(folder));
 }
 
 static avi_status write(avi_session *s, avi_stored_fit *fit, avi_optimum *a, double from)
 {
     if (fit->st) return write_beside(s, fit, a);
-    if (!strcmp(avi_config_get_string(s->config, "checkpoint", "resume"), "no")) AVI_TRY(spare_fit(s, fit->folder));
+    AVI_TRY(spare_fit(s, fit->folder));
     AVI_TRY(avi_agree(s->comm, avi_optimum_fields(a, NULL)));
     AVI_TRY(write_alone(s, fit->folder, a, avi_seconds() - from));
     avi_optimum_print(a, NULL);

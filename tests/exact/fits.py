@@ -1,6 +1,6 @@
 """Fits held against the exact answer of the same run (run.after = exact), and what the program refuses.
 
-    fits.py [NAME ...]      all, or those named: linear saw hmm ppca precision task refusals
+    fits.py [NAME ...]      all, or those named: linear saw hmm ppca precision task kept refusals
 Expectations are exact in these runs (objective.draws = 0) and the optimizer is L-BFGS, so a fit must come to the closed form itself."""
 import h5py
 import numpy as np
@@ -110,6 +110,63 @@ def task(folder):
     return [close("gap", read(folder / "run" / "run.h5")["gap_fit"], gap, 1e-7)]
 
 
+def group(path, name):
+    """Bytes of every dataset of a group and of the groups in it, and every attribute."""
+    found = {}
+
+    def look(where, item):
+        found.update({(where, a): v.tobytes() if hasattr(v, "tobytes") else v for a, v in item.attrs.items()})
+        if isinstance(item, h5py.Dataset):
+            found[where] = item[()].tobytes()
+
+    with h5py.File(path) as file:
+        if name not in file:
+            return None
+        look(name, file[name])
+        file[name].visititems(look)
+    return found
+
+
+def same(what, before, after):
+    if before is None or before != after:
+        wrong = before if after is None or before is None else [k for k in {**before, **after} if before.get(k) != after.get(k)]
+        raise Failure(f"{what} is not what it was: {wrong if after and before else 'it is gone'}")
+
+
+def kept(folder):
+    """A task keeps in run.h5 what others wrote about the same fit, to the byte; another fit has nothing of it; without checkpoints no fit is replaced."""
+    run_h5, told = folder / "run" / "run.h5", []
+    settings = [PAPER / "linear.ini", "-q", "data.rows=150", "data.test_rows=20", "objective.draws=0", "optim.steps=3", "run.precision=double", "gap.draws=50", f"run.output={folder}/run"]
+    for function in ("polynomial", "factorized"):
+        settings = [*settings[:-1], f"run.output={folder}/{function}"]
+        run_h5 = folder / function / "run.h5"
+        given = [*settings, f"inference.function={function}"]
+        run(2, *given, "run.after=exact")
+        exact_first = group(run_h5, "exact")
+        run(3, *given, "run.task=gap", "gap.data=train")
+        same(f"{function}: /exact after gap", exact_first, group(run_h5, "exact"))
+        train = group(run_h5, "gap/train")
+        run(1, *given, "run.task=gap", "gap.data=test")
+        same("/gap/train after that of test rows", train, group(run_h5, "gap/train"))
+        both = group(run_h5, "gap")
+        run(2, *given, "run.task=exact")
+        same("/gap after exact", both, group(run_h5, "gap"))
+        same("/exact made again", exact_first, group(run_h5, "exact"))
+        run(1, *given, "output.local=yes")
+        same("/gap after results written again", both, group(run_h5, "gap"))
+        told.append(f"{function}: {len(both) + len(exact_first)} values and attributes kept")
+        run(2, *given, "optim.steps=5")
+        if group(run_h5, "gap") is not None or group(run_h5, "exact") is not None:
+            raise Failure("answers about a fit of 3 steps stand beside one of 5")
+    for file in (folder / "factorized" / "checkpoint").iterdir():
+        file.unlink()
+    before = run_h5.read_bytes()
+    refused(run(1, *given, "optim.steps=5", "run.task=exact", expect=78), "run.output", "use another run.output")
+    if run_h5.read_bytes() != before:
+        raise Failure("the results of a fit without checkpoints were replaced")
+    return told
+
+
 def refusals(folder):
     here = f"run.output={folder}/no"
     told = [refused(run(2, PAPER / "nonlinear.ini", here, "run.task=exact", expect=78), "nonlinear", "linear, saw, hmm, ppca")]
@@ -126,4 +183,4 @@ def refusals(folder):
 
 
 if __name__ == "__main__":
-    main(linear, saw, hmm, ppca, precision, task, refusals)
+    main(linear, saw, hmm, ppca, precision, task, kept, refusals)
