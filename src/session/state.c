@@ -60,10 +60,11 @@ static avi_status share_vectors(const avi_session *s, avi_state *st)
 
 static avi_status allocate(const avi_session *s, avi_state *st)
 {
-    const int64_t values = avi_state_table_values(s), size = st->shared ? 0 : s->layout.size;
+    const int64_t values = avi_state_table_values(s), size = s->layout.size;
     const avi_precision p = s->precision;
-    bool ok = !size || ((st->params = vector_of(size, p)) && (st->gradient = vector_of(size, p)));
-    for (int i = 0; ok && size && i < s->optim.ops->slots; i++) ok = (st->slot[i] = vector_of(size, p)) != NULL;
+    const bool own = !st->shared; /* vectors of no values are there, too: places in them are worked out from them */
+    bool ok = !own || ((st->params = vector_of(size, p)) && (st->gradient = vector_of(size, p)));
+    for (int i = 0; ok && own && i < s->optim.ops->slots; i++) ok = (st->slot[i] = vector_of(size, p)) != NULL;
     if (ok && values) ok = (st->table = vector_of(values, p)) && (st->table_grad = vector_of(values, p));
     for (int i = 0; ok && values && i < s->optim.ops->slots; i++)
         ok = (st->table_slot[i] = vector_of(values, p)) != NULL;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Searches the readers for inputs that crash or hang them, with clang's libFuzzer, AddressSanitizer and UBSan.
 #
-#   tests/fuzz/run.sh [--readme] [EXECUTIONS [TARGET ...]]      default: 1000000, all targets (command config hdf5 idx store)
+#   tests/fuzz/run.sh [--readme] [EXECUTIONS [TARGET ...]]      default: 1000000, all targets (command config forged hdf5 idx store)
 #
 # Builds in build-fuzz/, goes on from the corpus found there, and adds up: build-fuzz/fuzz/runs.csv has a line for every slice of a run.
 # EXECUTIONS 0 prints the table only; --readme writes it into tests/README.md, too. An input that was found stays in
@@ -12,7 +12,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$repository/build-fuzz
 work=$build/fuzz
 table=$work/runs.csv # target,executions,seconds,edges at first,edges at last,date,revision
-all=(command config hdf5 idx store)
+all=(command config forged hdf5 idx store)
 
 skip() {
     echo "skipped: $1"
