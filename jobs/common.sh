@@ -106,3 +106,61 @@ wait_for_job() {
     fi
     trap - INT TERM
 }
+
+# explain_status STATUS    one line for a status that is not the program's own: nothing for the others.
+explain_status() {
+    local what="the log of the job may say more"
+    if [ "$1" -eq 205 ]; then
+        echo "${0##*/}: a node or its connection was lost (205)"
+    elif [ "$1" -gt 128 ]; then
+        case $(($1 - 128)) in
+            4) what="often: built for another processor; jobs/build.sh on this one" ;;
+            7) what="often: /dev/shm is full; run.reduction=messages does without it" ;;
+            9) what="often: the kernel or the job's limit, when memory is short" ;;
+            11) what="a fault of the program or of a library" ;;
+        esac
+        echo "${0##*/}: a rank was ended by signal $(($1 - 128)) ($what)"
+    fi
+}
+
+# [run] output of a file, as the program reads it: comments cut off, ${NAME} replaced. Nothing when the file does not say.
+output_of() {
+    awk '
+        /^[ \t]*\[/ { section = $0; gsub(/^[ \t]*\[[ \t]*|[ \t]*\].*$/, "", section); next }
+        section == "run" && /^[ \t]*output[ \t]*[=:]/ {
+            sub(/^[^=:]*[=:][ \t]*/, ""); sub(/[ \t]+;.*$/, ""); sub(/[ \t\r]+$/, "")
+            while (match($0, /\$\{[A-Za-z_][A-Za-z_0-9]*\}/))
+                $0 = substr($0, 1, RSTART - 1) ENVIRON[substr($0, RSTART + 2, RLENGTH - 3)] substr($0, RSTART + RLENGTH)
+            found = $0
+        }
+        END { print found }' "$1"
+}
+
+# output_of_run ARGUMENT...    the run.output of a command: of its arguments, else of its FILE.ini, else the default.
+output_of_run() {
+    local argument found="" ini=""
+    for argument in "$@"; do
+        case $argument in
+            run.output=*) found=${argument#run.output=} ;;
+            -* | *.*=*) ;;
+            *) ini=${ini:-$argument} ;;
+        esac
+    done
+    if [ -z "$found" ] && [ -f "$ini" ]; then found=$(output_of "$ini"); fi
+    if [ -z "$found" ]; then found=$(output_of "$repository/inputs/reference.ini"); fi
+    echo "$found"
+}
+
+# checkpoints_of FOLDER    the newest checkpoint of the run there, or of each run of the sweep there: a text that changes when one is written.
+checkpoints_of() { cat "$1/checkpoint/latest" "$1"/*/checkpoint/latest 2>/dev/null | tr '\n' ' '; }
+
+# ranks_of_slurm    tasks of all nodes of the job: SLURM_TASKS_PER_NODE is 8(x4),3 for instance, and right whether --ntasks or --ntasks-per-node was given.
+ranks_of_slurm() {
+    local count
+    count=$(awk -v tasks="${SLURM_TASKS_PER_NODE:-}" 'BEGIN {
+        parts = split(tasks, part, ",")
+        for (i = 1; i <= parts; i++) { split(part[i] "(x1", word, /\(x/); count += word[1] * word[2] }
+        print count + 0 }')
+    if [ "$count" -eq 0 ]; then count=${SLURM_NTASKS:-1}; fi
+    echo "$count"
+}

@@ -48,22 +48,7 @@ run() {
     shift
     prepare_launcher "$ranks"
     wait_for_job "${launcher[@]}" -n "$ranks" "$program" "$@"
-    if [ "$status" -gt 128 ]; then
-        echo "local.sh: a rank was ended by signal $((status - 128)) (9: often the kernel, when memory is short)" >&2
-    fi
-}
-
-# [run] output of a file, as the program reads it: comments cut off, ${NAME} replaced. Nothing when the file does not say.
-output_of() {
-    awk '
-        /^[ \t]*\[/ { section = $0; gsub(/^[ \t]*\[[ \t]*|[ \t]*\].*$/, "", section); next }
-        section == "run" && /^[ \t]*output[ \t]*[=:]/ {
-            sub(/^[^=:]*[=:][ \t]*/, ""); sub(/[ \t]+;.*$/, ""); sub(/[ \t\r]+$/, "")
-            while (match($0, /\$\{[A-Za-z_][A-Za-z_0-9]*\}/))
-                $0 = substr($0, 1, RSTART - 1) ENVIRON[substr($0, RSTART + 2, RLENGTH - 3)] substr($0, RSTART + RLENGTH)
-            found = $0
-        }
-        END { print found }' "$1"
+    explain_status "$status" >&2
 }
 
 cores=$(cores_allowed)
@@ -73,7 +58,7 @@ case $ranks in
 esac
 run "$ranks" "$@"
 
-# 78: a mistake in the configuration, or one that has fewer lanes than this machine has cores. In the second case fewer ranks serve.
+# 78: a mistake in the configuration, or one that has fewer lanes than this machine has cores. In the second case it runs on fewer.
 if [ "$status" -eq 78 ] && [ -z "${NP:-}" ]; then
     fewer=$ranks
     while [ "$fewer" -gt 1 ]; do

@@ -36,7 +36,7 @@ def killed():
 
 def status_of(code, left):
     """Exit status of a run under the launcher. mpirun of MPICH mostly returns 0 once it has passed a signal on: then it is the status that the first rank
-    has left in the file `left`, which AVI_STATUS_FILE named, as jobs/vae.sbatch takes it."""
+    has left in the file `left`, which AVI_STATUS_FILE named, as jobs/run.sbatch takes it."""
     if code == 0 and version()[0] == "hydra" and pathlib.Path(left).exists():
         return int(pathlib.Path(left).read_text())
     return code

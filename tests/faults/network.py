@@ -12,7 +12,7 @@ from place import STEPS, Skip
 from processes import Missed
 
 # Of the launcher: OMPI_MCA_ is read by that of Open MPI 4, PRTE_MCA_ by that of Open MPI 5. Without the keepalive a cut is silence for ever: TCP
-# says nothing. With it the daemons of Open MPI miss each other. jobs/vae.sbatch sets the same.
+# says nothing. With it the daemons of Open MPI miss each other. jobs/run.sbatch sets the same.
 KEEPALIVE = {"oob_tcp_keepalive_time": "5", "oob_tcp_keepalive_intvl": "2", "oob_tcp_keepalive_probes": "3"}
 ROUTES = {"oob_tcp_if_include": "eth0", "plm_rsh_no_tree_spawn": "1", "plm_ssh_no_tree_spawn": "1"}
 LIMIT = 60  # seconds from the cut to the end of the job
@@ -101,7 +101,7 @@ def cut(bench, rng):
                 raise Failure(f"{len(ranks_on(folder))} ranks still run {LIMIT} s after the cut")
             if re.search("^Done after", job.output(), re.M):
                 raise Missed
-            # The mpirun of Open MPI 5 returns 0 here, and says on standard error that it lost a host; jobs/vae.sbatch finds that the program left no status.
+            # The mpirun of Open MPI 5 returns 0 here, and says on standard error that it lost a host; jobs/run.sbatch finds that the program left no status.
             if code == 0 and (launcher.version() != ("open mpi", 5) or (folder.parent / "status").exists()):
                 raise Failure(f"exit status 0 after a cut link\n{job.text()}")
             if latest(folder) < before:

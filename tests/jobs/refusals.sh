@@ -73,8 +73,34 @@ printf '#!/bin/bash\necho 4 >"$AVI_STATUS_FILE"\n' >"$scratch/forgetful"
 chmod +x "$scratch/forgetful"
 expect 4 "ended with status 4" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER="$scratch/forgetful" bash "$jobs/vae.sbatch" inputs/vae.ini
 # A launcher that returns 0 although the program did not end (Open MPI 5, after a host was lost); and one whose program did.
-expect 205 "true returned 0|a node was lost" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER=true bash "$jobs/vae.sbatch" inputs/vae.ini
+expect 205 "a node or its connection was lost|no checkpoint was written" env -u SLURM_SUBMIT_DIR AVI_MPI=/bin/true AVI_LAUNCHER=true bash "$jobs/vae.sbatch" inputs/vae.ini
 expect 0 "status 0" env -u SLURM_SUBMIT_DIR AVI_MPI="$AVI_MPI" AVI_LAUNCHER="$AVI_MPIRUN" bash "$jobs/vae.sbatch" --version
+
+# Under a Slurm that is put in its place: what is told to scontrol, and when the job goes back.
+cat >"$scratch/scontrol" <<'SCONTROL'
+#!/bin/bash
+echo "$*" >>"$CALLS"
+for process in $PPID $(ps -o ppid= -p $PPID); do # as Slurm does, which ends the job's shell
+    if grep -q run.sbatch "/proc/$process/cmdline"; then kill -KILL "$process"; fi
+done
+SCONTROL
+printf '#!/bin/bash\n[ -z "${WRITES:-}" ] || { mkdir -p run/checkpoint; echo "step_$RANDOM.h5" >run/checkpoint/latest; }\necho "$*"\n[ "$LEAVES" = 205 ] || echo "$LEAVES" >"$AVI_STATUS_FILE"\nexit "$LEAVES"\n' >"$scratch/fake"
+chmod +x "$scratch/scontrol" "$scratch/fake"
+# shellcheck disable=SC2317
+batch() { env -u SLURM_SUBMIT_DIR SLURM_JOB_ID=5 CALLS="$scratch/calls" PATH="$scratch:$PATH" AVI_MPI=/bin/true AVI_LAUNCHER="$scratch/fake" "$@" bash "$jobs/run.sbatch" "$AVI_SOURCE_DIR/inputs/vae.ini" run.output=run; }
+expect 4 "-n 35 /bin/true" batch SLURM_TASKS_PER_NODE='8(x4),3' SLURM_NTASKS=64 LEAVES=4
+expect 75 "put back 0 times" batch LEAVES=75 AVI_MAX_RESTARTS=0
+expect 205 "does not go back by itself|checkpoint: none" batch LEAVES=205
+expect 137 "going back into the queue" batch LEAVES=75
+expect 137 "resumes from the last one|going back into the queue" batch LEAVES=205 WRITES=yes
+expect 205 "does not go back by itself|checkpoint: step_" batch LEAVES=205
+expect 137 "signal 9 (often: the kernel" batch LEAVES=137
+expect 64 "no FILE.ini" env -u SLURM_SUBMIT_DIR bash "$jobs/run.sbatch"
+if [ "$(cat "$scratch/calls")" != "requeue 5
+requeue 5" ]; then
+    echo "FAILED: scontrol was told: $(cat "$scratch/calls")"
+    failures=$((failures + 1))
+fi
 
 if [ "$failures" -eq 0 ]; then echo OK; fi
 exit $((failures > 0))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# requeue.sh mpirun|srun: jobs/vae.sbatch on a real Slurm, from start to end, through
+# requeue.sh mpirun|srun: jobs/run.sbatch on a real Slurm, from start to end, through
 #   1. a stop by the program's own time limit (exit 75, back into the queue),
 #   2. Slurm's warning before the job's time limit (USR1 to the batch shell, checkpoint, exit 75, back into the queue),
 #   3. the end of the run: status done in run.h5, every logged step once.
@@ -68,10 +68,10 @@ esac
 exec "$AVI_PROGRAM" "$@" "${length[@]}"
 PROGRAM
 chmod +x "$folder/program"
-export AVI_PROGRAM=$AVI_MPI AVI_MPI=$folder/program
+export AVI_JOBS=$AVI_SOURCE_DIR/jobs AVI_PROGRAM=$AVI_MPI AVI_MPI=$folder/program
 
 # ---- stops twice, comes back twice, ends -----------------------------------------------------------------------------
-job=$(sbatch --parsable --ntasks=2 --time=1 --signal=B:USR1@30 --output="$folder/job.out" "$AVI_SOURCE_DIR/jobs/vae.sbatch" \
+job=$(sbatch --parsable --ntasks=2 --time=1 --signal=B:USR1@30 --output="$folder/job.out" "$AVI_SOURCE_DIR/jobs/run.sbatch" \
     "${run[@]}" run.output=run) || fail "sbatch refused the job"
 wait_for 60 "the first log line" logged run 1
 wait_for 60 "the first return to the queue" restarted "$job" 1
@@ -95,7 +95,7 @@ print("run.h5: done,", len(logged), "logged steps, no gap where the job went bac
 PYTHON
 
 # ---- cancelled: stays away -------------------------------------------------------------------------------------------
-job=$(sbatch --parsable --ntasks=2 --time=5 --output="$folder/cancelled.out" "$AVI_SOURCE_DIR/jobs/vae.sbatch" \
+job=$(sbatch --parsable --ntasks=2 --time=5 --output="$folder/cancelled.out" "$AVI_SOURCE_DIR/jobs/run.sbatch" \
     "${run[@]}" run.output=cancelled) || fail "sbatch refused the second job"
 wait_for 60 "the first log line of the second job" logged cancelled 1
 scancel "$job"
