@@ -77,7 +77,7 @@ def cases(folder):
     (f / "text.h5").write_text("this is no HDF5 file\n" * 50)
     zero = np.zeros((96, 12), dtype=np.float32)
     yield "configuration missing", [f / "none.ini"], 66, [r"none\.ini", "no such configuration file"], every
-    yield "configuration a folder", [f], 66, ["is a folder"], every
+    yield "configuration a folder", [f], 66, ["has no checkpoint, so there is no fit to use"], every
     yield "data missing", idx_of(f / "none.idx"), 66, [r"\[data\] path = \S*none\.idx", "No such file"], every
     yield "data a folder", idx_of(f), 66, ["is a folder", "give an IDX images file"], every
     yield "data not named", [ini, "data.source=idx"], 78, [r"\[data\] path.*is not set"], every
