@@ -21,7 +21,7 @@ import tempfile
 
 SOURCE = pathlib.Path(os.environ.get("AVI_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 MPIRUN = shlex.split(os.environ.get("AVI_MPIRUN", "mpirun --oversubscribe --bind-to none"))
-PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\n' \
+PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:], close_fds=False)\n' \
        'print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)\nsys.exit(status)\n'
 QUIET = ["-q", "--fresh", "log.eval_every=-1", "log.progress=none", "checkpoint.minutes=1000"]
 # The C library by itself keeps blocks below a limit that grows while the program runs. With a limit that is fixed it gives large arrays back at once, and the peak is the program's.

@@ -23,7 +23,7 @@ def write_images(path):
 
 def peaks(np, arguments):
     """Peak resident memory of each rank, MB; a small shell around each rank reports it."""
-    script = 'import os,resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\n' \
+    script = 'import os,resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:], close_fds=False)\n' \
              'print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)\nsys.exit(status)\n'
     words = command(np, arguments)
     at = len(words) - len(arguments) - 1
