@@ -156,6 +156,15 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
                               const avi_row_ranges *job, double sums[AVI_SUMS], void *gradient, double own[AVI_SUMS],
                               avi_bad *bad);
 
+/* For steps of local factors alone before avi_estimator_step of the same step and job. _begin, collective where steps
+ * are shared out: theta as that step draws it. Then, not collective, as often as wanted: the gradient of -ELBO of the
+ * rows by their factors, with draws of z of their own (set 1, 2, ...), into table_grad; a value that is not finite is
+ * the caller's to leave out. Needs local factors of independent rows. A rank whose memory runs out says so in the
+ * step's reduction. */
+void avi_estimator_local_begin(avi_estimator *e, const void *params, int64_t step);
+void avi_estimator_local_gradient(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step,
+                                  int set, const avi_row_ranges *job);
+
 /* Whether the local part of the ELBO is E log p(x | z, theta) - KL(q(z) || N(0, I)) with the KL in closed form. */
 bool avi_estimator_kl_is_closed(const avi_problem *p);
 /* Adds weight * the gradient of sum(KL(q(z_n) || N(0, I))) over the job's rows to their rows of table_grad (shapes as

@@ -243,6 +243,40 @@ static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_row_ranges *j
     if (e->failed != AVI_OK) avi_reducer_add_scalars(e->reducer, (double[AVI_SUMS]){[AVI_SUM_FAIL] = 1});
 }
 
+/* theta of a step, on this rank or, where steps are shared out, each rank its part. */
+static void draw_theta(avi_estimator *e, const void *params, int64_t step)
+{
+    const avi_stream global = avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step);
+    if (e->share)
+        avi_shard_draw(e, params, global);
+    else
+        avi_global_draw(e, params, global, false);
+}
+
+void avi_estimator_local_begin(avi_estimator *e, const void *params, int64_t step)
+{
+    avi_estimator_take_family(e, true);
+    draw_theta(e, params, step);
+}
+
+void avi_estimator_local_gradient(avi_estimator *e, const void *params, void *table, void *table_grad, int64_t step,
+                                  int set, const avi_row_ranges *job)
+{
+    const avi_pass pass = {.params = params,
+                           .table = table,
+                           .table_grad = table_grad,
+                           .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step + ((uint64_t)set << 40)),
+                           .kl_weight = avi_objective_kl_weight(e->p.objective, step)};
+    for (int at = 0, n; at < job->count; at += n) {
+        avi_graph g;
+        n = runs_of_block(e, job, at);
+        zero_table_rows(e, table_grad, n, job->first + at, job->rows + at);
+        avi_graph_build(&e->graph, &pass, n, job->first + at, job->rows + at, &g);
+        avi_tape_backward(e->tape, g.value, -1);
+        if (avi_tape_status(e->tape) != AVI_OK) e->failed = avi_tape_status(e->tape);
+    }
+}
+
 /* Returns the first value that is not finite, -1: none. */
 static int64_t whole_gradient(const avi_estimator *e, const void *params, void *gradient)
 {
@@ -262,13 +296,9 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
                      .precise = own != NULL,
                      .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step),
                      .kl_weight = avi_objective_kl_weight(e->p.objective, step)};
-    const avi_stream global = avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step);
     bool redo = true;
     avi_estimator_take_family(e, true);
-    if (e->share)
-        avi_shard_draw(e, params, global);
-    else
-        avi_global_draw(e, params, global, false);
+    draw_theta(e, params, step);
     if (e->share) avi_shard_prepare(e, params, gradient);
     AVI_TRY(avi_estimator_exchange_halo(e, table));
     AVI_TRY(avi_dense_update(&e->graph, &pass));

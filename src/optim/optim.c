@@ -34,6 +34,13 @@ static const avi_key common_keys[] = {
      "batch's rows, and by that of the KL of all rows, as a program does that minimises one loss of all parameters (KL "
      "in closed form "
      "only)"},
+    {"optim", "local_learning_rate", AVI_KEY_STRING, "auto", 0, 0, NULL, NULL,
+     "F-VI: step size of a row's own factor, under the same schedule: a number, or auto: 0.2 for adam by minibatches "
+     "of "
+     "independent rows, where a row is seen once an epoch alone, else learning_rate"},
+    {"optim", "local_steps", AVI_KEY_INT, "0", 0, 1024, NULL, "steps",
+     "F-VI by minibatches: steps of a row's own factor each time that it is in the batch; 0 = 4 where "
+     "local_learning_rate = auto gives it a step of its own, else 1"},
     {"optim", "epochs", AVI_KEY_INT, "20", 0, 1e9, NULL, "epochs", "length of the run"},
     {"optim", "steps", AVI_KEY_INT, "0", 0, 999999999, NULL, "steps",
      "length of the run in steps; > 0 wins over epochs"},

@@ -97,9 +97,12 @@ static void print_steps(const avi_session *s)
 {
     const avi_partition *p = &s->counts.partition;
     const int64_t batch = s->counts.batch;
-    printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows%s, %s, learning rate %g\n",
+    printf("  steps        %" PRId64 " (%.6g epochs of %" PRId64 ") of %" PRId64 " rows%s, %s, learning rate %g",
            s->total_steps, (double)s->total_steps / (double)s->counts.epoch_steps, s->counts.epoch_steps, batch,
            batch == p->rows ? ", which are all" : "", s->optim.ops->name, s->schedule.learning_rate);
+    if (s->infer->ops->local && (s->local_steps > 1 || s->local_rate != s->schedule.learning_rate))
+        printf("; factors %d steps of %g per visit", s->local_steps, s->local_rate);
+    printf("\n");
     print_evaluations(s);
     printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s),
            p->lanes, p->tile,

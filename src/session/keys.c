@@ -110,6 +110,8 @@ const char *const avi_keys_of_the_future[] = {"optim.learning_rate",
                                               "optim.tolerance",
                                               "optim.newton",
                                               "optim.local_rows",
+                                              "optim.local_learning_rate",
+                                              "optim.local_steps",
                                               "objective.*",
                                               NULL};
 const char *const avi_keys_of_batches[] = {"optim.batch", "optim.tile", NULL};

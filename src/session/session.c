@@ -1,6 +1,7 @@
 #include "session/session.h"
 #include "session/build.h"
 #include "session/fitted.h"
+#include "session/local_steps.h"
 #include "session/theta_from.h"
 #include "session/values.h"
 #include "source/holdout.h"
@@ -292,6 +293,7 @@ static avi_status build(avi_session *s)
     AVI_TRY(avi_agree(s->comm, make_partition(s)));
     AVI_TRY(avi_agree(s->comm, avi_optim_create(s->config, &s->optim)));
     AVI_TRY(avi_agree(s->comm, read_local_rows(s)));
+    AVI_TRY(avi_agree(s->comm, avi_local_steps_read(s)));
     AVI_TRY(avi_agree(s->comm, plan_steps(s)));
     AVI_TRY(avi_agree(s->comm, avi_evaluation_plan_make(s)));
     AVI_TRY(avi_session_gather_hosts(s));

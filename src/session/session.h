@@ -62,7 +62,9 @@ typedef struct avi_session {
     avi_optim optim;
     struct avi_fitted *theta_from; /* model.theta_from, owned; NULL: none */
     int64_t fixed;                 /* the first values of the parameters that no step moves (model.theta_fixed) */
-    bool local_all;                /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */
+    double local_rate; /* F-VI: of the factors of rows, at the height of the schedule (optim.local_learning_rate) */
+    int local_steps;   /* of them, each time that a row is in the batch */
+    bool local_all;    /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */
     avi_schedule schedule;
     int64_t batch; /* rows of a full step */
     int64_t epoch_steps, total_steps;

@@ -58,6 +58,16 @@ static avi_status share_vectors(const avi_session *s, avi_state *st)
     return avi_estimator_share_out(s->train_elbo, st->shared, draws ? at + vector : NULL);
 }
 
+/* Values of st->kept: of the rows that a step can have on this rank. */
+static int64_t kept_values(const avi_session *s)
+{
+    const avi_partition *p = &s->partition;
+    const int rank = avi_comm_rank(s->comm);
+    const int64_t lanes = avi_partition_first_lane(p, rank + 1) - avi_partition_first_lane(p, rank);
+    return s->local_steps > 1 && s->infer->ops->local ? (1 + s->optim.ops->slots) * lanes * p->tile * s->infer->outputs
+                                                      : 0;
+}
+
 static avi_status allocate(const avi_session *s, avi_state *st)
 {
     const int64_t values = avi_state_table_values(s), size = s->layout.size;
@@ -68,6 +78,7 @@ static avi_status allocate(const avi_session *s, avi_state *st)
     if (ok && values) ok = (st->table = vector_of(values, p)) && (st->table_grad = vector_of(values, p));
     for (int i = 0; ok && values && i < s->optim.ops->slots; i++)
         ok = (st->table_slot[i] = vector_of(values, p)) != NULL;
+    if (ok && kept_values(s)) ok = (st->kept = vector_of(kept_values(s), p)) != NULL;
     ok = ok && (st->kl_dimension = calloc((size_t)s->model->latent + 1, sizeof *st->kl_dimension));
     if (!ok) return avi_fail_memory((size_t)avi_state_bytes(s), "parameters, local factors and optimizer state");
     return s->optim.ops->update[0] ? AVI_OK : avi_lbfgs_create(s->layout.size, (int)s->optim.number[0], &st->lbfgs);
@@ -105,6 +116,7 @@ void avi_state_destroy(avi_state **state)
     }
     avi_shared_destroy(&st->shared);
     free(st->kl_dimension);
+    free(st->kept);
     free(st->table);
     free(st->table_grad);
     avi_lbfgs_free(&st->lbfgs);

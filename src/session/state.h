@@ -21,8 +21,10 @@ typedef struct avi_state {
     void *table, *table_grad;    /* (1 + own rows + 1, width): local factors with a halo row at both ends; NULL for
                                     amortized functions */
     void *table_slot[AVI_OPTIM_SLOTS]; /* the same shape */
-    avi_lbfgs lbfgs;                   /* memory of L-BFGS; empty for other methods */
-    int64_t step;                      /* steps done */
+    void *kept; /* (1 + slots, rows of a step on this rank, width): factors and slots before the steps of a visit, to go
+                   back to where the step is not finite; NULL where a visit has one step */
+    avi_lbfgs lbfgs; /* memory of L-BFGS; empty for other methods */
+    int64_t step;    /* steps done */
     int64_t skipped, skipped_in_a_row;
     double rate_factor; /* on the learning rate, lowered by rollbacks */
     double seconds;     /* of stepping, resumed runs included */

@@ -24,12 +24,60 @@ static void update_range(const avi_session *s, avi_state *st, const avi_optim_up
                             avi_vector_at(p, st->table_grad, at), slot);
 }
 
+/* The learning rate of the rows' own factors: that of the schedule, at a height of its own. */
+static double local_rate(const avi_session *s, double rate)
+{
+    const double height = s->schedule.learning_rate;
+    return s->local_rate == height ? rate : height > 0 ? rate / height * s->local_rate : 0;
+}
+
 /* Local rows of this step. Their gradient is that of -ELBO of the row itself: 1 / B would only make every row's step
  * depend on the batch. */
 static void update_rows(const avi_session *s, avi_state *st, const avi_row_ranges *job, avi_optim_update u)
 {
-    u.count = st->step / s->epoch_steps + 1; /* visits of a row: one an epoch */
+    u.count = (st->step / s->epoch_steps + 1) * s->local_steps; /* visits of a row: one an epoch */
+    u.learning_rate = local_rate(s, u.learning_rate);
     for (int i = 0; i < job->count; i++) update_range(s, st, &u, job->first[i], job->rows[i]);
+}
+
+/* Whether the gradient of own rows has a value that is not finite. */
+static bool is_bad(const avi_session *s, const avi_state *st, int64_t position, int64_t rows)
+{
+    const int64_t width = s->infer->outputs, at = (position - s->train->first + 1) * width;
+    return avi_vector_nonfinite(s->precision, avi_vector_at(s->precision, st->table_grad, at), rows * width, NULL) > 0;
+}
+
+/* Factors and slots of the job's rows to st->kept, or back. */
+static void keep_rows(const avi_session *s, avi_state *st, const avi_row_ranges *job, bool back)
+{
+    const avi_precision p = s->precision;
+    const int64_t width = s->infer->outputs;
+    int64_t at = 0;
+    for (int k = -1; k < s->optim.ops->slots; k++)
+        for (int i = 0; i < job->count; i++) {
+            const int64_t n = job->rows[i] * width, row = (job->first[i] - s->train->first + 1) * width;
+            void *rows = avi_vector_at(p, k < 0 ? st->table : st->table_slot[k], row),
+                 *kept = avi_vector_at(p, st->kept, at);
+            memcpy(back ? rows : kept, back ? kept : rows, (size_t)n * avi_real_size(p));
+            at += n;
+        }
+}
+
+/* The steps of a visit before its last one (optim.local_steps): of the rows' own factors alone, with draws of their
+ * own, and without a reduction, so that the global parameters then follow factors that suit them. A tile whose gradient
+ * is not finite stays where it is. */
+static void first_local_steps(const avi_session *s, avi_state *st, const avi_row_ranges *job, double rate)
+{
+    avi_optim_update u = {.learning_rate = local_rate(s, rate), .scale = 1};
+    if (s->local_steps == 1) return;
+    keep_rows(s, st, job, false);
+    avi_estimator_local_begin(s->train_elbo, st->params, st->step);
+    for (int k = 1; k < s->local_steps; k++) {
+        avi_estimator_local_gradient(s->train_elbo, st->params, st->table, st->table_grad, st->step, k, job);
+        u.count = st->step / s->epoch_steps * s->local_steps + k;
+        for (int i = 0; i < job->count; i++)
+            if (!is_bad(s, st, job->first[i], job->rows[i])) update_range(s, st, &u, job->first[i], job->rows[i]);
+    }
 }
 
 /* optim.local_rows = all: every row has the gradient of -(ELBO's estimate from this batch): of E * likelihood of the
@@ -65,17 +113,21 @@ static void update_global(const avi_session *s, avi_state *st, const avi_optim_u
     }
 }
 
-static void update(const avi_session *s, avi_state *st, const avi_row_ranges *job, const avi_step_result *r)
+static double clip_scale(const avi_session *s, const avi_step_result *r)
 {
     const double clip = avi_config_get_real(s->config, "optim", "clip_norm");
-    const avi_optim_update u = {.learning_rate = r->learning_rate,
-                                .scale = clip > 0 && r->grad_norm > clip ? clip / r->grad_norm : 1,
-                                .count = st->step + 1};
+    return clip > 0 && r->grad_norm > clip ? clip / r->grad_norm : 1;
+}
+
+static void update(const avi_session *s, avi_state *st, const avi_row_ranges *job, const avi_step_result *r)
+{
+    avi_optim_update u = {.learning_rate = r->learning_rate, .scale = clip_scale(s, r), .count = st->step + 1};
     update_global(s, st, &u);
     if (!st->table) return;
-    if (s->local_all)
+    if (s->local_all) {
+        u.learning_rate = local_rate(s, u.learning_rate);
         update_range(s, st, &u, s->train->first, s->train->count);
-    else
+    } else
         update_rows(s, st, job, u);
 }
 
@@ -84,15 +136,17 @@ avi_status avi_step(const avi_session *s, avi_state *st, avi_row_ranges *job, av
     if (!s->optim.ops->update[s->precision]) return avi_lbfgs_step(s, st, job, r);
     AVI_TRY(avi_row_ranges_step(s, st->step, job));
     if (s->local_all) memset(st->table_grad, 0, (size_t)avi_state_table_values(s) * avi_real_size(s->precision));
+    r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);
+    if (st->table) first_local_steps(s, st, job, r->learning_rate);
     avi_bad bad;
     AVI_TRY(avi_estimator_step(s->train_elbo, st->params, st->table, st->table_grad, st->step, job, r->sums,
                                st->gradient, r->measure ? r->own : NULL, &bad));
     if (r->sums[AVI_SUM_BAD] > 0)
         AVI_TRY(avi_agree(s->comm, avi_data_status(s->train))); /* a streamed row that could not be had? */
-    r->learning_rate = st->rate_factor * avi_schedule_at(&s->schedule, st->step);
     r->bad_position = bad.position;
     r->bad_value = bad.value;
     r->finite = !(r->sums[AVI_SUM_BAD] > 0) && bad.value < 0;
+    if (!r->finite && st->kept) keep_rows(s, st, job, true); /* a step that is skipped changes nothing */
     const double from = avi_seconds();
     r->grad_norm = r->finite && (r->measure || avi_config_get_real(s->config, "optim", "clip_norm") > 0)
                        ? gradient_norm(s, st, r)

@@ -51,22 +51,25 @@ def constant(scratch):
 
 
 def local(scratch):
-    """Every row its own factor, in the order of the data as given, and its own step."""
+    """Every row its own factor, in the order of the data as given, and its own step, or several at a visit, of which the last one goes with theta's."""
     x, rate, steps = data(59), 0.1, 4
-    t, nu, wanted = 0.0, numpy.zeros((len(x), 2)), {"elbo": [], "grad_norm": []}
-    for _ in range(steps):
-        of_t, _, rows = gradient(x, t, None, nu)
-        wanted["elbo"].append(elbo(x, t, None, nu))
-        wanted["grad_norm"].append(numpy.sqrt(of_t**2 + numpy.sum(rows**2)) / len(x))
-        t, nu = t + rate * of_t / len(x), nu + rate * rows
-    for np, exact in WAYS:
-        what = f"{np or 1} ranks, reproducible = {exact}"
-        run = linear(scratch, "run", x, *FULL, *SGD, "inference.function=factorized", f"optim.learning_rate={rate}", f"optim.steps={steps}", f"run.reproducible={exact}", "--fresh",
-                     np=np)
-        compare_trace(what, run, wanted)
-        near(f"{what}: theta", parameters(run)[0], t)
-        near(f"{what}: /local", parameters(run)[2], nu)
-        near(f"{what}: elbo_train", read(run, "/eval/elbo_train")[-1], elbo(x, t, None, nu) / len(x))
+    for visit, own, more in ((1, rate, []), (3, 0.04, ["optim.local_steps=3", "optim.local_learning_rate=0.04"])):
+        t, nu, wanted = 0.0, numpy.zeros((len(x), 2)), {"elbo": [], "grad_norm": []}
+        for _ in range(steps):
+            for _ in range(visit - 1):
+                nu = nu + own * gradient(x, t, None, nu)[2]
+            of_t, _, rows = gradient(x, t, None, nu)
+            wanted["elbo"].append(elbo(x, t, None, nu))
+            wanted["grad_norm"].append(numpy.sqrt(of_t**2 + numpy.sum(rows**2)) / len(x))
+            t, nu = t + rate * of_t / len(x), nu + own * rows
+        for np, exact in WAYS:
+            what = f"{np or 1} ranks, reproducible = {exact}, {visit} steps at a visit"
+            run = linear(scratch, "run", x, *FULL, *SGD, "inference.function=factorized", f"optim.learning_rate={rate}", f"optim.steps={steps}", f"run.reproducible={exact}", *more,
+                         "--fresh", np=np)
+            compare_trace(what, run, wanted)
+            near(f"{what}: theta", parameters(run)[0], t)
+            near(f"{what}: /local", parameters(run)[2], nu)
+            near(f"{what}: elbo_train", read(run, "/eval/elbo_train")[-1], elbo(x, t, None, nu) / len(x))
     return f"{steps} steps, {len(x)} rows"
 
 
@@ -192,7 +195,7 @@ def adam(scratch):
         near(f"{np or 1} ranks: parameters", [found[0], *found[2]], value, 1e-8)
         # One epoch of batches: the first visit of every row moves each of its values by the learning rate.
         run = linear(scratch, "local", x, "objective.draws=0", "optim.batch=20", "optim.tile=4", "optim.steps=3", f"optim.learning_rate={rate}", "inference.function=factorized",
-                     "--fresh", np=np)
+                     f"optim.local_learning_rate={rate}", "--fresh", np=np)
         near(f"{np or 1} ranks: first step of each row", numpy.abs(parameters(run)[2]), numpy.full((len(x), 2), rate), 1e-3)
     return f"{steps} steps with a cosine, and the first visit of {len(x)} rows"
 
@@ -276,14 +279,15 @@ def skip(scratch):
             raise Failure(f"{np or 1} ranks: parameters {t}, {nu}")
     if parameters(runs[None])[0] != parameters(runs[3])[0]:
         raise Failure("1 and 3 ranks differ")
-    for np in (None, 3):  # in the first epoch, Adam moves each row of two batches by the learning rate, and those of the bad batch not at all
+    for np, own in ((None, ["optim.local_learning_rate=0.05"]), (3, [])):  # in the first epoch, Adam moves each row of two batches by the learning rate, and those of the bad batch not at all
         run = fit(scratch / "rows", *[a for a in arguments if not a.startswith("inference")], "inference.function=factorized", "objective.draws=0", "optim.batch=20", "optim.steps=3",
-                  "optim.learning_rate=0.05", "--fresh", np=np, ini=empty_ini(scratch), expect=(4,))
+                  "optim.learning_rate=0.05", *own, "--fresh", np=np, ini=empty_ini(scratch), expect=(4,))
         moved = numpy.abs(parameters(run)[2])
         still = numpy.all(moved == 0, axis=1)
         if still.sum() != 20 or not still[41]:
             raise Failure(f"{np or 1} ranks: {still.sum()} rows stay where they were, {'with' if still[41] else 'without'} row 41; its batch of 20 expected")
-        near(f"{np or 1} ranks: the other rows", moved[~still], numpy.full((40, 2), 0.05), 1e-3)
+        if own:
+            near(f"{np or 1} ranks: the other rows", moved[~still], numpy.full((40, 2), 0.05), 1e-3)
     for np in (None, 3):
         text = start(np, [empty_ini(scratch), "-q", f"run.output={scratch / 'bad'}", *arguments, "optim.batch=0", "optim.steps=50", "nan.max_skips=3", "--fresh"], expect=(4,))
         if "41" not in (refusal(text) or "") or text.count("avi_mpi: error") != 1:
