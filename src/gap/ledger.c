@@ -61,47 +61,15 @@ static void release(maker *m)
 
 /* ---- a block of rows ---- */
 
-/* Collective. Where the refinement starts: the function's factors, or those of a factorized run, with their weights. A
- * factorized run has no factors for rows that it was not fitted to: these start at nu = 0, and L_A is not there. */
-static avi_status start_factors(maker *m, const avi_row_ranges *job)
-{
-    const avi_fixed_theta *f = m->f;
-    const int64_t rows = avi_row_ranges_total(job), width = f->family->width, k = m->settings->draws;
-    double sums[AVI_SUMS];
-    if (f->s->infer->ops->local && !m->given) {
-        for (int64_t i = 0; i < rows * k; i++) m->weight_function[i] = NAN;
-        return AVI_OK;
-    }
-    const avi_row_values values = {.log_weight = m->weight_function, .nu = m->nu};
-    AVI_TRY(avi_estimator_evaluate(m->weigh_function, f->params_function, (void *)(uintptr_t)m->given, job, false, sums,
-                                   &values));
-    if (rows)
-        avi_vector_from_double(f->s->precision, m->nu, rows * width, avi_ledger_row(m, m->table, width, job->first[0]));
-    return AVI_OK;
-}
-
-/* Own rows of the block to their optimum: a tile at a time where bits must not depend on the ranks. */
-static avi_status refine_rows(maker *m, int64_t first, int64_t rows)
-{
-    const avi_fixed_theta *f = m->f;
-    const int64_t piece = f->s->problem.reproducible ? m->data->partition.tile : f->refine.block_rows;
-    for (int64_t done = 0; done < rows; done += piece) {
-        const int64_t n = rows - done < piece ? rows - done : piece;
-        AVI_TRY(avi_estimator_refine(m->refine, f->params_own, m->table, m->grad, first + done, n, m->settings->passes,
-                                     m->settings->tolerance, m->refined + done));
-    }
-    return AVI_OK;
-}
-
 /* Collective. Every rank comes as often; a rank that has no rows left takes part without. */
 static avi_status make_block(maker *m, int64_t first, int64_t rows)
 {
     const avi_row_ranges job = {.count = rows > 0, .first = &first, .rows = &rows};
     const avi_row_values values = {.log_weight = m->weight_own};
     double sums[AVI_SUMS];
-    AVI_TRY(start_factors(m, &job));
+    AVI_TRY(avi_ledger_start(m, &job));
     AVI_TRY(avi_ledger_exact_rows(m, &job, m->before));
-    AVI_TRY(avi_agree(m->f->s->comm, refine_rows(m, first, rows)));
+    AVI_TRY(avi_agree(m->f->s->comm, avi_ledger_refine(m, first, rows)));
     AVI_TRY(avi_ledger_exact_rows(m, &job, m->after));
     AVI_TRY(avi_estimator_evaluate(m->weigh_own, m->f->params_own, m->table, &job, false, sums, &values));
     avi_status status = AVI_OK;
@@ -190,12 +158,15 @@ avi_status avi_gap_ledger_make(const avi_fixed_theta *f, const avi_data *data, c
                                        m.owned, &m.progress);
     if (status == AVI_OK) status = make_rows(&m);
     if (status == AVI_OK) status = to_slabs(&m, l);
+    if (status == AVI_OK) status = avi_gap_totals_make(f->s, l);
+    if (status == AVI_OK) status = avi_ledger_worst(&m, l);
     release(&m);
-    return status == AVI_OK ? avi_gap_totals_make(f->s, l) : status;
+    return status;
 }
 
 void avi_gap_ledger_free(avi_gap_ledger *l)
 {
     for (int c = 0; c < AVI_GAP_COLUMNS; c++) free(l->column[c]);
+    for (int k = 0; k < AVI_WORST_PICTURES; k++) free(l->worst[k]);
     *l = (avi_gap_ledger){0};
 }

@@ -61,12 +61,25 @@ typedef struct avi_gap_totals {
     double half_share; /* part of the rows, those with the largest gaps, that carries half of the sum */
 } avi_gap_totals;
 
+enum { AVI_GAP_WORST = 16 };
+typedef enum avi_worst_picture {
+    AVI_WORST_ORIGINAL,
+    AVI_WORST_FUNCTION,
+    AVI_WORST_OWN,
+    AVI_WORST_PICTURES
+} avi_worst_picture;
+
 typedef struct avi_gap_ledger {
     const char *name;                /* train | test */
     int64_t first, rows;             /* own slab of the rows in the order of the data as given */
     int64_t all;                     /* rows of the data set */
     double *column[AVI_GAP_COLUMNS]; /* (rows): own slab */
     avi_gap_totals total;
+    int worst_rows;                    /* rows with the largest gaps, the largest first; the same on all ranks */
+    int64_t worst_row[AVI_GAP_WORST];  /* as given, from 0 */
+    int64_t values, height, columns;   /* of a row; 1, values where a row is no image */
+    double *worst[AVI_WORST_PICTURES]; /* (worst_rows, values): the row, and E[x] with the function's factor and with
+                                          its own, in units of the data; NULL where the model has no E[x] */
 } avi_gap_ledger;
 
 /* Collective. The ledger of one data set; table: local factors of a factorized run (with halo rows), NULL else.

@@ -1,5 +1,5 @@
 /* What the files of the ledger share: ledger_rows.c (columns of a row), ladder.c (rows that their own factor does
- * not serve) and ledger.c (blocks of rows). */
+ * not serve), worst.c (rows with the largest gaps) and ledger.c (blocks of rows). */
 #ifndef AVI_GAP_LEDGER_INTERNAL_H
 #define AVI_GAP_LEDGER_INTERNAL_H
 
@@ -37,11 +37,17 @@ static inline double *avi_ledger_owned(const avi_ledger_work *m, int64_t positio
 {
     return m->owned + (position - m->data->first) * AVI_GAP_COLUMNS;
 }
+/* Collective. Where the refinement starts: the function's factors, or those of a factorized run, with their weights. */
+avi_status avi_ledger_start(avi_ledger_work *m, const avi_row_ranges *job);
+/* Own rows of the block to their optimum. Not collective. */
+avi_status avi_ledger_refine(avi_ledger_work *m, int64_t first, int64_t rows);
 /* Columns of the row r of a block from its weights and values of the block. Sorts nothing: the weights stay. */
 avi_status avi_ledger_fill_row(avi_ledger_work *m, int64_t r, double out[AVI_GAP_COLUMNS]);
 /* Collective. ELBO of rows under an exact rule; nothing where there is none. */
 avi_status avi_ledger_exact_rows(avi_ledger_work *m, const avi_row_ranges *job, double *elbo);
 /* Collective. The rows [first, first + rows) of a block whose k-hat is above the limit climb the ladder. */
 avi_status avi_ledger_climb(avi_ledger_work *m, int64_t first, int64_t rows);
+/* Collective. The rows with the largest gaps, with what the model makes of their factors: l->worst. */
+avi_status avi_ledger_worst(avi_ledger_work *m, avi_gap_ledger *l);
 
 #endif

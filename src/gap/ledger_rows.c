@@ -1,9 +1,41 @@
-/* Columns of a row of the ledger, from its weights with the function's factor and with its own. */
+/* Rows of a block: where their factors start, the refinement, and the columns of the ledger from their weights. */
 #include "gap/ledger_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Collective. Where the refinement starts: the function's factors, or those of a factorized run, with their weights. A
+ * factorized run has no factors for rows that it was not fitted to: these start at nu = 0, and L_A is not there. */
+avi_status avi_ledger_start(avi_ledger_work *m, const avi_row_ranges *job)
+{
+    const avi_fixed_theta *f = m->f;
+    const int64_t rows = avi_row_ranges_total(job), width = f->family->width, k = m->settings->draws;
+    double sums[AVI_SUMS];
+    if (f->s->infer->ops->local && !m->given) {
+        for (int64_t i = 0; i < rows * k; i++) m->weight_function[i] = NAN;
+        return AVI_OK;
+    }
+    const avi_row_values values = {.log_weight = m->weight_function, .nu = m->nu};
+    AVI_TRY(avi_estimator_evaluate(m->weigh_function, f->params_function, (void *)(uintptr_t)m->given, job, false, sums,
+                                   &values));
+    if (rows)
+        avi_vector_from_double(f->s->precision, m->nu, rows * width, avi_ledger_row(m, m->table, width, job->first[0]));
+    return AVI_OK;
+}
+
+/* Own rows of the block to their optimum: a tile at a time where bits must not depend on the ranks. */
+avi_status avi_ledger_refine(avi_ledger_work *m, int64_t first, int64_t rows)
+{
+    const avi_fixed_theta *f = m->f;
+    const int64_t piece = f->s->problem.reproducible ? m->data->partition.tile : f->refine.block_rows;
+    for (int64_t done = 0; done < rows; done += piece) {
+        const int64_t n = rows - done < piece ? rows - done : piece;
+        AVI_TRY(avi_estimator_refine(m->refine, f->params_own, m->table, m->grad, first + done, n, m->settings->passes,
+                                     m->settings->tolerance, m->refined + done));
+    }
+    return AVI_OK;
+}
 
 avi_status avi_ledger_exact_rows(avi_ledger_work *m, const avi_row_ranges *job, double *elbo)
 {

@@ -64,6 +64,43 @@ static avi_status add_totals(const avi_gap_ledger *l, const char *group, avi_fie
     return AVI_OK;
 }
 
+/* The rows with the largest gaps, and what the model makes of them. */
+static avi_status add_worst(const avi_gap_ledger *l, const char *group, avi_fields *fields)
+{
+    static const struct {
+        const char *name, *description;
+    } pictures[AVI_WORST_PICTURES] = {
+        [AVI_WORST_ORIGINAL] = {"worst_original", "the rows with the largest amortization gaps"},
+        [AVI_WORST_FUNCTION] = {"worst_function", "E[x] of these rows with the inference function's factor"},
+        [AVI_WORST_OWN] = {"worst_own", "E[x] of these rows with their own factor"}};
+    char *path = avi_fields_text(fields, "%s/worst_row", group);
+    if (!path) return avi_fail_memory(64, "the gap ledger");
+    if (!l->worst_rows) return AVI_OK;
+    AVI_TRY(avi_fields_add(fields, (avi_field){.path = path,
+                                               .type = AVI_I64,
+                                               .rank = 1,
+                                               .dims = {l->worst_rows},
+                                               .data = l->worst_row,
+                                               .description = "rows with the largest amortization gaps, the largest "
+                                                              "first",
+                                               .units = "row, from 0",
+                                               .axes = "place"}));
+    for (int k = 0; k < AVI_WORST_PICTURES && l->worst[0]; k++) {
+        if (!(path = avi_fields_text(fields, "%s/%s", group, pictures[k].name)))
+            return avi_fail_memory(64, "the gap ledger");
+        AVI_TRY(avi_fields_add(fields, (avi_field){.path = path,
+                                                   .type = AVI_F64,
+                                                   .rank = 2,
+                                                   .dims = {l->worst_rows, l->values},
+                                                   .data = l->worst[k],
+                                                   .description = pictures[k].description,
+                                                   .units = "of the data",
+                                                   .axes = "place, column"}));
+    }
+    AVI_TRY(avi_fields_attribute(fields, (avi_attribute){.group = group, .name = "height", .integer = l->height}));
+    return avi_fields_attribute(fields, (avi_attribute){.group = group, .name = "columns", .integer = l->columns});
+}
+
 avi_status avi_gap_ledger_fields(const avi_gap_ledger *l, avi_fields *fields)
 {
     char *group = avi_fields_text(fields, "/gap/%s", l->name);
@@ -81,6 +118,7 @@ avi_status avi_gap_ledger_fields(const avi_gap_ledger *l, avi_fields *fields)
                                                    .units = columns[c].units,
                                                    .axes = "row"}));
     }
+    AVI_TRY(add_worst(l, group, fields));
     return add_totals(l, group, fields);
 }
 

@@ -272,7 +272,8 @@ void avi_console_summary(const avi_session *s, const avi_state *st, const char *
         print_second_start(&st->second_start);
         print_dimensions(s, row + st->eval.columns, st->eval.extra);
     }
-    printf("  results      %s/run.h5\n  to watch     %s/metrics.csv\n  pictures     analysis/plot_trace.py %s\n",
-           folder, folder, folder);
+    printf("  results      %s/run.h5\n  to watch     %s/metrics.csv\n  pictures     analysis/plot_trace.py %s\n"
+           "  report       analysis/report.py %s\n",
+           folder, folder, folder, folder);
     fflush(stdout);
 }

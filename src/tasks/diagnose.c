@@ -83,7 +83,8 @@ static avi_status run(avi_session *s)
     if (status == AVI_OK) status = avi_run_file_update(s, fit.st, fit.folder, &fields);
     if (status == AVI_OK && s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) {
         avi_diagnosis_print(&d->result);
-        printf("  results      %s/run.h5, group diagnose\n", avi_folder_path(fit.folder));
+        printf("  results      %s/run.h5, group diagnose\n  report       analysis/report.py %s\n",
+               avi_folder_path(fit.folder), avi_folder_path(fit.folder));
     }
     avi_fields_free(&fields);
     avi_stored_fit_close(&fit);

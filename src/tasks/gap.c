@@ -119,7 +119,8 @@ static avi_status run(avi_session *s)
     if (status == AVI_OK) remove_parts(s, fit.folder);
     if (status == AVI_OK && s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) {
         print_ledgers(g);
-        printf("  results      %s/run.h5, group gap\n", avi_folder_path(fit.folder));
+        printf("  results      %s/run.h5, group gap\n  report       analysis/report.py %s\n",
+               avi_folder_path(fit.folder), avi_folder_path(fit.folder));
     }
     avi_fields_free(&fields);
     avi_stored_fit_close(&fit);
