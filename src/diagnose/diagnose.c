@@ -11,10 +11,10 @@ enum { LEAST_ROWS = 24 };
 typedef struct work {
     avi_sample sample;
     avi_diagnosis *d;
-    double *best;              /* (M): ELBO of the optimal factors */
-    double *function;          /* (M): of the inference function's; NULL: there is none */
+    double *best;              /* (2 M), as avi_sample_elbo has it: of the optimal factors */
+    double *function;          /* (2 M): of the inference function's; NULL: there is none */
     double *fitted, *left_out; /* (M, width): predictions of a regression */
-    double *value[2];          /* (M): ELBO of these */
+    double *value[2];          /* (2 M): of these */
     double *target;            /* (M, width): what is regressed */
     double *x;                 /* (M, inputs): on rank 0 */
 } work;
@@ -114,26 +114,22 @@ static avi_status predict(work *w, int64_t inputs, const double *x, bool from_fu
 }
 
 typedef struct loss {
-    double mean, variance; /* nats per row; of the rows */
+    double mean, error; /* nats per row; as a mean over all rows of the data */
 } loss;
 
+/* What factors lose against the optimal ones: the error is that of the sample and of the draws. */
 static loss loss_of(const work *w, const double *elbo)
 {
     const int64_t m = w->sample.rows;
-    loss l = {0};
-    for (int64_t i = 0; i < m; i++) l.mean += (w->best[i] - elbo[i]) / (double)m;
+    double mean = 0, variance = 0, noise = 0;
+    for (int64_t i = 0; i < m; i++) mean += (w->best[i] - elbo[i]) / (double)m;
     for (int64_t i = 0; i < m; i++) {
-        const double d = w->best[i] - elbo[i] - l.mean;
-        l.variance += d * d / (double)(m - 1);
+        const double d = w->best[i] - elbo[i] - mean, half = w->best[m + i] - elbo[m + i];
+        variance += d * d / (double)(m - 1);
+        noise += half * half / (double)m;
     }
-    return l;
-}
-
-/* Standard error of a mean over the sample as one over all rows of the data. */
-static double sampling_error(const work *w, double variance)
-{
-    const double m = (double)w->sample.rows, n = (double)w->sample.all;
-    return sqrt(variance / m * (1 - m / n));
+    const double sampled = 1 - (double)m / (double)w->sample.all;
+    return (loss){mean, sqrt((variance * sampled + noise) / (double)m)};
 }
 
 static void offer(avi_domain_floor *f, double floor, double error)
@@ -152,8 +148,8 @@ static avi_status try_regression(work *w, avi_domain_floor *f, int64_t inputs, c
     AVI_TRY(avi_sample_elbo(&w->sample, w->fitted, w->value[0]));
     AVI_TRY(avi_sample_elbo(&w->sample, w->left_out, w->value[1]));
     const loss with = loss_of(w, w->value[0]), without = loss_of(w, w->value[1]);
-    const double half = 0.5 * (without.mean - with.mean), spread = sampling_error(w, without.variance);
-    offer(f, n * 0.5 * (with.mean + without.mean), n * sqrt(half * half + spread * spread));
+    const double half = 0.5 * (without.mean - with.mean);
+    offer(f, n * 0.5 * (with.mean + without.mean), n * sqrt(half * half + without.error * without.error));
     if (w->function && f == &w->d->domain[w->d->own])
         w->d->gain = fmax(w->d->gain, n * (loss_of(w, w->function).mean - without.mean));
     return AVI_OK;
@@ -227,7 +223,7 @@ static avi_status gap_of_function(work *w)
     AVI_TRY(avi_sample_elbo(&w->sample, s->function, w->function));
     const loss l = loss_of(w, w->function);
     d->gap = n * l.mean;
-    d->gap_error = n * sampling_error(w, l.variance);
+    d->gap_error = n * l.error;
     return AVI_OK;
 }
 
@@ -261,15 +257,15 @@ static avi_status allocate(work *w)
     const avi_sample *s = &w->sample;
     const int64_t seen = (2 * s->reach + 1) * s->features, inputs = seen > s->width ? seen : s->width;
     const size_t m = (size_t)s->rows, n = m * (size_t)s->width;
-    w->best = malloc(m * sizeof *w->best);
-    w->value[0] = malloc(m * sizeof *w->best);
-    w->value[1] = malloc(m * sizeof *w->best);
+    w->best = malloc(2 * m * sizeof *w->best);
+    w->value[0] = malloc(2 * m * sizeof *w->best);
+    w->value[1] = malloc(2 * m * sizeof *w->best);
     w->fitted = malloc(n * sizeof *w->best);
     w->left_out = malloc(n * sizeof *w->best);
     w->target = malloc(n * sizeof *w->best);
     w->x = malloc(m * (size_t)inputs * sizeof *w->best);
     w->d->given = malloc(m * sizeof *w->d->given);
-    if (s->function) w->function = malloc(m * sizeof *w->best);
+    if (s->function) w->function = malloc(2 * m * sizeof *w->best);
     if (w->best && w->value[0] && w->value[1] && w->fitted && w->left_out && w->target && w->x && w->d->given &&
         (w->function || !s->function))
         return AVI_OK;

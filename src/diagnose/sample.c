@@ -354,6 +354,18 @@ avi_status avi_sample_make(const avi_fixed_theta *f, const avi_data *data, void 
     return AVI_OK;
 }
 
+/* Mean of the draws of a row to *elbo, half the difference of their even and odd halves `rows` places behind it. */
+static void add_draws(int64_t draws, const double *value, double *elbo, int64_t rows)
+{
+    double mean[2] = {0, 0};
+    const double count[2] = {(double)((draws + 1) / 2), (double)(draws / 2)};
+    for (int64_t k = 0; k < draws; k++) {
+        mean[k % 2] += value[k] / count[k % 2];
+        *elbo += value[k] / (double)draws;
+    }
+    if (draws > 1) elbo[rows] = 0.5 * (mean[0] - mean[1]);
+}
+
 avi_status avi_sample_elbo(avi_sample *s, const double *nu, double *elbo)
 {
     const avi_session *run = s->f->s;
@@ -366,13 +378,12 @@ avi_status avi_sample_elbo(avi_sample *s, const double *nu, double *elbo)
     const avi_row_values values = {.elbo = s->f->exact ? value : NULL, .log_weight = s->f->exact ? NULL : value};
     put_table(s, nu);
     avi_status status = avi_estimator_evaluate(s->weigh, s->f->params_own, s->table, &s->job, false, sums, &values);
-    memset(elbo, 0, (size_t)s->rows * sizeof *elbo);
+    memset(elbo, 0, (size_t)(2 * s->rows) * sizeof *elbo);
     const double *at = value;
     for (int i = 0; i < s->job.count && status == AVI_OK; i++)
-        for (int64_t r = 0; r < s->job.rows[i]; r++)
-            for (int64_t k = 0; k < draws; k++) elbo[s->index[i] + r] += *at++ / (double)draws;
+        for (int64_t r = 0; r < s->job.rows[i]; r++, at += draws) add_draws(draws, at, elbo + s->index[i] + r, s->rows);
     free(value);
-    return status == AVI_OK ? share(s, elbo, s->rows) : status;
+    return status == AVI_OK ? share(s, elbo, 2 * s->rows) : status;
 }
 
 void avi_sample_free(avi_sample *s)

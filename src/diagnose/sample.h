@@ -41,8 +41,10 @@ typedef struct avi_sample {
 avi_status avi_sample_make(const avi_fixed_theta *f, const avi_data *data, void *table,
                            const avi_sample_settings *settings, avi_sample *s);
 void avi_sample_free(avi_sample *s);
-/* Collective. ELBO of each row of the sample (M) with the factors nu (M, width), equal on all ranks: under the exact
- * rule, else the mean of the same draws for every nu. Independent rows. Errors: INTERNAL, STOPPED. */
+/* Collective. ELBO of each row of the sample with the factors nu (M, width), equal on all ranks: under the exact rule,
+ * else the mean of the same draws for every nu. elbo (2 M): the values, then half the difference of the means of the
+ * even and the odd draws of each row, whose square is the Monte Carlo variance of the value (0: exact). Independent
+ * rows. Errors: INTERNAL, STOPPED. */
 avi_status avi_sample_elbo(avi_sample *s, const double *nu, double *elbo);
 /* Bytes that a sample of `rows` rows takes on this rank; *taken: the rows that it has, *inputs: values that its domains
  * show of each. Not collective. */

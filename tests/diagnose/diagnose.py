@@ -152,11 +152,16 @@ def words(scratch):
     """The lines at the end of a fit: the gap, who carries half of it, and whether a larger function or domain would help."""
     ini = empty_ini(scratch)
     said = start(2, [ini, *small_data("vae"), "data.rows=120", "data.test_rows=40", "inference.function=mlp", "inference.hidden=8", "optim.batch=40", "optim.tile=10", "optim.steps=40",
-                     "run.after=gap, diagnose", "gap.draws=30", f"run.output={scratch / 'words'}"])
+                     "run.after=gap, diagnose", "gap.draws=64", f"run.output={scratch / 'words'}"])
     for line in ("nats per row on training data", "nats per row on held-out data", "of the rows carry half of it", "  diagnose     closable with domain self: ", "a larger inference function",
                  "a larger domain would not help", f"{scratch / 'words'}/run.h5", f"report       analysis/report.py {scratch / 'words'}"):
         if line not in said:
             raise Failure(f"'{line}' is missing from\n{said}")
+    d = diagnosis(scratch / "words")
+    with h5py.File(scratch / "words" / "run.h5") as file:
+        of_gap = dict(file["gap/train"].attrs)
+    near("the gap of the diagnosis, which has all rows,", d["amortization_gap"], of_gap["total_amortization_gap"], 0, 3 * of_gap["error_amortization_gap"])
+    near("its error", d["error_amortization_gap"], of_gap["error_amortization_gap"], 0.3)
     said = refusal(start(None, [ini, *small_data("gp"), "data.rows=40", "optim.batch=0", "run.after=diagnose", f"run.output={scratch / 'no'}"], expect=(78,))) or ""
     if "use run.task = exact" not in said:
         raise Failure(said)
