@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_TILES = 16, SWEEPS = 20, MOST_SWEEPS = 2000, SEEN_VALUES = 1 << 24 };
+enum { LEAST_TILES = 16, SEEN_VALUES = 1 << 24 };
 
 /* ---- which rows ---- */
 
@@ -113,30 +113,18 @@ int64_t avi_sample_bytes(const avi_session *s, int64_t rows, int64_t *taken, int
 
 /* ---- what ranks have, to all ---- */
 
-/* A sum in which one rank alone has a value and the others 0 is that value; -0 becomes 0 on any number of ranks. */
-static avi_status share(const avi_sample *s, double *values, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) values[i] += 0.0;
-    return avi_comm_sum_double(s->f->s->comm, values, (size_t)count);
-}
-
-static void *table_row(const avi_sample *s, void *table, int64_t position)
-{
-    return avi_vector_at(s->f->s->precision, table, (position - s->data->first + 1) * s->width);
-}
-
 static void take_table(const avi_sample *s, double *nu)
 {
     for (int i = 0; i < s->job.count; i++)
-        avi_vector_to_double(s->f->s->precision, table_row(s, s->table, s->job.first[i]), s->job.rows[i] * s->width,
-                             nu + s->index[i] * s->width);
+        avi_vector_to_double(s->f->s->precision, avi_sample_row(s, s->table, s->job.first[i]),
+                             s->job.rows[i] * s->width, nu + s->index[i] * s->width);
 }
 
 static void put_table(const avi_sample *s, const double *nu)
 {
     for (int i = 0; i < s->job.count; i++)
         avi_vector_from_double(s->f->s->precision, nu + s->index[i] * s->width, s->job.rows[i] * s->width,
-                               table_row(s, s->table, s->job.first[i]));
+                               avi_sample_row(s, s->table, s->job.first[i]));
 }
 
 /* A row of the data, and which of its values are there. */
@@ -166,7 +154,7 @@ static avi_status gather_seen(avi_sample *s)
             }
     }
     AVI_TRY(avi_agree(s->f->s->comm, avi_data_status(s->data)));
-    return share(s, s->seen, s->rows * seen * s->features);
+    return avi_sample_share(s, s->seen, s->rows * seen * s->features);
 }
 
 /* ---- optimal factors ---- */
@@ -188,7 +176,8 @@ static avi_status start(avi_sample *s, avi_estimator *function, void *given)
         const avi_status status =
             avi_estimator_factors(function, s->f->params_function, given, job->first[i], job->rows[i], nu);
         if (status == AVI_OK)
-            avi_vector_from_double(run->precision, nu, job->rows[i] * s->width, table_row(s, s->table, job->first[i]));
+            avi_vector_from_double(run->precision, nu, job->rows[i] * s->width,
+                                   avi_sample_row(s, s->table, job->first[i]));
         free(nu);
         AVI_TRY(status);
     }
@@ -225,62 +214,6 @@ static avi_status refine_own(avi_sample *s, const avi_sample_settings *how, doub
     return AVI_OK;
 }
 
-/* The largest change of a value of the table, relative to 1 + its size. */
-static avi_status change(const avi_sample *s, const double *before, double *after, double *largest)
-{
-    const int64_t n = s->data->count * s->width;
-    *largest = 0;
-    avi_vector_to_double(s->f->s->precision, table_row(s, s->table, s->data->first), n, after);
-    for (int64_t i = 0; i < n; i++) *largest = fmax(*largest, fabs(after[i] - before[i]) / (1 + fabs(after[i])));
-    return avi_comm_max_double(s->f->s->comm, largest, 1);
-}
-
-/* All rows of a chain together, by sweeps of Newton steps until nothing moves. */
-static avi_status solve_chain(avi_sample *s, avi_row_ranges *tiles)
-{
-    const avi_session *run = s->f->s;
-    const int64_t n = s->data->count * s->width;
-    const double still = run->precision == AVI_PRECISION_DOUBLE ? 1e-11 : 1e-6;
-    double *before = malloc((size_t)(n + 1) * sizeof *before), *after = malloc((size_t)(n + 1) * sizeof *after),
-           moved = 1;
-    avi_status status =
-        avi_agree(run->comm, before && after ? AVI_OK : avi_fail_memory((size_t)n * sizeof *before, "factors"));
-    for (int i = 0; i < MOST_SWEEPS && status == AVI_OK && moved > still; i += SWEEPS) {
-        avi_vector_to_double(run->precision, table_row(s, s->table, s->data->first), n, before);
-        status = avi_estimator_newton(s->refine, s->f->params_own, s->table, s->grad, tiles, SWEEPS, 0);
-        if (status == AVI_OK) status = change(s, before, after, &moved);
-        if (status == AVI_OK) status = avi_agree(run->comm, avi_signals_status());
-    }
-    free(before);
-    free(after);
-    s->left = moved <= still ? 0 : INFINITY;
-    s->converged = moved <= still ? s->rows : 0;
-    return status;
-}
-
-/* Blocks of the joint Hessian, and with them the metric of each row alone. */
-static avi_status curvature(avi_sample *s)
-{
-    const int64_t w = s->width, square = w * w;
-    int64_t rows = 0;
-    for (int i = 0; i < s->job.count; i++) rows += s->job.rows[i];
-    double *blocks = malloc((size_t)(2 * rows * square + 1) * sizeof *blocks);
-    avi_status status = avi_agree(
-        s->f->s->comm, blocks ? AVI_OK : avi_fail_memory((size_t)(2 * rows * square) * sizeof *blocks, "curvature"));
-    if (status == AVI_OK)
-        status = avi_estimator_curvature(s->refine, s->f->params_own, s->table, s->grad, &s->job, w, blocks,
-                                         blocks + rows * square);
-    for (int i = 0, at = 0; i < s->job.count && status == AVI_OK; at += (int)s->job.rows[i++]) {
-        const size_t bytes = (size_t)(s->job.rows[i] * square) * sizeof *blocks;
-        memcpy(s->own + s->index[i] * square, blocks + at * square, bytes);
-        memcpy(s->next + s->index[i] * square, blocks + (rows + at) * square, bytes);
-    }
-    free(blocks);
-    if (status == AVI_OK) status = share(s, s->own, s->rows * square);
-    if (status == AVI_OK) status = share(s, s->next, s->rows * square);
-    return status;
-}
-
 /* By Price's theorem the curvature of a row's ELBO in a mean of a Gaussian with independent dimensions is 1 / sd^2 at
  * the optimum; in a log sd it is 2 where log p is quadratic. */
 static void set_metric(avi_sample *s)
@@ -313,11 +246,11 @@ static avi_status fit(avi_sample *s, void *table, const avi_sample_settings *how
     avi_estimator_destroy(&function);
     status = avi_agree(run->comm, status);
     if (status == AVI_OK && !run->infer->ops->local) take_table(s, s->function);
-    if (status == AVI_OK && s->chain) status = solve_chain(s, &tiles);
+    if (status == AVI_OK && s->chain) status = avi_sample_solve_chain(s, &tiles);
     if (status == AVI_OK && !s->chain) status = avi_agree(run->comm, refine_own(s, how, &left, &converged));
     if (status == AVI_OK && !s->chain) status = count_rows(s, left, converged);
     if (status == AVI_OK) take_table(s, s->nu);
-    if (status == AVI_OK && s->chain) status = curvature(s);
+    if (status == AVI_OK && s->chain) status = avi_sample_curvature(s);
     avi_row_ranges_free(&tiles);
     return status;
 }
@@ -344,8 +277,8 @@ avi_status avi_sample_make(const avi_fixed_theta *f, const avi_data *data, void 
     AVI_TRY(avi_agree(run->comm, status));
     AVI_TRY(gather_seen(s));
     AVI_TRY(fit(s, table, settings));
-    AVI_TRY(share(s, s->nu, s->rows * s->width));
-    AVI_TRY(share(s, s->function, s->rows * s->width));
+    AVI_TRY(avi_sample_share(s, s->nu, s->rows * s->width));
+    AVI_TRY(avi_sample_share(s, s->function, s->rows * s->width));
     set_metric(s);
     if (run->infer->ops->local) {
         free(s->function);
@@ -383,7 +316,7 @@ avi_status avi_sample_elbo(avi_sample *s, const double *nu, double *elbo)
     for (int i = 0; i < s->job.count && status == AVI_OK; i++)
         for (int64_t r = 0; r < s->job.rows[i]; r++, at += draws) add_draws(draws, at, elbo + s->index[i] + r, s->rows);
     free(value);
-    return status == AVI_OK ? share(s, elbo, 2 * s->rows) : status;
+    return status == AVI_OK ? avi_sample_share(s, elbo, 2 * s->rows) : status;
 }
 
 void avi_sample_free(avi_sample *s)

@@ -50,4 +50,16 @@ avi_status avi_sample_elbo(avi_sample *s, const double *nu, double *elbo);
  * show of each. Not collective. */
 int64_t avi_sample_bytes(const avi_session *s, int64_t rows, int64_t *taken, int64_t *inputs);
 
+/* ---- for the files of the sample ---- */
+
+/* Collective. A sum over ranks of which one alone has each value and the others 0: the value itself, on all ranks; -0
+ * becomes 0 on any number of ranks. */
+avi_status avi_sample_share(const avi_sample *s, double *values, int64_t count);
+/* The factor of an own position in the table. Not collective. */
+void *avi_sample_row(const avi_sample *s, void *table, int64_t position);
+/* Collective. Chains: all rows together, by sweeps of Newton steps until nothing moves; tiles: own rows. */
+avi_status avi_sample_solve_chain(avi_sample *s, avi_row_ranges *tiles);
+/* Collective. Chains: s->own and s->next. */
+avi_status avi_sample_curvature(avi_sample *s);
+
 #endif

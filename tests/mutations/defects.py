@@ -378,7 +378,7 @@ DIAGNOSIS = [
            "                (void)c;\n", "^diagnose$"),
     Defect("rows of a window one place off", "src/diagnose/diagnose.c", "from = domain->only_next ? 1 : -domain->before", "from = domain->only_next ? 0 : -domain->before", "^diagnose$"),
     Defect("equal inputs not seen", "src/diagnose/compare_rows.c", "d->tied_rows += end - from;", "d->tied_rows += 0;", "^diagnose$"),
-    Defect("factors of other ranks left out of the sample", "src/diagnose/sample.c", "return avi_comm_sum_double(s->f->s->comm, values, (size_t)count);", "return AVI_OK;", "^diagnose$"),
+    Defect("factors of other ranks left out of the sample", "src/diagnose/sample_chain.c", "return avi_comm_sum_double(s->f->s->comm, values, (size_t)count);", "return AVI_OK;", "^diagnose$"),
 ]
 
 DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS]
