@@ -15,6 +15,12 @@ typedef struct avi_comm avi_comm;
 
 /* Collective. Starts MPI and returns the communicator of all ranks. Owner: caller, avi_comm_finish. */
 AVI_API avi_status avi_comm_start(int *argc, char ***argv, avi_comm **world);
+/* Collective. The same over the ranks of `mpi`, which points to an MPI_Comm of a program that has started MPI itself
+ * and ends it (after avi_comm_leave). It is duplicated. Owner: caller, avi_comm_leave. Errors: INTERNAL when MPI is not
+ * running, or memory is short. */
+AVI_API avi_status avi_comm_join(const void *mpi, avi_comm **comm);
+/* Collective. Frees the communicator, and all that goes with MPI but is not MPI's (BLACS). */
+AVI_API void avi_comm_leave(avi_comm **comm);
 /* Collective. Frees the world and ends MPI (BLACS first, if it was used). */
 AVI_API void avi_comm_finish(avi_comm **world);
 /* Registers a function that avi_comm_finish calls before MPI ends (the last registered first; the same one once): how

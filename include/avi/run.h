@@ -10,9 +10,10 @@
  *     avi_run_close(&run);
  *     avi_comm_finish(&comm);
  *
- * All ranks of `comm` call the functions that are collective, in the same order and with the same arguments, and get
- * the same status. The others may be called on any rank, by itself, as often as it likes. After a failure
- * avi_error_text() (status.h) says what was wrong and what to use instead; only avi_run_close may follow.
+ * A program that has started MPI itself uses avi_comm_join and avi_comm_leave in place of avi_comm_start and
+ * avi_comm_finish. All ranks of `comm` call the functions that are collective, in the same order and with the same
+ * arguments, and get the same status. The others may be called on any rank, by itself, as often as it likes. After a
+ * failure avi_error_text() (status.h) says what was wrong and what to use instead; only avi_run_close may follow.
  * inputs/examples/embed is a program that uses this. */
 #ifndef AVI_RUN_H
 #define AVI_RUN_H

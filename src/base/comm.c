@@ -96,6 +96,28 @@ avi_status avi_comm_start(int *argc, char ***argv, avi_comm **world)
     return AVI_OK;
 }
 
+avi_status avi_comm_join(const void *mpi, avi_comm **out)
+{
+    int started = 0, ended = 0;
+    *out = NULL;
+    if (MPI_Initialized(&started) != MPI_SUCCESS || !started || MPI_Finalized(&ended) != MPI_SUCCESS || ended)
+        return avi_fail(AVI_ERR_INTERNAL, "avi_comm_join: MPI is not running; use avi_comm_start, or MPI_Init first");
+    avi_comm *comm = malloc(sizeof *comm);
+    if (!comm) return avi_fail_memory(sizeof *comm, "a communicator");
+    MPI_Comm own;
+    avi_blas_one_thread();
+    AVI_MPI(MPI_Comm_dup(*(const MPI_Comm *)mpi, &own));
+    *out = wrap(comm, own);
+    return AVI_OK;
+}
+
+void avi_comm_leave(avi_comm **comm)
+{
+    if (!comm || !*comm) return;
+    while (finish_hook_count > 0) finish_hooks[--finish_hook_count]();
+    avi_comm_destroy(comm);
+}
+
 avi_status avi_comm_at_finish(void (*hook)(void))
 {
     for (int i = 0; i < finish_hook_count; i++)
@@ -109,8 +131,7 @@ avi_status avi_comm_at_finish(void (*hook)(void))
 void avi_comm_finish(avi_comm **world)
 {
     if (!world || !*world) return;
-    while (finish_hook_count > 0) finish_hooks[--finish_hook_count]();
-    avi_comm_destroy(world);
+    avi_comm_leave(world);
     AVI_MPI(MPI_Finalize());
 }
 

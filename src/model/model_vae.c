@@ -121,7 +121,7 @@ const avi_model_ops avi_model_vae = {
            "gaussian",
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),
-    .small = "latent = 2\nhidden = 3\nactivation = tanh\nlikelihood = gaussian\n",
+    .small = "latent = 2\nhidden = 3\nactivation = tanh\n",
     .coupling = AVI_INDEPENDENT,
     .create = create,
     .support = support,

@@ -192,10 +192,13 @@ def embed(scratch):
         if len(found) != len(new) or not numpy.max(numpy.abs(numpy.array(found, dtype=float) - want)) < 2e-5:
             raise Failure(f"{program.name}: expected\n{want}\n{text}")
     run(*CC, *STRICT, *pkg_config("--cflags"), pathlib.Path(__file__).with_name("library.c"), *pkg_config("--libs"), rpath, "-lm", "-o", folder / "library")
-    for ranks in (None, 3):
-        text = run(*(MPIRUN + ["-n", str(ranks)] if ranks else []), folder / "library", folder / f"run_{ranks}")
+    # The same where the program has MPI of its own.
+    mpicc = re.search(r"^MPI_C_COMPILER:FILEPATH=(.*)$", (BUILD / "CMakeCache.txt").read_text(), re.M).group(1)
+    run(mpicc, *STRICT, "-DOWN_MPI", *pkg_config("--cflags"), pathlib.Path(__file__).with_name("library.c"), *pkg_config("--libs"), rpath, "-lm", "-o", folder / "joined")
+    for program, ranks in (("library", None), ("library", 3), ("joined", 2)):
+        text = run(*(MPIRUN + ["-n", str(ranks)] if ranks else []), folder / program, folder / f"run_{program}_{ranks}")
         if text.strip() != "ok":
-            raise Failure(f"{ranks or 1} ranks: {text}")
+            raise Failure(f"{program} on {ranks or 1} ranks: {text}")
     return f"{len(new)} new rows within 2e-5 of their closed forms"
 
 

@@ -1,5 +1,8 @@
 """Whole runs of the program from Python: start one, read what it leaves, compare two."""
+import atexit
 import csv
+import functools
+import json
 import os
 import pathlib
 import re
@@ -16,6 +19,7 @@ import numpy
 MPIRUN = shlex.split(os.environ.get("AVI_MPIRUN", "mpirun --oversubscribe --bind-to none"))
 SOURCE = pathlib.Path(os.environ.get("AVI_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 VAE = SOURCE / "inputs" / "vae.ini"
+PLUGINS = os.environ.get("AVI_TEST_PLUGINS", "")  # shared objects whose models and functions are to be tested with those that are built in
 # What depends on clocks and on the number of ranks, and says so.
 OF_THE_MACHINE = re.compile(r"seconds|_rank$|profile")
 
@@ -124,7 +128,7 @@ def metrics(folder):
 def registered(what):
     """Names that --list tells for 'models', 'inference functions', 'variational families', ..."""
     names, inside = [], False
-    for line in start(None, ["--list"]).splitlines():
+    for line in start(None, ["--list", *([f"run.plugins={PLUGINS}"] if PLUGINS else [])]).splitlines():
         if not line.startswith(" "):
             inside = line.startswith(what)
         elif inside:
@@ -134,26 +138,52 @@ def registered(what):
     return names
 
 
+@functools.lru_cache
+def models():
+    """{name: what the table of a model says}: width, latent, coupling, support, simulates, reconstructs, closed_form, and the keys that make it small."""
+    tool = pathlib.Path(os.environ["AVI_BUILD_DIR"]) / "tests" / "registry_table"
+    lines = subprocess.run([tool], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {table["name"]: table for table in map(json.loads, lines)}
+
+
+@functools.lru_cache
+def small_rows(support, width):
+    """A file of rows whose values the likelihood of a model can have, kept until the tests end."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="avi-rows-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    generator = numpy.random.default_rng(11)
+    draw = {"real": generator.normal, "count": lambda size: generator.poisson(3, size), "binary": lambda size: generator.integers(0, 2, size)}[support]
+    with h5py.File(folder / "rows.h5", "w") as file:
+        file["x"], file["x_test"] = draw(size=(1000, width)), draw(size=(200, width))
+    return folder / "rows.h5"
+
+
 def small_data(model):
-    """Overrides that give every registered model a small data set: images for the network, else rows drawn from the model itself."""
-    if model == "vae":
-        return ["model.name=vae", "data.source=strokes", "model.latent=3", "model.hidden=8"]
-    extra = {"ppca": ["model.latent=2", "model.simulate_width=6"], "hier_logistic": ["model.trials=4"]}
-    return [f"model.name={model}", "data.source=model", *extra.get(model, [])]
+    """Overrides that give every registered model a small size and a small data set: rows drawn from the model itself where it draws any, else images or a file of values that its
+    likelihood can have."""
+    table = models()[model]
+    keys = [f"model.{line.replace(' = ', '=', 1)}" for line in table["small"].splitlines()]
+    if table["simulates"]:
+        return [f"model.name={model}", "data.source=model", *keys]
+    if table["support"] == "unit":
+        return [f"model.name={model}", "data.source=strokes", *keys]
+    path = small_rows(table["support"], table["width"])
+    return [f"model.name={model}", "data.source=hdf5", f"data.path={path}", "data.dataset=x", f"data.test_path={path}", "data.test_dataset=x_test", *keys]
 
 
 def small_function(function, model):
     if function == "mlp":
         return ["inference.function=mlp", "inference.hidden=6,5"]
     if function == "polynomial":
-        return ["inference.function=polynomial", f"inference.degree={1 if model in ('vae', 'ppca', 'hier_logistic') else 2}"]
+        few = models()[model]["width"] <= 3
+        return ["inference.function=polynomial", f"inference.degree={2 if few else 1}"]
     return [f"inference.function={function}"]
 
 
 def empty_ini(folder):
-    """A file that sets nothing: everything comes from overrides."""
+    """A file that sets nothing: everything comes from overrides. Plug-ins that the tests are to take are in it."""
     path = pathlib.Path(folder) / "empty.ini"
-    path.write_text("[run]\nseed = 1\n")
+    path.write_text("[run]\nseed = 1\n" + (f"plugins = {PLUGINS}\n" if PLUGINS else ""))
     return path
 
 
