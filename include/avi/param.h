@@ -59,7 +59,7 @@ double avi_vector_sumsq(avi_precision p, const void *v, int64_t n);
 /* out = factor * v; out and v do not overlap. */
 void avi_vector_scaled(avi_precision p, const void *v, int64_t n, double factor, void *out);
 int64_t avi_vector_nonfinite(avi_precision p, const void *v, int64_t n,
-                             int64_t *first); /* count; *first: index of the first one */
+                             int64_t *first);                             /* count; *first: index of the first one */
 int64_t avi_vector_below_zero(avi_precision p, const void *v, int64_t n); /* count */
 void *avi_vector_at(avi_precision p, void *v, int64_t i);
 double avi_vector_get(avi_precision p, const void *v, int64_t i);

@@ -62,11 +62,21 @@ static void times_weight(const avi_node *w, bool forward, int64_t rows, const re
         GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, in, out, 1, from, out, w->value, in, beta, to, in);
 }
 
-static int64_t rows_of_data(const avi_gradient_sink *sink)
+/* How many rows a node with `rows` rows has for a row of data: the draws. */
+static int64_t draws_of(const avi_gradient_sink *sink, int64_t rows)
 {
-    int64_t rows = 0;
-    for (int i = 0; i < sink->tiles; i++) rows += sink->rows[i];
-    return rows;
+    int64_t data = 0;
+    for (int i = 0; i < sink->tiles; i++) data += sink->rows[i];
+    avi_tape_require(sink->tiles == 1 || rows % data == 0, "affine",
+                     "rows are no multiple of the rows of a block of several tiles", NULL, NULL);
+    return rows / data;
+}
+
+/* Rows of such a node that belong to tile i of the block. A block of one tile may have nodes with other rows, all of
+ * which are the tile's: a chain computes z of rows beside the block, and transitions of all rows but the first. */
+static int64_t rows_of_tile(const avi_gradient_sink *sink, int64_t rows, int64_t draws, int64_t i)
+{
+    return sink->tiles == 1 ? rows : sink->rows[i] * draws;
 }
 
 /* Weights with fewer values go through BLAS tile by tile: the strips and bands of k_product.c and k_rows.c would be
@@ -78,9 +88,9 @@ static bool is_small(const avi_node *w) { return w->rows * w->cols < SMALL; }
 static void small_by_tile(const avi_gradient_sink *sink, const avi_node *w, bool forward, int64_t rows,
                           const real *from, real beta, real *to)
 {
-    const int64_t draws = rows / rows_of_data(sink);
+    const int64_t draws = draws_of(sink, rows);
     for (int i = 0; i < sink->tiles; i++) {
-        const int64_t n = sink->rows[i] * draws;
+        const int64_t n = rows_of_tile(sink, rows, draws, i);
         times_weight(w, forward, n, from, beta, to);
         from += n * (forward ? w->cols : w->rows);
         to += n * (forward ? w->rows : w->cols);
@@ -128,15 +138,15 @@ static void weight_gradient(const avi_product *p, real beta, real *dw)
 static void hand_over(avi_tape *t, const avi_gradient_sink *sink, const avi_node *n)
 {
     const avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    const int64_t draws = n->rows / rows_of_data(sink), weights = w->rows * w->cols;
+    const int64_t draws = draws_of(sink, n->rows), weights = w->rows * w->cols;
     const bool small = is_small(w), weight = w->in_sink && w->needs_grad, bias = b && b->in_sink && b->needs_grad;
     real *values = avi_tape_alloc(t, small && weights > n->cols ? weights : n->cols);
     avi_product p[AVI_PRODUCTS];
     int count = 0;
-    for (int64_t i = 0, at = 0; i < sink->tiles; at += sink->rows[i++] * draws) {
+    for (int64_t i = 0, at = 0; i < sink->tiles; at += rows_of_tile(sink, n->rows, draws, i++)) {
         p[count] = (avi_product){.g = (real *)n->grad + at * n->cols,
                                  .x = (real *)x->value + at * x->cols,
-                                 .rows = sink->rows[i] * draws,
+                                 .rows = rows_of_tile(sink, n->rows, draws, i),
                                  .out = w->rows,
                                  .in = w->cols};
         if (bias) {

@@ -21,7 +21,7 @@ avi_add_script(more_fits_long COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/unbiased.py 
 avi_add_script(more_many_rows COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/precision.py many_rows LABELS fit long TIMEOUT 3000)
 avi_add_checks(groups expected)
 avi_add_checks(features standardised located digits dead)
-avi_add_checks(same_bits network global_draws clipped_rows chain window)
+avi_add_checks(same_bits network global_draws clipped_rows chain window plain)
 avi_add_checks(going_on parts shares damaged kept last_evaluation refused)
 avi_add_checks(forged forged forged_pairs older_format)
 avi_add_checks(plan peak itself)
