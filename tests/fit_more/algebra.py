@@ -74,14 +74,15 @@ def local(scratch):
 
 
 def starts(scratch):
-    """inference.start_*: every row's factor starts as a draw of its own, the same on any number of ranks."""
+    """inference.start_*: every row's factor starts as a draw of its own, the same on any number of ranks and wherever a shuffle puts the row."""
     x, kept = data(5003), []
-    for np in (None, 3):
+    for np, shuffle in ((None, "yes"), (3, "yes"), (2, "no")):
         run = linear(scratch, "run", x, "inference.function=factorized", "inference.start_mean_sd=2", "inference.start_log_sd=-1", "inference.start_log_sd_sd=0.5", *SGD,
-                     "optim.learning_rate=1e-30", "optim.steps=1", "optim.batch=0", "optim.tile=4", "--fresh", np=np)
+                     "optim.learning_rate=1e-30", "optim.steps=1", "optim.batch=0", "optim.tile=4", f"data.shuffle={shuffle}", "--fresh", np=np)
         kept.append(parameters(run)[2])
-    if not numpy.array_equal(*kept):
-        raise Failure("3 ranks start from other factors than 1")
+    for other in kept[1:]:
+        if not numpy.array_equal(kept[0], other):
+            raise Failure("several ranks, or rows that are not shuffled, start from other factors")
     nu, n = kept[0], len(x)
     for what, values, mean, sd in (("means", nu[:, 0], 0, 2), ("log sds", nu[:, 1], -1, 0.5)):
         away, spread = (values.mean() - mean) / (sd / n**0.5), (values.std() / sd - 1) * (2 * n) ** 0.5

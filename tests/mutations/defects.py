@@ -285,7 +285,7 @@ CHECKPOINTS = [
            "AVI_TRY(restore_vector(s, store, &v[i]));", 'if (!strstr(v[i].path, "local/first")) AVI_TRY(restore_vector(s, store, &v[i]));',
            "^more_parts$"),
     Defect("a checkpoint with local factors in the order of the data read as if they were in that of ranks", "src/output/checkpoint_state.c",
-           "    if (!of_file->shuffled) return avi_partition_to_owner(p, s->comm, row_bytes(s), slab, place);\n", "",
+           "(uint64_t)seed, version == AS_HELD, p);", "s->partition.seed, true, p);",
            "^more_older_format$"),
     Defect("starts of local factors of the rows in the order of storage", "src/session/state.c",
            "f->ops->start(f, s->seed, given[i % BLOCK], nu);", "f->ops->start(f, s->seed, at, nu);",
