@@ -174,9 +174,9 @@ static bool is_better(int64_t n, const double *a, const double *b)
 static avi_status thin(const avi_regression *r, int64_t rows, double **memory, avi_regression *out)
 {
     const int64_t f = r->inputs, w = r->outputs;
-    double *m = *memory = malloc((size_t)(rows * (f + 2 * w)) * sizeof *m), *x = m, *y = m + rows * f,
-           *metric = y + rows * w;
-    if (!m) return avi_fail_memory((size_t)(rows * (f + 2 * w)) * sizeof *m, "a regression of factors");
+    double *x = *memory = malloc((size_t)(rows * (f + 2 * w)) * sizeof *x);
+    if (!x) return avi_fail_memory((size_t)(rows * (f + 2 * w)) * sizeof *x, "a regression of factors");
+    double *y = x + rows * f, *metric = y + rows * w;
     for (int64_t i = 0; i < rows; i++) {
         const int64_t at = i * r->rows / rows;
         memcpy(x + i * f, r->x + at * f, (size_t)f * sizeof *x);

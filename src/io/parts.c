@@ -118,7 +118,7 @@ static avi_status prepare(avi_comm *comm, int64_t rows, gathering *g)
 {
     const int ranks = avi_comm_size(comm);
     *g = (gathering){.ranks = ranks, .rows = calloc((size_t)(5 * ranks), sizeof *g->rows)};
-    AVI_TRY(avi_agree_memory(comm, g->rows, (size_t)(5 * ranks) * sizeof *g->rows, "a part"));
+    AVI_TRY(avi_agree(comm, g->rows ? AVI_OK : avi_fail_memory((size_t)(5 * ranks) * sizeof *g->rows, "a part")));
     g->send = g->rows + ranks;
     g->send_at = g->send + ranks;
     g->receive = g->send_at + ranks;

@@ -22,7 +22,8 @@ char *avi_data_column_names(const avi_session *s)
     size_t bytes = 1, used = 0;
     for (int64_t k = 0; name && k < s->shape.width; k++) bytes += strlen(name[k]) + 1;
     char *text = calloc(1, bytes);
-    if (!text || !name) return text;
+    if (!text) return NULL;
+    if (!name) return text;
     for (int64_t k = 0; k < s->shape.width; k++) {
         const size_t n = strlen(name[k]);
         memcpy(text + used, name[k], n);

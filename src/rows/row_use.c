@@ -340,8 +340,8 @@ avi_status avi_row_use_reconstruct(avi_row_use *u, double *out)
     const avi_row_ranges job = own_tiles(u);
     const int passes = pass_count(u);
     double sums[AVI_SUMS], *one = passes > 1 ? malloc((size_t)(values + 1) * sizeof *one) : out;
-    AVI_TRY(avi_agree(u->s->comm, one ? AVI_OK : avi_fail_memory((size_t)values * sizeof *one, "reconstructions")));
-    avi_status status = AVI_OK;
+    avi_status status =
+        avi_agree(u->s->comm, one ? AVI_OK : avi_fail_memory((size_t)values * sizeof *one, "reconstructions"));
     for (int t = 0; t < passes && status == AVI_OK; t++) {
         const avi_row_values rows = {.reconstruction = one, .set = (uint64_t)t + 1};
         status = avi_estimator_evaluate(u->weigh, theta_of_pass(u, t), u->table, &job, false, sums, &rows);

@@ -103,6 +103,7 @@ def cases(folder):
     yield "NaN", hdf5_of(hdf5(f / "nan.h5", with_nan())), 65, ["row 70, column 5", "NaN", "every value must be finite"], every
     yield "infinity", hdf5_of(hdf5(f / "inf.h5", np.where(np.isnan(with_nan()), np.inf, zero))), 65, ["row 70, column 5", "infinite"], every
     yield "batch over rows", [ini, "optim.batch=512"], 78, [r"\[optim\] batch = 512", "256"], every
+    yield "an epsilon of 0", [ini, "optim.epsilon=0"], 78, [r"\[optim\] epsilon: '0' is out of range", "1e-16"], every
     yield "tile against batch", [ini, "optim.tile=7"], 78, [r"\[optim\] tile = 7", "does not divide"], every
     # More than any machine has: told before it is taken, with the key that takes most.
     yield "memory of the model", [ini, "model.hidden=1000000,1000000"], 78, [r"\[model\] hidden = 1000000, 1000000", "GB", "available"], every
