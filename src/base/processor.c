@@ -164,7 +164,7 @@ void avi_processor_start_best(const char *names, char **argv)
     const ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
     if (!names[0] || length <= 0 || strlen(names) >= sizeof list) return;
     own[length] = '\0';
-    (void)strcpy(list, names);
+    memcpy(list, names, strlen(names) + 1);
     for (char *end = list + strlen(list); end != list;) {
         char *level = end;
         while (level > list && level[-1] != ' ') level--;

@@ -44,7 +44,7 @@ static double median_distance2(const double *gram, int64_t n)
 {
     double d[PAIRS];
     int64_t count = 0;
-    for (int64_t k = 0; k < PAIRS; k++) {
+    for (int64_t k = 0; n > 1 && k < PAIRS; k++) {
         const int64_t i = k * 7919 % n, j = (i + 1 + k * 104729 % (n - 1)) % n;
         const double one = distance2(gram, n, i, j);
         if (i != j && one > 0) d[count++] = one;

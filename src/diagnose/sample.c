@@ -219,16 +219,14 @@ static avi_status refine_own(avi_sample *s, const avi_sample_settings *how, doub
 static void set_metric(avi_sample *s)
 {
     const avi_family *family = s->f->family;
-    double *mean = s->metric; /* room for the moments of a row, overwritten below */
     for (int64_t m = 0; m < s->rows; m++) {
         double *out = s->metric + m * s->width;
         const double *nu = s->nu + m * s->width;
-        mean = out;
         for (int64_t i = 0; i < s->width; i++) out[i] = family->ops->independent ? 2 : 1;
         if (s->chain) {
             for (int64_t i = 0; i < s->width; i++) out[i] = fabs(s->own[(m * s->width + i) * s->width + i]);
         } else if (family->ops->independent) {
-            for (int64_t i = 0; i < s->latent; i++) mean[i] = exp(-2 * nu[s->latent + i]);
+            for (int64_t i = 0; i < s->latent; i++) out[i] = exp(-2 * nu[s->latent + i]);
         }
     }
 }

@@ -117,8 +117,8 @@ static void free_gathering(gathering *g) { free(g->rows); /* one piece of memory
 static avi_status prepare(avi_comm *comm, int64_t rows, gathering *g)
 {
     const int ranks = avi_comm_size(comm);
-    *g = (gathering){.ranks = ranks, .rows = calloc((size_t)(5 * ranks), sizeof *g->rows)};
-    AVI_TRY(avi_agree(comm, g->rows ? AVI_OK : avi_fail_memory((size_t)(5 * ranks) * sizeof *g->rows, "a part")));
+    *g = (gathering){.ranks = ranks, .rows = calloc(5 * (size_t)ranks, sizeof *g->rows)};
+    AVI_TRY(avi_agree(comm, g->rows ? AVI_OK : avi_fail_memory(5 * (size_t)ranks * sizeof *g->rows, "a part")));
     g->send = g->rows + ranks;
     g->send_at = g->send + ranks;
     g->receive = g->send_at + ranks;
