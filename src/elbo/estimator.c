@@ -269,7 +269,8 @@ void avi_estimator_local_gradient(avi_estimator *e, const void *params, void *ta
                            .kl_weight = avi_objective_kl_weight(e->p.objective, step)};
     for (int at = 0, n; at < job->count; at += n) {
         avi_graph g;
-        n = runs_of_block(e, job, at);
+        /* Products of a row may depend on the rows beside it: those of its tile are the same on any number of ranks. */
+        n = e->p.reproducible ? 1 : runs_of_block(e, job, at);
         zero_table_rows(e, table_grad, n, job->first + at, job->rows + at);
         avi_graph_build(&e->graph, &pass, n, job->first + at, job->rows + at, &g);
         avi_tape_backward(e->tape, g.value, -1);
