@@ -19,11 +19,13 @@ typedef struct avi_tape avi_tape;
 
 typedef struct avi_node {
     int64_t rows, cols;
-    void *value;     /* (rows, cols) of the tape's precision */
-    void *grad;      /* the same shape, or NULL while nothing has flowed into it */
-    bool needs_grad; /* something upstream is a parameter */
-    bool grad_set;   /* grad holds a sum already: the next contribution adds */
-    bool in_sink;    /* private: a leaf whose gradient leaves by the sink (src/tape/gradient_sink.h) */
+    void *value;         /* (rows, cols) of the tape's precision */
+    void *grad;          /* the same shape, or NULL while nothing has flowed into it */
+    bool needs_grad;     /* something upstream is a parameter */
+    bool grad_set;       /* grad holds a sum already: the next contribution adds */
+    bool in_sink;        /* private: a leaf whose gradient leaves by the sink (src/tape/gradient_sink.h) */
+    signed char rounded; /* private: whether its rounding goes on into other values; 1, -1: no, 0: not known yet
+                            (src/tape/precise.c) */
     const struct avi_op *op;
     struct avi_node *in[4];
     int64_t size[4];     /* private to the operation */

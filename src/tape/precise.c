@@ -17,19 +17,22 @@ static int64_t draws_of(const avi_node *n, const avi_node *of) { return n->rows 
 
 static bool works_out(const avi_node *n);
 
-/* Whether a network, or another operation that takes floats, has z or what was made of it. */
-static bool taken_rounded(const avi_tape *t, const avi_node *z)
+/* Whether a network, or another operation that takes floats, has z or what was made of it. All nodes are there when it
+ * is asked, so that what was found out of one stays: a block has many tiles, and each asks. */
+static bool taken_rounded(const avi_tape *t, avi_node *z)
 {
-    for (const avi_node *n = avi_tape_newest(t); n && n != z; n = n->next_older)
-        for (int i = 0; i < 4; i++)
-            if (n->in[i] == z && (!works_out(n) || n->op == &avi_op_normal_lpdf || taken_rounded(t, n))) return true;
-    return false;
+    if (z->rounded) return z->rounded > 0;
+    z->rounded = -1;
+    for (avi_node *n = avi_tape_newest(t); n && n != z && z->rounded < 0; n = n->next_older)
+        for (int i = 0; i < 4 && z->rounded < 0; i++)
+            if (n->in[i] == z && (!works_out(n) || n->op == &avi_op_normal_lpdf || taken_rounded(t, n))) z->rounded = 1;
+    return z->rounded > 0;
 }
 
 /* Draws from these factors whose roundings went on. Sticking the landing sees the same values through another node. */
 static const avi_node *drawn_from(const avi_tape *t, const avi_node *nu)
 {
-    for (const avi_node *n = avi_tape_newest(t); n; n = n->next_older)
+    for (avi_node *n = avi_tape_newest(t); n; n = n->next_older)
         if (n->op == &avi_op_gaussian_draw && n->in[0]->value == nu->value && taken_rounded(t, n)) return n;
     return NULL;
 }
