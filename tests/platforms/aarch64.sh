@@ -80,6 +80,8 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 TOOLCHAIN
 
+# A build folder of another checkout: CMake refuses its cache.
+if ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$repository" "$build/CMakeCache.txt" 2>/dev/null; then rm -rf "$build"; fi
 export PKG_CONFIG_LIBDIR=$folder/arm64_pc PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=
 if ! cmake -S "$repository" -B "$build" -DCMAKE_TOOLCHAIN_FILE="$folder/arm64.cmake" -DAVI_ARCH=armv8-a -DHDF5_C_COMPILER_EXECUTABLE="$folder/arm64_h5pcc" \
     -DMPI_C_COMPILER="$folder/arm64_mpicc" \
