@@ -319,7 +319,7 @@ def vae_table(folder, results, names, bounds):
     rows = [vae_row(name, [r for r in results if r.method == name], bounds) for name in names]
     finest = max(np.diff(r.eval["step"]).max(initial=0) / r.epoch_steps for r in results)
     columns = {"method": None, **{f"seed: epochs to {bound}": None for bound in bounds}, "fewest": 0, "most": 0, "paper, fewest": 0, "paper, most": 0, "lowest error": 4,
-               "last ELBO, nats a row": 1}
+               "last ELBO, nats per row": 1}
     write_table(folder, f"vae: epochs until the reconstruction's mean squared error is below {bounds[-1]}, and below others on the way", columns, rows,
                 [f"Mean squared error of a pixel of E[x | z, theta] at the means of q(z_n) and q(theta), over all {results[0].rows} training images; looked at every "
                  f"{number(finest, 0)} epochs. A constant can at best give the mean image: 0.0673 on the first 10000 of MNIST, 0.0868 on FashionMNIST.",

@@ -4,7 +4,7 @@
 #   jobs/build.sh [-DNAME=VALUE ...] [TARGET ...]
 #
 # Arguments with a minus go to CMake's configuration, others name targets (none: everything). The build type is Release unless given.
-# AVI_BUILD_DIR names another folder, which keeps the build type it has. What the tools said stands in build.log of the folder; warnings
+# AVI_BUILD_DIR names another folder, which keeps the build type it has. What the tools said is in build.log of the folder; warnings
 # and errors are shown.
 set -euo pipefail
 # shellcheck source=jobs/common.sh

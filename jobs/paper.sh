@@ -10,7 +10,7 @@
 #   AVI_MNIST_DIR=...  folder with train-images-idx3-ubyte.gz, for vae; left out: FashionMNIST, the paper's images, which Debian and Ubuntu have as a package
 #                      (dataset-fashion-mnist, installed where that may be done)
 #
-# Into runs/paper/NAME: table.md, table.csv, *.png, and a folder for each sweep. The same command goes on where the last one stopped: runs that are
+# Into runs/paper/NAME: table.md, table.csv, *.png, and a folder for each sweep. The same command resumes where the last one stopped: runs that are
 # done are kept. With 5 seeds on two cores linear, saw and hmm take minutes, nonlinear and vae hours. vae ends a run where it has arrived,
 # and has seed 1 of every method first with SEEDS=1; SEEDS=5 then adds the others.
 set -euo pipefail
@@ -59,7 +59,7 @@ without_settings() {
     done
 }
 
-# launch RANKS ARGUMENT...: a run that diverged is a result and not a mistake; a stop by signal ends the script, and the same command goes on from there.
+# launch RANKS ARGUMENT...: a run that diverged is a result and not a mistake; a stop by signal ends the script, and the same command resumes from there.
 launch() {
     local number=$1 arguments
     shift
@@ -68,7 +68,7 @@ launch() {
     case $status in
         0) ;;
         4) echo "paper.sh: some runs diverged; the table tells which" >&2 ;;
-        *) echo "paper.sh: stopped with status $status; the same command goes on from here" >&2; exit "$status" ;;
+        *) echo "paper.sh: stopped with status $status; the same command resumes from here" >&2; exit "$status" ;;
     esac
 }
 

@@ -19,7 +19,7 @@
     X(ERR_INTERNAL, 70, "internal error")                                                                              \
     X(ERR_CANTCREATE, 73, "cannot create output")                                                                      \
     X(ERR_IO, 74, "input/output error")                                                                                \
-    X(ERR_STOPPED, 75, "stopped cleanly, checkpoint written: run again to go on")                                      \
+    X(ERR_STOPPED, 75, "stopped cleanly, checkpoint written: run again to resume")                                     \
     X(ERR_CONFIG, 78, "bad configuration")
 
 typedef enum avi_status {

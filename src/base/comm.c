@@ -28,7 +28,7 @@ static void end_job(int code, const char *what)
     (void)MPI_Error_string(code, text, &length);
     (void)MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     (void)fprintf(stderr,
-                  "avi_mpi: rank %d on %s: message passing failed%s%s: %s. The job ends; run again to go on from the "
+                  "avi_mpi: rank %d on %s: message passing failed%s%s: %s. The job ends; run again to resume from the "
                   "last checkpoint.\n",
                   rank, avi_comm_host(), what ? " in " : "", what ? what : "", text);
     (void)MPI_Abort(MPI_COMM_WORLD, AVI_ERR_INTERNAL);

@@ -161,7 +161,7 @@ avi_status avi_signals_status(void)
 {
     const int number = effect == AVI_SIGNAL_NOTED ? 0 : avi_signals_signal();
     if (!number) return AVI_OK;
-    return avi_fail(AVI_ERR_STOPPED, "stopped by %s; the same command goes on", avi_signals_name(number));
+    return avi_fail(AVI_ERR_STOPPED, "stopped by %s; the same command resumes it", avi_signals_name(number));
 }
 
 const char *avi_signals_name(int signal)

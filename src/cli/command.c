@@ -31,7 +31,7 @@ static const char usage[] =
     "table of\n"
     "                       results in run.output/sweep.csv and sweep.h5\n"
     "  --groups N           of ranks that take runs of the sweep side by side; default: as many as there are runs\n"
-    "  --resume, --fresh    go on from the last checkpoint (it must exist), or ignore it\n"
+    "  --resume, --fresh    resume from the last checkpoint (it must exist), or ignore it\n"
     "  -q, -v               less, more on the screen\n"
     "  --status FOLDER ...  how the runs in these folders stand: reads files only, and needs no mpirun\n"
     "  --help-keys[=SECTION]  every key: type, default, range, unit, meaning\n"
@@ -60,7 +60,7 @@ typedef struct command {
 static avi_status begin_how(command *c, const char *override)
 {
     if (c->begin && strcmp(c->begin, override))
-        return avi_fail(AVI_ERR_USAGE, "--resume goes on from a checkpoint and --fresh begins anew; use one of them");
+        return avi_fail(AVI_ERR_USAGE, "--resume resumes from a checkpoint and --fresh begins anew; use one of them");
     c->begin = c->override[c->options.overrides++] = override;
     return AVI_OK;
 }

@@ -53,7 +53,7 @@ static avi_status report(const avi_fixed_theta *f, const avi_gap_progress *p)
     int64_t found = p->found;
     AVI_TRY(avi_comm_sum_int64(p->comm, &found, 1));
     if (found && avi_comm_rank(p->comm) == 0 && f->s->options->verbosity > 0) {
-        printf("  gap          goes on: %" PRId64 " of %" PRId64 " rows (%s) were done before\n", found,
+        printf("  gap          resumed: %" PRId64 " of %" PRId64 " rows (%s) were done before\n", found,
                p->data->partition.rows, p->name);
         fflush(stdout);
     }

@@ -1,4 +1,4 @@
-/* Rows of a ledger that are done, kept in the output folder while it is made: a run that is killed goes on from them.
+/* Rows of a ledger that are done, kept in the output folder while it is made: a run that is killed resumes from them.
  */
 #ifndef AVI_GAP_PROGRESS_H
 #define AVI_GAP_PROGRESS_H

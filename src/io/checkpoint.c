@@ -1,4 +1,4 @@
-/* Checkpoints: whole files named by step; the newest whose every checksum holds is the one to go on from. */
+/* Checkpoints: whole files named by step; the newest whose every checksum holds is the one to resume from. */
 #include "io/store_internal.h"
 
 #include <dirent.h>

@@ -160,7 +160,7 @@ avi_status avi_lock_check(const char *folder, const char *path, int fd)
     return avi_fail(
         AVI_ERR_CANTCREATE,
         "output folder %s was removed or replaced while this run wrote to it; nothing more is written there. "
-        "Run again to go on from what is left",
+        "Run again to resume from what is left",
         folder);
 }
 

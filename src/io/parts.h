@@ -1,6 +1,6 @@
 /* Parts of a lengthy task: rows that are done, kept in FOLDER/parts until the task's results are written, so that a run
  * that is killed in between does not do them again. A part is a file NAME_000000.h5, NAME_000001.h5, ..., whole or not
- * there. Rows are known by their position, so that any number of ranks goes on from them. */
+ * there. Rows are known by their position, so that any number of ranks resumes from them. */
 #ifndef AVI_IO_PARTS_H
 #define AVI_IO_PARTS_H
 

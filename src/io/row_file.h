@@ -1,4 +1,4 @@
-/* A file of rows that is written a block at a time, and gone on with where a run was killed. It grows under the name
+/* A file of rows that is written a block at a time, and resumed where a run was killed. It grows under the name
  * NAME.part, with all of its space reserved from the start; NAME.part.done, replaced whole after each block, says how
  * far it is. A file that is complete has every checksum that other stores have, and takes its name in one rename. */
 #ifndef AVI_IO_ROW_FILE_H

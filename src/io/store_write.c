@@ -94,7 +94,7 @@ avi_status avi_store_open_shared(const avi_store_plan *plan, avi_comm *comm, int
         if (error && error != ENOENT && error != ESTALE) return avi_file_fail(plan->temporary, "cannot open", error, 0);
         if (error == ENOENT && avi_comm_rank(comm) == 0) /* who has made it sees it, unless somebody took it away */
             return avi_fail(AVI_ERR_CANTCREATE,
-                            "%s was removed while it was written; run again to go on from what is left",
+                            "%s was removed while it was written; run again to resume from what is left",
                             plan->temporary);
         nanosleep(&pause, NULL);
     }

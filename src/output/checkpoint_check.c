@@ -81,7 +81,7 @@ avi_status avi_check_state(const char *path, const avi_session *s, const avi_sta
 {
     const char *what;
     AVI_TRY(avi_state_nonfinite(s, st, &what));
-    if (what) return avi_fail(AVI_ERR_DATA, "%s: %s are not finite; no run goes on from there", path, what);
+    if (what) return avi_fail(AVI_ERR_DATA, "%s: %s are not finite; no run resumes from there", path, what);
     bool below;
     AVI_TRY(avi_state_below_zero(s, st, &below));
     if (below)

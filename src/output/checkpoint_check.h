@@ -1,4 +1,4 @@
-/* What a checkpoint says must make sense before a run goes on from it: checksums tell that its bytes are those that
+/* What a checkpoint says must make sense before a run resumes from it: checksums tell that its bytes are those that
  * were written, not that a run wrote them. */
 #ifndef AVI_OUTPUT_CHECKPOINT_CHECK_H
 #define AVI_OUTPUT_CHECKPOINT_CHECK_H

@@ -64,7 +64,7 @@ bool avi_identity_same(const avi_session *s, const char *effective)
 /* What to do about a difference: go on with it by name, where that is allowed, or keep it apart. */
 static const char *remedy(const avi_session *s, const char *hard)
 {
-    if (!*hard) return "use --resume to go on with the change, or --fresh to begin anew";
+    if (!*hard) return "use --resume to resume with the change, or --fresh to begin anew";
     if (strstr(hard, "[optim] batch") && !s->infer->ops->local)
         return "use optim.steps for the length of the run to change optim.batch, another run.output to keep both, or "
                "--fresh to begin anew";

@@ -36,7 +36,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *f
  * fit ended is kept. Errors: as avi_run_file_write. */
 avi_status avi_run_file_update(const avi_session *s, avi_state *st, avi_folder *folder, const avi_fields *extra);
 
-/* Collective. How the run whose results stand in folder/run.h5 ended: its attributes status and why_stopped; NULL where
+/* Collective. How the run whose results are in folder/run.h5 ended: its attributes status and why_stopped; NULL where
  * there is none. Owner: caller, free(). */
 void avi_run_file_ending(const avi_session *s, const avi_folder *folder, char **status, char **why);
 /* Collective. Whether folder/run.h5 holds the results of a run that came to its end. One that was killed between its

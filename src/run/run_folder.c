@@ -87,7 +87,7 @@ avi_status avi_run_folder_derive(const avi_setup *s, avi_config **config)
     const avi_task_ops *task =
         avi_registry_find(s->registry, AVI_KIND_TASK, avi_config_get_string(*config, "run", "task"));
     if (task->run_alone && task->plans) return AVI_OK;
-    /* It does not use a fit on rows: it goes on from its checkpoint. */
+    /* It does not use a fit on rows: it resumes from its checkpoint. */
     avi_config_destroy(config);
     AVI_TRY(avi_registry_config(s->registry, config));
     return parse(s, "checkpoint.from", s->checkpoint, *config);

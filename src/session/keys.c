@@ -66,7 +66,7 @@ static const avi_key keys[] = {
     {"checkpoint", "minutes", AVI_KEY_REAL, "10", 0, 1e9, NULL, "minutes", "between checkpoints; 0 = by steps alone"},
     {"checkpoint", "keep", AVI_KEY_INT, "2", 1, 1000, NULL, "files", "checkpoints to keep"},
     {"checkpoint", "resume", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
-     "auto: go on from the newest checkpoint of the output folder when it is of this configuration, and leave a run "
+     "auto: resume from the newest checkpoint of the output folder when it is of this configuration, and leave a run "
      "that "
      "is done as it is; yes: there must be one, and keys that concern only the steps to come may differ; no: start "
      "afresh, in run.output/fresh while there are results, which stay until the new ones are complete"},

@@ -1,6 +1,6 @@
 /* What each rank has to say of each line of the trace: its part of the ELBO, its seconds. A rank keeps its own, so that
  * memory does not grow with the number of ranks; the ranks' columns are brought together when a file is written. A run
- * that goes on with fewer ranks keeps the columns of those that are gone, shared out among those that are there. */
+ * that resumes with fewer ranks keeps the columns of those that are gone, shared out among those that are there. */
 #ifndef AVI_SESSION_SHARES_H
 #define AVI_SESSION_SHARES_H
 

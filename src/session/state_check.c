@@ -1,4 +1,4 @@
-/* Whether a state is one that a run can go on from. */
+/* Whether a state is one that a run can resume from. */
 #include "session/state.h"
 
 enum { FINE, OPTIMIZER, LOCAL, PARAMETERS };

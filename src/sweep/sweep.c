@@ -264,7 +264,7 @@ static avi_status judge(const sweep *w)
     if (left)
         return avi_fail(AVI_ERR_STOPPED,
                         "the sweep was stopped; %" PRId64 " of %" PRId64
-                        " runs are left to do or to finish: the same command%s goes on",
+                        " runs are left to do or to finish: the same command%s resumes them",
                         left, w->plan.spec.runs, w->plan.fresh ? " without --fresh" : "");
     if (!worst && missed)
         return avi_fail(AVI_ERR_BUDGET,

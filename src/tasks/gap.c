@@ -21,7 +21,7 @@ static const avi_key keys[] = {
     {"gap", "tolerance", AVI_KEY_REAL, "1e-3", 1e-12, 1e3, NULL, "nats",
      "that the refinement of a row may leave when it counts as converged"},
     {"gap", "save", AVI_KEY_REAL, "10", 0, 1e9, NULL, "seconds",
-     "after so long rows that are done are kept in run.output, to go on from; 0: after every block of rows"},
+     "after so long rows that are done are kept in run.output, to resume from; 0: after every block of rows"},
     {"gap", "data", AVI_KEY_CHOICE, "both", 0, 0, "both | train | test", NULL, "rows of which data"},
 };
 
@@ -51,7 +51,7 @@ static void release(void *self)
     free(g);
 }
 
-/* What was kept to go on from: once the results are written nothing goes on from it. */
+/* What was kept to resume from: once the results are written nothing resumes from it. */
 static void remove_parts(const avi_session *s, const avi_folder *folder)
 {
     avi_parts_remove(folder, s->comm, "gap_train");

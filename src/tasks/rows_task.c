@@ -81,7 +81,7 @@ static int list_attributes(job *j, avi_attribute a[40])
     return kept;
 }
 
-/* ---- identity: what must be the same for a file to be gone on with ---- */
+/* ---- identity: what must be the same for a file to be resumed ---- */
 
 /* The file of the rows, by its size and the time of its last change: rows that were made are not read again. */
 static avi_status stamp_of_data(const job *j, int64_t stamp[3])
@@ -125,7 +125,7 @@ static avi_status make_rows(job *j, int64_t done)
     double told = avi_seconds();
     const double from = told;
     const int64_t before = done;
-    if (done && speaks(j)) printf("  goes on      after %" PRId64 " rows that are made already\n", done);
+    if (done && speaks(j)) printf("  resumed      after %" PRId64 " rows that are made already\n", done);
     if (speaks(j)) fflush(stdout);
     for (int64_t n; done < rows; done += n) {
         n = rows - done < j->block ? rows - done : j->block;
@@ -274,7 +274,7 @@ static avi_status perform(job *j)
     const int fields = list_fields(j, field), attributes = list_attributes(j, attribute);
     AVI_TRY(avi_row_file_open(j->folder, j->s->comm, j->name, field, fields, attribute, attributes, j->identity,
                               &j->file, &rows_done));
-    avi_signals_set(AVI_SIGNAL_AGAIN, "the rows that are made stay: the same command goes on with the others");
+    avi_signals_set(AVI_SIGNAL_AGAIN, "the rows that are made stay: the same command resumes with the others");
     AVI_TRY(make_rows(j, rows_done));
     avi_signals_set(AVI_SIGNAL_NOTED, NULL);
     return print_results(j);

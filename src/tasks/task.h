@@ -22,8 +22,8 @@ typedef struct avi_task_ops {
      * (run.from). With both, run_alone is for run.from. */
     avi_status (*run)(avi_session *s);
     avi_status (*run_alone)(avi_comm *comm, const avi_config *config, const avi_options *options);
-    /* resumable: a signal before the task has something to save ends it with STOPPED, since the same command goes on;
-     * else with the signal. printed: what it prints is its result, and must have been written. */
+    /* resumable: a signal before the task has something to save ends it with STOPPED, since the same command resumes
+     * it; else with the signal. printed: what it prints is its result, and must have been written. */
     bool resumable, printed;
     /* The task takes no steps of a fit, so that optim.batch and optim.tile need not suit the data. */
     bool no_steps;
@@ -39,7 +39,7 @@ typedef struct avi_task_ops {
      * is the task's own, freed by release. lengthy: the results of the fit are written before it begins. */
     bool follows_fit, lengthy;
     avi_status (*after_fit)(avi_session *s, avi_fit *fit, avi_fields *fields, void **self);
-    /* Optional, of such a task: its results are written, and what it kept to go on from can go. Not collective. */
+    /* Optional, of such a task: its results are written, and what it kept to resume from can go. Not collective. */
     void (*written)(const avi_session *s, const avi_fit *fit, const void *self);
     /* Optional, of such a task: its lines on the screen, on rank 0, once the results are written. Not collective. */
     void (*print)(const avi_session *s, const avi_fit *fit, const void *self);

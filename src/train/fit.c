@@ -282,7 +282,7 @@ static avi_status judge(const fit *f)
     }
     return avi_fail(AVI_ERR_BUDGET,
                     "%s before the stop rule was met%s, after %" PRId64
-                    " steps; the results are written, and more optim.epochs go on from here",
+                    " steps; the results are written, and more optim.epochs resume from here",
                     strcmp(f->why, "converged") ? "budget spent" : "converged",
                     f->target + strlen(AVI_STOPPING_RULE_MISSED), f->st->step);
 }

@@ -19,7 +19,7 @@ avi_status avi_fit_leave(avi_fit *f);
 /* Replaces run.h5 by the results. extra: datasets of other tasks; may be NULL. Errors: IO, INTERNAL. */
 avi_status avi_fit_write(avi_fit *f, const avi_fields *extra);
 /* The same for a fit that is done while tasks that belong to the run are not: its status is `running`, so that the same
- * command goes on with them when it is killed there. Errors: as avi_fit_write. */
+ * command resumes with them when it is killed there. Errors: as avi_fit_write. */
 avi_status avi_fit_write_unfinished(avi_fit *f);
 /* The results are complete: where a run was begun afresh they take the place of those that were kept. A fit that is not
  * done stays beside them. Errors: IO. */

@@ -70,11 +70,11 @@ static void tell_done(const avi_session *s, const avi_state *st, const avi_resum
     fprintf(out, "%sdone already: %s/run.h5 has the results after %" PRId64 " steps", out == stderr ? "avi_mpi: " : "",
             folder, st->step);
     if (st->step > s->total_steps) fprintf(out, ", more than the %" PRId64 " asked for here", s->total_steps);
-    fprintf(out, ". Nothing was changed. Use more optim.epochs or optim.steps to go on, --fresh to fit again\n");
+    fprintf(out, ". Nothing was changed. Use more optim.epochs or optim.steps to resume, --fresh to fit again\n");
     fflush(out);
 }
 
-/* ---- results that stand in the folder ---- */
+/* ---- results that are in the folder ---- */
 
 /* Opens FOLDER/run.h5 when it is complete; NULL else. */
 static avi_status open_results(const avi_session *s, const avi_folder *folder, char path[4096], avi_store **store)
@@ -125,7 +125,7 @@ static bool at_target(const avi_session *s, const avi_state *st)
     return row && row[AVI_EVAL_STEP] >= (double)st->step && avi_stopping_rule_met(s->config, row);
 }
 
-/* Results whose checkpoints are gone: nothing goes on from them, and nothing takes their place unasked. */
+/* Results whose checkpoints are gone: nothing resumes from them, and nothing takes their place unasked. */
 static avi_status judge_alone(const avi_session *s, avi_state *st, avi_store *store, const char *path, avi_resume *r)
 {
     char *effective = NULL;
@@ -136,7 +136,7 @@ static avi_status judge_alone(const avi_session *s, avi_state *st, avi_store *st
     AVI_TRY(status);
     if (st->step < s->total_steps || lacks_local(s, store))
         return avi_fail(AVI_ERR_DATA,
-                        "%s has the results after %" PRId64 " steps, and there is no checkpoint to go on from; use "
+                        "%s has the results after %" PRId64 " steps, and there is no checkpoint to resume from; use "
                         "--fresh to fit again, or another run.output",
                         path, st->step);
     r->done = true;
@@ -271,6 +271,6 @@ void avi_resume_close(avi_resume *r)
 
 const char *avi_resume_command(const avi_session *s)
 {
-    return strcmp(mode_of(s), "no") ? "the checkpoint is written: the same command goes on"
-                                    : "the checkpoint is written: the same command without --fresh goes on";
+    return strcmp(mode_of(s), "no") ? "the checkpoint is written: the same command resumes it"
+                                    : "the checkpoint is written: the same command without --fresh resumes it";
 }

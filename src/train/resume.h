@@ -1,4 +1,4 @@
-/* How a fit begins: where it writes, the checkpoint that it goes on from, and whether anything is left to do.
+/* How a fit begins: where it writes, the checkpoint that it resumes from, and whether anything is left to do.
  *
  * A finished run is left as it is. Results are replaced only where that is asked for (checkpoint.resume = no), and stay
  * until those of the new run are complete. */

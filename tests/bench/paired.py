@@ -116,7 +116,8 @@ def main():
                 continue
             lines.append(line(title, *measure((args.old, args.new), scratch, arguments, steps, args.rounds)))
             print(lines[-1], flush=True)
-    text = f"{datetime.date.today()}, old {revision[0]}, new {revision[1]}, one rank, {args.rounds} rounds, load average {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores:\n\n" + "\n".join(lines) + "\n"
+    where = f"load average {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
+    text = f"{datetime.date.today()}, old {revision[0]}, new {revision[1]}, one rank, {args.rounds} rounds, {where}:\n\n" + "\n".join(lines) + "\n"
     print(text)
     if args.readme:
         before, rest = README.read_text().split(BEGIN)

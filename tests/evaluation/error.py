@@ -1,6 +1,6 @@
 """Reported ELBOs and squared errors against numpy: exact where the model allows, and by draws with an error that is right. Ten fits of each of five models.
 
-Every fit is taken as it stands in run.h5: q(theta), q(z_n). Its ELBO is then computed by closed forms, or by quadrature of many more points than the program takes. (reported - own) /
+Every fit is taken as it is in run.h5: q(theta), q(z_n). Its ELBO is then computed by closed forms, or by quadrature of many more points than the program takes. (reported - own) /
 reported error must have mean 0 and sd 1, as far as 50 values of 32 degrees of freedom tell; so must differences of two fits that share their draws."""
 import pathlib
 import re

@@ -7,7 +7,7 @@ unlink below it fail.
 --long takes every call with every errno, on one rank and on two; --each every call with one errno, in turn; without either the first, one in the middle and the last of
 each kind. --jobs N makes N injections at a time: a run mostly waits for its start.
 
-Each injection hits a run that starts anew, or one that goes on from a checkpoint of step 2. What must hold: EINTR is tried again; every other errno ends the run
+Each injection hits a run that starts anew, or one that resumes from a checkpoint of step 2. What must hold: EINTR is tried again; every other errno ends the run
 with 73 or 74 and one message, or does no harm at all; the checkpoint that was there is there; and the same command ends in the bits of an undisturbed run."""
 import argparse
 import collections

@@ -3,7 +3,7 @@
 
     faults.py --short | --long [--seed S] [--only NAME] [--index K] [--table FILE] [--list]
 
-After every fault: no hang beyond a stated time, the right exit status, at most one error message, a folder that can be gone on with, and an end
+After every fault: no hang beyond a stated time, the right exit status, at most one error message, a folder that can be resumed, and an end
 in the same bits as that of an undisturbed run. Exit status 0: nothing was lost; 1: findings (each printed with what replays it); 77: skipped."""
 import argparse
 import datetime

@@ -38,7 +38,8 @@ class Run:
         self.command = ([*MPIRUN, "-np", str(np)] if np else []) + [program(), *map(str, arguments), f"run.output={folder}"]
         self.np, self.err, self.left = np, self.folder.parent / f"{self.folder.name}.err", self.folder.parent / f"{self.folder.name}.status"
         with open(self.err, "wb") as err:
-            self.process = subprocess.Popen(self.command, stderr=err, preexec_fn=preset, start_new_session=True, env=dict(os.environ, AVI_STATUS_FILE=str(self.left)), **(dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) | streams))
+            self.process = subprocess.Popen(self.command, stderr=err, preexec_fn=preset, start_new_session=True,
+                                            env=dict(os.environ, AVI_STATUS_FILE=str(self.left)), **(dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) | streams))
 
     def ranks(self):
         if not self.np:
@@ -183,7 +184,7 @@ def last_evaluation(scratch):
 
 
 def sweeps(scratch):
-    """Groups are joined: each saves what it has, and the same command goes on."""
+    """Groups are joined: each saves what it has, and the same command resumes it."""
     words = ["--sweep", "run.seed=1..2", *EVALUATION, *LONG]
     run = Run(scratch / "sweep", words, np=2)
     run.until(lambda: len(list(run.folder.glob("0*/metrics.csv"))) == 2 and all(lines(p) > 1 for p in run.folder.glob("0*/metrics.csv")), "both groups had a step")

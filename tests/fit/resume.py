@@ -20,7 +20,7 @@ def settings(*extra, steps=STEPS):
 
 
 def stop_and_resume(folder, before, after, arguments):
-    """A run that is stopped by USR1 to mpirun (or to the program) in the middle, and goes on with other ranks; the step at which it stopped."""
+    """A run that is stopped by USR1 to mpirun (or to the program) in the middle, and resumes with other ranks; the step at which it stopped."""
     arguments = [VAE, "-q", f"run.output={folder}", *arguments]
     left = pathlib.Path(f"{folder}.status")
     left.unlink(missing_ok=True)

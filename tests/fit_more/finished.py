@@ -1,4 +1,4 @@
-"""Finished runs: left as they are, replaced only by --fresh and only when the new results are complete, gone on from with what may change."""
+"""Finished runs: left as they are, replaced only by --fresh and only when the new results are complete, resumed from with what may change."""
 import shutil
 import subprocess
 import time
@@ -78,7 +78,7 @@ def replaced(scratch):
     expect_same_bits(run, whole, "12000 steps in two parts, in place of 9")
     if len(list((run / "checkpoint").glob("step_*.h5"))) != 2 or (run / "checkpoint/step_000000009.h5").exists():
         raise Failure(f"checkpoints of both runs: {sorted(p.name for p in (run / 'checkpoint').iterdir())}")
-    return "killed, gone on with on 2 ranks, then in the place of the old ones"
+    return "killed, resumed on 2 ranks, then in the place of the old ones"
 
 
 def cut_short(scratch):
@@ -164,7 +164,7 @@ def from_file(scratch):
     before = content(other)
     start(None, [ini, f"run.output={other}", *arguments, "optim.steps=12", f"checkpoint.from={file}"])
     expect_untouched(other, before, "the same command again")
-    return "evaluated at step 4, gone on from it"
+    return "evaluated at step 4, resumed from it"
 
 
 if __name__ == "__main__":

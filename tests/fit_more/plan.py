@@ -6,7 +6,8 @@ import sys
 from small import data  # noqa: F401  first: it says where runs is
 from runs import Failure, command, empty_ini, main
 
-PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:], close_fds=False)\nprint(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)\nsys.exit(status)\n'
+PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:], close_fds=False)\n' \
+       'print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)\nsys.exit(status)\n'
 MODEL, WITHIN = "data.source=model", 0.10
 CASES = [
     ("vae with test rows", 1, ["model.name=vae", "data.source=strokes", "data.rows=2000", "data.test_rows=500", "optim.steps=8"]),

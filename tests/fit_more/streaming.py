@@ -33,7 +33,7 @@ def streamed_bits(scratch):
 
 
 def streamed_resumed(scratch):
-    """A run goes on with the other storage, and not with other data."""
+    """A run resumes with the other storage, and not with other data."""
     run = [*BASE, *KINDS["linear"]]
     whole = fit(scratch / "whole", *run, "optim.steps=9", ini=empty_ini(scratch))
     for first, then in (("memory", "stream"), ("stream", "memory"), ("stream", "stream")):

@@ -1,7 +1,7 @@
 /* Checkpoints whose checksums hold and that say what no run has said: values, counts, shapes, types, texts, groups. The
  * first byte chooses a run that stands at step 3; the others say how its checkpoint is forged while it is written. Read
  * back, it is refused with a message, or it makes sense: counters in range, lines in order, numbers finite. What is
- * accepted can be gone on from for a step, and saved and read again. */
+ * accepted can be resumed from for a step, and saved and read again. */
 #define _XOPEN_SOURCE 700 /* nftw */
 #include "avi/store.h"
 

@@ -3,7 +3,7 @@
 #
 #   tests/fuzz/run.sh [--readme] [EXECUTIONS [TARGET ...]]      default: 1000000, all targets (command config forged hdf5 idx store)
 #
-# Builds in build-fuzz/, goes on from the corpus found there, and adds up: build-fuzz/fuzz/runs.csv has a line for every slice of a run.
+# Builds in build-fuzz/, resumes from the corpus found there, and adds up: build-fuzz/fuzz/runs.csv has a line for every slice of a run.
 # EXECUTIONS 0 prints the table only; --readme writes it into tests/README.md, too. An input that was found stays in
 # build-fuzz/fuzz/findings until the program takes it well. Exit status: 0; 1 when there is a finding; 77 without libFuzzer.
 set -euo pipefail

@@ -1,4 +1,4 @@
-"""A ledger that is killed goes on from the blocks that were done, on another number of ranks too, with the same bits; what was kept goes when the results are written."""
+"""A ledger that is killed resumes from the blocks that were done, on another number of ranks too, with the same bits; what was kept goes when the results are written."""
 import pathlib
 import re
 import signal
@@ -38,10 +38,10 @@ def going_on(scratch):
     folder, parts = killed(scratch, ini, "killed"), None
     parts = len(list((folder / "parts").glob("*.h5")))
     said = start(2, [ini, f"run.output={folder}", *COMMON])
-    found = re.search(r"goes on: (\d+) of 5000 rows \(gap_train\) were done before", said)
+    found = re.search(r"resumed: (\d+) of 5000 rows \(gap_train\) were done before", said)
     if not found or not 1000 <= int(found.group(1)) < ROWS:
         raise Failure(f"{parts} parts were kept, and the run says\n{said}")
-    expect_same_bits(folder, whole, "killed and gone on with, 2 ranks")
+    expect_same_bits(folder, whole, "killed and resumed, 2 ranks")
     if status(folder) != "done" or (folder / "parts").exists():
         raise Failure(f"status {status(folder)}; parts left: {(folder / 'parts').exists()}")
     return f"{found.group(1)} of {ROWS} rows were kept, and not done again"
@@ -52,7 +52,7 @@ def others(scratch):
     ini = empty_ini(scratch)
     folder = killed(scratch, ini, "killed")
     said = start(None, [ini, f"run.output={folder}", *COMMON, "gap.draws=300"])
-    if "goes on:" in said or (folder / "parts").exists():
+    if "resumed:" in said or (folder / "parts").exists():
         raise Failure(f"rows of other settings were used:\n{said}")
     folder = killed(scratch, ini, "damaged")
     part = folder / "parts" / "gap_train_000000.h5"
@@ -60,7 +60,7 @@ def others(scratch):
     raw[len(raw) // 2] ^= 255
     part.write_bytes(raw)
     start(None, [ini, f"run.output={folder}", *COMMON])
-    expect_same_bits(folder, fit(scratch / "whole", *COMMON, ini=ini), "gone on with beside a damaged part")
+    expect_same_bits(folder, fit(scratch / "whole", *COMMON, ini=ini), "resumed beside a damaged part")
     return "parts of other settings and damaged ones are passed over"
 
 

@@ -202,7 +202,8 @@ SUMS = [
 ]
 
 MATHEMATICS = [
-    Defect("rows beside a chain's block left out of products under reproducible sums", "src/tape/k_affine.c", "return sink->tiles == 1 ? rows : sink->rows[i] * draws;", "return sink->rows[i] * draws;", "^more_plain$"),
+    Defect("rows beside a chain's block left out of products under reproducible sums", "src/tape/k_affine.c", "return sink->tiles == 1 ? rows : sink->rows[i] * draws;",
+           "return sink->rows[i] * draws;", "^more_plain$"),
     Defect("expectations over q: the derivative by log sd without sd", "src/density/k_normal_1d_draws.c",
            "a.to_log_sd[r] = slope * a.sd[r] * product;", "a.to_log_sd[r] = slope * product;", "^test_mean_densities_"),
     Defect("normals: a panel's counters at the end of a row go on in the same row", "src/base/k_normal.c",
@@ -316,10 +317,12 @@ CHECKPOINTS = [
     Defect("what another task wrote about the fit lost", "src/output/run_file.c", "if (result == AVI_OK && whole) result = avi_run_file_keep(s, path, mark, &l);", "", "^exact_kept$"),
     Defect("what a task wrote about another fit kept", "src/output/run_file_kept.c", "&& !strcmp(there, mark);", "&& *there;", "^exact_kept$"),
     Defect("a fit without checkpoints replaced by its closed form", "src/tasks/exact.c", "    AVI_TRY(spare_fit(s, fit->folder));\n", "    (void)spare_fit;\n", "^exact_kept$"),
-    Defect("a stopped sweep tells of the fits that it was to replace", "src/sweep/sweep.c", "open_result(w, config, !done && writes_afresh(w, config, holds));", "open_result(w, config, !done && writes_afresh(w, config, 0));",
+    Defect("a stopped sweep tells of the fits that it was to replace", "src/sweep/sweep.c", "open_result(w, config, !done && writes_afresh(w, config, holds));",
+           "open_result(w, config, !done && writes_afresh(w, config, 0));",
            "^sweep_afresh$"),
     Defect("runs of a stopped sweep taken as they were before it", "src/sweep/sweep.c", "w->plan.fresh || holds & AVI_HOLDS_FRESH ? NULL", "w->plan.fresh ? NULL", "^sweep_afresh$"),
-    Defect("runs that a sweep did not come to are not begun afresh", "src/io/folder_fresh.c", "if (status == AVI_OK) status = avi_file_replace(asked", "if (status != AVI_OK) status = avi_file_replace(asked", "^sweep_afresh$"),
+    Defect("runs that a sweep did not come to are not begun afresh", "src/io/folder_fresh.c", "if (status == AVI_OK) status = avi_file_replace(asked",
+           "if (status != AVI_OK) status = avi_file_replace(asked", "^sweep_afresh$"),
     Defect("values of a sweep without a bound", "src/sweep/sweep_spec.c", "return k->count > AVI_SWEEP_RUNS; }", "return k->count < 0; }", "^test_sweep_spec_np1$"),
     Defect("columns of ranks that are gone lost by a resume", "src/session/shares.c", "    t->gone = gone;\n", "    t->gone = 0;\n", "^more_shares$"),
     Defect("a rank's shares written as another's", "src/session/shares.c", "    return k == 0 ? rank :", "    return k == 0 ? ranks - 1 - rank :", "^more_shares$"),
@@ -354,7 +357,8 @@ AGREEMENT = [
 SYSTEMS = [
     Defect("a processor that is not asked what it lacks", "src/main.c", "const int unfit = avi_processor_check();", "const int unfit = 0;", "^platforms_processor$"),
     Defect("instructions that are missing not named", "src/base/processor.c", "if (!has(*name) && used < sizeof missing) {", "if (has(*name) && used < sizeof missing) {", "^test_processor_np1$"),
-    Defect("of several programs not the one for the newest processor", "src/base/processor.c", "for (char *end = list + strlen(list); end != list;) {", "for (char *end = list + strcspn(list, \" \"); end != list;) {",
+    Defect("of several programs not the one for the newest processor", "src/base/processor.c", "for (char *end = list + strlen(list); end != list;) {",
+           "for (char *end = list + strcspn(list, \" \"); end != list;) {",
            "^test_processor_np1$"),
     Defect("a ScaLAPACK of another MPI taken", "cmake/Libraries.cmake", "elseif(name AND avi_mpi_name AND NOT name STREQUAL avi_mpi_name)", "elseif(FALSE)", "^platforms_one_mpi$"),
     Defect("rows of a program in stored units", "src/run/fit.c", "f->source.shape.scale = 1;", "f->source.shape.scale = 1.0 / 255;", "^examples$"),
@@ -372,7 +376,7 @@ DIAGNOSIS = [
     Defect("a full covariance from the precision in place of its inverse", "src/gap/ladder.c", "? log(root[a * l + a])", "? -log(root[a * l + a])", "^gap_ledger$"),
     Defect("rows that nothing serves not counted", "src/gap/totals.c", "(int)l->column[AVI_GAP_RUNG][r] == AVI_RUNG_NONE) own", "(int)l->column[AVI_GAP_RUNG][r] == AVI_RUNGS) own", "^gap_ledger$"),
     Defect("rows that were done not kept", "src/gap/ledger.c", "        AVI_TRY(avi_gap_progress_add(&m->progress, first, rows));\n", "", "^gap_going_on$"),
-    Defect("rows of other settings gone on with", "src/io/parts.c", "*same = status == AVI_OK && !strcmp(text, identity);", "*same = status == AVI_OK;", "^gap_going_on$"),
+    Defect("rows of other settings resumed", "src/io/parts.c", "*same = status == AVI_OK && !strcmp(text, identity);", "*same = status == AVI_OK;", "^gap_going_on$"),
     Defect("a run killed in its ledger taken for a finished one", "src/tasks/fit.c", "AVI_TRY(avi_fit_write_unfinished(f));", "AVI_TRY(avi_fit_write(f, NULL));", "^gap_going_on$"),
     Defect("neighbours of a chain left out of a floor", "src/diagnose/regress_chain.c",
            "                out[n * w + a] += c * v[(n + 1) * w + b];\n                out[(n + 1) * w + b] += c * v[n * w + a];\n",

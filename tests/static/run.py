@@ -89,7 +89,7 @@ def findings(tool, file, words):
         path = (path if path.is_absolute() else SOURCE / path).resolve()
         if SOURCE in path.parents:
             at = str(path.relative_to(SOURCE))
-            where = "" if at == file else f" (in {at}:{match['line']})"  # a macro's line says nothing: the file it stands in does
+            where = "" if at == file else f" (in {at}:{match['line']})"  # a macro's line says nothing: the file it is in does
             seen.add((file, 0 if where else int(match["line"]), match["name"].split(",")[0], match["text"] + where))
     return sorted(seen)
 

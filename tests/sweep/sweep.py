@@ -289,7 +289,7 @@ def afresh(b):
         if [r["status"] for r in rows] == ["stopped", "stopped", "waiting"]:
             break
     assert [r["status"] for r in rows] == ["stopped", "stopped", "waiting"] and job.returncode == 75, text
-    assert "without --fresh goes on" in text, text
+    assert "without --fresh resumes them" in text, text
     for row in rows[:2]:
         with h5py.File(b.folder / "again" / row["folder"] / "fresh" / "run.h5") as file:
             assert int(row["steps"]) == file["trace/step"][-1] < 12000, (row, file["trace/step"][-1])

@@ -1,5 +1,5 @@
 """A fit that is done is used on other rows: codes, ELBO and its parts, log p(x) and reconstructions against the closed forms of ppca and linear and against a network in numpy; the same bits on
-1, 2 and 3 ranks; killed half-way and gone on with; a folder that may only be read; a full disk; columns that are others."""
+1, 2 and 3 ranks; killed half-way and resumed; a folder that may only be read; a full disk; columns that are others."""
 import os
 import pathlib
 import resource
@@ -212,7 +212,7 @@ def rows_done(output):
 
 
 def killed(scratch):
-    """Killed after some block, gone on with on another number of ranks: the rows of all blocks before are not made again, and the end is the same to the bit."""
+    """Killed after some block, resumed on another number of ranks: the rows of all blocks before are not made again, and the end is the same to the bit."""
     run = strokes(scratch)
     settings = ["data.rows=1200", "rows.block=64", "rows.draws=100"]
     use(run, "evaluate", scratch / "whole", *settings)
@@ -229,10 +229,10 @@ def killed(scratch):
     said = use(run, "evaluate", output, *settings, np=2)
     if f"after {done} rows" not in said:
         raise Failure(f"{done} rows were made: {said}")
-    same_rows("killed and gone on with", output, scratch / "whole")
+    same_rows("killed and resumed", output, scratch / "whole")
     if {p.name for p in output.iterdir()} != {"rows.h5"}:
         raise Failure(f"left behind: {sorted(p.name for p in output.iterdir())}")
-    return f"killed after {done} rows, gone on with on 2 ranks, the same bits"
+    return f"killed after {done} rows, resumed on 2 ranks, the same bits"
 
 
 def as_nobody():
