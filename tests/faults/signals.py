@@ -134,7 +134,8 @@ def loading(scratch):
 def tasks(scratch):
     """What prints, or writes at its end, has nothing to save: it ends of the signal."""
     model = [VAE[0], "data.source=model", "data.test_rows=0", "optim.batch=0", "inference.function=factorized"]
-    runs = {"dry-run": [*LOADING, "--dry-run"], "check-gradient": [*LOADING, "--check-gradient"],
+    wide = [*VAE, "data.test_rows=0", "model.hidden=3000", "inference.hidden=3000", "objective.draws=50", "--dry-run"]  # it tries some tiles of steps
+    runs = {"dry-run": wide, "check-gradient": [*LOADING, "--check-gradient"],
             "simulate": [*model, "model.name=linear", "data.rows=60000000", "run.task=simulate"],
             "exact": [*model, "model.name=gp", "data.rows=4000", "run.task=exact"],
             "evaluate": [*LOADING, "run.task=evaluate"]}
