@@ -13,7 +13,7 @@ finish() {
     local status=$?
     cluster_stop
     if [ $status -ne 0 ] && [ $status -ne 77 ]; then
-        tail -n 60 job.out cancelled.out 2>/dev/null >&2
+        tail -n 60 job.out cancelled.out >&2 2>/dev/null
         tail -n 10 slurmctld.log >&2
     fi
     rm -rf "$folder"
@@ -57,8 +57,8 @@ run=("$AVI_SOURCE_DIR/inputs/vae.ini" data.rows=512 data.test_rows=64 model.hidd
 cat >"$folder/program" <<'PROGRAM'
 #!/usr/bin/env bash
 case ${SLURM_RESTART_COUNT:-0} in
-    0) length=(optim.steps=1000000000 run.time_limit=0.1) ;;
-    1) length=(optim.steps=1000000000) ;;
+    0) length=(optim.steps=999999999 run.time_limit=0.1) ;;
+    1) length=(optim.steps=999999999) ;;
     *)
         last=$(tr -dc 0-9 <run/checkpoint/latest | sed -E 's/^0+//; s/5$//')
         length=(optim.steps=$((last + 50)))
