@@ -289,9 +289,9 @@ avi_status avi_sample_make(const avi_fixed_theta *f, const avi_data *data, void 
 static void add_draws(int64_t draws, const double *value, double *elbo, int64_t rows)
 {
     double mean[2] = {0, 0};
-    const double count[2] = {(double)((draws + 1) / 2), (double)(draws / 2)};
+    const int64_t count[2] = {(draws + 1) / 2, draws / 2};
     for (int64_t k = 0; k < draws; k++) {
-        mean[k % 2] += value[k] / count[k % 2];
+        mean[k % 2] += value[k] / (double)count[k % 2];
         *elbo += value[k] / (double)draws;
     }
     if (draws > 1) elbo[rows] = 0.5 * (mean[0] - mean[1]);

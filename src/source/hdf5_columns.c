@@ -31,10 +31,14 @@ static char **copy_names(int64_t n, const char *fixed, size_t bytes, char *const
     char **name = calloc((size_t)n + 1, sizeof *name);
     for (int64_t i = 0; name && i < n; i++) {
         const char *from = variable ? (variable[i] ? variable[i] : "") : fixed + (size_t)i * bytes;
-        name[i] = strndup(from, variable ? MOST_BYTES : bytes);
-        for (char *c = name[i]; c && *c; c++)
+        char *copy = strndup(from, variable ? MOST_BYTES : bytes);
+        if (!copy) {
+            avi_hdf5_free_names(&name, n);
+            return NULL;
+        }
+        for (char *c = copy; *c; c++)
             if (*c == '\n' || *c == '\r') *c = ' '; /* a name is a line */
-        if (!name[i]) avi_hdf5_free_names(&name, n);
+        name[i] = copy;
     }
     return name;
 }
