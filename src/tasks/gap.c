@@ -1,5 +1,6 @@
 /* Task gap: the gap ledger of a fit, on training and held-out rows. */
 #include "gap/ledger.h"
+#include "base/signals.h"
 #include "io/parts.h"
 #include "tasks/stored_fit.h"
 #include "tasks/gap_plan.h"
@@ -113,8 +114,10 @@ static avi_status run(avi_session *s)
     gap *g = calloc(1, sizeof *g);
     avi_status status = avi_agree(s->comm, g ? AVI_OK : avi_fail_memory(sizeof *g, "the gap ledger"));
     if (status == AVI_OK) status = avi_stored_fit_open(s, &fit);
+    avi_signals_set(AVI_SIGNAL_AGAIN, "the rows that were kept stay: the same command resumes with the others");
     if (status == AVI_OK) status = make(s, fit.st, fit.folder, &fields, g);
     if (status == AVI_OK) status = avi_stored_fit_evaluate(s, &fit, row);
+    avi_signals_set(AVI_SIGNAL_NOTED, NULL);
     if (status == AVI_OK) status = avi_run_file_update(s, fit.st, fit.folder, &fields);
     if (status == AVI_OK) remove_parts(s, fit.folder);
     if (status == AVI_OK && s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) {

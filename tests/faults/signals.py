@@ -148,6 +148,20 @@ def tasks(scratch):
     return ", ".join(runs)
 
 
+def of_a_fit(scratch):
+    """Tasks on a fit that keep the rows that are done: 75, and the same command resumes."""
+    fit = [*VAE, "data.rows=20000", "data.test_rows=0", "optim.steps=2"]
+    Run(scratch / "fit", fit).ended([0], None, limit=60)
+    for number, np in ((signal.SIGTERM, None), (signal.SIGUSR1, 2)):
+        run = Run(scratch / "fit", [*fit, "run.task=gap", "gap.draws=5000", "gap.save=0"], np=np)
+        run.until_loading()
+        run.end(number, [STOPPED], "the same command resumes with the others")
+    rows = Run(scratch / "rows", [scratch / "fit", "run.task=evaluate", "rows.draws=5000", "rows.block=64"])
+    rows.until_loading()
+    rows.end(signal.SIGTERM, [STOPPED], "the same command resumes with the others")
+    return "gap on one rank and two, evaluate"
+
+
 # An evaluation of all of very many streamed rows after every second step; a tenth of a second of it must be enough to hear.
 EVALUATION = [*VAE, "data.storage=stream", "data.rows=640", "log.every=1", "log.eval_every=2", "optim.steps=5"]
 LONG, SHORT = ["log.eval_rows=0", "log.last_rows=64", "data.test_rows=2000000"], ["log.eval_rows=0", "log.last_rows=64", "data.test_rows=20000"]
@@ -247,7 +261,7 @@ def streams(scratch):
     return "| head, <&- >&- 2>&-, /dev/full, nohup"
 
 
-CHECKS = (loading, tasks, evaluations, last_evaluation, sweeps, second, streams)
+CHECKS = (loading, tasks, of_a_fit, evaluations, last_evaluation, sweeps, second, streams)
 
 
 def main():

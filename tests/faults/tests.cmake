@@ -2,7 +2,7 @@
 avi_add_script(faults_short COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/faults.py --short LABELS run TIMEOUT 400)
 avi_add_script(faults_long COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/faults.py --long --table faults.md LABELS faults TIMEOUT 7200)
 # Signals in every task, and the standard streams: each check is a test of its own.
-foreach(check loading tasks evaluations last_evaluation sweeps second streams)
+foreach(check loading tasks of_a_fit evaluations last_evaluation sweeps second streams)
   avi_add_script(signals_${check} COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/signals.py ${check} LABELS run TIMEOUT 300)
 endforeach()
 # Every system call on the output folder fails once.
