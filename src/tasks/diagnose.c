@@ -2,7 +2,6 @@
  */
 #include "diagnose/diagnose.h"
 #include "tasks/diagnose_plan.h"
-#include "tasks/stored_fit.h"
 #include "tasks/task.h"
 
 #include <stdio.h>
@@ -55,41 +54,18 @@ static avi_status make(avi_session *s, avi_state *st, avi_fields *fields, diagno
     return avi_agree(s->comm, avi_diagnosis_fields(&d->result, fields));
 }
 
-static avi_status after_fit(avi_session *s, avi_fit *fit, avi_fields *fields, void **self)
+static avi_status after_fit(avi_session *s, const avi_done_fit *fit, avi_fields *fields, void **self)
 {
     diagnosis *d = *self = calloc(1, sizeof *d);
     AVI_TRY(avi_agree(s->comm, d ? AVI_OK : avi_fail_memory(sizeof *d, "the diagnosis")));
-    return make(s, avi_fit_state(fit), fields, d);
+    return make(s, fit->st, fields, d);
 }
 
-static void print(const avi_session *s, const avi_fit *fit, const void *self)
+static void print(const avi_session *s, const avi_done_fit *fit, const void *self)
 {
     (void)fit;
     if (s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0)
         avi_diagnosis_print(&((const diagnosis *)self)->result);
-}
-
-/* By itself: the fit is that of the newest checkpoint, and run.h5 is written again with /diagnose. */
-static avi_status run(avi_session *s)
-{
-    avi_stored_fit fit = {0};
-    double row[AVI_EVAL_COLUMNS];
-    avi_fields fields = {0};
-    diagnosis *d = calloc(1, sizeof *d);
-    avi_status status = avi_agree(s->comm, d ? AVI_OK : avi_fail_memory(sizeof *d, "the diagnosis"));
-    if (status == AVI_OK) status = avi_stored_fit_open(s, &fit);
-    if (status == AVI_OK) status = make(s, fit.st, &fields, d);
-    if (status == AVI_OK) status = avi_stored_fit_evaluate(s, &fit, row);
-    if (status == AVI_OK) status = avi_run_file_update(s, fit.st, fit.folder, &fields);
-    if (status == AVI_OK && s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) {
-        avi_diagnosis_print(&d->result);
-        printf("  results      %s/run.h5, group diagnose\n  report       analysis/report.py %s\n",
-               avi_folder_path(fit.folder), avi_folder_path(fit.folder));
-    }
-    avi_fields_free(&fields);
-    avi_stored_fit_close(&fit);
-    release(d);
-    return status;
 }
 
 const avi_task_ops avi_task_diagnose = {
@@ -98,9 +74,7 @@ const avi_task_ops avi_task_diagnose = {
     .keys = keys,
     .key_count = 3,
     .check = check,
-    .run = run,
-    .plan = avi_diagnose_plan,
-    .plan_after = avi_diagnose_plan_after,
+    .plan_after = avi_diagnose_plan,
     .follows_fit = true,
     .lengthy = true,
     .after_fit = after_fit,

@@ -7,6 +7,5 @@
 /* Collective. A diagnosis of few rows is made with parameters that were not fitted, and its time scaled to the sample;
  * the memory is that of the sample. Errors: those of the diagnosis. */
 avi_status avi_diagnose_plan(avi_session *s, avi_state *st, avi_plan *p);
-avi_status avi_diagnose_plan_after(avi_session *s, avi_state *st, avi_plan *p);
 
 #endif

@@ -40,6 +40,20 @@ static void print_sample(const avi_session *s)
                s->partition.rows);
 }
 
+/* A task on the fit in run.output, which is read, evaluated, and written again with what the task adds. */
+static avi_status plan_on_fit(avi_session *s, const avi_task_ops *task, avi_state *st, avi_plan *p)
+{
+    const int64_t rows = avi_plan_evaluated_rows(s, avi_config_get_int(s->config, "log", "last_rows"));
+    avi_plan_take_parameters(s, st);
+    AVI_TRY(task->plan_after(s, st, p));
+    AVI_TRY(avi_plan_try_evaluation(s, st, true, &p->last_seconds_per_row));
+    avi_plan_keep_peak(p);
+    avi_plan_add(p, "evaluation", p->last_seconds_per_row * (double)rows);
+    avi_plan_restore(p);
+    avi_plan_results(p);
+    return AVI_OK;
+}
+
 avi_status avi_dry_run(avi_session *s, const avi_task_ops *task)
 {
     const double processor = avi_plan_clock();
@@ -50,9 +64,9 @@ avi_status avi_dry_run(avi_session *s, const avi_task_ops *task)
     avi_status status = avi_state_create(s, &st);
     if (status == AVI_OK) avi_console_header(s);
     if (status == AVI_OK && root) print_sample(s);
-    if (status == AVI_OK && task->plan) {
+    if (status == AVI_OK && (task->plan || task->plan_after)) {
         add_start(&p, processor);
-        status = task->plan(s, st, &p);
+        status = task->plan ? task->plan(s, st, &p) : plan_on_fit(s, task, st, &p);
         if (status == AVI_OK && root) print_datapoint(s);
         if (status == AVI_OK) status = avi_plan_print(&p);
     } else if (status == AVI_OK && root) {

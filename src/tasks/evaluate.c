@@ -39,10 +39,10 @@ static avi_status plan_after(avi_session *s, avi_state *st, avi_plan *p)
     return AVI_OK;
 }
 
-static void print(const avi_session *s, const avi_fit *fit, const void *self)
+static void print(const avi_session *s, const avi_done_fit *fit, const void *self)
 {
     (void)self;
-    avi_evaluation_print(s, avi_fit_state((avi_fit *)fit), avi_fit_evaluation(fit));
+    avi_evaluation_print(s, fit->st, fit->evaluation);
 }
 
 const avi_task_ops avi_task_evaluate = {

@@ -100,21 +100,20 @@ typedef struct after {
     avi_fit_comparison fit;
 } after;
 
-static avi_status after_fit(avi_session *s, avi_fit *fit, avi_fields *fields, void **self)
+static avi_status after_fit(avi_session *s, const avi_done_fit *fit, avi_fields *fields, void **self)
 {
     after *a = *self = calloc(1, sizeof *a);
     AVI_TRY(avi_agree(s->comm, a ? AVI_OK : avi_fail_memory(sizeof *a, "the closed form")));
     AVI_TRY(avi_optimum_create(s, &a->optimum));
-    AVI_TRY(avi_optimum_compare_fit(a->optimum, avi_fit_state(fit), avi_fit_evaluation(fit), &a->fit));
+    AVI_TRY(avi_optimum_compare_fit(a->optimum, fit->st, fit->evaluation, &a->fit));
     avi_status status = avi_optimum_fields(a->optimum, &a->fit);
     if (status == AVI_OK) status = avi_fields_borrow(fields, &a->optimum->fields);
     return avi_agree(s->comm, status);
 }
 
-static void print(const avi_session *s, const avi_fit *fit, const void *self)
+static void print(const avi_session *s, const avi_done_fit *fit, const void *self)
 {
-    (void)s;
-    (void)fit;
+    (void)s, (void)fit;
     avi_optimum_print(((const after *)self)->optimum, &((const after *)self)->fit);
 }
 

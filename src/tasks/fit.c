@@ -10,23 +10,31 @@ static avi_status check(const avi_session *s)
     return avi_post_fit_check(s);
 }
 
+static avi_done_fit done_fit(avi_fit *f)
+{
+    return (avi_done_fit){.st = avi_fit_state(f), .folder = avi_fit_folder(f), .evaluation = avi_fit_evaluation(f)};
+}
+
 /* A fit whose run.after fails has its results all the same. */
 static avi_status finish(avi_session *s, avi_fit *f, avi_post_fit *p)
 {
     avi_status after = AVI_OK;
+    avi_done_fit done;
     if (avi_fit_is_done(f)) {
         avi_post_fit_read(s, p);
         if (avi_post_fit_is_lengthy(p)) AVI_TRY(avi_fit_write_unfinished(f));
-        after = avi_post_fit_run(s, f, p);
+        done = done_fit(f);
+        after = avi_post_fit_run(s, &done, p);
         if (after == AVI_ERR_STOPPED) after = avi_fit_leave(f);
     }
     AVI_TRY(avi_fit_write(f, after == AVI_OK && avi_fit_is_done(f) ? &p->fields : NULL));
-    if (after == AVI_OK && avi_fit_is_done(f)) avi_post_fit_written(s, f, p);
+    done = done_fit(f);
+    if (after == AVI_OK && avi_fit_is_done(f)) avi_post_fit_written(s, &done, p);
     AVI_TRY(avi_fit_stand(f));
     avi_signals_set(AVI_SIGNAL_NOTED, NULL); /* all is written: a signal comes too late */
     AVI_TRY(after);
     avi_fit_print(f);
-    if (avi_fit_is_done(f)) avi_post_fit_print(s, f, p);
+    if (avi_fit_is_done(f)) avi_post_fit_print(s, &done, p);
     return avi_fit_judge(f);
 }
 

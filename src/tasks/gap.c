@@ -1,8 +1,6 @@
 /* Task gap: the gap ledger of a fit, on training and held-out rows. */
 #include "gap/ledger.h"
-#include "base/signals.h"
 #include "io/parts.h"
-#include "tasks/stored_fit.h"
 #include "tasks/gap_plan.h"
 #include "tasks/task.h"
 
@@ -80,17 +78,17 @@ static avi_status make(avi_session *s, avi_state *st, avi_folder *folder, avi_fi
     return avi_agree(s->comm, status);
 }
 
-static avi_status after_fit(avi_session *s, avi_fit *fit, avi_fields *fields, void **self)
+static avi_status after_fit(avi_session *s, const avi_done_fit *fit, avi_fields *fields, void **self)
 {
     gap *g = *self = calloc(1, sizeof *g);
     AVI_TRY(avi_agree(s->comm, g ? AVI_OK : avi_fail_memory(sizeof *g, "the gap ledger")));
-    return make(s, avi_fit_state(fit), avi_fit_folder(fit), fields, g);
+    return make(s, fit->st, fit->folder, fields, g);
 }
 
-static void written(const avi_session *s, const avi_fit *fit, const void *self)
+static void written(const avi_session *s, const avi_done_fit *fit, const void *self)
 {
     (void)self;
-    remove_parts(s, avi_fit_folder(fit));
+    remove_parts(s, fit->folder);
 }
 
 static void print_ledgers(const gap *g)
@@ -99,36 +97,10 @@ static void print_ledgers(const gap *g)
     if (g->has_test) avi_gap_ledger_print(&g->test);
 }
 
-static void print(const avi_session *s, const avi_fit *fit, const void *self)
+static void print(const avi_session *s, const avi_done_fit *fit, const void *self)
 {
     (void)fit;
     if (s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) print_ledgers(self);
-}
-
-/* By itself: the fit is that of the newest checkpoint, and run.h5 is written again with /gap. */
-static avi_status run(avi_session *s)
-{
-    avi_stored_fit fit = {0};
-    double row[AVI_EVAL_COLUMNS];
-    avi_fields fields = {0};
-    gap *g = calloc(1, sizeof *g);
-    avi_status status = avi_agree(s->comm, g ? AVI_OK : avi_fail_memory(sizeof *g, "the gap ledger"));
-    if (status == AVI_OK) status = avi_stored_fit_open(s, &fit);
-    avi_signals_set(AVI_SIGNAL_AGAIN, "the rows that were kept stay: the same command resumes with the others");
-    if (status == AVI_OK) status = make(s, fit.st, fit.folder, &fields, g);
-    if (status == AVI_OK) status = avi_stored_fit_evaluate(s, &fit, row);
-    avi_signals_set(AVI_SIGNAL_NOTED, NULL);
-    if (status == AVI_OK) status = avi_run_file_update(s, fit.st, fit.folder, &fields);
-    if (status == AVI_OK) remove_parts(s, fit.folder);
-    if (status == AVI_OK && s->options->verbosity > 0 && avi_comm_rank(s->comm) == 0) {
-        print_ledgers(g);
-        printf("  results      %s/run.h5, group gap\n  report       analysis/report.py %s\n",
-               avi_folder_path(fit.folder), avi_folder_path(fit.folder));
-    }
-    avi_fields_free(&fields);
-    avi_stored_fit_close(&fit);
-    release(g);
-    return status;
 }
 
 const avi_task_ops avi_task_gap = {
@@ -137,11 +109,10 @@ const avi_task_ops avi_task_gap = {
     .keys = keys,
     .key_count = 6,
     .check = check,
-    .run = run,
-    .plan = avi_gap_plan,
-    .plan_after = avi_gap_plan_after,
+    .plan_after = avi_gap_plan,
     .follows_fit = true,
     .lengthy = true,
+    .kept = "the rows that were kept stay: the same command resumes with the others",
     .after_fit = after_fit,
     .written = written,
     .print = print,

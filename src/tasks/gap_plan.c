@@ -6,8 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static bool takes(const avi_session *s, const char *other)
 {
     return strcmp(avi_config_get_string(s->config, "gap", "data"), other) != 0;
@@ -28,7 +26,7 @@ static avi_status try_rows(avi_session *s, const avi_state *st, avi_fixed_theta 
                                        .tolerance = avi_config_get_real(s->config, "gap", "tolerance")};
     avi_gap_ledger ledger = {0};
     avi_data view = *s->train;
-    const int64_t tile = least(s->partition.tile, rows / ranks);
+    const int64_t tile = avi_plan_least(s->partition.tile, rows / ranks);
     AVI_TRY(avi_partition_make(rows, tile, (rows + tile - 1) / tile, ranks, s->seed, false, &view.partition));
     view.shape.rows = rows;
     view.first = avi_partition_first_row(&view.partition, rank);
@@ -50,14 +48,14 @@ static double row_bytes(const avi_session *s)
     return tables + 3 * AVI_GAP_COLUMNS * sizeof(double) + sizeof(int64_t) + 1;
 }
 
-static avi_status plan_ledger(avi_session *s, avi_state *st, avi_plan *p)
+avi_status avi_gap_plan(avi_session *s, avi_state *st, avi_plan *p)
 {
     avi_fixed_theta f = {0};
     double seconds = 0;
     const int64_t ranks = avi_comm_size(s->comm), here = s->partition.rows / ranks;
     AVI_TRY(avi_agree(s->comm, avi_fixed_theta_create(s, st, (int)avi_config_get_int(s->config, "gap", "draws"), &f)));
     /* A block of rows is refined until its last one has converged: the time is that of whole blocks, as is memory. */
-    const int64_t rows = ranks * least(here > 0 ? here : 1, f.refine.block_rows);
+    const int64_t rows = ranks * avi_plan_least(here > 0 ? here : 1, f.refine.block_rows);
     const avi_status status = try_rows(s, st, &f, rows, &seconds);
     avi_fixed_theta_free(&f);
     AVI_TRY(status);
@@ -70,20 +68,3 @@ static avi_status plan_ledger(avi_session *s, avi_state *st, avi_plan *p)
     avi_plan_add(p, "files", avi_plan_file_seconds(s->comm, AVI_GAP_COLUMNS * sizeof(double) * all));
     return AVI_OK;
 }
-
-/* The fit is read, and its results are written again. */
-avi_status avi_gap_plan(avi_session *s, avi_state *st, avi_plan *p)
-{
-    avi_plan_take_parameters(s, st);
-    AVI_TRY(plan_ledger(s, st, p));
-    AVI_TRY(avi_plan_try_evaluation(s, st, true, &p->last_seconds_per_row));
-    avi_plan_keep_peak(p);
-    avi_plan_add(p, "evaluation",
-                 p->last_seconds_per_row *
-                     (double)avi_plan_evaluated_rows(s, avi_config_get_int(s->config, "log", "last_rows")));
-    avi_plan_restore(p);
-    avi_plan_results(p);
-    return AVI_OK;
-}
-
-avi_status avi_gap_plan_after(avi_session *s, avi_state *st, avi_plan *p) { return plan_ledger(s, st, p); }

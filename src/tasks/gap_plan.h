@@ -7,6 +7,5 @@
 /* Collective. The ledger of few rows is made with parameters that were not fitted, and scaled to all. Errors: those of
  * the ledger. */
 avi_status avi_gap_plan(avi_session *s, avi_state *st, avi_plan *p);
-avi_status avi_gap_plan_after(avi_session *s, avi_state *st, avi_plan *p);
 
 #endif

@@ -195,12 +195,12 @@ void avi_plan_results(avi_plan *p)
 
 /* ---- evaluations ---- */
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t avi_plan_least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 int64_t avi_plan_evaluated_rows(const avi_session *s, int64_t limit)
 {
     const int64_t train = s->counts.partition.rows, test = s->infer->ops->local ? 0 : s->counts.test_rows;
-    return limit > 0 ? least(limit, train) + least(limit, test) : train + test;
+    return limit > 0 ? avi_plan_least(limit, train) + avi_plan_least(limit, test) : train + test;
 }
 
 /* Rows of one data set that a trial takes: enough for two of the largest blocks of rows that a rank passes at once,
@@ -216,8 +216,8 @@ avi_status avi_plan_try_evaluation(avi_session *s, avi_state *st, bool last, dou
 {
     double row[AVI_EVAL_COLUMNS], shortest = HUGE_VAL;
     const int64_t limit = trial_rows(s, avi_config_get_int(s->config, "log", last ? "last_rows" : "eval_rows"));
-    const int64_t rows = least(limit, s->partition.rows) +
-                         (s->test && !s->infer->ops->local ? least(limit, s->test->partition.rows) : 0);
+    const int64_t rows = avi_plan_least(limit, s->partition.rows) +
+                         (s->test && !s->infer->ops->local ? avi_plan_least(limit, s->test->partition.rows) : 0);
     for (int i = 0; i < 3; i++) {
         AVI_TRY(avi_comm_barrier(s->comm));
         const double from = avi_plan_clock();

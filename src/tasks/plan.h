@@ -51,6 +51,7 @@ double avi_plan_checkpoint_bytes(const avi_session *s);
 /* Collective. Tries the evaluation at the end (last), or one in the fit, with few rows: seconds for a row of both data
  * sets. */
 avi_status avi_plan_try_evaluation(avi_session *s, avi_state *st, bool last, double *seconds_per_row);
+int64_t avi_plan_least(int64_t a, int64_t b);
 /* Rows of both data sets that an evaluation with that limit takes (0: all). Not collective. */
 int64_t avi_plan_evaluated_rows(const avi_session *s, int64_t limit);
 

@@ -1,4 +1,6 @@
 #include "tasks/post_fit.h"
+#include "base/signals.h"
+#include "tasks/stored_fit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,20 +60,20 @@ bool avi_post_fit_is_lengthy(const avi_post_fit *p)
     return false;
 }
 
-avi_status avi_post_fit_run(avi_session *s, avi_fit *fit, avi_post_fit *p)
+avi_status avi_post_fit_run(avi_session *s, const avi_done_fit *fit, avi_post_fit *p)
 {
     for (int i = 0; i < p->count; i++)
         if (p->task[i]->after_fit) AVI_TRY(p->task[i]->after_fit(s, fit, &p->fields, &p->self[i]));
     return AVI_OK;
 }
 
-void avi_post_fit_written(const avi_session *s, const avi_fit *fit, const avi_post_fit *p)
+void avi_post_fit_written(const avi_session *s, const avi_done_fit *fit, const avi_post_fit *p)
 {
     for (int i = 0; i < p->count; i++)
         if (p->task[i]->written) p->task[i]->written(s, fit, p->self[i]);
 }
 
-void avi_post_fit_print(const avi_session *s, const avi_fit *fit, const avi_post_fit *p)
+void avi_post_fit_print(const avi_session *s, const avi_done_fit *fit, const avi_post_fit *p)
 {
     for (int i = 0; i < p->count; i++)
         if (p->task[i]->print) p->task[i]->print(s, fit, p->self[i]);
@@ -83,4 +85,32 @@ void avi_post_fit_free(avi_post_fit *p)
     for (int i = 0; i < p->count; i++)
         if (p->task[i]->release && p->self[i]) p->task[i]->release(p->self[i]);
     p->count = 0;
+}
+
+static void tell(const avi_session *s, const avi_done_fit *fit, const avi_post_fit *p)
+{
+    if (s->options->verbosity < 1 || avi_comm_rank(s->comm) != 0) return;
+    const char *folder = avi_folder_path(fit->folder);
+    avi_post_fit_print(s, fit, p);
+    printf("  results      %s/run.h5, group %s\n  report       analysis/report.py %s\n", folder, p->task[0]->name,
+           folder);
+}
+
+avi_status avi_post_fit_alone(avi_session *s, const avi_task_ops *task)
+{
+    avi_post_fit p = {.count = 1, .task = {task}};
+    avi_stored_fit stored = {0};
+    double row[AVI_EVAL_COLUMNS];
+    avi_status status = avi_stored_fit_open(s, &stored);
+    const avi_done_fit fit = {.st = stored.st, .folder = stored.folder, .evaluation = row};
+    if (task->kept) avi_signals_set(AVI_SIGNAL_AGAIN, task->kept);
+    if (status == AVI_OK) status = avi_stored_fit_evaluate(s, &stored, row);
+    if (status == AVI_OK) status = avi_post_fit_run(s, &fit, &p);
+    if (task->kept) avi_signals_set(AVI_SIGNAL_NOTED, NULL);
+    if (status == AVI_OK) status = avi_run_file_update(s, fit.st, fit.folder, &p.fields);
+    if (status == AVI_OK) avi_post_fit_written(s, &fit, &p);
+    if (status == AVI_OK) tell(s, &fit, &p);
+    avi_post_fit_free(&p);
+    avi_stored_fit_close(&stored);
+    return status;
 }

@@ -1,4 +1,4 @@
-/* run.after: tasks that a fit does by itself when it is done. */
+/* Tasks on a fit that is done: those of run.after, and one of them by itself. */
 #ifndef AVI_TASKS_POST_FIT_H
 #define AVI_TASKS_POST_FIT_H
 
@@ -22,11 +22,14 @@ void avi_post_fit_read(const avi_session *s, avi_post_fit *p);
 /* Whether one of the tasks takes long enough that the fit's results are to be written before. Not collective. */
 bool avi_post_fit_is_lengthy(const avi_post_fit *p);
 /* Collective. Does the tasks. */
-avi_status avi_post_fit_run(avi_session *s, avi_fit *fit, avi_post_fit *p);
+avi_status avi_post_fit_run(avi_session *s, const avi_done_fit *fit, avi_post_fit *p);
 /* Tells them that their results are written. Not collective. */
-void avi_post_fit_written(const avi_session *s, const avi_fit *fit, const avi_post_fit *p);
+void avi_post_fit_written(const avi_session *s, const avi_done_fit *fit, const avi_post_fit *p);
 /* What they print, on rank 0. Not collective. */
-void avi_post_fit_print(const avi_session *s, const avi_fit *fit, const avi_post_fit *p);
+void avi_post_fit_print(const avi_session *s, const avi_done_fit *fit, const avi_post_fit *p);
 void avi_post_fit_free(avi_post_fit *p);
+/* Collective. One such task on the fit in run.output, whose run.h5 is written again. Errors: those of
+ * avi_stored_fit_open, of the task and of the disk. */
+avi_status avi_post_fit_alone(avi_session *s, const avi_task_ops *task);
 
 #endif

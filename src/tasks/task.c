@@ -15,8 +15,8 @@ static const avi_key keys[] = {
 
 avi_status avi_task_register(avi_registry *registry, const avi_task_ops *ops)
 {
-    if (!ops->run && !ops->run_alone)
-        return avi_fail(AVI_ERR_INTERNAL, "task %s has neither run nor run_alone",
+    if (!ops->run && !ops->run_alone && !ops->after_fit)
+        return avi_fail(AVI_ERR_INTERNAL, "task %s has neither run nor run_alone nor after_fit",
                         ops->name ? ops->name : "without a name");
     return avi_registry_add(registry, AVI_KIND_TASK, ops);
 }
@@ -33,7 +33,7 @@ static avi_status perform(avi_session *s, const avi_task_ops *task)
     if (task->check) AVI_TRY(avi_agree(s->comm, task->check(s)));
     if (s->options->dry_run) return avi_dry_run(s, task);
     if (s->options->check_gradient) return avi_check_gradient(s);
-    return task->run(s);
+    return task->run ? task->run(s) : avi_post_fit_alone(s, task);
 }
 
 avi_status avi_task_perform(avi_comm *comm, const avi_config *config, const avi_options *options)

@@ -12,14 +12,22 @@
 
 struct avi_plan;
 
+/* A fit that is done, for a task on it: at the end of the fit, or as its newest checkpoint has it. Borrowed. */
+typedef struct avi_done_fit {
+    avi_state *st;
+    avi_folder *folder;       /* run.output, locked */
+    const double *evaluation; /* (AVI_EVAL_COLUMNS): the last one */
+} avi_done_fit;
+
 typedef struct avi_task_ops {
     AVI_PLUGIN_FIELDS;
     /* Optional. What must hold before anything is written: CONFIG when the task cannot be done with this model or these
      * keys. Asked of run.task, and of every task of run.after before the fit begins. Not collective. */
     avi_status (*check)(const avi_session *s);
-    /* The task by itself, as run.task. One of the two is required; both are collective, and all ranks return the same
-     * status. run_alone: of a task that needs no session of the configuration, since it reads no data, or uses a fit
-     * (run.from). With both, run_alone is for run.from. */
+    /* The task by itself, as run.task: one of the two, or neither of a task that follows a fit, which is then done on
+     * the fit in run.output. Both are collective, and all ranks return the same status. run_alone: of a task that needs
+     * no session of the configuration, since it reads no data, or uses a fit (run.from). With both, run_alone is for
+     * run.from. */
     avi_status (*run)(avi_session *s);
     avi_status (*run_alone)(avi_comm *comm, const avi_config *config, const avi_options *options);
     /* resumable: a signal before the task has something to save ends it with STOPPED, since the same command resumes
@@ -33,16 +41,20 @@ typedef struct avi_task_ops {
      * that nothing is foreseen. sample_rows: so many rows are enough (0: as many as a fit is tried with). */
     avi_status (*plan)(avi_session *s, avi_state *st, struct avi_plan *plan);
     int64_t sample_rows;
-    /* Optional: the same of a task that follows a fit, once the fit is in the plan. */
+    /* Optional: the same of a task that follows a fit, once the fit is in the plan. Without plan it is also that of
+     * the task by itself, beside what reading and writing the fit take. */
     avi_status (*plan_after)(avi_session *s, avi_state *st, struct avi_plan *plan);
-    /* Optional: the task as run.after, on a fit that is done. Collective. Adds datasets for run.h5 to `fields`; *self
-     * is the task's own, freed by release. lengthy: the results of the fit are written before it begins. */
+    /* Optional: the task on a fit that is done, as run.after or by itself. Collective. Adds datasets for the group of
+     * its name in run.h5 to `fields`; *self is the task's own, freed by release. lengthy: the results of the fit are
+     * written before it begins. kept: what is said when a signal ends the task by itself, of a task that keeps what it
+     * has made; NULL of one that does not. */
     bool follows_fit, lengthy;
-    avi_status (*after_fit)(avi_session *s, avi_fit *fit, avi_fields *fields, void **self);
+    const char *kept;
+    avi_status (*after_fit)(avi_session *s, const avi_done_fit *fit, avi_fields *fields, void **self);
     /* Optional, of such a task: its results are written, and what it kept to resume from can go. Not collective. */
-    void (*written)(const avi_session *s, const avi_fit *fit, const void *self);
+    void (*written)(const avi_session *s, const avi_done_fit *fit, const void *self);
     /* Optional, of such a task: its lines on the screen, on rank 0, once the results are written. Not collective. */
-    void (*print)(const avi_session *s, const avi_fit *fit, const void *self);
+    void (*print)(const avi_session *s, const avi_done_fit *fit, const void *self);
     void (*release)(void *self);
 } avi_task_ops;
 
