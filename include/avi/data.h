@@ -122,7 +122,7 @@ avi_status avi_source_match(const avi_source *train, const avi_source *test);
 AVI_API avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available);
 
 /* Not collective; first thing in main, before message passing starts. A source may start this program as a child that
- * looks at a file before the run opens it (src/source/hdf5_probe.h): when this process is one, does that and ends it.
+ * looks at a file before the run opens it (src/hdf5/hdf5_probe.h): when this process is one, does that and ends it.
  * Without the call no child is started. */
 void avi_data_child(int argc, char **argv);
 

@@ -1,5 +1,5 @@
 /* Checkpoints: whole files named by step; the newest whose every checksum holds is the one to resume from. */
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <dirent.h>
 #include <errno.h>

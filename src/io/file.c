@@ -1,5 +1,5 @@
 /* POSIX file calls that say what went wrong. */
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* The output folder: made and locked by rank 0; small text files in it are replaced whole. */
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

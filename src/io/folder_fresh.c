@@ -1,7 +1,7 @@
 /* A run begun afresh beside results that are kept: it writes to FOLDER/fresh, and its files take the place of the old
  * ones when its results are complete. Until then nothing in FOLDER changes. A file `complete` in FOLDER/fresh, which
  * lists the new checkpoints, marks the moment: moving that was cut short after it is made up for at the next start. */
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 #include "io/folder_state.h"
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * the nodes of NFS, Lustre or GPFS and goes with the process however it ends. The record lock decides; the text is for
  * people and for file systems without locks. */
 #include "base/signals.h"
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* metrics.csv: one whole line a write, so that `tail -f` and a killed run never show half of one for long. */
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 #include "io/parts.h"
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 
 #include "avi/comm.h"
 #include "avi/elbo.h"
-#include "tape/products.h"
+#include "products/products.h"
 
 typedef struct avi_reducer avi_reducer;
 

@@ -2,7 +2,7 @@
 #ifndef AVI_ROWS_ROW_RESULTS_H
 #define AVI_ROWS_ROW_RESULTS_H
 
-#include "io/row_file.h"
+#include "store/row_file.h"
 #include "rows/row_use.h"
 
 /* What is made beside the codes. */

@@ -5,7 +5,7 @@
 
 #include "data/row_block.h"
 #include "gap/fixed_theta.h"
-#include "session/fitted.h"
+#include "fitted/fitted.h"
 #include "session/moments.h"
 
 typedef struct avi_row_settings {

@@ -1,5 +1,5 @@
 #include "run/run_folder.h"
-#include "session/fitted.h"
+#include "fitted/fitted.h"
 #include "tasks/task.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 #include "session/state.h"
-#include "session/theta_from.h"
+#include "fitted/theta_from.h"
 #include "base/pages.h"
 
 #include <math.h>

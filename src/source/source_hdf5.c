@@ -1,5 +1,5 @@
-#include "source/hdf5_file.h"
-#include "source/hdf5_probe.h"
+#include "hdf5/hdf5_file.h"
+#include "hdf5/hdf5_probe.h"
 
 #include <limits.h>
 #include <stdio.h>

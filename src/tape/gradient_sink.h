@@ -10,7 +10,8 @@
 #ifndef AVI_TAPE_GRADIENT_SINK_H
 #define AVI_TAPE_GRADIENT_SINK_H
 
-#include "tape/products.h"
+#include "products/products.h"
+#include "avi/tape.h"
 
 typedef struct avi_gradient_sink {
     void *gradient;      /* flat, of the tape's precision */

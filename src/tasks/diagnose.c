@@ -1,7 +1,7 @@
 /* Task diagnose: whether an inference function of a domain can reach the factorized optimum, and what the best leaves.
  */
 #include "diagnose/diagnose.h"
-#include "tasks/diagnose_plan.h"
+#include "plan/diagnose_plan.h"
 #include "tasks/task.h"
 
 #include <stdio.h>

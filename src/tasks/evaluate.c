@@ -2,7 +2,7 @@
  * run.from the ELBO of the fit in run.output on all of its rows, which is printed. */
 #include "tasks/rows_task.h"
 #include "tasks/stored_fit.h"
-#include "tasks/plan.h"
+#include "plan/plan.h"
 #include "tasks/task.h"
 #include "train/evaluation.h"
 

@@ -2,7 +2,7 @@
 #include "closed_form/optimum.h"
 #include "train/evaluation.h"
 #include "tasks/stored_fit.h"
-#include "tasks/exact_plan.h"
+#include "plan/exact_plan.h"
 #include "tasks/task.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Task fit: training, then the tasks of run.after, then one run.h5 with the results of all. */
 #include "base/signals.h"
-#include "tasks/fit_plan.h"
+#include "plan/fit_plan.h"
 #include "tasks/post_fit.h"
 #include "train/stopping_rule.h"
 

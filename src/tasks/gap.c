@@ -1,7 +1,7 @@
 /* Task gap: the gap ledger of a fit, on training and held-out rows. */
 #include "gap/ledger.h"
 #include "io/parts.h"
-#include "tasks/gap_plan.h"
+#include "plan/gap_plan.h"
 #include "tasks/task.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #define AVI_TASKS_ROWS_GUARD_H
 
 #include "avi/store.h"
-#include "session/fitted.h"
+#include "fitted/fitted.h"
 
 /* Collective. Opens the fit that run.from names, or checkpoint.from, and refuses a run.output that is its folder.
  * Owner: caller, avi_fitted_close, also when it fails. Errors: CONFIG, NOINPUT, DATA. */

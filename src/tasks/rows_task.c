@@ -1,7 +1,7 @@
 #include "tasks/rows_task.h"
 #include "tasks/rows_guard.h"
 #include "base/signals.h"
-#include "io/row_file.h"
+#include "store/row_file.h"
 #include "output/data_fields.h"
 #include "output/run_file.h"
 #include "rows/row_results.h"

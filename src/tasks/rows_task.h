@@ -4,7 +4,7 @@
 #define AVI_TASKS_ROWS_TASK_H
 
 #include "rows/row_results.h"
-#include "session/fitted.h"
+#include "fitted/fitted.h"
 #include "tasks/task.h"
 
 /* Collective. The task: opens the fit of run.from, the rows of data.source, and writes. Errors: CONFIG, DATA, NOINPUT,

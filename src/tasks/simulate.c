@@ -1,7 +1,7 @@
 /* Task simulate: data drawn from the model, written as HDF5 that data.source = hdf5 reads back: <output>/data.h5 with x
  * and x_test. */
 #include "output/run_file.h"
-#include "tasks/plan.h"
+#include "plan/plan.h"
 #include "tasks/task.h"
 
 #include <inttypes.h>

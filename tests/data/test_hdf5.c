@@ -1,7 +1,7 @@
 /* HDF5 files: what is written is what is read, and every bad file is refused with its code and its reason. */
 #include "data_support.h"
 
-#include "source/hdf5_probe.h"
+#include "hdf5/hdf5_probe.h"
 
 #include <hdf5.h>
 

@@ -70,7 +70,7 @@ def registry(scratch):
 
 
 def wide(scratch):
-    """Weights that are large enough for products of their own (tape/products.h), in blocks of one tile and of several, and for ranks that share memory to share out draws,
+    """Weights that are large enough for products of their own (products/products.h), in blocks of one tile and of several, and for ranks that share memory to share out draws,
     gradient and update (reduce/shard.c)."""
     ini, count = empty_ini(scratch), 0
     for precision, draws, tile, theta in (("single", 1, 3, "point"), ("double", 2, 3, "gaussian"), ("single", 2, 7, "gaussian")):

@@ -12,7 +12,7 @@ static avi_status forge(avi_comm *comm, const char *path, const avi_field *field
 #undef avi_store_write
 
 #include "cli/registry.h"
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 #include "tasks/task.h"
 #include "train/step.h"
 

@@ -4,7 +4,7 @@
  * short. */
 #include "fuzz_source.h"
 
-#include "source/hdf5_probe.h"
+#include "hdf5/hdf5_probe.h"
 
 #include <hdf5.h>
 

@@ -1,7 +1,7 @@
 /* Stores from elsewhere. First byte odd: the rest is the file. Even: a well-formed HDF5 file whose claims are drawn
  * from the rest (types, shapes, layouts, texts, checksums that are there, wrong or no text). Opened, verified, read, or
  * refused with a message. */
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

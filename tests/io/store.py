@@ -18,7 +18,7 @@ MASK = (1 << 64) - 1
 
 
 def checksum(data, row_bytes, first=0):
-    """The row checksum of src/io/store_internal.h, written a second time."""
+    """The row checksum of src/store/store_internal.h, written a second time."""
     total = 0
     for row in range(len(data) // row_bytes if row_bytes else 0):
         h = 0xcbf29ce484222325 ^ ((first + row + 1) * 0x9e3779b97f4a7c15 & MASK)

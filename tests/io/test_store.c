@@ -1,6 +1,6 @@
 /* Stores, checkpoints, the output folder and metrics.csv at any number of ranks. Checksums were worked out in Python
  * (store.py holds the code). */
-#include "io/store_internal.h"
+#include "store/store_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,8 @@
  * both in blocks of tiles against each tile alone, to the bit. */
 #include "avi/fixed_point.h"
 #include "avi/rng.h"
-#include "tape/products.h"
+#include "avi/param.h"
+#include "products/products.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,0 +1,388 @@
+#include "fitted/fitted.h"
+#include "avi/store.h"
+#include "data/column_stats.h"
+#include "session/build.h"
+#include "session/values.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- which checkpoint ---- */
+
+enum { NOTHING, FOLDER, FILE_OF_ITS_OWN };
+
+static int64_t kind_of(const char *from)
+{
+    struct stat info;
+    if (stat(from, &info) != 0) return NOTHING;
+    return S_ISDIR(info.st_mode) ? FOLDER : FILE_OF_ITS_OWN;
+}
+
+avi_status avi_fitted_find(avi_comm *comm, const char *from, char **path)
+{
+    int64_t kind = avi_comm_rank(comm) == 0 ? kind_of(from) : NOTHING;
+    *path = NULL;
+    AVI_TRY(avi_comm_bcast(comm, &kind, sizeof kind, 0));
+    if (kind == NOTHING)
+        return avi_fail(AVI_ERR_NOINPUT,
+                        "%s: there is no such folder or file; use the folder of a run, or one of its "
+                        "checkpoints",
+                        from);
+    if (kind == FOLDER) {
+        AVI_TRY(avi_checkpoint_newest(comm, from, path));
+        if (*path) return AVI_OK;
+        return avi_fail(AVI_ERR_NOINPUT,
+                        "%s: has no checkpoint, so there is no fit to use; use the folder of a run that has folder "
+                        "checkpoint, or run.task = fit first",
+                        from);
+    }
+    *path = strdup(from);
+    return avi_agree(comm, *path ? AVI_OK : avi_fail_memory(strlen(from), "a path"));
+}
+
+static avi_status open_checkpoint(avi_comm *comm, const char *path, avi_store **store)
+{
+    char *format = NULL;
+    AVI_TRY(avi_store_open(comm, path, store));
+    avi_status status = avi_store_attribute_text(*store, "/", "format", &format);
+    if (status == AVI_OK && strcmp(format, "avi_mpi checkpoint"))
+        status = avi_fail(AVI_ERR_DATA,
+                          "%s: is not a checkpoint of avi_mpi but \"%s\"; use the folder of the run, or a "
+                          "file of its folder checkpoint",
+                          path, format);
+    free(format);
+    if (status != AVI_OK) avi_store_close(store);
+    return status;
+}
+
+avi_status avi_fitted_config(avi_comm *comm, const char *path, char **effective)
+{
+    avi_store *store = NULL;
+    *effective = NULL;
+    AVI_TRY(open_checkpoint(comm, path, &store));
+    const avi_status status = avi_store_read_text(store, "/config", effective);
+    avi_store_close(&store);
+    return status;
+}
+
+/* ---- what it says of its data ---- */
+
+static bool has(avi_store *store, const char *dataset, int64_t *first)
+{
+    avi_dtype type;
+    int rank;
+    int64_t dims[4];
+    const bool there = avi_store_shape(store, dataset, &type, &rank, dims) == AVI_OK;
+    if (!there) avi_error_clear();
+    if (there && first) *first = rank > 0 ? dims[0] : 1;
+    return there;
+}
+
+/* An attribute that older checkpoints do not have. */
+static int64_t number(avi_store *store, const char *name, int64_t otherwise)
+{
+    int64_t value;
+    if (avi_store_attribute_int(store, "/data", name, &value) == AVI_OK) return value;
+    avi_error_clear();
+    return otherwise;
+}
+
+static avi_status read_columns(avi_store *store, const char *path, int64_t width, double *out)
+{
+    return avi_store_read(store, path, AVI_F64, 1, (int64_t[4]){width}, false, out);
+}
+
+static avi_status text_is(avi_store *store, const char *name, const char *value, bool *is)
+{
+    char *text = NULL;
+    AVI_TRY(avi_store_attribute_text(store, "/data", name, &text));
+    *is = !strcmp(text, value);
+    free(text);
+    return AVI_OK;
+}
+
+static avi_status make_like(avi_comm *comm, int64_t width, avi_data **like)
+{
+    avi_data *d = *like = calloc(1, sizeof *d);
+    avi_status status = d ? avi_column_stats_create(width, &d->stats) : avi_fail_memory(sizeof *d, "a fit");
+    if (status == AVI_OK) {
+        d->mean = malloc((size_t)width * sizeof *d->mean);
+        d->sd = malloc((size_t)width * sizeof *d->sd);
+        if (!d->mean || !d->sd) status = avi_fail_memory((size_t)width * sizeof *d->sd, "a fit");
+    }
+    return avi_agree(comm, status);
+}
+
+static avi_status read_transform(avi_store *store, avi_comm *comm, avi_fitted *f)
+{
+    const int64_t width = f->shape.width;
+    bool standardised;
+    AVI_TRY(make_like(comm, width, &f->like));
+    avi_data *d = f->like;
+    AVI_TRY(read_columns(store, "/data/smallest", width, d->stats->smallest));
+    AVI_TRY(read_columns(store, "/data/largest", width, d->stats->largest));
+    AVI_TRY(read_columns(store, "/data/mean", width, d->mean));
+    AVI_TRY(read_columns(store, "/data/sd", width, d->sd));
+    for (int64_t k = 0; k < width; k++) d->stats->finite[k] = f->rows; /* a range counts where there are values */
+    d->stats->rows = f->rows;
+    memcpy(d->stats->mean, d->mean, (size_t)width * sizeof *d->mean);
+    memcpy(d->stats->sd, d->sd, (size_t)width * sizeof *d->sd);
+    AVI_TRY(avi_store_attribute_real(store, "/data", "scale", &d->shape.scale));
+    AVI_TRY(text_is(store, "transform", "log1p", &d->log1p));
+    AVI_TRY(text_is(store, "standardise", "yes", &standardised));
+    if (standardised) return AVI_OK;
+    free(d->mean);
+    free(d->sd);
+    d->mean = d->sd = NULL;
+    return AVI_OK;
+}
+
+static avi_status read_header(avi_store *store, avi_comm *comm, avi_fitted *f)
+{
+    AVI_TRY(avi_store_read_text(store, "/config", &f->effective));
+    AVI_TRY(avi_store_attribute_int(store, "/", "step", &f->step));
+    AVI_TRY(avi_store_attribute_int(store, "/", "rows", &f->rows));
+    if (!has(store, "/data/smallest", &f->shape.width))
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: does not say what became of the columns of its data, since an older program wrote it; use "
+                        "a run of this one",
+                        f->path);
+    f->shape.columns = number(store, "row_columns", f->shape.width);
+    f->shape.height = number(store, "row_height", 0);
+    f->shape.channels = number(store, "row_channels", 1);
+    f->shape.channels_last = number(store, "row_channels_last", 0) != 0;
+    if (avi_store_read_text(store, "/data/columns", &f->columns) != AVI_OK) { /* they had no names */
+        avi_error_clear();
+        AVI_TRY(avi_agree(comm, (f->columns = strdup("")) ? AVI_OK : avi_fail_memory(1, "a fit")));
+    }
+    return read_transform(store, comm, f);
+}
+
+avi_status avi_fitted_open(avi_comm *comm, const char *from, avi_fitted *f)
+{
+    avi_store *store = NULL;
+    enum { TRIES = 3 };
+    *f = (avi_fitted){.shape.type = AVI_F64, .shape.scale = 1};
+    for (int i = 0;; i++) {
+        AVI_TRY(avi_fitted_find(comm, from, &f->path));
+        const avi_status status = open_checkpoint(comm, f->path, &store);
+        if (status == AVI_OK) break;
+        /* A fit that goes on in the folder removes its older checkpoints. */
+        if (status != AVI_ERR_NOINPUT || i + 1 == TRIES || !strcmp(from, f->path)) return status;
+        avi_error_clear();
+        free(f->path);
+        f->path = NULL;
+    }
+    const avi_status status = avi_agree(comm, read_header(store, comm, f));
+    avi_store_close(&store);
+    return status;
+}
+
+void avi_fitted_close(avi_fitted *f)
+{
+    avi_data_destroy(&f->like);
+    free(f->path);
+    free(f->effective);
+    free(f->columns);
+    *f = (avi_fitted){0};
+}
+
+/* ---- whether a configuration and data go with it ---- */
+
+/* What the parameters mean, and what the rows become before the model sees them. */
+static const char *const of_fit[] = {
+    "[model] ", "[inference] ", "[run] precision:", "[data] missing:", "[data] standardise:", "[data] transform:",
+    NULL};
+static const char *const not_of_fit[] = {"[model] theta_from:", "[model] theta_fixed:", "[inference] start", NULL};
+/* Of that, what the global parameters mean. */
+static const char *const of_theta[] = {"[model] ", "[data] standardise:", "[data] transform:", NULL};
+static const char *const not_of_theta[] = {
+    "[model] theta_from:", "[model] theta_fixed:", "[model] global",    "[model] prior_sd:",
+    "[model] start:",      "[model] zero_means:",  "[model] simulate_", NULL};
+
+static bool begins_with_one(const char *line, const char *const *list)
+{
+    for (; *list; list++)
+        if (!strncmp(line, *list, strlen(*list))) return true;
+    return false;
+}
+
+/* Refuses, with the lines of keys that differ and begin with one of `of` and none of `not_of`. */
+static avi_status check_keys(const avi_fitted *f, const avi_config *config, const char *const *of,
+                             const char *const *not_of, const char *remedy)
+{
+    char *lines = avi_config_difference(config, f->effective, NULL), text[2048];
+    size_t used = 0;
+    text[0] = '\0';
+    if (!lines) return avi_fail_memory(1, "the configuration of a fit");
+    for (const char *at = lines; *at;) {
+        const size_t n = strcspn(at, "\n");
+        if (begins_with_one(at, of) && !begins_with_one(at, not_of) && used + n + 2 < sizeof text) {
+            memcpy(text + used, at, n);
+            used += n;
+            text[used++] = '\n';
+            text[used] = '\0';
+        }
+        at += n + (at[n] == '\n');
+    }
+    free(lines);
+    if (!used) return AVI_OK;
+    return avi_fail(AVI_ERR_CONFIG, "%s: is a fit of another model:\n%s%s", f->path, text, remedy);
+}
+
+avi_status avi_fitted_check_keys(const avi_fitted *f, const avi_config *config)
+{
+    return check_keys(f, config, of_fit, not_of_fit,
+                      "use the folder of the fit in place of the file (avi_mpi runs/vae run.task=...): its "
+                      "configuration is then that of the fit");
+}
+
+avi_status avi_fitted_check_model(const avi_fitted *f, const avi_config *config)
+{
+    return check_keys(f, config, of_theta, not_of_theta,
+                      "use the same values here, or a model.theta_from that has these");
+}
+
+/* An effective configuration has every key on a line of its own, "key = value ; origin", below its section. */
+bool avi_fitted_theta_is_gaussian(const avi_fitted *f)
+{
+    const char *section = strstr(f->effective, "[model]\n"), *end = section ? strstr(section, "\n\n") : NULL,
+               *found = section ? strstr(section, "\nglobal = gaussian ") : NULL;
+    return found && (!end || found < end);
+}
+
+/* Line k of the names. */
+static bool name_is(const char **at, const char *name)
+{
+    const size_t n = strcspn(*at, "\n");
+    const bool same = strlen(name) == n && !strncmp(*at, name, n);
+    if (!same) return false;
+    *at += n + ((*at)[n] == '\n');
+    return true;
+}
+
+static avi_status check_names(const avi_fitted *f, const avi_source *s)
+{
+    const char *at = f->columns;
+    if (!s->column_name || !f->columns[0]) return AVI_OK;
+    for (int64_t k = 0; k < f->shape.width; k++) {
+        if (name_is(&at, s->column_name[k])) continue;
+        char names[1024];
+        size_t used = 0;
+        for (const char *c = f->columns; *c && used + 2 < sizeof names; c++) {
+            names[used++] = *c == '\n' ? ',' : *c;
+            if (*c == '\n') names[used++] = ' ';
+        }
+        names[used] = '\0';
+        const bool all = strlen(f->columns) + (size_t)f->shape.width < sizeof names;
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: column %" PRId64
+                        " (from 0) is %s, and %.*s in the fit; use a file with the columns of the "
+                        "fit%s%s%s",
+                        s->label, k, s->column_name[k], (int)strcspn(at, "\n"), at,
+                        all ? ", or, where it has them in another place, 'data.columns=" : " in its order",
+                        all ? names : "", all ? "'" : "");
+    }
+    return AVI_OK;
+}
+
+avi_status avi_fitted_check_columns(const avi_fitted *f, const avi_source *s)
+{
+    const avi_shape *a = &s->shape, *b = &f->shape;
+    if (a->width != b->width)
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: has rows of %" PRId64 " values, and the fit %s has rows of %" PRId64
+                        "; use data with the columns of the fit, or data.columns to choose them",
+                        s->label, a->width, f->path, b->width);
+    if (b->height > 1 && a->height > 1 && (a->height != b->height || a->columns != b->columns))
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: has images of %" PRId64 " x %" PRId64 ", and the fit %s of %" PRId64 " x %" PRId64
+                        "; use images of that size",
+                        s->label, a->height, a->columns, f->path, b->height, b->columns);
+    return check_names(f, s);
+}
+
+/* ---- parameters ---- */
+
+avi_status avi_fitted_params(const avi_fitted *f, const avi_session *s, void *params)
+{
+    avi_store *store = NULL;
+    AVI_TRY(open_checkpoint(s->comm, f->path, &store));
+    avi_status status =
+        avi_store_read(store, "/state/global/value", s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64, 1,
+                       (int64_t[4]){s->layout.size}, false, params);
+    if (status == AVI_OK && avi_vector_nonfinite(s->precision, params, s->layout.size, NULL) > 0)
+        status = avi_fail(AVI_ERR_DATA, "%s: its parameters are not finite; use an earlier checkpoint", f->path);
+    avi_store_close(&store);
+    return status;
+}
+
+/* What the inference function's inputs are standardised by, where they are. */
+static avi_status read_features(const avi_fitted *f, avi_session *s)
+{
+    static const char mean[] = "/state/feature_mean", sd[] = "/state/feature_sd";
+    avi_store *store = NULL;
+    AVI_TRY(open_checkpoint(s->comm, f->path, &store));
+    avi_status status = AVI_OK;
+    if (has(store, mean, NULL)) {
+        status = avi_agree(s->comm, avi_column_moments_create(s->train, &s->moments));
+        if (status == AVI_OK) status = read_columns(store, mean, s->shape.width, s->moments->mean);
+        if (status == AVI_OK) status = read_columns(store, sd, s->shape.width, s->moments->sd);
+        if (status == AVI_OK) avi_column_moments_set_factor(s->moments);
+        s->problem.features = s->moments;
+    }
+    avi_store_close(&store);
+    return status;
+}
+
+/* ---- session ---- */
+
+static avi_status open_rows(const avi_fitted *f, avi_session *s)
+{
+    AVI_TRY(avi_source_open(s->config, s->comm, AVI_TRAIN, &s->train_source));
+    s->train_source->streamed = false; /* blocks are read and left, whatever the source */
+    AVI_TRY(avi_agree(s->comm, avi_fitted_check_columns(f, s->train_source)));
+    s->shape = s->train_source->shape;
+    return AVI_OK;
+}
+
+static avi_status make_partition(avi_session *s, bool has_rows)
+{
+    const int64_t rows = has_rows ? s->shape.rows - s->model->ops->lookahead : 1;
+    if (rows < 1)
+        return avi_fail(AVI_ERR_DATA, "%s: model %s needs at least %d rows", s->train_source->label,
+                        s->model->ops->name, 1 + s->model->ops->lookahead);
+    s->batch = s->epoch_steps = 1;
+    AVI_TRY(avi_partition_make(rows, 1, rows, avi_comm_size(s->comm), s->seed, false, &s->partition));
+    s->train->partition = s->partition;
+    return AVI_OK;
+}
+
+static avi_status build(avi_fitted *f, bool rows, avi_session *s)
+{
+    AVI_TRY(avi_agree(s->comm, avi_fitted_check_keys(f, s->config)));
+    s->shape = f->shape;
+    s->shape.rows = 1;
+    if (s->shape.height < 1) s->shape.height = 1;
+    if (rows) AVI_TRY(open_rows(f, s));
+    AVI_TRY(avi_agree(s->comm, avi_session_make_problem(s)));
+    s->train = f->like;
+    f->like = NULL;
+    s->train->masked = avi_values_masked(s);
+    s->train->shape.width = s->shape.width;
+    AVI_TRY(read_features(f, s));
+    AVI_TRY(avi_agree(s->comm, make_partition(s, rows)));
+    AVI_TRY(avi_agree(s->comm, avi_evaluation_plan_make(s)));
+    return avi_session_gather_hosts(s);
+}
+
+avi_status avi_session_open_fitted(avi_comm *comm, const avi_config *config, const avi_options *options, avi_fitted *f,
+                                   bool rows, avi_session **session)
+{
+    avi_status status = avi_session_begin(comm, config, options, session);
+    if (status == AVI_OK) status = avi_agree(comm, build(f, rows, *session));
+    if (status != AVI_OK) avi_session_close(session);
+    return status;
+}

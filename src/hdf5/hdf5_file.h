@@ -1,0 +1,85 @@
+/* Rows in an HDF5 file, opened for reading by one process: what the file claims is compared with what it has. For the
+ * source, and for the child that looks at a file before the source opens it (hdf5_probe.h). None of these functions is
+ * collective. */
+#ifndef AVI_HDF5_HDF5_FILE_H
+#define AVI_HDF5_HDF5_FILE_H
+
+#include "avi/data.h"
+
+#include <hdf5.h>
+
+enum { AVI_HDF5_DIMENSIONS = H5S_MAX_RANK };
+
+/* Deflate makes at most 1032 bytes of one. */
+enum { AVI_HDF5_DEFLATE_MOST = 1032 };
+
+/* What a person wrote; borrowed. The keys are for messages. */
+typedef struct avi_hdf5_request {
+    const char *path_key, *path, *dataset_key, *dataset;
+    const char *columns;   /* data.columns: names or numbers, separated by commas; "": all */
+    const char *transpose; /* data.transpose: auto | yes | no */
+    const char *rows;      /* data.rows or data.test_rows: as many are looked at, "0": all */
+} avi_hdf5_request;
+
+/* A dataset. A row is what one index of the first dimension has (transposed: of the last one). */
+typedef struct avi_hdf5 {
+    hid_t file, dataset, space, type; /* type: of an element in memory */
+    bool type_made;                   /* the type is this object's to close */
+    avi_dtype dtype;                  /* of a value in memory; compound elements hold several */
+    size_t element;                   /* bytes of an element in memory */
+    bool integers;                    /* stored as integers */
+    int dimensions;
+    hsize_t dimension[AVI_HDF5_DIMENSIONS];
+    hsize_t chunk[AVI_HDF5_DIMENSIONS]; /* chunk[0] = 0: not chunked */
+    bool transposed;
+    int64_t rows, width;      /* width: values of a row, once columns are picked */
+    int64_t *pick;            /* (width) where in the stored row each value is; NULL: in order */
+    int64_t pick_first, span; /* tables: the stored columns [pick_first, pick_first + span) that are read */
+    char **name;              /* (width) names of the columns, NULL: they have none; owned */
+    unsigned char *room;      /* rows as they are stored, before they are put in order; owned */
+    size_t room_bytes;
+    char *path; /* owned */
+} avi_hdf5;
+
+/* To be closed with avi_hdf5_close, also after a failure. Errors: NOINPUT; DATA (not HDF5, no such dataset, a type or
+ * shape that cannot be read, more claimed than is stored). */
+avi_status avi_hdf5_open(avi_hdf5 *x, const avi_hdf5_request *a);
+/* Rows [first, first + count) into out (count, width) of x->dtype. Errors: DATA, INTERNAL. */
+avi_status avi_hdf5_read(avi_hdf5 *x, int64_t first, int64_t count, void *out);
+void avi_hdf5_close(avi_hdf5 *x);
+
+/* ---- parts, for each other ---- */
+/* hdf5_file.c: the file, open for reading. */
+avi_status avi_hdf5_open_file(const avi_hdf5_request *a, hid_t *file);
+/* hdf5_type.c: type, dtype, element and, of compound elements, width and names. Errors: DATA. */
+avi_status avi_hdf5_find_type(avi_hdf5 *x, const avi_hdf5_request *a);
+bool avi_hdf5_is_number(hid_t type);
+/* hdf5_columns.c: names of the columns of a table, and what data.columns picks. Errors: DATA, INTERNAL. */
+avi_status avi_hdf5_find_columns(avi_hdf5 *x, const avi_hdf5_request *a);
+/* The strings of a dataset or an attribute, when there are n of them; else NULL. Owner: caller, avi_hdf5_free_names. */
+char **avi_hdf5_strings(hid_t object, bool is_attribute, int64_t n);
+void avi_hdf5_free_names(char ***name, int64_t n);
+/* The names that AnnData keeps beside its matrices: of the columns ("var") or the rows ("obs"). As above. */
+char **avi_hdf5_anndata_names(hid_t file, const char *group, int64_t n);
+/* Which of the columns `text` picks: numbers from 0 ("3", "5..9") or names. *pick is NULL for "": all. Errors: DATA.
+ * Owner of *pick: caller, free(). */
+avi_status avi_hdf5_parse_columns(const char *where, const char *text, int64_t columns, char *const *name,
+                                  int64_t **pick, int64_t *picked);
+
+/* ---- hdf5_sparse.c: a matrix in compressed sparse rows (AnnData's X and layers; 10x Genomics' matrix) ---- */
+typedef struct avi_hdf5_sparse {
+    avi_hdf5 data, indices, indptr;
+    int64_t rows, columns, width; /* columns: of the matrix; width: of those that are picked */
+    int64_t *place;               /* (columns) where a column goes in a row, -1: nowhere; NULL: in order */
+    char **name;                  /* (width) or NULL */
+    double *pointer, *index, *value;
+    int64_t pointer_most, value_most; /* room */
+} avi_hdf5_sparse;
+/* *is_sparse: whether the request names such a group. Errors: NOINPUT, DATA (a group of another kind: what to do). */
+avi_status avi_hdf5_sparse_ask(const avi_hdf5_request *a, bool *is_sparse);
+/* As the functions of a dataset; values come as double. */
+avi_status avi_hdf5_sparse_open(avi_hdf5_sparse *x, const avi_hdf5_request *a);
+avi_status avi_hdf5_sparse_read(avi_hdf5_sparse *x, int64_t first, int64_t count, double *out);
+void avi_hdf5_sparse_close(avi_hdf5_sparse *x);
+
+#endif
