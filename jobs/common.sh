@@ -65,7 +65,7 @@ find_launcher() {
 }
 
 # prepare_launcher RANKS    what launchers have to know on a machine of one's own. Their options differ (mpirun -q is of Open MPI 4,
-# --bind-to of Open MPI and MPICH with other words), so they are told through the environment, where each reads only its own variables: OMPI_ is
+# --bind-to of Open MPI and MPICH with other words), so they get them through the environment, where each reads only its own variables: OMPI_ is
 # Open MPI, PRTE_ the launcher of Open MPI 5. Root is meant; ranks are not bound to cores; the program's own message says what went wrong;
 # a container does not let ranks read each other's memory; ranks of one machine need no network, and Open MPI 5 complains about some.
 prepare_launcher() {

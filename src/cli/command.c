@@ -18,7 +18,7 @@
 static const char usage[] =
     "usage: mpirun -np N avi_mpi [options] FILE.ini [section.key=value ...]\n"
     "Fits a latent-variable model by variational inference on N ranks.\n"
-    "The folder of a run, or a checkpoint, can stand in the place of FILE.ini: run.task=encode, evaluate, reconstruct "
+    "The folder of a run, or a checkpoint, can be given in place of FILE.ini: run.task=encode, evaluate, reconstruct "
     "or "
     "sample\n"
     "then uses that fit on other data, and writes to run.output.\n"

@@ -277,7 +277,7 @@ avi_status avi_config_take(avi_config *config, avi_source *source)
     const avi_status mistakes = avi_mistakes_report(&r.mistakes);
     if (r.short_of_memory) return avi_fail(AVI_ERR_INTERNAL, "%s: memory is short", file);
     if (config->passes_others && mistakes != AVI_OK) {
-        avi_error_clear(); /* all of them are told together, by who knows all keys */
+        avi_error_clear(); /* all of them are printed together, by who knows all keys */
         return settled;
     }
     AVI_TRY(scanned);

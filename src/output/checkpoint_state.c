@@ -312,7 +312,7 @@ static avi_status restore_counters(avi_store *store, avi_state *st)
 }
 
 /* What is read as slabs of the file to the owners; place: this rank's rows of the table. How the file's rows were
- * shuffled is told by the file: a run by name may have another seed. */
+ * shuffled is read from the file: a run by name may have another seed. */
 static avi_status place_rows(const avi_session *s, const avi_partition *of_file, void *slab, void *place)
 {
     const avi_partition *p = &s->partition;

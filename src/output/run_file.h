@@ -1,4 +1,4 @@
-/* run.h5: results, trace and provenance of a fit (the format is told in analysis/README.md). */
+/* run.h5: results, trace and provenance of a fit (analysis/README.md describes the format). */
 #ifndef AVI_OUTPUT_RUN_FILE_H
 #define AVI_OUTPUT_RUN_FILE_H
 

@@ -49,7 +49,7 @@ void avi_sweep_plan_free(avi_sweep_plan *p)
 
 /* ---- checks ---- */
 
-/* Adds the lines of `more` that are not in `all` (size bytes) yet: the file's own mistakes are told by every run. */
+/* Adds the lines of `more` that are not in `all` (size bytes) yet: every run has the file's own mistakes. */
 static void add_lines(char *all, size_t size, const char *more)
 {
     while (*more) {

@@ -16,7 +16,7 @@ typedef struct avi_sweep_plan {
                  */
 } avi_sweep_plan;
 
-/* Collective. Reads the file, checks the configuration of every run; all mistakes are told at once. Errors: USAGE,
+/* Collective. Reads the file, checks the configuration of every run; all mistakes are printed at once. Errors: USAGE,
  * NOINPUT, CONFIG. Owner: caller, avi_sweep_plan_free (also when it fails). */
 avi_status avi_sweep_plan_make(avi_comm *comm, const char *spec, const avi_options *options, avi_sweep_plan *plan);
 void avi_sweep_plan_free(avi_sweep_plan *plan);

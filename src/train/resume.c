@@ -13,7 +13,7 @@ static const char *mode_of(const avi_session *s) { return avi_config_get_string(
 static const char *from_of(const avi_session *s) { return avi_config_get_string(s->config, "checkpoint", "from"); }
 static bool speaks(const avi_session *s) { return avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0; }
 
-/* ---- what is told ---- */
+/* ---- what is printed ---- */
 
 static void tell_lines(const char *label, const char *lines)
 {
@@ -169,7 +169,7 @@ static avi_status judge_finished(const avi_session *s, avi_state *st, const char
 
 /* ---- beginning ---- */
 
-/* checkpoint.from: where the run of another command stands in the folder, it stays until this one is complete. */
+/* checkpoint.from: where the folder has the run of another command, that stays until this one is complete. */
 static avi_status begin_from(const avi_session *s, avi_state *st, int holds, avi_resume *r)
 {
     char path[4096], *effective = NULL, *newest = NULL;

@@ -206,7 +206,8 @@ def registry(scratch):
     """The tests of everything in the registry, with the two plug-ins in it: densities and gradients of models by finite differences, and of a fit with both on 1 and 3 ranks."""
     plugins = [build(scratch, name) / "build" / f"lib{name}.so" for name in ("count_vae", "residual_encoder")]
     listed = ",".join(map(str, plugins))
-    run(BUILD / "tests" / "test_models", AVI_TEST_PLUGINS=listed)
+    for test in ("test_models", "test_simulate"):
+        run(BUILD / "tests" / test, AVI_TEST_PLUGINS=listed)
     if subprocess.run([BUILD / "tests" / "test_models"], env=dict(os.environ, AVI_TEST_PLUGINS="nowhere.so"), capture_output=True).returncode == 0:
         raise Failure("the tests of the registry do not look at AVI_TEST_PLUGINS")
     run(sys.executable, scratch / "count_vae" / "make_data.py", scratch / "count_vae", 40)
@@ -217,7 +218,7 @@ def registry(scratch):
         worst = re.search(r"largest relative error (\S+)", text)
         if not worst or not float(worst.group(1)) < 1e-5:
             raise Failure(f"{family}: {text[-800:]}")
-    return "test_models and 2 gradients"
+    return "test_models, test_simulate and 2 gradients"
 
 
 if __name__ == "__main__":

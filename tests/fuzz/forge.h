@@ -3,6 +3,7 @@
 #define AVI_TESTS_FORGE_H
 
 #include "avi/store.h"
+#include "input.h"
 
 #include <float.h>
 #include <limits.h>
@@ -12,20 +13,6 @@
 #include <string.h>
 
 enum { MOST_CHANGES = 8, MOST_DEPTH = 40, NEW_FIELDS = 64, ROOM = 24 + NEW_FIELDS, ATTRIBUTES = 40 };
-
-typedef struct bytes {
-    const uint8_t *data;
-    size_t size, at;
-} bytes;
-
-static unsigned next(bytes *b) { return b->at < b->size ? b->data[b->at++] : 0; }
-
-static void must(bool good, const char *what)
-{
-    if (good) return;
-    fprintf(stderr, "fuzz_forged: %s: %s\n", what, avi_error_text());
-    abort();
-}
 
 static uint64_t next_word(bytes *b)
 {

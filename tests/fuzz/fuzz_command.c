@@ -3,6 +3,7 @@
  * names. */
 #include "cli/command.c"
 
+#include "input.h"
 #include "sweep/sweep_spec.h"
 
 #include <stdint.h>
@@ -10,13 +11,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MOST_ARGUMENTS = 32, MOST_NAMES = 50 };
-
-static void must(bool good, const char *what)
-{
-    if (good) return;
-    fprintf(stderr, "fuzz_command: %s: %s\n", what, avi_error_text());
-    abort();
-}
 
 static void check(const command *c)
 {

@@ -15,13 +15,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MOST = 4096 }; /* values that are written */
 
-typedef struct bytes {
-    const uint8_t *data;
-    size_t size, at;
-} bytes;
-
-static unsigned next(bytes *b) { return b->at < b->size ? b->data[b->at++] : 0; }
-
 /* Mostly small; zero and the largest as well. */
 static hsize_t next_size(bytes *b)
 {
@@ -86,7 +79,7 @@ static bool make_file(bytes *b)
     hid_t space =
         dimensions ? H5Screate_simple(dimensions, shape, NULL) : H5Screate(storage & 1 ? H5S_NULL : H5S_SCALAR);
     const hid_t file = H5Fcreate(fuzz_path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    fuzz_must(file >= 0, "create");
+    must(file >= 0, "create");
     const hid_t set =
         space >= 0 ? H5Dcreate2(file, next(b) % 8 ? "x" : "y", type, space, H5P_DEFAULT, plan, H5P_DEFAULT) : -1;
     if (set >= 0) {
@@ -110,8 +103,8 @@ static bool chunks_are_sound(void)
     for (int part = 0; chunked && part < 2 && status == AVI_OK; part++)
         status = avi_hdf5_check_chunks(&x, 0, part, 2, NULL);
     avi_hdf5_close(&x);
-    fuzz_must(status == AVI_OK || status == AVI_ERR_DATA, "another status of the look than OK or DATA");
-    fuzz_must((status == AVI_OK) == !*avi_error_text(), "a look without a message, or the other way round");
+    must(status == AVI_OK || status == AVI_ERR_DATA, "another status of the look than OK or DATA");
+    must((status == AVI_OK) == !*avi_error_text(), "a look without a message, or the other way round");
     return !chunked || status == AVI_OK;
 }
 
@@ -135,10 +128,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     H5E_BEGIN_TRY { bare = make_file(&b); }
     H5E_END_TRY;
     struct stat about;
-    fuzz_must(stat(fuzz_path, &about) == 0, "stat");
+    must(stat(fuzz_path, &about) == 0, "stat");
     const bool sound = (!bare && size % 4 != 0) || chunks_are_sound(); /* each look costs as much as the rest */
     if (bare && !sound) return 0;
     const avi_status status = fuzz_load(config_for(height, rows, scale), (size_t)about.st_size);
-    fuzz_must(sound || status != AVI_OK, "a sound file is refused");
+    must(sound || status != AVI_OK, "a sound file is refused");
     return 0;
 }

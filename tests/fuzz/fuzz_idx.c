@@ -9,8 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_start();
     if (!config) config = fuzz_config("idx", "");
     FILE *file = fopen(fuzz_path, "wb");
-    fuzz_must(file != NULL, "file");
-    fuzz_must(fwrite(data, 1, size, file) == size && fclose(file) == 0, "write");
+    must(file != NULL, "file");
+    must(fwrite(data, 1, size, file) == size && fclose(file) == 0, "write");
     fuzz_load(config, size);
     return 0;
 }

@@ -4,6 +4,7 @@
 #define AVI_TEST_FUZZ_SOURCE_H
 
 #include "avi/data.h"
+#include "input.h"
 #include "registry_support.h"
 
 #include <stdio.h>
@@ -19,17 +20,10 @@ static inline void fuzz_stop(void)
     avi_comm_finish(&fuzz_world);
 }
 
-static inline void fuzz_must(bool good, const char *what)
-{
-    if (good) return;
-    fprintf(stderr, "fuzz: %s: %s\n", what, avi_error_text());
-    abort();
-}
-
 static inline void fuzz_start(void)
 {
     if (fuzz_world) return;
-    fuzz_must(avi_comm_start(NULL, NULL, &fuzz_world) == AVI_OK, "start");
+    must(avi_comm_start(NULL, NULL, &fuzz_world) == AVI_OK, "start");
     snprintf(fuzz_path, sizeof fuzz_path, "%s/avi_fuzz.%ld", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
              (long)getpid());
     atexit(fuzz_stop);
@@ -41,7 +35,7 @@ static inline avi_config *fuzz_config(const char *source, const char *lines)
     char text[320];
     snprintf(text, sizeof text, "[data]\nsource = %s\npath = %s\n%s", source, fuzz_path, lines);
     avi_config *config = test_config_new();
-    fuzz_must(avi_config_parse(config, "fuzz.ini", text, 0, NULL) == AVI_OK, "parse");
+    must(avi_config_parse(config, "fuzz.ini", text, 0, NULL) == AVI_OK, "parse");
     return config;
 }
 
@@ -55,14 +49,14 @@ static inline avi_status fuzz_load(const avi_config *config, size_t size)
     if (status == AVI_OK) {
         const avi_shape *s = &source->shape;
         const double memory = (double)s->rows * (double)s->width * (double)avi_dtype_size(s->type);
-        fuzz_must(memory > 0 && memory <= 2.0 * 1032 * ((double)size + 1024), "more claimed than the bytes can hold");
+        must(memory > 0 && memory <= 2.0 * 1032 * ((double)size + 1024), "more claimed than the bytes can hold");
         avi_partition p;
-        fuzz_must(avi_partition_make(s->rows, 4, 2, 1, 1, true, &p) == AVI_OK, "partition");
+        must(avi_partition_make(s->rows, 4, 2, 1, 1, true, &p) == AVI_OK, "partition");
         status = avi_data_load(source, fuzz_world, &p, 0, 0, &data);
     }
-    fuzz_must(status == AVI_OK || status == AVI_ERR_DATA || status == AVI_ERR_CONFIG,
-              "another status than OK, DATA or CONFIG");
-    fuzz_must((status == AVI_OK) == !*avi_error_text(), "a message without a mistake, or the other way round");
+    must(status == AVI_OK || status == AVI_ERR_DATA || status == AVI_ERR_CONFIG,
+         "another status than OK, DATA or CONFIG");
+    must((status == AVI_OK) == !*avi_error_text(), "a message without a mistake, or the other way round");
     avi_data_destroy(&data);
     avi_source_close(&source);
     return status;

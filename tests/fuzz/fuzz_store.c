@@ -2,6 +2,7 @@
  * from the rest (types, shapes, layouts, texts, checksums that are there, wrong or no text). Opened, verified, read, or
  * refused with a message. */
 #include "store/store_internal.h"
+#include "input.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,20 +18,6 @@ static char path[64];
 /* HDF5 asks for as much memory as a header claims before it finds the header wrong, and leaks what it refuses. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1:detect_leaks=0"; }
-
-typedef struct bytes {
-    const uint8_t *data;
-    size_t size, at;
-} bytes;
-
-static unsigned next(bytes *b) { return b->at < b->size ? b->data[b->at++] : 0; }
-
-static void must(bool good, const char *what)
-{
-    if (good) return;
-    fprintf(stderr, "fuzz: %s: %s\n", what, avi_error_text());
-    abort();
-}
 
 static void stop(void)
 {

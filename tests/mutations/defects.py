@@ -196,7 +196,7 @@ SUMS = [
     Defect("KL(theta) counted once a rank", "src/elbo/global.c",
            "kl_weight = 1 / (double)e->data->partition.rows;", "kl_weight = avi_comm_size(e->comm) / (double)e->data->partition.rows;",
            "^more_constant$"),
-    Defect("KL(theta) left out of the ELBO that is told", "src/train/fit_metrics.c",
+    Defect("KL(theta) left out of the ELBO that is printed", "src/train/fit_metrics.c",
            "r->sums[AVI_SUM_ELBO] * scale - r->kl_global", "r->sums[AVI_SUM_ELBO] * scale",
            "^more_constant$"),
 ]

@@ -199,9 +199,9 @@ def run(scale, costs_path, out, ranks_list):
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for ranks in ranks_list:
-            todo = scenarios(ranks, True)
+            wanted = scenarios(ranks, True)
             for node in (NODE, 1):
-                some = [s for s in todo if s[5] == node]
+                some = [s for s in wanted if s[5] == node]
                 if not some:
                     continue
                 back = simulate(scale, [line_of(s, costs, folder) for s in some], node, ranks, folder)

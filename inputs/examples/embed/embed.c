@@ -63,7 +63,7 @@ static avi_status fit_and_look(avi_comm *comm, const char *path, const char *row
     if (status == AVI_OK) status = avi_run_task(run);
     if (status == AVI_OK) status = avi_run_load(run);
     if (status == AVI_OK) status = avi_run_about_of(run, &about);
-    /* What stands below is of one rank; the others are told how it went. */
+    /* What follows is of one rank; the others learn how it went. */
     if (status == AVI_OK && avi_comm_rank(comm) == 0) {
         status = read_numbers(rows_path, &x, &values);
         if (status == AVI_OK && values % about.width)
