@@ -149,6 +149,13 @@ static avi_status add_local(const avi_session *s, const avi_local *local, avi_fi
     g.path = "/local/log_sd";
     g.description = "log standard deviation of q(z_n), rows in the order of the data as given";
     AVI_TRY(avi_fields_add(l, f));
+    AVI_TRY(avi_fields_add(l, g));
+    if (!s->family->ops->covariance) return AVI_OK;
+    g.path = "/local/covariance";
+    g.rank = 3;
+    g.dims[2] = s->model->latent;
+    g.axes = "row, dimension, dimension_2";
+    g.description = "covariance of q(z_n), both triangles, rows in the order of the data as given";
     return avi_fields_add(l, g);
 }
 

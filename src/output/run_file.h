@@ -43,21 +43,23 @@ void avi_run_file_ending(const avi_session *s, const avi_folder *folder, char **
  * last checkpoint and its results has not. */
 bool avi_run_is_complete(const avi_session *s, const avi_folder *folder);
 
-/* Local factors in given order, from the table or the inference function, as a supply of two fields, mean and log sd:
- * (rows, L) each, in the precision of the run. */
+/* Local factors in given order, from the table or the inference function, as a supply of the fields mean and log sd,
+ * (rows, L) each, and of covariance (rows, L, L) where the family has one, in the precision of the run. */
 typedef struct avi_local {
     const avi_session *s;
     avi_moments moments;
     avi_file_order *pull;
-    bool wide;    /* parameters of factors come as double, not in the precision of the run */
-    double *own;  /* (own rows, width): of amortized functions; NULL else */
-    void *typed;  /* (piece, width): as they are held */
-    double *nu;   /* (block, width) */
-    double *both; /* (2, block, L) */
+    bool wide;   /* parameters of factors come as double, not in the precision of the run */
+    double *own; /* (own rows, width): of amortized functions; NULL else */
+    void *typed; /* (piece, width): as they are held */
+    double *nu;  /* (block, width) */
+    double *out; /* (block) rows of all fields, one after the other */
     avi_row_producer supply;
 } avi_local;
 /* Collective. Owner: caller, avi_local_close, also when it fails; l stays where it is until then. */
 avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l);
+/* Values of a row in all fields. Not collective. */
+int64_t avi_local_values(const avi_session *s);
 void avi_local_close(avi_local *l);
 /* Collective. The whole of own slab rows. */
 avi_status avi_run_file_local(const avi_session *s, avi_state *st, avi_fields *l, double **mean, double **log_sd);

@@ -17,9 +17,15 @@ static avi_status own_nu(const avi_session *s, avi_state *st, avi_local *l)
     return avi_agree(s->comm, status);
 }
 
+int64_t avi_local_values(const avi_session *s)
+{
+    const int64_t dims = s->model->latent;
+    return 2 * dims + (s->family->ops->covariance ? dims * dims : 0);
+}
+
 static int64_t piece_rows(const avi_session *s)
 {
-    const int64_t most = avi_row_producer_piece(2 * s->model->latent * (int64_t)avi_real_size(s->precision)),
+    const int64_t most = avi_row_producer_piece(avi_local_values(s) * (int64_t)avi_real_size(s->precision)),
                   longest = (s->partition.rows + avi_comm_size(s->comm) - 1) / avi_comm_size(s->comm);
     return most < longest ? most : longest;
 }
@@ -43,8 +49,16 @@ static void moments_of(avi_local *l, int64_t at, int64_t count, double *mean, do
 
 static int64_t block_at(int64_t at, int64_t count) { return count - at < BLOCK ? count - at : BLOCK; }
 
-/* From what the family keeps of a row to mean and log sd, in the precision of the run: what a row takes more than that
- * is in l->typed. */
+/* Of the rows that moments_of has looked at last. */
+static void covariances_of(const avi_local *l, int64_t count, double *covariance)
+{
+    const avi_family *f = l->s->family;
+    for (int64_t r = 0; r < count; r++)
+        f->ops->covariance(f, l->nu + r * f->width, covariance + r * f->latent * f->latent);
+}
+
+/* From what the family keeps of a row to mean, log sd and covariance, in the precision of the run: what a row takes
+ * more than that is in l->typed. */
 static avi_status local_rows(void *self, int64_t first, int64_t count, void *const *out)
 {
     avi_local *l = self;
@@ -53,10 +67,13 @@ static avi_status local_rows(void *self, int64_t first, int64_t count, void *con
     AVI_TRY(fetch_rows(l, first, count));
     for (int64_t at = 0; at < count; at += BLOCK) {
         const int64_t n = block_at(at, count);
-        double *mean = l->both, *log_sd = mean + n * dims;
+        double *mean = l->out, *log_sd = mean + n * dims, *covariance = log_sd + n * dims;
         moments_of(l, at, n, mean, log_sd);
         avi_vector_from_double(p, mean, n * dims, avi_vector_at(p, out[0], at * dims));
         avi_vector_from_double(p, log_sd, n * dims, avi_vector_at(p, out[1], at * dims));
+        if (!l->s->family->ops->covariance) continue;
+        covariances_of(l, n, covariance);
+        avi_vector_from_double(p, covariance, n * dims * dims, avi_vector_at(p, out[2], at * dims * dims));
     }
     return AVI_OK;
 }
@@ -70,9 +87,9 @@ avi_status avi_local_open(const avi_session *s, avi_state *st, avi_local *l)
                      .wide = wide,
                      .nu = malloc((size_t)(BLOCK * width) * sizeof *l->nu),
                      .typed = malloc(bytes),
-                     .both = malloc((size_t)(2 * BLOCK * s->model->latent) * sizeof *l->both),
+                     .out = malloc((size_t)(BLOCK * avi_local_values(s)) * sizeof *l->out),
                      .supply = {.rows = local_rows, .self = l}};
-    avi_status status = l->nu && l->typed && l->both ? AVI_OK : avi_fail_memory(2 * bytes, "local factors");
+    avi_status status = l->nu && l->typed && l->out ? AVI_OK : avi_fail_memory(2 * bytes, "local factors");
     if (status == AVI_OK) status = avi_moments_take(s, st, &l->moments);
     AVI_TRY(avi_agree(s->comm, status));
     if (l->wide) AVI_TRY(own_nu(s, st, l));
@@ -88,7 +105,7 @@ void avi_local_close(avi_local *l)
     avi_file_order_destroy(&l->pull);
     free(l->own);
     free(l->typed);
-    free(l->both);
+    free(l->out);
     free(l->nu);
     *l = (avi_local){0};
 }

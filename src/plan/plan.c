@@ -176,8 +176,8 @@ void avi_plan_restore(avi_plan *p)
 void avi_plan_results(avi_plan *p)
 {
     const avi_session *s = p->s;
-    const double width = (double)s->infer->outputs, dims = (double)s->model->latent, real = real_bytes(s),
-                 rows = (double)s->counts.partition.rows;
+    const double width = (double)s->infer->outputs, local = (double)avi_local_values(s) * real_bytes(s),
+                 real = real_bytes(s), rows = (double)s->counts.partition.rows;
     const bool table = s->infer->ops->local;
     double bytes = s->problem.global_gaussian ? (double)s->layout.theta * real : 0; /* standard deviations */
     if (writes_local(s)) {
@@ -186,11 +186,10 @@ void avi_plan_results(avi_plan *p)
             avi_plan_add(p, "files", p->last_seconds_per_row * rows / avi_evaluation_passes(s, true));
         }
         const double held = width * (table ? real : sizeof(double));
-        bytes += piece(s, 2 * dims * real, held, held);
+        bytes += piece(s, local, held, held);
     }
     avi_plan_hold(p, AVI_PLAN_FIRST_FILE + touched(s) + bytes);
-    avi_plan_add(p, "files",
-                 file_seconds(s, (double)s->layout.size * real, writes_local(s) ? rows * 2 * dims * real : 0, true));
+    avi_plan_add(p, "files", file_seconds(s, (double)s->layout.size * real, writes_local(s) ? rows * local : 0, true));
 }
 
 /* ---- evaluations ---- */

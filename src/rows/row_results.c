@@ -31,7 +31,8 @@ static void list(avi_row_results *r, int64_t k)
     add(r, "/mean", l, 2, true, "", "row, dimension", "mean of q(z_n), rows in the order of the data as given");
     add(r, "/log_sd", l, 2, true, "", "row, dimension", "log standard deviation of q(z_n)");
     if (s->family->ops->covariance)
-        add(r, "/covariance", l * l, 3, true, "", "row, dimension, dimension", "covariance of q(z_n)");
+        add(r, "/covariance", l * l, 3, true, "", "row, dimension, dimension_2",
+            "covariance of q(z_n), both triangles");
     r->result[r->count - 1].last = l;
     if (s->infer->ops->local)
         add(r, "/converged", 1, 1, false, "", row,

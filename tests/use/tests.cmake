@@ -1,2 +1,3 @@
 # A fit that is done, used on other rows: against closed forms and numpy, killed, read-only, refused.
 avi_add_script(use_fitted COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/fitted.py LABELS run TIMEOUT 240)
+avi_add_script(use_opened COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/opened.py LABELS run TIMEOUT 240)
