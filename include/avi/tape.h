@@ -88,6 +88,24 @@ AVI_API avi_node *avi_concat_rows(avi_tape *t, avi_node *a, avi_node *b); /* a a
 AVI_API avi_node *avi_repeat(avi_tape *t, avi_node *a, int64_t times);    /* (R*times, C), row r*times + s = a[r] */
 AVI_API avi_node *avi_detach(avi_tape *t, avi_node *a);                   /* same values, no gradient */
 
+/* ---- rows in segments: entries of ragged datapoints, nonzeros of sparse rows. Index arrays are borrowed until the
+ * next reset. ---- */
+/* Rows r of a as row[r] lists them, in any order and as often as listed: (A, C) -> (rows, C), 0 <= row[r] < A. */
+AVI_API avi_node *avi_gather_rows(avi_tape *t, avi_node *a, int64_t rows, const int64_t *row);
+/* Segment b is rows [first[b], first[b + 1]) of a, first (segments + 1) ascending from 0 to E; empty segments give 0.
+ * Their sums, and their means: (E, C) -> (segments, C). */
+AVI_API avi_node *avi_segment_sum(avi_tape *t, avi_node *a, int64_t segments, const int64_t *first);
+AVI_API avi_node *avi_segment_mean(avi_tape *t, avi_node *a, int64_t segments, const int64_t *first);
+/* A sparse matrix (rows, cols) in compressed rows: the nonzeros of row r are [first[r], first[r + 1]). Borrowed until
+ * the next reset, like the struct itself. */
+typedef struct avi_sparse {
+    int64_t rows, cols;
+    const int64_t *first, *column; /* (rows + 1), (first[rows]) */
+    const void *value;             /* (first[rows]) of the tape's precision */
+} avi_sparse;
+/* X W, the first layer of a network of sparse rows: W (cols, out) -> (rows, out). The work is that of the nonzeros. */
+AVI_API avi_node *avi_sparse_product(avi_tape *t, const avi_sparse *x, avi_node *w);
+
 /* ---- arithmetic; a is (R, C), b spreads over rows (cyclic) and columns ---- */
 AVI_API avi_node *avi_add(avi_tape *t, avi_node *a, avi_node *b);
 AVI_API avi_node *avi_sub(avi_tape *t, avi_node *a, avi_node *b);
