@@ -3,7 +3,6 @@ where there is one, draws it."""
 import base64
 import io
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -12,8 +11,7 @@ import sys
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import SOURCE, Failure, Skip, empty_ini, expect_same_bits, fit, main, small_data  # noqa: E402
+from runs import SOURCE, Failure, Skip, empty_ini, expect_same_bits, fit, main, small_data
 
 try:
     import matplotlib.image

@@ -1,15 +1,12 @@
 """avi_mpi --status: what it says of runs that are running, done, killed and stopped, of folders that are none and of damaged files; it changes nothing and needs no right to write."""
 import csv
 import os
-import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import Failure, empty_ini, main, program, small_data  # noqa: E402
+from runs import Failure, empty_ini, main, program, small_data
 
 SMALL = [*small_data("linear"), "data.rows=200", "inference.function=polynomial", "optim.batch=50", "log.every=1", "log.second_start=no"]
 

@@ -1,12 +1,9 @@
 """The task diagnose: floors against generalised least squares in numpy, the rows that a verdict names, equal inputs with different factors, the same bits on 1, 2 and 3 ranks."""
-import pathlib
-import sys
 
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import Failure, empty_ini, expect_same_bits, fit, main, refusal, small_data, start  # noqa: E402
+from runs import Failure, empty_ini, expect_same_bits, fit, main, refusal, small_data, start
 
 NOISELESS = ["data.source=hdf5", "data.dataset=x", "run.precision=double", "objective.draws=0", "optim.method=lbfgs", "optim.batch=0", "optim.steps=60"]
 A = 0.75  # of the saw

@@ -2,7 +2,6 @@
 
 Every fit is taken as it is in run.h5: q(theta), q(z_n). Its ELBO is then computed by closed forms, or by quadrature of many more points than the program takes. (reported - own) /
 reported error must have mean 0 and sd 1, as far as 50 values of 32 degrees of freedom tell; so must differences of two fits that share their draws."""
-import pathlib
 import re
 import subprocess
 import sys
@@ -10,8 +9,7 @@ import sys
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import SOURCE, Failure, empty_ini, main, start  # noqa: E402
+from runs import SOURCE, Failure, empty_ini, main, start
 
 LOG_2PI = numpy.log(2 * numpy.pi)
 SEEDS, STEPS, ROWS = 10, (12, 24), 150

@@ -1,15 +1,12 @@
 """When a fit is evaluated and what that takes: the default's share of the work, the memory of the last evaluation, quadrature of too few points, second starts."""
 import os
-import pathlib
 import re
 import subprocess
-import sys
 
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import Failure, command, empty_ini, fit, main, read, start  # noqa: E402
+from runs import Failure, command, empty_ini, fit, main, read, start
 
 LOG_2PI = numpy.log(2 * numpy.pi)
 MODEL = ["data.source=model", "run.precision=double", "run.reproducible=yes", "log.every=1000000", "model.global=gaussian"]

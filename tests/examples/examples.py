@@ -12,8 +12,7 @@ import tempfile
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import MPIRUN, SOURCE, Failure, expect_same_bits, main  # noqa: E402
+from runs import MPIRUN, SOURCE, Failure, expect_same_bits, main
 
 BUILD = pathlib.Path(os.environ["AVI_BUILD_DIR"])
 EXAMPLES = SOURCE / "inputs" / "examples"

@@ -1,13 +1,10 @@
 """A ledger that is killed resumes from the blocks that were done, on another number of ranks too, with the same bits; what was kept goes when the results are written."""
-import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import Failure, command, empty_ini, expect_same_bits, fit, main, small_data, start, status  # noqa: E402
+from runs import Failure, command, empty_ini, expect_same_bits, fit, main, small_data, start, status
 
 ROWS = 5000
 COMMON = [*small_data("nonlinear"), f"data.rows={ROWS}", "inference.function=mlp", "inference.hidden=6", "optim.batch=500", "optim.tile=20", "optim.steps=6", "run.reproducible=yes", "run.after=gap",

@@ -1,13 +1,11 @@
 """The gap ledger: rows and totals against closed forms in numpy, k-hat against an implementation of its own, the same bits on 1, 2 and 3 ranks, and what is refused."""
-import pathlib
 import subprocess
 import sys
 
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import Failure, empty_ini, expect_same_bits, fit, main, refusal, small_data, start  # noqa: E402
+from runs import Failure, empty_ini, expect_same_bits, fit, main, refusal, small_data, start
 
 PSIS = sys.argv[sys.argv.index("--psis") + 1] if "--psis" in sys.argv else None
 TAU, SIGMA = 1.3, 0.8

@@ -3,15 +3,12 @@
 
     gp.py [CHECK ...]     all, or those named
 Needs AVI_MPI (the program) and AVI_SOURCE_DIR."""
-import pathlib
 import re
-import sys
 
 import h5py
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import SOURCE, Failure, expect_same_bits, fit, main, read, relative, start  # noqa: E402
+from runs import SOURCE, Failure, expect_same_bits, fit, main, read, relative, start
 
 INI = SOURCE / "inputs" / "paper" / "gp.ini"
 KERNELS = {"rbf": lambda d: np.exp(-0.5 * d * d), "matern32": lambda d: (1 + np.sqrt(3) * d) * np.exp(-np.sqrt(3) * d), "exponential": lambda d: np.exp(-d)}

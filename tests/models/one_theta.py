@@ -1,15 +1,11 @@
 #!/usr/bin/env python3
 """Training and test rows of data.source = model come from one theta: their means and covariances agree within sampling error, for every model whose rows are independent, and so do the
 log densities under the maximum likelihood of the training rows for ppca, which draws its W."""
-import os
-import pathlib
-import sys
 
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(os.environ.get("AVI_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2])) / "tests" / "fit"))
-from runs import Failure, empty_ini, main, models, small_data, start  # noqa: E402
+from runs import Failure, empty_ini, main, models, small_data, start
 
 ROWS = 20000
 

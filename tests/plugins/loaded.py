@@ -4,13 +4,11 @@ import pathlib
 import shlex
 import shutil
 import subprocess
-import sys
 
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import SOURCE, Failure, expect_same_bits, fit, main, refusal, start  # noqa: E402
+from runs import SOURCE, Failure, expect_same_bits, fit, main, refusal, start
 
 HERE = pathlib.Path(__file__).resolve().parent
 CC = [*shlex.split(os.environ.get("AVI_CC", "cc")), "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{SOURCE / 'include'}"]

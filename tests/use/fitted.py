@@ -1,19 +1,16 @@
 """A fit that is done is used on other rows: codes, ELBO and its parts, log p(x) and reconstructions against the closed forms of ppca and linear and against a network in numpy; the same bits on
 1, 2 and 3 ranks; killed half-way and resumed; a folder that may only be read; a full disk; columns that are others."""
 import os
-import pathlib
 import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import Failure, command, empty_ini, fit, main, start  # noqa: E402
+from runs import Failure, command, empty_ini, fit, main, start
 
 LOG_2PI = numpy.log(2 * numpy.pi)
 PPCA = ["model.name=ppca", "model.latent=2", "data.source=hdf5", "data.dataset=x", "inference.hidden=16", "inference.family=gaussian_full", "optim.batch=100", "optim.epochs=20",

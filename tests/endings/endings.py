@@ -4,7 +4,7 @@ import csv
 import h5py
 import numpy
 
-from small import MODEL, data, write  # first: it says where runs is
+from small import MODEL, data, write
 from runs import SOURCE, Failure, empty_ini, main, read, refusal, start
 
 BUDGET, DIVERGED = 3, 4

@@ -5,7 +5,7 @@ import os
 import pathlib
 import sys
 
-from small import data, write  # first: it says where runs is
+from small import data, write
 from runs import Failure, empty_ini, main, start
 
 LIBRARY = sys.argv.pop(1)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from small import data, write  # first: it says where runs is
+from small import data, write
 from runs import Failure, command, empty_ini, main, metrics, refusal, start, status
 
 INTERNAL, STOPPED = 70, 75

@@ -2,7 +2,7 @@
 import h5py
 import numpy
 
-from small import MODEL, data, write  # first: it says where runs is
+from small import MODEL, data, write
 from runs import Failure, empty_ini, expect_same_bits, fit, main, metrics, read, refusal, start
 
 BUDGET, BAD_CONFIG = 3, 78

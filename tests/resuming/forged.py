@@ -7,7 +7,7 @@ import time
 import h5py
 import numpy
 
-from small import data, write  # first: it says where runs is
+from small import data, write
 from runs import Failure, empty_ini, fit, main, read, refusal, start
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "io"))

@@ -3,7 +3,7 @@
 The rows do not fill the last tile, nor the tiles the ranks, so that whatever is dropped, counted twice or divided by another number shows."""
 import numpy
 
-from small import MODEL, SIGMA, TAU, data, elbo, gradient, kl_global, likelihood, linear, parameters, write  # first: it says where runs is
+from small import MODEL, SIGMA, TAU, data, elbo, gradient, kl_global, likelihood, linear, parameters, write
 from runs import Failure, empty_ini, fit, main, metrics, read, refusal, relative, start
 
 SGD = ["optim.method=sgd", "optim.momentum=0"]

@@ -6,7 +6,7 @@ import time
 import h5py
 import numpy
 
-from small import data, write  # first: it says where runs is
+from small import data, write
 from runs import Failure, command, empty_ini, expect_same_bits, fit, main, read, refusal, start
 
 BAD_DATA, USAGE = 65, 64

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from small import data, write  # first: it says where runs is
+from small import data, write
 from runs import Failure, command, empty_ini, expect_same_bits, fit, main, read, refusal, start
 
 BAD_DATA, BAD_CONFIG = 65, 78

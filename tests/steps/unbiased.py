@@ -7,7 +7,7 @@ import sys
 import h5py
 import numpy
 
-from small import MODEL, SIGMA, TAU, data, elbo, linear, write  # first: it says where runs is
+from small import MODEL, SIGMA, TAU, data, elbo, linear, write
 from runs import Failure, datasets, empty_ini, fit, main, read
 
 RATE = 1e-8  # so small that the gradient stays what it is, so large that a move stands out of the parameters' rounding

@@ -6,7 +6,7 @@ import sys
 
 import numpy
 
-from small import SIGMA, TAU, data, elbo, write  # first: it says where runs is
+from small import SIGMA, TAU, data, elbo, write
 from runs import Failure, empty_ini, fit, main, read
 
 COMMON = ["log.every=1", "log.eval_every=-1", "checkpoint.resume=no"]

@@ -2,7 +2,7 @@
 import h5py
 import numpy
 
-from small import data, elbo, gradient, linear, write  # first: it says where runs is
+from small import data, elbo, gradient, linear, write
 from runs import Failure, empty_ini, fit, main, read, start
 from algebra import FULL, SGD, WAYS, near
 

@@ -2,14 +2,11 @@
 
 x_n ~ N(theta + tau z_n, sigma^2), z_n ~ N(0, 1), theta ~ N(0, p^2), q(z_n) = N(m_n, exp(l_n)^2), q(theta) = N(t, exp(k)^2). With objective.draws = 0 the program's expectations
 are exact, so that its numbers are those below to rounding."""
-import pathlib
-import sys
 
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fit"))
-from runs import empty_ini, fit  # noqa: E402
+from runs import empty_ini, fit
 
 TAU, SIGMA, PRIOR_SD = 1.3, 0.8, 2.0
 LOG_2PI = numpy.log(2 * numpy.pi)

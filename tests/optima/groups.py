@@ -4,7 +4,6 @@ import pathlib
 
 import h5py
 
-from small import MODEL  # noqa: F401: says where runs is
 from runs import Failure, empty_ini, fit, main, read, start
 
 REFERENCE = pathlib.Path(__file__).resolve().parents[1] / "reference"

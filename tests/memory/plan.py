@@ -3,7 +3,6 @@ import re
 import subprocess
 import sys
 
-from small import data  # noqa: F401  first: it says where runs is
 from runs import Failure, command, empty_ini, main
 
 PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:], close_fds=False)\n' \

@@ -1,7 +1,7 @@
-"""run.reproducible = yes on 1, 2 and 3 ranks, in runs of a second each: one check for each thing that a rank might have of its own. tests/fit has the full product."""
+"""run.reproducible = yes on 1, 2 and 3 ranks, in runs of a second each: one check for each thing that a rank might have of its own. registry.py has the full product."""
 import numpy
 
-from small import data, write  # first: it says where runs is
+from small import data, write
 from runs import Failure, empty_ini, expect_same_bits, fit, main, models, relative, small_data
 
 SMALL = ["run.reproducible=yes", "log.every=1", "log.eval_every=2", "log.images=0", "output.local=yes", "run.seed=7", "--fresh"]

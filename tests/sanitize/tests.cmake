@@ -1,0 +1,3 @@
+# AddressSanitizer and UndefinedBehaviorSanitizer: a short round in every run of the tests, and a long one.
+avi_add_script(sanitize_short COMMAND ${AVI_AREA_DIR}/sanitize.sh --short ${CMAKE_BINARY_DIR}/sanitize LABELS fit TIMEOUT 600)
+avi_add_script(sanitize_long COMMAND ${AVI_AREA_DIR}/sanitize.sh LABELS fit long TIMEOUT 5400)
