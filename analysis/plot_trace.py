@@ -38,7 +38,8 @@ def read(run):
         return step, seconds, elbo, empty, empty, empty
     test_step, test = run.eval["step"].ravel(), run.eval["elbo_test"].ravel()
     good = np.isfinite(test)
-    test_step, test = test_step[good], test[good]
+    order = np.argsort(test_step[good], kind="stable")  # the last one may be of best parameters from before
+    test_step, test = test_step[good][order], test[good][order]
     return step, seconds, elbo, test_step, np.interp(test_step, step, seconds), test
 
 

@@ -95,7 +95,8 @@ def trace(run):
     for number_, (one, words) in enumerate(SETS):
         values = run.eval[f"elbo_{one}"].ravel() if f"elbo_{one}" in run.eval else np.empty(0)
         if np.isfinite(values).any():
-            axes.plot(run.eval["step"].ravel(), values, "o-", color=COLOURS[1 + number_], markersize=3, linewidth=0.8, label=f"evaluations, {words} rows")
+            order = np.argsort(run.eval["step"].ravel(), kind="stable")  # the last one may be of best parameters from before
+            axes.plot(run.eval["step"].ravel()[order], values[order], "o-", color=COLOURS[1 + number_], markersize=3, linewidth=0.8, label=f"evaluations, {words} rows")
     tail = elbo[max(1, len(elbo) // 20):]
     if np.isfinite(tail).any():
         low, high = np.nanpercentile(tail, 1), np.nanmax(tail)

@@ -1,6 +1,7 @@
 #include "fitted/fitted.h"
 #include "avi/store.h"
 #include "data/column_stats.h"
+#include "output/checkpoint_best.h"
 #include "session/build.h"
 #include "session/values.h"
 
@@ -143,6 +144,9 @@ static avi_status read_header(avi_store *store, avi_comm *comm, avi_fitted *f)
 {
     AVI_TRY(avi_store_read_text(store, "/config", &f->effective));
     AVI_TRY(avi_store_attribute_int(store, "/", "step", &f->step));
+    const int64_t best = avi_checkpoint_best_step(store);
+    f->is_best = best != 0;
+    if (f->is_best) f->step = best;
     AVI_TRY(avi_store_attribute_int(store, "/", "rows", &f->rows));
     if (!has(store, "/data/smallest", &f->shape.width))
         return avi_fail(AVI_ERR_DATA,
@@ -306,12 +310,14 @@ avi_status avi_fitted_check_columns(const avi_fitted *f, const avi_source *s)
 
 /* ---- parameters ---- */
 
+const char *avi_fitted_vector(const avi_fitted *f) { return f->is_best ? AVI_CHECKPOINT_BEST : "/state/global/value"; }
+
 avi_status avi_fitted_params(const avi_fitted *f, const avi_session *s, void *params)
 {
     avi_store *store = NULL;
     AVI_TRY(open_checkpoint(s->comm, f->path, &store));
     avi_status status =
-        avi_store_read(store, "/state/global/value", s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64, 1,
+        avi_store_read(store, avi_fitted_vector(f), s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64, 1,
                        (int64_t[4]){s->layout.size}, false, params);
     if (status == AVI_OK && avi_vector_nonfinite(s->precision, params, s->layout.size, NULL) > 0)
         status = avi_fail(AVI_ERR_DATA, "%s: its parameters are not finite; use an earlier checkpoint", f->path);

@@ -6,10 +6,11 @@
 #include "session/session.h"
 
 typedef struct avi_fitted {
-    char *path;      /* of the checkpoint */
-    char *effective; /* its configuration */
-    char *columns;   /* names of the columns of its data, one per line; "" where they had none */
-    int64_t step, rows;
+    char *path;         /* of the checkpoint */
+    char *effective;    /* its configuration */
+    char *columns;      /* names of the columns of its data, one per line; "" where they had none */
+    int64_t step, rows; /* step: that of its parameters */
+    bool is_best;    /* these are the best ones of its evaluations on test rows, in place of those of its last step */
     avi_shape shape; /* of its data; height 0: not known */
     avi_data
         *like; /* what became of its columns: scale, log1p, mean, sd, ranges in stats; NULL once a session has it */
@@ -41,6 +42,8 @@ avi_status avi_fitted_check_columns(const avi_fitted *f, const avi_source *sourc
  * those of the source. */
 avi_status avi_session_open_fitted(avi_comm *comm, const avi_config *config, const avi_options *options, avi_fitted *f,
                                    bool rows, avi_session **session);
+/* Not collective. The dataset of its parameters, flat, in the checkpoint. */
+const char *avi_fitted_vector(const avi_fitted *f);
 /* Collective. The fit's global parameters and those of its inference function: (s->layout.size). Errors: DATA. */
 avi_status avi_fitted_params(const avi_fitted *f, const avi_session *s, void *params);
 

@@ -36,13 +36,13 @@ avi_status avi_theta_from_check(avi_session *s)
     return AVI_OK;
 }
 
-static avi_status read_whole(avi_store *store, avi_dtype type, int64_t n, avi_comm *comm, double *out)
+static avi_status read_whole(avi_store *store, const char *vector, avi_dtype type, int64_t n, avi_comm *comm,
+                             double *out)
 {
     const avi_precision p = type == AVI_F32 ? AVI_PRECISION_SINGLE : AVI_PRECISION_DOUBLE;
     void *stored = malloc((size_t)n * avi_real_size(p) + 64);
     avi_status status = avi_agree(comm, stored ? AVI_OK : avi_fail_memory((size_t)n * avi_real_size(p), "a fit"));
-    if (status == AVI_OK)
-        status = avi_store_read(store, "/state/global/value", type, 1, (int64_t[4]){n}, false, stored);
+    if (status == AVI_OK) status = avi_store_read(store, vector, type, 1, (int64_t[4]){n}, false, stored);
     if (status == AVI_OK) avi_vector_to_double(p, stored, n, out);
     free(stored);
     return status;
@@ -67,7 +67,7 @@ avi_status avi_theta_from_take(const avi_session *s, void *params)
     int64_t dims[4];
     if (!f) return AVI_OK;
     AVI_TRY(avi_store_open(s->comm, f->path, &store));
-    avi_status status = avi_store_shape(store, "/state/global/value", &type, &rank, dims);
+    avi_status status = avi_store_shape(store, avi_fitted_vector(f), &type, &rank, dims);
     const bool has_sd = avi_fitted_theta_is_gaussian(f);
     const int64_t needed = s->layout.theta * (has_sd ? 2 : 1);
     if (status == AVI_OK && (rank != 1 || dims[0] < needed || (type != AVI_F32 && type != AVI_F64)))
@@ -78,7 +78,7 @@ avi_status avi_theta_from_take(const avi_session *s, void *params)
     double *theirs = status == AVI_OK ? malloc((size_t)(dims[0] + 1) * sizeof *theirs) : NULL;
     if (status == AVI_OK)
         status = avi_agree(s->comm, theirs ? AVI_OK : avi_fail_memory((size_t)dims[0] * sizeof *theirs, "a fit"));
-    if (status == AVI_OK) status = read_whole(store, type, dims[0], s->comm, theirs);
+    if (status == AVI_OK) status = read_whole(store, avi_fitted_vector(f), type, dims[0], s->comm, theirs);
     if (status == AVI_OK) take(s, has_sd, theirs, params);
     free(theirs);
     avi_store_close(&store);

@@ -1,8 +1,11 @@
 #include "output/checkpoint_check.h"
+#include "avi/rng.h"
 #include "avi/store.h"
+#include "session/best.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 avi_status avi_check_counters(const char *path, const avi_state *st)
 {
@@ -18,6 +21,11 @@ avi_status avi_check_counters(const char *path, const avi_state *st)
         return avi_fail(AVI_ERR_DATA,
                         "%s: rate_factor is %g; rollbacks make it smaller than 1, but never 0 or negative", path,
                         st->rate_factor);
+    if (st->best.step < 0 || st->best.step > st->step || (st->best.step > 0 && !isfinite(st->best.elbo)))
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: its best evaluation is that of step %" PRId64 " with an ELBO of %g, in a checkpoint of "
+                        "step %" PRId64 "; no run can have made that",
+                        path, st->best.step, st->best.elbo, st->step);
     if (!(st->seconds >= 0 && st->seconds < 1e12))
         return avi_fail(AVI_ERR_DATA, "%s: %g seconds of stepping; no run can have taken that", path, st->seconds);
     return AVI_OK;
@@ -88,5 +96,37 @@ avi_status avi_check_state(const char *path, const avi_session *s, const avi_sta
         return avi_fail(
             AVI_ERR_DATA,
             "%s: a mean of squared gradients is below 0 in the optimizer's state; no run can have made that", path);
+    const avi_state best = avi_best_shown(st);
+    if (st->best.step > 0) AVI_TRY(avi_state_nonfinite(s, &best, &what));
+    if (what) return avi_fail(AVI_ERR_DATA, "%s: the best %s are not finite; use another checkpoint", path, what);
     return check_pairs(path, &st->lbfgs);
+}
+
+/* ---- before one is written ---- */
+
+static uint64_t hash_of(const avi_session *s, const void *values, uint64_t h)
+{
+    const size_t n = (size_t)s->layout.size * avi_real_size(s->precision);
+    for (size_t i = 0; i + 8 <= n; i += 8) {
+        uint64_t word;
+        memcpy(&word, (const unsigned char *)values + i, sizeof word);
+        h = avi_mix64(h, word);
+    }
+    return h;
+}
+
+avi_status avi_check_replicas(const avi_session *s, const avi_state *st)
+{
+    int64_t hash[2] = {0, 0};
+    uint64_t h = hash_of(s, st->params, 0);
+    for (int k = 0; k < s->optim.ops->slots; k++) h = hash_of(s, st->slot[k], h);
+    if (st->best.step > 0) h = hash_of(s, st->best.params, h);
+    hash[0] = (int64_t)(h >> 2);
+    hash[1] = -hash[0];
+    AVI_TRY(avi_comm_max_int64(s->comm, hash, 2));
+    if (hash[0] == -hash[1]) return AVI_OK;
+    return avi_fail(AVI_ERR_INTERNAL,
+                    "step %" PRId64 ": the ranks' copies of the global parameters or of the optimizer's state differ; "
+                    "the checkpoint before it is kept",
+                    st->step);
 }

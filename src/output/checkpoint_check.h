@@ -5,8 +5,8 @@
 
 #include "session/state.h"
 
-/* Each refuses with DATA and a message that names `path` and the value. None is collective but avi_check_state: what
- * they look at is the same on all ranks. */
+/* Each refuses with DATA and a message that names `path` and the value. Those that are not called collective look at
+ * what is the same on all ranks. */
 
 /* Steps, skipped steps, seconds and the factor on the learning rate. */
 avi_status avi_check_counters(const char *path, const avi_state *st);
@@ -19,5 +19,9 @@ avi_status avi_check_features(const char *path, const avi_column_moments *m);
 /* Collective. Parameters, local factors and the optimizer's state: finite, means of squares not below 0, L-BFGS's pairs
  * of positive curvature. */
 avi_status avi_check_state(const char *path, const avi_session *s, const avi_state *st);
+
+/* Collective. Before a checkpoint is written. Parameters and the optimizer's state are replicated: a rank whose copy
+ * differs has computed something else, and nothing it says can be trusted. Errors: INTERNAL. */
+avi_status avi_check_replicas(const avi_session *s, const avi_state *st);
 
 #endif

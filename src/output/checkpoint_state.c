@@ -1,9 +1,11 @@
 #include "output/checkpoint_state.h"
+#include "output/checkpoint_best.h"
 #include "output/checkpoint_check.h"
 #include "output/checkpoint_identity.h"
 #include "output/checkpoint_trace.h"
 #include "output/data_fields.h"
 #include "output/console.h"
+#include "session/best.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,7 +15,7 @@
 
 /* Format 1 has local factors in the order of the data, format 2 in the order in which ranks hold them. What is the same
  * in both is written as format 1. */
-enum { IN_ORDER_OF_DATA = 1, AS_HELD = 2, MAX_FIELDS = 24, MAX_VECTORS = 1 + AVI_OPTIM_SLOTS };
+enum { IN_ORDER_OF_DATA = 1, AS_HELD = 2, MAX_FIELDS = 28, MAX_VECTORS = 2 + AVI_OPTIM_SLOTS };
 
 static const char shuffle_seed[] = "shuffle_seed"; /* of format 2 */
 
@@ -35,6 +37,7 @@ static int list_vectors(const avi_session *s, const avi_state *st, vector v[2 * 
         v[n] = (vector){.values = st->slot[i]};
         snprintf(v[n++].path, sizeof v->path, "/state/global/%s", s->optim.ops->slot_name[i]);
     }
+    if (st->best.step > 0) v[n++] = (vector){.path = AVI_CHECKPOINT_BEST, .values = st->best.params};
     if (!st->table) return n;
     v[n++] =
         (vector){.path = "/state/local/value", .values = avi_vector_at(s->precision, st->table, halo), .rows = true};
@@ -42,6 +45,10 @@ static int list_vectors(const avi_session *s, const avi_state *st, vector v[2 * 
         v[n] = (vector){.values = avi_vector_at(s->precision, st->table_slot[i], halo), .rows = true};
         snprintf(v[n++].path, sizeof v->path, "/state/local/%s", s->optim.ops->slot_name[i]);
     }
+    if (st->best.step > 0)
+        v[n++] = (vector){.path = AVI_CHECKPOINT_BEST_LOCAL,
+                          .values = avi_vector_at(s->precision, st->best.table, halo),
+                          .rows = true};
     return n;
 }
 
@@ -116,34 +123,6 @@ static avi_status restore_features(const avi_session *s, avi_store *store, const
     return AVI_OK;
 }
 
-static uint64_t hash_of(const avi_session *s, const void *values, uint64_t h)
-{
-    const size_t n = (size_t)s->layout.size * avi_real_size(s->precision);
-    for (size_t i = 0; i + 8 <= n; i += 8) {
-        uint64_t word;
-        memcpy(&word, (const unsigned char *)values + i, sizeof word);
-        h = avi_mix64(h, word);
-    }
-    return h;
-}
-
-/* Parameters and the optimizer's state are replicated: a rank whose copy differs has computed something else, and
- * nothing it says can be trusted. */
-static avi_status compare_replicas(const avi_session *s, const avi_state *st)
-{
-    int64_t hash[2] = {0, 0};
-    uint64_t h = hash_of(s, st->params, 0);
-    for (int k = 0; k < s->optim.ops->slots; k++) h = hash_of(s, st->slot[k], h);
-    hash[0] = (int64_t)(h >> 2);
-    hash[1] = -hash[0];
-    AVI_TRY(avi_comm_max_int64(s->comm, hash, 2));
-    if (hash[0] == -hash[1]) return AVI_OK;
-    return avi_fail(AVI_ERR_INTERNAL,
-                    "step %" PRId64 ": the ranks' copies of the global parameters or of the optimizer's state differ; "
-                    "the checkpoint before it is kept",
-                    st->step);
-}
-
 static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[16])
 {
     int n = 0;
@@ -162,7 +141,7 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
     if (s->train->origin)
         a[n++] = (avi_attribute){.group = "/", .name = "data_origin", .integer = (int64_t)s->train->origin};
     a[n++] = (avi_attribute){.group = "/", .name = "lbfgs_pairs", .integer = st->lbfgs.pairs};
-    return n;
+    return n + avi_checkpoint_best_attributes(st, a + n);
 }
 
 /* Into the folder's checkpoints, or to `path` when folder is NULL. */
@@ -181,7 +160,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     avi_status status =
         scale && effective && columns ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "a checkpoint");
     status = avi_agree(s->comm, status);
-    if (status == AVI_OK) status = compare_replicas(s, st);
+    if (status == AVI_OK) status = avi_check_replicas(s, st);
     if (status == AVI_OK) status = supply_rows(s, &order, v, n, &pull, &supply);
     if (status == AVI_OK) status = avi_checkpoint_shares(s, &st->shares, &f[fields++], &shares);
     for (int i = 0; status == AVI_OK && i < n; i++) {
@@ -308,6 +287,7 @@ static avi_status restore_counters(avi_store *store, avi_state *st)
     AVI_TRY(avi_store_attribute_int(store, "/", "skipped", &st->skipped));
     AVI_TRY(avi_store_attribute_int(store, "/", "skipped_in_a_row", &st->skipped_in_a_row));
     AVI_TRY(avi_store_attribute_real(store, "/", "rate_factor", &st->rate_factor));
+    AVI_TRY(avi_checkpoint_best_restore(store, st));
     return avi_store_attribute_real(store, "/", "seconds", &st->seconds);
 }
 
@@ -369,10 +349,11 @@ static avi_status restore_scales(const avi_session *s, avi_store *store, const c
 static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *store, const char *path)
 {
     vector v[2 * MAX_VECTORS];
-    const int n = list_vectors(s, st, v), scales = avi_estimator_scales(s->train_elbo, NULL);
+    const int scales = avi_estimator_scales(s->train_elbo, NULL);
     AVI_TRY(check_identity(s, store, path));
     AVI_TRY(restore_counters(store, st));
     AVI_TRY(avi_check_counters(path, st));
+    const int n = list_vectors(s, st, v);
     for (int i = 0; i < n; i++) AVI_TRY(restore_vector(s, store, &v[i]));
     AVI_TRY(restore_features(s, store, path));
     if (st->lbfgs.history) {
@@ -388,6 +369,14 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
     AVI_TRY(avi_check_state(path, s, st));
     AVI_TRY(avi_checkpoint_restore_trace(s, store, path, st));
     return scales ? restore_scales(s, store, path, scales) : AVI_OK;
+}
+
+avi_status avi_restore_results(const avi_session *s, avi_state *st, const char *path)
+{
+    AVI_TRY(avi_agree(s->comm, avi_best_allocate(s, st)));
+    AVI_TRY(avi_restore(s, st, path));
+    avi_best_take(s, st);
+    return AVI_OK;
 }
 
 avi_status avi_restore(const avi_session *s, avi_state *st, const char *path)

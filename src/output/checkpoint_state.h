@@ -15,5 +15,8 @@ avi_status avi_checkpoint_state_dump(const avi_session *s, const avi_state *st, 
 /* Collective. Reads `path` into st. Errors: DATA when it belongs to another model, data or optimizer: the difference is
  * named. */
 avi_status avi_restore(const avi_session *s, avi_state *st, const char *path);
+/* Collective. The same for a task that works with the fit: its parameters are the results of the run, which are the
+ * best ones where those were kept (session/best.h), whatever this configuration says of it. */
+avi_status avi_restore_results(const avi_session *s, avi_state *st, const char *path);
 
 #endif

@@ -104,6 +104,11 @@ static void print_steps(const avi_session *s)
         printf("; factors %d steps of %g per visit", s->local_steps, s->local_rate);
     printf("\n");
     print_evaluations(s);
+    const int64_t patience = avi_config_get_int(s->config, "stop", "patience");
+    if (patience > 0)
+        printf("    %-12s after %" PRId64
+               " evaluation%s without a larger ELBO on test rows; the best parameters are kept\n",
+               "ends early", patience, patience == 1 ? "" : "s");
     printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s),
            p->lanes, p->tile,
            s->problem.reproducible ? "; reproducible sums: the same bits on any number of ranks" : "");
@@ -264,6 +269,9 @@ void avi_console_summary(const avi_session *s, const avi_state *st, const char *
     printf("%s after %" PRId64 " steps, %s", why, st->step, avi_console_time(st->seconds, text));
     if (st->skipped) printf("; %" PRId64 " steps skipped because something was not finite", st->skipped);
     printf("\n");
+    if (st->best.taken)
+        printf("  best step    %" PRId64 ", by the ELBO on test rows (stop.patience): these are its parameters\n",
+               st->best.step);
     if (st->eval.rows) {
         const double *row = st->eval.value + (st->eval.rows - 1) * (st->eval.columns + st->eval.extra);
         print_both("ELBO         ", row + AVI_EVAL_ELBO_TRAIN, row + AVI_EVAL_ELBO_TRAIN_ERROR, 4, "nats per row");

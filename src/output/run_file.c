@@ -1,7 +1,9 @@
 #include "output/run_file.h"
 #include "output/console.h"
 #include "output/data_fields.h"
+#include "output/run_file_ending.h"
 #include "output/run_file_kept.h"
+#include "session/best.h"
 #include "source/holdout.h"
 #include "session/version.h"
 
@@ -309,20 +311,10 @@ static avi_status gather_fields(const avi_session *s, avi_state *st, bool whole,
     return add_config(s, l);
 }
 
-/* Attributes of /eval; none where there was no second start. */
-static int list_second_start(const avi_second_start_result *r, avi_attribute *a)
-{
-    if (r->rows == 0) return 0;
-    a[0] = (avi_attribute){.group = "/eval", .name = "second_start_rows", .integer = r->rows};
-    a[1] = (avi_attribute){.group = "/eval", .name = "second_start_better", .integer = r->better};
-    a[2] = (avi_attribute){.group = "/eval", .name = "second_start_gain", .is_real = true, .real = r->gain};
-    a[3] = (avi_attribute){.group = "/eval", .name = "second_start_error", .is_real = true, .real = r->error};
-    return 4;
-}
-
-avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *folder, const char *status,
+avi_status avi_run_file_write(const avi_session *s, avi_state *state, avi_folder *folder, const char *status,
                               const char *why, bool whole, const avi_fields *extra)
 {
+    avi_state shown = avi_best_shown(state), *st = &shown;
     avi_fields l = {0};
     avi_attribute *a = NULL;
     avi_local local = {0};
@@ -344,7 +336,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *st, avi_folder *f
     if (result == AVI_OK) {
         int n = avi_run_file_provenance(s, &l, status, why, st->seconds, a);
         n += avi_data_attributes(s, a + n);
-        if (whole) n += list_second_start(&st->second_start, a + n);
+        n += avi_run_file_ending_attributes(s, st, whole, a + n);
         if (whole) a[n++] = (avi_attribute){.group = "/", .name = "fit_mark", .text = mark};
         if (whole && avi_run_file_examples(s) && !strcmp(avi_run_file_examples(s), "images")) {
             a[n++] = (avi_attribute){.group = "/images", .name = "height", .integer = s->shape.height};

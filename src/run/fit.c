@@ -48,6 +48,8 @@ static avi_status read_about(avi_comm *self, avi_run_fit *f)
     }
     if (status == AVI_OK && table) {
         const double *last = table + (dims[0] - 1) * dims[1];
+        /* Of the parameters that are used, where these are not those of the last step. */
+        while (f->fitted.is_best && last > table && last[AVI_EVAL_STEP] > (double)f->fitted.step) last -= dims[1];
         f->about.elbo_train = last[AVI_EVAL_ELBO_TRAIN];
         f->about.elbo_train_error = last[AVI_EVAL_ELBO_TRAIN_ERROR];
         f->about.elbo_test = last[AVI_EVAL_ELBO_TEST];

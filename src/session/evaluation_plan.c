@@ -121,7 +121,8 @@ static void choose_draws(avi_session *s)
 static bool stops(const avi_session *s)
 {
     return avi_config_get_real(s->config, "stop", "mse") > 0 ||
-           avi_config_get_real(s->config, "stop", "elbo_per_row") < 1e300;
+           avi_config_get_real(s->config, "stop", "elbo_per_row") < 1e300 ||
+           avi_config_get_int(s->config, "stop", "patience") > 0;
 }
 
 /* Evaluations that the share pays for, beside the last one. */

@@ -34,8 +34,12 @@ static const avi_key keys[] = {
      "training rows; 0 = none"},
     {"stop", "elbo_per_row", AVI_KEY_REAL, "1e300", -1e300, 1e300, NULL, "nats",
      "end when an evaluation's ELBO less its standard error is at least this, on all training rows; 1e300 = none"},
+    {"stop", "patience", AVI_KEY_INT, "0", 0, 1e9, NULL, "evaluations",
+     "end when so many evaluations in a row had no larger elbo_test than the best one before them; the parameters of "
+     "the best one are kept and are the results of the run, however it ends, unless stop.mse or stop.elbo_per_row is "
+     "met; 0 = none"},
     {"stop", "required", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
-     "yes: a run that ends before one of [stop] was met has exit status 3"},
+     "yes: a run that ends before stop.mse or stop.elbo_per_row was met has exit status 3"},
     {"log", "every", AVI_KEY_INT, "10", 1, 1e12, NULL, "steps", "between lines of the trace"},
     {"log", "eval_every", AVI_KEY_INT, "0", -1, 1e12, NULL, "steps",
      "between evaluations on train and test data; -1 = only at the end; 0 = once an epoch, but no more of them than "

@@ -1,4 +1,5 @@
 #include "session/memory.h"
+#include "session/best.h"
 #include "base/available.h"
 
 #include <math.h>
@@ -36,7 +37,7 @@ static bool is_shared(const avi_session *s)
  * in common. */
 static double state_bytes(const avi_session *s, double values)
 {
-    return values * real_bytes(s) * (double)(2 + s->optim.ops->slots) /
+    return values * real_bytes(s) * (double)(2 + s->optim.ops->slots + avi_best_wanted(s)) /
            (is_shared(s) ? (double)avi_comm_size(s->comm) : 1);
 }
 
@@ -83,7 +84,8 @@ static void fill(const avi_session *s, plan *p)
     const double phi = (double)s->layout.phi;
     p->bytes[INFERENCE] = state_bytes(s, phi) + sum_bytes(s, phi) + output_bytes(s, phi);
     if (s->infer->ops->local)
-        p->bytes[LOCAL] = own * (double)s->infer->outputs * real_bytes(s) * (double)(2 + s->optim.ops->slots);
+        p->bytes[LOCAL] =
+            own * (double)s->infer->outputs * real_bytes(s) * (double)(2 + s->optim.ops->slots + avi_best_wanted(s));
     if (!s->optim.ops->update[s->precision])
         p->bytes[MEMORY_OF_LBFGS] = 2 * s->optim.number[0] * (double)s->layout.size * sizeof(double);
     p->bytes[BLOCK] = block_bytes(s, own);

@@ -1,6 +1,7 @@
 /* How many rows --dry-run loads, from counts alone: the same on every machine and number of ranks, but for ranks that
  * have to have some. */
 #include "session/session.h"
+#include "session/best.h"
 #include "session/sample.h"
 #include "session/state.h"
 
@@ -107,7 +108,7 @@ double avi_session_data_bytes(const avi_session *s)
 
 double avi_session_state_bytes(const avi_session *s)
 {
-    const double copies = s->infer->ops->local ? 2 + s->optim.ops->slots : 0;
+    const double copies = s->infer->ops->local ? 2 + s->optim.ops->slots + avi_best_wanted(s) : 0;
     return (double)avi_state_bytes(s) + copies * (double)s->infer->outputs * (double)avi_real_size(s->precision) *
                                             (double)avi_session_rows_left_out(s);
 }

@@ -1,4 +1,4 @@
-#include "session/state.h"
+#include "session/best.h"
 #include "fitted/theta_from.h"
 #include "base/pages.h"
 
@@ -8,14 +8,9 @@
 
 enum { LEAST_SHARED = 4096 /* parameters */ };
 
-int64_t avi_state_table_values(const avi_session *s)
-{
-    return s->infer->ops->local ? (s->train->count + 2) * s->infer->outputs : 0;
-}
-
 int64_t avi_state_bytes(const avi_session *s)
 {
-    const int64_t copies = 2 + s->optim.ops->slots,
+    const int64_t copies = 2 + s->optim.ops->slots + avi_best_wanted(s),
                   ranks = avi_estimator_is_shared_out(s->train_elbo) ? avi_comm_size(s->comm) : 1;
     return copies * (s->layout.size / ranks + avi_state_table_values(s)) * (int64_t)avi_real_size(s->precision);
 }
@@ -48,13 +43,14 @@ static avi_status share_vectors(const avi_session *s, avi_state *st)
 {
     const size_t vector = shared_bytes(s, s->layout.size),
                  draws = s->problem.global_gaussian ? shared_bytes(s, s->layout.theta_draws * s->layout.theta) : 0;
-    const int slots = s->optim.ops->slots;
-    AVI_TRY(avi_shared_create(s->comm, AVI_SHARE_BYTES, (size_t)(2 + slots) * vector + draws, &st->shared));
+    const int slots = s->optim.ops->slots, best = avi_best_wanted(s);
+    AVI_TRY(avi_shared_create(s->comm, AVI_SHARE_BYTES, (size_t)(2 + slots + best) * vector + draws, &st->shared));
     if (!st->shared) return AVI_OK;
     char *at = avi_shared_total(st->shared);
     st->params = at;
     st->gradient = at += vector;
     for (int i = 0; i < slots; i++) st->slot[i] = at += vector;
+    if (best) st->best = (avi_best){.params = at += vector, .common = true};
     return avi_estimator_share_out(s->train_elbo, st->shared, draws ? at + vector : NULL);
 }
 
@@ -81,6 +77,7 @@ static avi_status allocate(const avi_session *s, avi_state *st)
     if (ok && kept_values(s)) ok = (st->kept = vector_of(kept_values(s), p)) != NULL;
     ok = ok && (st->kl_dimension = calloc((size_t)s->model->latent + 1, sizeof *st->kl_dimension));
     if (!ok) return avi_fail_memory((size_t)avi_state_bytes(s), "parameters, local factors and optimizer state");
+    if (avi_best_wanted(s)) AVI_TRY(avi_best_allocate(s, st));
     return s->optim.ops->update[0] ? AVI_OK : avi_lbfgs_create(s->layout.size, (int)s->optim.number[0], &st->lbfgs);
 }
 
@@ -114,6 +111,7 @@ void avi_state_destroy(avi_state **state)
         free(st->params);
         free(st->gradient);
     }
+    avi_best_free(st);
     avi_shared_destroy(&st->shared);
     free(st->kl_dimension);
     free(st->kept);
@@ -178,6 +176,7 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
     if (values) AVI_TRY(avi_agree(s->comm, initial_table(s, st->table)));
     st->step = st->skipped = st->skipped_in_a_row = 0;
     st->lbfgs.pairs = 0;
+    avi_best_clear(st);
     st->rate_factor = 1;
     st->seconds = 0;
     st->trace.rows = st->eval.rows = 0;

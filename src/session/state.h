@@ -13,6 +13,15 @@ typedef struct avi_second_start_result {
     double gain, error;   /* mean over the sample and its standard error, nats per row */
 } avi_second_start_result;
 
+/* The parameters of the evaluation with the largest ELBO on test rows (session/best.h). */
+typedef struct avi_best {
+    void *params, *table; /* copies, as in avi_state; NULL where none are kept */
+    bool common;          /* params is the same memory on all ranks, as those of the state */
+    int64_t step;         /* of that evaluation; 0: there was none yet */
+    double elbo;          /* its elbo_test, nats per row */
+    bool taken;           /* the state's own parameters are these by now */
+} avi_best;
+
 typedef struct avi_state {
     avi_shared *shared;      /* params, gradient and slots are the same memory on all ranks, and steps are shared out
                                 (elbo.h); NULL: each rank has its own */
@@ -28,6 +37,7 @@ typedef struct avi_state {
     int64_t skipped, skipped_in_a_row;
     double rate_factor; /* on the learning rate, lowered by rollbacks */
     double seconds;     /* of stepping, resumed runs included */
+    avi_best best;      /* stop.patience; empty without */
     avi_trace trace, eval;
     avi_shares shares;               /* of the ranks, of every line of the trace */
     double half[2][AVI_EVAL_GROUPS]; /* of the last evaluation, training and test rows: halves of groups (elbo.h), nats
@@ -50,7 +60,10 @@ avi_status avi_state_nonfinite(const avi_session *s, const avi_state *st, const 
  * have made. The same on all ranks. */
 avi_status avi_state_below_zero(const avi_session *s, const avi_state *st, bool *found);
 /* Values of the local table: (1 + own rows + 1) * width. */
-int64_t avi_state_table_values(const avi_session *s);
+static inline int64_t avi_state_table_values(const avi_session *s)
+{
+    return s->infer->ops->local ? (s->train->count + 2) * s->infer->outputs : 0;
+}
 /* Bytes on this rank. */
 int64_t avi_state_bytes(const avi_session *s);
 

@@ -1,6 +1,7 @@
 #include "tasks/stored_fit.h"
 #include "output/checkpoint_identity.h"
 #include "output/checkpoint_state.h"
+#include "session/best.h"
 #include "train/evaluation.h"
 #include "train/second_start.h"
 
@@ -13,7 +14,7 @@ static avi_status restore(avi_session *s, avi_stored_fit *f)
     AVI_TRY(avi_checkpoint_to_use(s, f->folder, &path));
     if (!path) return AVI_OK;
     avi_status status = avi_state_create(s, &f->st);
-    if (status == AVI_OK) status = avi_restore(s, f->st, path);
+    if (status == AVI_OK) status = avi_restore_results(s, f->st, path);
     free(path);
     return status;
 }
@@ -45,7 +46,7 @@ avi_status avi_stored_fit_evaluate(avi_session *s, avi_stored_fit *f, double row
     avi_trace *t = &f->st->eval;
     const double *last = t->rows ? t->value + (t->rows - 1) * (t->columns + t->extra) : NULL;
     /* A checkpoint may have its last evaluation, but not what only results tell of it: halves and second starts. */
-    if (last && last[AVI_EVAL_STEP] >= (double)f->st->step) t->rows--;
+    if (last && last[AVI_EVAL_STEP] == (double)avi_best_step_of(f->st)) t->rows--;
     AVI_TRY(avi_evaluation(s, f->st, avi_config_get_int(s->config, "log", "last_rows"), true, row));
     AVI_TRY(avi_second_start(s, f->st));
     return avi_agree(s->comm, avi_trace_add(t, row, (int)s->model->latent, f->st->kl_dimension));

@@ -1,4 +1,5 @@
 #include "train/evaluation.h"
+#include "session/best.h"
 #include "train/mean_mse.h"
 
 #include <inttypes.h>
@@ -46,7 +47,7 @@ avi_status avi_evaluation(const avi_session *s, avi_state *st, int64_t limit, bo
         evaluate_one(s, st, s->train_elbo, s->train, st->table, limit, last, &train, st->half[0], st->kl_dimension));
     if (s->test_elbo && !s->infer->ops->local) /* a table has no factors for rows that were never seen */
         AVI_TRY(evaluate_one(s, st, s->test_elbo, s->test, NULL, limit, last, &test, st->half[1], NULL));
-    row[AVI_EVAL_STEP] = (double)st->step;
+    row[AVI_EVAL_STEP] = (double)avi_best_step_of(st);
     row[AVI_EVAL_ELBO_TRAIN] = train.elbo;
     row[AVI_EVAL_ELBO_TEST] = test.elbo;
     row[AVI_EVAL_MSE_TRAIN] = train.mse;
@@ -68,7 +69,7 @@ static void print_value(const char *name, double value, double error, const char
 void avi_evaluation_print(const avi_session *s, const avi_state *st, const double row[AVI_EVAL_COLUMNS])
 {
     if (avi_comm_rank(s->comm)) return;
-    printf("step %" PRId64 "\n", st->step);
+    printf("step %" PRId64 "\n", avi_best_step_of(st));
     print_value("elbo_train", row[AVI_EVAL_ELBO_TRAIN], row[AVI_EVAL_ELBO_TRAIN_ERROR], " nats per row");
     print_value("elbo_test ", row[AVI_EVAL_ELBO_TEST], row[AVI_EVAL_ELBO_TEST_ERROR], " nats per row");
     print_value("mse_train ", row[AVI_EVAL_MSE_TRAIN], row[AVI_EVAL_MSE_TRAIN_ERROR], "");

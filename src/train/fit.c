@@ -11,6 +11,7 @@
 #include "train/step.h"
 #include "train/dead_block.h"
 #include "base/signals.h"
+#include "session/best.h"
 #include "train/stopping_rule.h"
 
 #include <inttypes.h>
@@ -25,9 +26,10 @@ static avi_status evaluate(fit *f, int64_t limit, bool last)
     const double from = avi_seconds();
     AVI_TRY(avi_evaluation(f->s, f->st, limit, last, row));
     f->paused += avi_seconds() - from;
-    /* The end of a run that was killed before its results stood is reached twice. */
+    /* The end of a run that was killed before its results stood is reached twice. Best parameters that are taken are of
+     * a step before the last lines, which stay. */
     avi_trace *t = &f->st->eval;
-    if (t->rows > 0 && t->value[(t->rows - 1) * (t->columns + t->extra) + AVI_EVAL_STEP] >= row[AVI_EVAL_STEP])
+    if (t->rows > 0 && t->value[(t->rows - 1) * (t->columns + t->extra) + AVI_EVAL_STEP] == row[AVI_EVAL_STEP])
         t->rows--;
     return avi_agree(f->s->comm, avi_trace_add(t, row, (int)f->s->model->latent, f->st->kl_dimension));
 }
@@ -61,7 +63,10 @@ static avi_status look_at_target(fit *f, bool *met)
 static avi_status evaluate_in_loop(fit *f, bool *met, bool *left)
 {
     avi_status status = evaluate(f, avi_config_get_int(f->s->config, "log", "eval_rows"), false);
-    if (status == AVI_OK) status = look_at_target(f, met);
+    if (status == AVI_OK) {
+        avi_patience_note(f->s, f->st);
+        status = look_at_target(f, met);
+    }
     *left = status == AVI_ERR_STOPPED;
     if (!*left) return status;
     avi_error_clear();
@@ -129,7 +134,11 @@ static avi_status save_or_go_back(fit *f)
 static const char *reason(const fit *f, const avi_step_result *r, bool met)
 {
     const char *dead = avi_dead_block(f->s, f->st);
-    if (!dead) return r->converged ? "converged" : met ? AVI_STOPPING_RULE_MET : "done";
+    if (!dead)
+        return r->converged                      ? "converged"
+               : met                             ? AVI_STOPPING_RULE_MET
+               : avi_patience_spent(f->s, f->st) ? f->patience
+                                                 : "done";
     if (avi_comm_rank(f->s->comm) == 0) {
         avi_console_break();
         avi_warn(
@@ -149,10 +158,11 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
     f->st->skipped_in_a_row = 0;
     f->applied++;
     f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
-    if (avi_evaluation_due(&s->evaluation, step) && !last) {
+    if (last ? avi_best_wanted(s) : avi_evaluation_due(&s->evaluation, step)) {
         AVI_TRY(evaluate_in_loop(f, &met, &left));
-        last = met;
+        last = !left && (last || met || avi_patience_spent(s, f->st));
     }
+    if (met) avi_best_clear(f->st); /* the target is reached by the parameters as they are */
     /* A step that may turn out to be the last one when the evaluation is made up for has its line, too. */
     if (logs(f, step) || last || (left && may_end(f, step))) {
         AVI_TRY(avi_fit_log_step(f, r, step_seconds, &elbo));
@@ -209,8 +219,9 @@ static avi_status prepare(fit *f)
     return avi_fit_open_metrics(f);
 }
 
-static void set_clocks(fit *f)
+static void set_up(fit *f)
 {
+    avi_patience_describe(f->s, f->patience);
     f->start = f->last_save = avi_seconds();
     f->save_seconds = 0.5;
     f->seconds_before = f->st->seconds;
@@ -220,9 +231,10 @@ static void set_clocks(fit *f)
 static avi_status complete(fit *f)
 {
     avi_session *s = f->s;
+    avi_best_take(s, f->st);
     AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows"), true));
     if (avi_ending_diverged(s, f->st, evaluation(f), f->diverged)) f->outcome = AVI_ERR_DIVERGED;
-    if (avi_evaluation_due(&s->evaluation, f->st->step))
+    if (avi_evaluation_due(&s->evaluation, f->st->step) && !f->st->best.taken)
         AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
     AVI_TRY(avi_points_check(s, f->st));
     AVI_TRY(avi_second_start(s, f->st));
@@ -241,21 +253,34 @@ static avi_status finish(fit *f)
     return status == AVI_ERR_STOPPED ? avi_fit_leave(f) : status;
 }
 
+/* The evaluation that a signal did not let the run make; or the first one that stop.patience can keep the parameters
+ * of, where the run had evaluations without. */
+static avi_status make_up(fit *f)
+{
+    const avi_session *s = f->s;
+    const double *row = evaluation(f);
+    const bool wanted = avi_best_wanted(s), made = row && row[AVI_EVAL_STEP] >= (double)f->st->step,
+               first = wanted && row && f->st->best.step == 0,
+               due = f->st->step < s->total_steps ? avi_evaluation_due(&s->evaluation, f->st->step) : wanted;
+    if (f->st->step == 0 || f->begun.rewrite || !(first || (due && !made))) return AVI_OK;
+    AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "eval_rows"), false));
+    avi_patience_note(s, f->st);
+    return AVI_OK;
+}
+
 /* Nothing is left to do of a run that a checkpoint holds to its end. */
 static avi_status begin(fit *f)
 {
     bool met = false;
-    set_clocks(f);
+    set_up(f);
+    AVI_TRY(make_up(f));
     if (f->st->step >= f->s->total_steps || f->begun.rewrite)
         avi_fit_end(f, AVI_OK, f->begun.rewrite && f->begun.why ? f->begun.why : "done");
-    else if (f->st->step > 0) {
-        /* The evaluation that a signal did not let the run make. */
-        const double *row = evaluation(f);
-        if (avi_evaluation_due(&f->s->evaluation, f->st->step) && !(row && row[AVI_EVAL_STEP] >= (double)f->st->step))
-            AVI_TRY(evaluate(f, avi_config_get_int(f->s->config, "log", "eval_rows"), false));
+    else if (f->st->step > 0)
         AVI_TRY(look_at_target(f, &met));
-    }
-    if (met) avi_fit_end(f, AVI_OK, AVI_STOPPING_RULE_MET);
+    if (met) avi_best_clear(f->st);
+    if (met || (!f->why && avi_patience_spent(f->s, f->st)))
+        avi_fit_end(f, AVI_OK, met ? AVI_STOPPING_RULE_MET : f->patience);
     return AVI_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include "train/ending.h"
 #include "train/fit.h"
+#include "train/patience.h"
 #include "train/resume.h"
 #include "train/step.h"
 #include "train/stopping_rule.h"
@@ -24,6 +25,7 @@ struct avi_fit {
     int rollbacks;
     int64_t applied;                     /* steps since the start, or since the last rollback */
     const char *why;                     /* set when the loop is to end */
+    char patience[AVI_PATIENCE_TEXT];    /* why, of a run that stop.patience ends */
     char target[AVI_STOPPING_RULE_TEXT]; /* [stop] in words, once a run that has a target has ended */
     char diverged[AVI_ENDING_TEXT];      /* what makes the end of the steps no end of a fit; empty when nothing does */
     avi_status outcome;

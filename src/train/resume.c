@@ -2,6 +2,7 @@
 #include "output/checkpoint_identity.h"
 #include "output/checkpoint_state.h"
 #include "output/run_file.h"
+#include "train/patience.h"
 #include "train/stopping_rule.h"
 
 #include <inttypes.h>
@@ -70,7 +71,8 @@ static void tell_done(const avi_session *s, const avi_state *st, const avi_resum
     fprintf(out, "%sdone already: %s/run.h5 has the results after %" PRId64 " steps", out == stderr ? "avi_mpi: " : "",
             folder, st->step);
     if (st->step > s->total_steps) fprintf(out, ", more than the %" PRId64 " asked for here", s->total_steps);
-    fprintf(out, ". Nothing was changed. Use more optim.epochs or optim.steps to resume, --fresh to fit again\n");
+    fprintf(out, ". Nothing was changed. Use %s to resume, --fresh to fit again\n",
+            avi_patience_spent(s, st) ? "a larger stop.patience" : "more optim.epochs or optim.steps");
     fflush(out);
 }
 
@@ -113,7 +115,8 @@ static avi_status steps_of_results(const avi_session *s, avi_store *store, int64
     avi_status status =
         avi_agree(s->comm, value ? AVI_OK : avi_fail_memory((size_t)dims[0] * sizeof *value, "results"));
     if (status == AVI_OK) status = avi_store_read(store, "/eval/step", AVI_F64, 1, dims, false, value);
-    if (status == AVI_OK) *steps = (int64_t)value[dims[0] - 1];
+    for (int64_t k = 0; status == AVI_OK && k < dims[0]; k++) /* the last one may be of best parameters before it */
+        if (value[k] > (double)*steps) *steps = (int64_t)value[k];
     free(value);
     return status;
 }
@@ -157,7 +160,8 @@ static avi_status judge_finished(const avi_session *s, avi_state *st, const char
     avi_status status = fit ? avi_store_read_text(store, "/config/effective", &effective) : AVI_OK;
     if (status == AVI_OK && fit && !checkpoint) status = judge_alone(s, st, store, path, r);
     if (status == AVI_OK && fit && checkpoint &&
-        (st->step >= s->total_steps || at_target(s, st) || avi_identity_same(s, effective))) {
+        (st->step >= s->total_steps || at_target(s, st) || avi_patience_spent(s, st) ||
+         avi_identity_same(s, effective))) {
         r->rewrite = st->step <= s->total_steps && lacks_local(s, store);
         r->done = !r->rewrite;
     }

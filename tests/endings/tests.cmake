@@ -2,4 +2,5 @@
 avi_add_checks(endings endings nan_rows bad_steps rules swept first_step)
 avi_add_checks(endings finished again replaced cut_short local_later changed from_file)
 avi_add_checks(endings stopping ends some_rows budget)
+avi_add_checks(endings patience patient_kept patient_resumed patient_refused)
 avi_add_run(endings_stopping_refused stopping ARGS refused)

@@ -1,0 +1,32 @@
+#include "output/run_file_ending.h"
+#include "session/best.h"
+
+static int list_second_start(const avi_second_start_result *r, avi_attribute *a)
+{
+    if (r->rows == 0) return 0;
+    a[0] = (avi_attribute){.group = "/eval", .name = "second_start_rows", .integer = r->rows};
+    a[1] = (avi_attribute){.group = "/eval", .name = "second_start_better", .integer = r->better};
+    a[2] = (avi_attribute){.group = "/eval", .name = "second_start_gain", .is_real = true, .real = r->gain};
+    a[3] = (avi_attribute){.group = "/eval", .name = "second_start_error", .is_real = true, .real = r->error};
+    return 4;
+}
+
+static int list_best(const avi_state *st, avi_attribute *a)
+{
+    if (st->best.step == 0) return 0;
+    a[0] = (avi_attribute){.group = "/eval", .name = "best_step", .integer = st->best.step};
+    a[1] = (avi_attribute){.group = "/eval", .name = "best_elbo_test", .is_real = true, .real = st->best.elbo};
+    return 2;
+}
+
+int avi_run_file_ending_attributes(const avi_session *s, const avi_state *st, bool whole,
+                                   avi_attribute a[AVI_ENDING_ATTRIBUTES])
+{
+    int n = 0;
+    (void)s;
+    a[n++] = (avi_attribute){.group = "/", .name = "steps", .integer = st->step};
+    a[n++] = (avi_attribute){.group = "/", .name = "parameters_step", .integer = avi_best_step_of(st)};
+    n += list_best(st, a + n);
+    if (whole) n += list_second_start(&st->second_start, a + n);
+    return n;
+}
