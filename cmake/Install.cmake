@@ -7,7 +7,7 @@ set_target_properties(avi_mpi avi_shared PROPERTIES INSTALL_RPATH_USE_LINK_PATH 
 
 # ---- program, library, headers ---------------------------------------------------------------------------------------
 # Headers of the library's users and of authors of plug-ins; those of the inside stay inside.
-set(AVI_HEADERS comm config data family infer kernel model objective optim param partition plugin registry rng run status tape vmath)
+set(AVI_HEADERS comm config data family infer kernel model nn objective optim param partition plugin registry rng run status tape vmath)
 foreach(header ${AVI_HEADERS})
   install(FILES ${CMAKE_SOURCE_DIR}/include/avi/${header}.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/avi)
 endforeach()

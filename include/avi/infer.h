@@ -5,17 +5,46 @@
 #define AVI_INFER_H
 
 #include "avi/config.h"
+#include "avi/data.h"
 #include "avi/param.h"
 #include "avi/registry.h"
 #include "avi/tape.h"
 
 typedef struct avi_infer avi_infer;
 
+/* The domain of an inference function: the rows before and after row n that it sees. */
+typedef struct avi_domain {
+    int64_t before, after; /* rows n - before .. n + after */
+    bool only_next;        /* x_{n+1} alone */
+} avi_domain;
+
+/* What the values of a row's features are to each other. */
+typedef enum avi_layout {
+    AVI_LAYOUT_VECTOR,   /* plain values: one channel, height 1, width D */
+    AVI_LAYOUT_SEQUENCE, /* the rows of a window, earlier ones first: columns of the data are channels, height 1, width
+                            is the number of rows */
+    AVI_LAYOUT_IMAGE     /* channels, height and width of the data's rows */
+} avi_layout;
+
+/* Features (B, inputs) as an array of five dimensions. Value (plane, channel, y, x) of a row is at
+ *     plane * plane_stride + channel * channel_stride + y * row_stride + x * column_stride
+ * of its features, so that images with channels first or last and windows are seen where they are, without a copy. */
+typedef struct avi_feature_shape {
+    avi_layout layout;
+    int64_t channels, height, width;
+    int64_t planes; /* 2 where values may be missing: the values (0 where one is missing), then 1 where it is there */
+    int64_t channel_stride, row_stride, column_stride, plane_stride;
+} avi_feature_shape;
+/* The shape of what `domain` shows of data of this shape; masked: values may be missing. Not collective. */
+avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *domain, bool masked);
+/* Values of a row's features, all planes. */
+AVI_API int64_t avi_feature_values(const avi_feature_shape *shape);
+
 typedef struct avi_infer_ops {
     AVI_PLUGIN_FIELDS; /* keys: of section [inference] */
     bool local;        /* nu is a table with a row for each datapoint, owned by the rank that owns the row */
     bool features;     /* forward uses the features of the domain */
-    /* Reads keys and declares phi; f->inputs, f->outputs, f->latent are set. Errors: CONFIG, INTERNAL. */
+    /* Reads keys and declares phi; f->inputs, f->shape, f->outputs, f->latent are set. Errors: CONFIG, INTERNAL. */
     avi_status (*create)(avi_infer *f, const avi_config *config);
     /* Optional, for local functions: the start of row `row` (in the order of the data as given), a function of seed and
      * row: nu (outputs). NULL: 0. */
@@ -28,18 +57,14 @@ typedef struct avi_infer_ops {
 
 struct avi_infer {
     const avi_infer_ops *ops;
-    int64_t inputs;  /* values of the domain of a row */
-    int64_t outputs; /* width of nu */
-    int64_t latent;  /* L; nu starts with the L means */
+    int64_t inputs;          /* values of the domain of a row: avi_feature_values(&shape) */
+    avi_feature_shape shape; /* what these values are to each other */
+    int64_t outputs;         /* width of nu */
+    int64_t latent;          /* L; nu starts with the L means */
     avi_params phi;
     void *self; /* freed with free() */
 };
 
-/* The domain of f: the rows before and after row n that it sees. */
-typedef struct avi_domain {
-    int64_t before, after; /* rows n - before .. n + after */
-    bool only_next;        /* x_{n+1} alone */
-} avi_domain;
 /* Rows of the data that the domain has. */
 int64_t avi_domain_rows(const avi_domain *d);
 
@@ -50,13 +75,13 @@ AVI_API avi_status avi_infer_register(avi_registry *registry, const avi_infer_op
 avi_status avi_infer_register_keys(avi_registry *registry);
 /* Reads [inference] domain: self | next | ahead | window:w. Errors: CONFIG. */
 avi_status avi_domain_read(const avi_config *config, avi_domain *domain);
-/* inputs: values of the whole domain; outputs: width of the family. Owner: caller. */
-avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
+/* shape: of the features of a row; outputs: width of the family. Owner: caller. */
+avi_status avi_infer_create(const avi_config *config, const avi_feature_shape *shape, int64_t outputs, int64_t latent,
                             avi_infer **infer);
 /* A table of local factors whatever the configuration selects, as `factorized` has one; its rows are the caller's to
  * fill. Owner: caller. */
-avi_status avi_infer_create_local(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
-                                  avi_infer **infer);
+avi_status avi_infer_create_local(const avi_config *config, const avi_feature_shape *shape, int64_t outputs,
+                                  int64_t latent, avi_infer **infer);
 void avi_infer_destroy(avi_infer **infer);
 
 #endif

@@ -20,6 +20,7 @@
 #include "avi/family.h"
 #include "avi/infer.h"
 #include "avi/model.h"
+#include "avi/nn.h"
 #include "avi/objective.h"
 #include "avi/optim.h"
 #include "avi/param.h"
@@ -48,8 +49,10 @@
     X(avi_batch)                                                                                                       \
     X(avi_model)                                                                                                       \
     X(avi_model_ops)                                                                                                   \
+    X(avi_feature_shape)                                                                                               \
     X(avi_infer)                                                                                                       \
     X(avi_infer_ops)                                                                                                   \
+    X(avi_network)                                                                                                     \
     X(avi_family)                                                                                                      \
     X(avi_family_ops)                                                                                                  \
     X(avi_terms)                                                                                                       \

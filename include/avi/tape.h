@@ -38,9 +38,17 @@ typedef struct avi_node {
     struct avi_node *next_older;
 } avi_node;
 
-typedef enum avi_activation { AVI_IDENTITY, AVI_RELU, AVI_LEAKY_RELU, AVI_TANH } avi_activation; /* leaky slope 0.2 */
+typedef enum avi_activation {
+    AVI_IDENTITY,
+    AVI_RELU,
+    AVI_LEAKY_RELU, /* slope 0.2 below 0 */
+    AVI_TANH,
+    AVI_ACT_GELU,    /* x Phi(x) (Hendrycks & Gimpel 2016) */
+    AVI_ACT_SILU,    /* x / (1 + exp(-x)) */
+    AVI_ACT_SOFTPLUS /* log(1 + exp(x)) */
+} avi_activation;
 /* AVI_ACTIVATION_CHOICES for key tables; name -> value, which must be one of them. */
-#define AVI_ACTIVATION_CHOICES "relu | leaky_relu | tanh | identity"
+#define AVI_ACTIVATION_CHOICES "relu | leaky_relu | tanh | gelu | silu | softplus | identity"
 AVI_API avi_activation avi_activation_find(const char *name);
 
 /* Owner: caller, avi_tape_destroy. NULL when memory is short. */
@@ -134,6 +142,7 @@ AVI_API int64_t avi_polynomial_width(int64_t inputs, int degree); /* INT64_MAX w
 /* ---- networks ---- */
 /* act(x W' + b): x (R, in), W (out, in), b (1, out) or NULL -> (R, out). */
 AVI_API avi_node *avi_affine(avi_tape *t, avi_node *x, avi_node *w, avi_node *b, avi_activation act);
+AVI_API avi_node *avi_activate(avi_tape *t, avi_node *a, avi_activation act); /* (R, C) */
 
 /* ---- Gaussian factors. nu = (mean, log_sd): (B, 2L) ---- */
 AVI_API avi_node *avi_gaussian_draw(avi_tape *t, avi_node *nu,

@@ -95,11 +95,11 @@ avi_status avi_fixed_theta_create(const avi_session *s, const avi_state *st, int
 {
     *f = (avi_fixed_theta){.s = s};
     AVI_TRY(avi_family_create(s->config, s->model->latent, &f->family));
-    AVI_TRY(avi_infer_create_local(s->config, s->infer->inputs, f->family->width, s->model->latent, &f->own));
+    AVI_TRY(avi_infer_create_local(s->config, &s->infer->shape, f->family->width, s->model->latent, &f->own));
     AVI_TRY(avi_family_declare(f->family, &f->own->phi));
     if (f->family->ops->independent && s->model->latent > 1) {
         AVI_TRY(avi_family_create_full(s->config, s->model->latent, &f->full));
-        AVI_TRY(avi_infer_create_local(s->config, s->infer->inputs, f->full->width, s->model->latent, &f->own_full));
+        AVI_TRY(avi_infer_create_local(s->config, &s->infer->shape, f->full->width, s->model->latent, &f->own_full));
     }
     AVI_TRY(make_rule(f));
     AVI_TRY(pack(f, st));

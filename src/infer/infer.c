@@ -53,32 +53,58 @@ avi_status avi_domain_read(const avi_config *config, avi_domain *d)
                            "unknown domain; use self, next, ahead or window:w with w from 0 to 4096");
 }
 
-static avi_status allocate(const avi_config *config, const char *name, int64_t inputs, int64_t outputs, int64_t latent,
-                           avi_infer **infer)
+int64_t avi_feature_values(const avi_feature_shape *s) { return s->planes * s->channels * s->height * s->width; }
+
+avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *domain, bool masked)
+{
+    const int64_t rows = avi_domain_rows(domain), channels = data->channels > 1 ? data->channels : 1;
+    avi_feature_shape s = {.planes = masked ? 2 : 1, .plane_stride = rows * data->width};
+    if (rows > 1) {
+        s.layout = AVI_LAYOUT_SEQUENCE;
+        s.channels = data->width;
+        s.height = 1;
+        s.width = rows;
+        s.channel_stride = 1;
+        s.column_stride = data->width;
+    } else {
+        s.layout = data->height > 1 || channels > 1 ? AVI_LAYOUT_IMAGE : AVI_LAYOUT_VECTOR;
+        s.channels = channels;
+        s.height = data->height > 1 ? data->height : 1;
+        s.width = data->width / channels / s.height;
+        s.channel_stride = data->channels_last ? 1 : s.height * s.width;
+        s.column_stride = data->channels_last ? channels : 1;
+    }
+    s.row_stride = s.width * s.column_stride;
+    return s;
+}
+
+static avi_status allocate(const avi_config *config, const char *name, const avi_feature_shape *shape, int64_t outputs,
+                           int64_t latent, avi_infer **infer)
 {
     avi_infer *f = *infer = calloc(1, sizeof *f);
     if (!f) return avi_fail_memory(sizeof *f, "the inference function");
     f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_INFER, name);
-    f->inputs = inputs;
+    f->inputs = avi_feature_values(shape);
+    f->shape = *shape;
     f->outputs = outputs;
     f->latent = latent;
     return AVI_OK;
 }
 
-avi_status avi_infer_create(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
+avi_status avi_infer_create(const avi_config *config, const avi_feature_shape *shape, int64_t outputs, int64_t latent,
                             avi_infer **infer)
 {
-    AVI_TRY(allocate(config, avi_config_get_string(config, "inference", "function"), inputs, outputs, latent, infer));
+    AVI_TRY(allocate(config, avi_config_get_string(config, "inference", "function"), shape, outputs, latent, infer));
     avi_infer *f = *infer;
     const avi_status status = avi_plugin_status(AVI_KIND_INFER, f->ops, f->ops->create(f, config));
     if (status != AVI_OK) avi_infer_destroy(infer);
     return status;
 }
 
-avi_status avi_infer_create_local(const avi_config *config, int64_t inputs, int64_t outputs, int64_t latent,
-                                  avi_infer **infer)
+avi_status avi_infer_create_local(const avi_config *config, const avi_feature_shape *shape, int64_t outputs,
+                                  int64_t latent, avi_infer **infer)
 {
-    return allocate(config, "factorized", inputs, outputs, latent, infer);
+    return allocate(config, "factorized", shape, outputs, latent, infer);
 }
 
 void avi_infer_destroy(avi_infer **infer)

@@ -1,60 +1,32 @@
 /* A-VI by a network (an encoder), or by two: one for the means, one for the scales (Margossian & Blei's nonlinear
  * model). */
 #include "avi/infer.h"
+#include "avi/nn.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LAYERS = 16 };
-
 typedef struct mlp {
-    int layers;
     bool separate;
-    avi_activation activation;
+    avi_network first, second; /* second: of the scales, where they are separate */
 } mlp;
 
 static const avi_key keys[] = {
-    {"inference", "hidden", AVI_KEY_INT_LIST, "400", 1, 1e6, NULL, "units",
-     "widths of the hidden layers, from x to z; empty: an affine function"},
-    {"inference", "activation", AVI_KEY_CHOICE, "relu", 0, 0, AVI_ACTIVATION_CHOICES, NULL, "of the hidden layers"},
+    AVI_NETWORK_KEYS("inference", "400", "widths of the hidden layers, from x to z; empty: an affine function"),
     {"inference", "networks", AVI_KEY_CHOICE, "shared", 0, 0, "shared | separate", NULL,
      "one network for mean and scale of q(z_n), or one each"},
 };
 
-static avi_status declare(avi_infer *f, const char *name, const int64_t *hidden, int count, int64_t outputs)
-{
-    int64_t in = f->inputs;
-    for (int i = 0; i <= count; i++) {
-        char layer[40];
-        const int64_t out = i < count ? hidden[i] : outputs;
-        snprintf(layer, sizeof layer, "%s.%d", name, i);
-        AVI_TRY(avi_params_add_affine(&f->phi, layer, in, out));
-        in = out;
-    }
-    return AVI_OK;
-}
-
 static avi_status create(avi_infer *f, const avi_config *config)
 {
-    int64_t hidden[MAX_LAYERS];
     mlp *n = f->self = calloc(1, sizeof *n);
     if (!n) return avi_fail_memory(sizeof *n, "the inference function");
-    const int count = avi_config_get_int_list(config, "inference", "hidden", hidden, MAX_LAYERS);
-    if (count > MAX_LAYERS) return avi_config_fail(config, "inference", "hidden", "more than %d layers", MAX_LAYERS);
-    n->layers = count + 1;
-    n->activation = avi_activation_find(avi_config_get_string(config, "inference", "activation"));
+    AVI_TRY(avi_network_read(config, "inference", &n->first));
+    n->second = n->first;
     n->separate = !strcmp(avi_config_get_string(config, "inference", "networks"), "separate");
-    if (!n->separate) return declare(f, "encoder", hidden, count, f->outputs);
-    AVI_TRY(declare(f, "mean", hidden, count, f->latent));
-    return declare(f, "scale", hidden, count, f->outputs - f->latent);
-}
-
-static avi_node *network(const mlp *n, avi_tape *t, avi_node *x, avi_node **phi)
-{
-    for (int i = 0; i < n->layers; i++)
-        x = avi_affine(t, x, phi[2 * i], phi[2 * i + 1], i + 1 < n->layers ? n->activation : AVI_IDENTITY);
-    return x;
+    if (!n->separate) return avi_network_declare(&n->first, "encoder", f->inputs, f->outputs, &f->phi);
+    AVI_TRY(avi_network_declare(&n->first, "mean", f->inputs, f->latent, &f->phi));
+    return avi_network_declare(&n->second, "scale", f->inputs, f->outputs - f->latent, &f->phi);
 }
 
 static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table,
@@ -63,8 +35,9 @@ static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node
     (void)rows;
     (void)table;
     const mlp *n = f->self;
-    avi_node *first = network(n, t, features, phi);
-    return n->separate ? avi_concat(t, first, network(n, t, features, phi + 2 * n->layers)) : first;
+    avi_node *first = avi_network_forward(&n->first, t, features, phi);
+    if (!n->separate) return first;
+    return avi_concat(t, first, avi_network_forward(&n->second, t, features, phi + avi_network_blocks(&n->first)));
 }
 
 const avi_infer_ops avi_infer_mlp = {

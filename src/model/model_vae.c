@@ -4,28 +4,22 @@
  * With global = gaussian, the weights theta have the prior N(0, prior_sd^2): the Bayesian VAE of Margossian & Blei
  * 2024, section 5.4. */
 #include "avi/model.h"
+#include "avi/nn.h"
 #include "density/masked.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LAYERS = 16 };
-
 typedef struct vae {
-    int layers; /* affine maps: hidden layers + 1 */
-    avi_activation activation;
+    avi_network decoder;
     bool gaussian;
     double noise_sd;
 } vae;
 
 static const avi_key keys[] = {
     {"model", "latent", AVI_KEY_INT, "20", 1, 65536, NULL, "dimensions", "dimensions of z"},
-    {"model", "hidden", AVI_KEY_INT_LIST, "400", 1, 1e6, NULL, "units",
-     "widths of the decoder's hidden layers, from z to x; empty: a linear decoder"},
-    {"model", "activation", AVI_KEY_CHOICE, "relu", 0, 0, AVI_ACTIVATION_CHOICES, NULL,
-     "of the decoder's hidden layers"},
+    AVI_NETWORK_KEYS("model", "400", "widths of the decoder's hidden layers, from z to x; empty: a linear decoder"),
     {"model", "likelihood", AVI_KEY_CHOICE, "bernoulli", 0, 0, "bernoulli | gaussian", NULL,
      "p(x | z): independent bits by logit, or N(decoder(z), noise_sd^2)"},
     {"model", "noise_sd", AVI_KEY_REAL, "1", 1e-6, 1e6, NULL, "data units",
@@ -38,38 +32,28 @@ static const avi_key keys[] = {
      "start all means of theta at 0, as the paper's code does, instead of at random weights"},
 };
 
-static avi_status declare_layers(avi_model *m, vae *v, const int64_t *hidden, int count, bool zero)
+/* Means of weights and biases at 0; the gains of a layer norm stay at 1. */
+static void start_at_zero(avi_params *theta)
 {
-    int64_t in = m->latent;
-    for (int i = 0; i <= count; i++) {
-        char name[32];
-        const int64_t out = i < count ? hidden[i] : m->shape.width;
-        snprintf(name, sizeof name, "decoder.%d", i);
-        AVI_TRY(avi_params_add_affine(&m->theta, name, in, out));
-        in = out;
-    }
-    v->layers = count + 1;
-    for (int i = 0; zero && i < m->theta.count; i++) m->theta.block[i].scale = 0;
-    return AVI_OK;
+    for (int i = 0; i < theta->count; i++)
+        if (theta->block[i].init == AVI_INIT_UNIFORM) theta->block[i].scale = 0;
 }
 
 static avi_status create(avi_model *m, const avi_config *config, const avi_shape *shape)
 {
-    int64_t hidden[MAX_LAYERS];
     vae *v = m->self = calloc(1, sizeof *v);
     if (!v) return avi_fail_memory(sizeof *v, "the vae");
-    const int count = avi_config_get_int_list(config, "model", "hidden", hidden, MAX_LAYERS);
-    if (count > MAX_LAYERS) return avi_config_fail(config, "model", "hidden", "more than %d layers", MAX_LAYERS);
+    AVI_TRY(avi_network_read(config, "model", &v->decoder));
     const bool bayesian = !strcmp(avi_config_get_string(config, "model", "global"), "gaussian");
-    v->activation = avi_activation_find(avi_config_get_string(config, "model", "activation"));
     v->gaussian = !strcmp(avi_config_get_string(config, "model", "likelihood"), "gaussian");
     v->noise_sd = avi_config_get_real(config, "model", "noise_sd");
     m->latent = avi_config_get_int(config, "model", "latent");
     m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
     if (bayesian && m->prior_sd <= 0) m->prior_sd = 1;
     m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
-    (void)shape;
-    return declare_layers(m, v, hidden, count, avi_config_get_bool(config, "model", "zero_means"));
+    AVI_TRY(avi_network_declare(&v->decoder, "decoder", m->latent, shape->width, &m->theta));
+    if (avi_config_get_bool(config, "model", "zero_means")) start_at_zero(&m->theta);
+    return AVI_OK;
 }
 
 static avi_support support(const avi_model *m, int64_t column)
@@ -81,9 +65,7 @@ static avi_support support(const avi_model *m, int64_t column)
 /* z (R, L) -> (R, D). */
 static avi_node *decode(const vae *v, avi_tape *t, avi_node *z, avi_node **theta)
 {
-    for (int i = 0; i < v->layers; i++)
-        z = avi_affine(t, z, theta[2 * i], theta[2 * i + 1], i + 1 < v->layers ? v->activation : AVI_IDENTITY);
-    return z;
+    return avi_network_forward(&v->decoder, t, z, theta);
 }
 
 static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)

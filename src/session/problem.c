@@ -96,9 +96,8 @@ avi_status avi_session_make_problem(avi_session *s)
     AVI_TRY(read_entropy(s));
     AVI_TRY(avi_domain_read(c, &p->domain));
     if (p->draws == 0) AVI_TRY(read_quadrature(s));
-    const int64_t seen = avi_values_masked(s) ? 2 : 1; /* values, and which of them are there */
-    AVI_TRY(avi_infer_create(c, seen * s->shape.width * avi_domain_rows(&p->domain), s->family->width, s->model->latent,
-                             &s->infer));
+    const avi_feature_shape seen = avi_feature_shape_of(&s->shape, &p->domain, avi_values_masked(s));
+    AVI_TRY(avi_infer_create(c, &seen, s->family->width, s->model->latent, &s->infer));
     AVI_TRY(avi_family_declare(s->family, &s->infer->phi));
     AVI_TRY(check_objective(s));
     p->infer = s->infer;

@@ -9,6 +9,9 @@ avi_activation avi_activation_find(const char *name)
     if (!strcmp(name, "relu")) return AVI_RELU;
     if (!strcmp(name, "leaky_relu")) return AVI_LEAKY_RELU;
     if (!strcmp(name, "tanh")) return AVI_TANH;
+    if (!strcmp(name, "gelu")) return AVI_ACT_GELU;
+    if (!strcmp(name, "silu")) return AVI_ACT_SILU;
+    if (!strcmp(name, "softplus")) return AVI_ACT_SOFTPLUS;
     return AVI_IDENTITY;
 }
 
@@ -153,6 +156,14 @@ avi_node *avi_affine(avi_tape *t, avi_node *x, avi_node *w, avi_node *b, avi_act
     avi_tape_require(!b || (b->rows == 1 && b->cols == w->rows), "affine", "W (out, in) and b (1, out) do not fit", w,
                      b);
     avi_node *n = avi_tape_node(t, &avi_op_affine, x->rows, w->rows, b ? 3 : 2, (avi_node *[]){x, w, b});
+    n->size[0] = act;
+    return avi_tape_run(t, n);
+}
+
+avi_node *avi_activate(avi_tape *t, avi_node *a, avi_activation act)
+{
+    if (act == AVI_IDENTITY) return a;
+    avi_node *n = avi_tape_node(t, &avi_op_activate, a->rows, a->cols, 1, &a);
     n->size[0] = act;
     return avi_tape_run(t, n);
 }

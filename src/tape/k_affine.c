@@ -2,9 +2,8 @@
  * a layer touches its output once more than GEMM does. The parameter gradients are added straight into the flat vector
  * that is reduced. */
 #include "avi/kernel.h"
-#include "avi/vmath.h"
-#include "tape/internal.h"
-#include "tape/gradient_sink.h"
+#include "tape/activation.h"
+#include "tape/tiles.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -14,43 +13,6 @@
 #else
 #define GEMM cblas_dgemm
 #endif
-
-static const real leaky_slope = R(0.2);
-
-static void activate(avi_activation act, real *restrict y, int64_t n)
-{
-    switch (act) {
-    case AVI_IDENTITY:
-        break;
-    case AVI_RELU: /* NaN stays NaN: the comparison is false for it */
-        for (int64_t k = 0; k < n; k++) y[k] = y[k] < 0 ? 0 : y[k];
-        break;
-    case AVI_LEAKY_RELU:
-        for (int64_t k = 0; k < n; k++) y[k] = y[k] < 0 ? leaky_slope * y[k] : y[k];
-        break;
-    case AVI_TANH:
-        for (int64_t k = 0; k < n; k++) y[k] = vm_tanh(y[k]);
-        break;
-    }
-}
-
-/* g *= act'(pre-activation), from the output y. */
-static void deactivate(avi_activation act, const real *restrict y, real *restrict g, int64_t n)
-{
-    switch (act) {
-    case AVI_IDENTITY:
-        break;
-    case AVI_RELU:
-        for (int64_t k = 0; k < n; k++) g[k] = y[k] > 0 ? g[k] : 0;
-        break;
-    case AVI_LEAKY_RELU:
-        for (int64_t k = 0; k < n; k++) g[k] = y[k] < 0 ? leaky_slope * g[k] : g[k];
-        break;
-    case AVI_TANH:
-        for (int64_t k = 0; k < n; k++) g[k] *= 1 - y[k] * y[k];
-        break;
-    }
-}
 
 /* Y (rows, out) = X W' + beta Y, dX (rows, in) = G W + beta dX. */
 static void times_weight(const avi_node *w, bool forward, int64_t rows, const real *from, real beta, real *to)
@@ -62,23 +24,6 @@ static void times_weight(const avi_node *w, bool forward, int64_t rows, const re
         GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, in, out, 1, from, out, w->value, in, beta, to, in);
 }
 
-/* How many rows a node with `rows` rows has for a row of data: the draws. */
-static int64_t draws_of(const avi_gradient_sink *sink, int64_t rows)
-{
-    int64_t data = 0;
-    for (int i = 0; i < sink->tiles; i++) data += sink->rows[i];
-    avi_tape_require(sink->tiles == 1 || rows % data == 0, "affine",
-                     "rows are no multiple of the rows of a block of several tiles", NULL, NULL);
-    return rows / data;
-}
-
-/* Rows of such a node that belong to tile i of the block. A block of one tile may have nodes with other rows, all of
- * which are the tile's: a chain computes z of rows beside the block, and transitions of all rows but the first. */
-static int64_t rows_of_tile(const avi_gradient_sink *sink, int64_t rows, int64_t draws, int64_t i)
-{
-    return sink->tiles == 1 ? rows : sink->rows[i] * draws;
-}
-
 /* Weights with fewer values go through BLAS tile by tile: the strips and bands of k_product.c and k_rows.c would be
  * mostly empty. */
 enum { SMALL = 4096 };
@@ -88,9 +33,9 @@ static bool is_small(const avi_node *w) { return w->rows * w->cols < SMALL; }
 static void small_by_tile(const avi_gradient_sink *sink, const avi_node *w, bool forward, int64_t rows,
                           const real *from, real beta, real *to)
 {
-    const int64_t draws = draws_of(sink, rows);
+    const int64_t draws = tiles_draws(sink, rows, "affine");
     for (int i = 0; i < sink->tiles; i++) {
-        const int64_t n = rows_of_tile(sink, rows, draws, i);
+        const int64_t n = tiles_rows(sink, rows, draws, i);
         times_weight(w, forward, n, from, beta, to);
         from += n * (forward ? w->cols : w->rows);
         to += n * (forward ? w->rows : w->cols);
@@ -106,6 +51,7 @@ void AVI_R(avi_forward_affine)(avi_tape *t, avi_node *n)
 {
     const avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
     const avi_gradient_sink *sink = avi_tape_tile_sink(t);
+    const avi_activation act = (avi_activation)n->size[0];
     const int64_t out = n->cols;
     real *y = n->value;
     if (sink && !is_small(w))
@@ -118,7 +64,8 @@ void AVI_R(avi_forward_affine)(avi_tape *t, avi_node *n)
         else
             times_weight(w, true, n->rows, x->value, b ? 1 : 0, y);
     }
-    activate((avi_activation)n->size[0], y, n->rows * out);
+    if (activation_keeps(act) && n->needs_grad) n->aux = avi_tape_alloc(t, n->rows * out);
+    activation_apply(act, y, n->aux, n->rows * out);
 }
 
 static void add_columns(const real *restrict g, int64_t rows, int64_t cols, real *restrict sum)
@@ -138,15 +85,15 @@ static void weight_gradient(const avi_product *p, real beta, real *dw)
 static void hand_over(avi_tape *t, const avi_gradient_sink *sink, const avi_node *n)
 {
     const avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    const int64_t draws = draws_of(sink, n->rows), weights = w->rows * w->cols;
+    const int64_t draws = tiles_draws(sink, n->rows, "affine"), weights = w->rows * w->cols;
     const bool small = is_small(w), weight = w->in_sink && w->needs_grad, bias = b && b->in_sink && b->needs_grad;
     real *values = avi_tape_alloc(t, small && weights > n->cols ? weights : n->cols);
     avi_product p[AVI_PRODUCTS];
     int count = 0;
-    for (int64_t i = 0, at = 0; i < sink->tiles; at += rows_of_tile(sink, n->rows, draws, i++)) {
+    for (int64_t i = 0, at = 0; i < sink->tiles; at += tiles_rows(sink, n->rows, draws, i++)) {
         p[count] = (avi_product){.g = (real *)n->grad + at * n->cols,
                                  .x = (real *)x->value + at * x->cols,
-                                 .rows = rows_of_tile(sink, n->rows, draws, i),
+                                 .rows = tiles_rows(sink, n->rows, draws, i),
                                  .out = w->rows,
                                  .in = w->cols};
         if (bias) {
@@ -183,7 +130,7 @@ void AVI_R(avi_backward_affine)(avi_tape *t, avi_node *n)
     avi_node *x = n->in[0], *w = n->in[1], *b = n->in[2];
     const avi_gradient_sink *sink = avi_tape_tile_sink(t);
     real *g = n->grad; /* nobody reads it after this: it becomes the gradient of the pre-activation in place */
-    deactivate((avi_activation)n->size[0], n->value, g, n->rows * n->cols);
+    activation_derive((avi_activation)n->size[0], n->value, n->aux, g, n->rows * n->cols);
     if (sink) hand_over(t, sink, n);
     add_up(t, n, !sink || !w->in_sink, b && (!sink || !b->in_sink));
     bool fresh;

@@ -136,9 +136,9 @@ SUMS = [
            "ldexp(1 + 0x1p-52, shift)", "ldexp(1, shift)",
            "^test_products_np1$"),
     Defect("the gradient of all tiles of a block rounded as one", "src/tape/k_affine.c",
-           "    for (int64_t i = 0, at = 0; i < sink->tiles; at += rows_of_tile(sink, n->rows, draws, i++)) {\n"
+           "    for (int64_t i = 0, at = 0; i < sink->tiles; at += tiles_rows(sink, n->rows, draws, i++)) {\n"
            "        p[count] = (avi_product){.g = (real *)n->grad + at * n->cols,\n"
-           "                                 .x = (real *)x->value + at * x->cols,\n                                 .rows = rows_of_tile(sink, n->rows, draws, i),",
+           "                                 .x = (real *)x->value + at * x->cols,\n                                 .rows = tiles_rows(sink, n->rows, draws, i),",
            "    for (int64_t i = 0, at = 0; i < 1; i++) {\n        p[count] = (avi_product){.g = (real *)n->grad + at * n->cols, .x = (real *)x->value + at * x->cols, .rows = n->rows + 0 * draws,",
            "^same_bits_registry$"),
     Defect("scales of reproducible sums from the tiles of the own rank", "src/reduce/reduce.c",
@@ -208,7 +208,7 @@ SUMS = [
 ]
 
 MATHEMATICS = [
-    Defect("rows beside a chain's block left out of products under reproducible sums", "src/tape/k_affine.c", "return sink->tiles == 1 ? rows : sink->rows[i] * draws;",
+    Defect("rows beside a chain's block left out of products under reproducible sums", "src/tape/tiles.h", "return sink->tiles == 1 ? rows : sink->rows[i] * draws;",
            "return sink->rows[i] * draws;", "^same_bits_plain$"),
     Defect("expectations over q: the derivative by log sd without sd", "src/density/k_normal_1d_draws.c",
            "a.to_log_sd[r] = slope * a.sd[r] * product;", "a.to_log_sd[r] = slope * product;", "^test_mean_densities_"),

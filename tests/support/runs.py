@@ -172,8 +172,10 @@ def small_data(model):
 
 
 def small_function(function, model):
-    if function == "mlp":
-        return ["inference.function=mlp", "inference.hidden=6,5"]
+    if function == "mlp":  # for every other model with all that a network can have
+        if len(model) % 2:
+            return ["inference.function=mlp", "inference.hidden=6,5"]
+        return ["inference.function=mlp", "inference.hidden=6,6", "inference.residual=yes", "inference.norm=layer", "inference.activation=gelu"]
     if function == "polynomial":
         few = models()[model]["width"] <= 3
         return ["inference.function=polynomial", f"inference.degree={2 if few else 1}"]

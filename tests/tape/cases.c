@@ -1,5 +1,6 @@
 /* The cases of the gradient check. A new line of ops.def needs at least one here. */
 #include "gradient.h"
+#include "avi/nn.h"
 
 /* ---- structure ---- */
 
@@ -61,6 +62,10 @@ static avi_node *affine(const graph *g)
 {
     return avi_affine(g->tape, g->in[0], g->in[1], g->c->leaf[2].rows ? g->in[2] : NULL, (avi_activation)g->c->number);
 }
+
+static avi_node *activate(const graph *g) { return avi_activate(g->tape, g->in[0], (avi_activation)g->c->number); }
+
+static avi_node *layer_norm(const graph *g) { return avi_layer_norm(g->tape, g->in[0], g->in[1], g->in[2]); }
 
 /* ---- factors and densities ---- */
 
@@ -189,6 +194,17 @@ const gradient_case gradient_cases[] = {
     {&avi_op_affine, "relu", {FREE(6, 5), FREE(7, 5), FREE(1, 7)}, affine, AVI_RELU},
     {&avi_op_affine, "leaky relu", {FREE(6, 5), FREE(7, 5), FREE(1, 7)}, affine, AVI_LEAKY_RELU},
     {&avi_op_affine, "tanh", {FREE(6, 5), WITHIN(7, 5, -0.5, 0.5), FREE(1, 7)}, affine, AVI_TANH},
+    {&avi_op_affine, "gelu", {FREE(6, 5), FREE(7, 5), FREE(1, 7)}, affine, AVI_ACT_GELU},
+    {&avi_op_affine, "silu", {FREE(6, 5), FREE(7, 5), FREE(1, 7)}, affine, AVI_ACT_SILU},
+    {&avi_op_affine, "softplus", {FREE(6, 5), FREE(7, 5), FREE(1, 7)}, affine, AVI_ACT_SOFTPLUS},
+    {&avi_op_activate, "relu", {FREE(6, 5)}, activate, AVI_RELU},
+    {&avi_op_activate, "leaky relu", {FREE(6, 5)}, activate, AVI_LEAKY_RELU},
+    {&avi_op_activate, "tanh", {FREE(6, 5)}, activate, AVI_TANH},
+    {&avi_op_activate, "gelu", {WITHIN(6, 5, -6, 6)}, activate, AVI_ACT_GELU},
+    {&avi_op_activate, "silu", {WITHIN(6, 5, -6, 6)}, activate, AVI_ACT_SILU},
+    {&avi_op_activate, "softplus", {WITHIN(6, 5, -6, 6)}, activate, AVI_ACT_SOFTPLUS},
+    {NULL, "layer norm", {FREE(4, 7), FREE(1, 7), FREE(1, 7)}, layer_norm, 0},
+    {NULL, "layer norm of 37 columns", {FREE(3, 37), FREE(1, 37), FREE(1, 37)}, layer_norm, 0},
     {&avi_op_affine, "no bias", {FREE(6, 5), FREE(7, 5)}, affine, AVI_IDENTITY},
     {&avi_op_affine, "no bias, relu", {FREE(6, 5), FREE(7, 5)}, affine, AVI_RELU},
     {&avi_op_affine, "data in", {FIXED(6, 5), FREE(1, 5), FREE(1, 1)}, affine, AVI_IDENTITY},
