@@ -35,6 +35,13 @@ def program():
     return os.path.realpath(path)
 
 
+def program_for_all(folder):
+    """A copy of the program in `folder`, which other users may start: a build in the home folder of root is out of their reach."""
+    own = shutil.copy(program(), pathlib.Path(folder) / "avi_mpi")
+    os.chmod(own, 0o755)
+    return str(own)
+
+
 def command(np, arguments):
     """Without np the program starts alone, as one rank."""
     return ([*MPIRUN, "-n", str(np)] if np else []) + [program(), *map(str, arguments)]
