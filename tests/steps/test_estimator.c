@@ -109,7 +109,8 @@ static bench open_bench(avi_comm *comm, bool reproducible)
     ok(avi_model_create(b.config, &b.source.shape, &b.model));
     ok(avi_family_create(b.config, b.model->latent, &b.family));
     ok(avi_objective_create(b.config, &b.objective));
-    ok(avi_infer_create(b.config, 1, b.family->width, b.model->latent, &b.infer));
+    const avi_feature_shape seen = avi_feature_shape_of(&b.source.shape, &(avi_domain){0}, false);
+    ok(avi_infer_create(b.config, &seen, b.family->width, b.model->latent, &b.infer));
     ok(avi_quadrature_create(b.model, false, 8, &b.rule));
     const avi_problem p = {.precision = AVI_PRECISION_DOUBLE,
                            .seed = 5,
