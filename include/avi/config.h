@@ -89,6 +89,8 @@ AVI_API const char *avi_config_get_string(const avi_config *config, const char *
 /* Number of elements; the first `max` go to `out`. */
 AVI_API int avi_config_get_int_list(const avi_config *config, const char *section, const char *key, int64_t *out,
                                     int max);
+/* True when a table in force declares the key: it can be read. */
+AVI_API bool avi_config_has(const avi_config *config, const char *section, const char *key);
 /* True when the file or an override gave the key. */
 AVI_API bool avi_config_is_given(const avi_config *config, const char *section, const char *key);
 

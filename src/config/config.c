@@ -115,6 +115,11 @@ static const avi_slot *must_find(const avi_config *config, const char *section, 
     abort();
 }
 
+bool avi_config_has(const avi_config *config, const char *section, const char *key)
+{
+    return avi_config_slot(config, section, key) != NULL;
+}
+
 int64_t avi_config_get_int(const avi_config *config, const char *section, const char *key)
 {
     return must_find(config, section, key, 1u << AVI_KEY_INT)->integer;

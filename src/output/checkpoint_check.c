@@ -102,6 +102,25 @@ avi_status avi_check_state(const char *path, const avi_session *s, const avi_sta
     return check_pairs(path, &st->lbfgs);
 }
 
+avi_status avi_check_data(const char *path, const avi_session *s, avi_store *store)
+{
+    int64_t rows, sum, now = (int64_t)s->train->checksum;
+    AVI_TRY(avi_store_attribute_int(store, "/", "rows", &rows));
+    AVI_TRY(avi_store_attribute_int(store, "/", "data_checksum", &sum));
+    if (!sum || !now) {
+        AVI_TRY(avi_store_attribute_int(store, "/", "data_origin", &sum));
+        now = (int64_t)s->train->origin;
+    }
+    if (rows == s->partition.rows && sum == now) return AVI_OK;
+    return avi_fail(
+        AVI_ERR_DATA,
+        "%s: the checkpoint is of other data (%" PRId64 " rows, checksum %016" PRIx64 "; now %" PRId64
+        " rows, %016" PRIx64
+        "). To use this fit on other rows use avi_mpi %s run.task=encode (or evaluate, reconstruct) with their "
+        "data.path and another run.output; to fit them use another run.output",
+        path, rows, (uint64_t)sum, s->partition.rows, (uint64_t)now, avi_config_get_string(s->config, "run", "output"));
+}
+
 /* ---- before one is written ---- */
 
 static uint64_t hash_of(const avi_session *s, const void *values, uint64_t h)

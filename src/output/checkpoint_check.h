@@ -3,6 +3,7 @@
 #ifndef AVI_OUTPUT_CHECKPOINT_CHECK_H
 #define AVI_OUTPUT_CHECKPOINT_CHECK_H
 
+#include "avi/store.h"
 #include "session/state.h"
 
 /* Each refuses with DATA and a message that names `path` and the value. Those that are not called collective look at
@@ -19,6 +20,9 @@ avi_status avi_check_features(const char *path, const avi_column_moments *m);
 /* Collective. Parameters, local factors and the optimizer's state: finite, means of squares not below 0, L-BFGS's pairs
  * of positive curvature. */
 avi_status avi_check_state(const char *path, const avi_session *s, const avi_state *st);
+/* Collective. The rows of the checkpoint: by the sum over all rows where both runs hold theirs, else by what the rows
+ * are made from. */
+avi_status avi_check_data(const char *path, const avi_session *s, avi_store *store);
 
 /* Collective. Before a checkpoint is written. Parameters and the optimizer's state are replicated: a rank whose copy
  * differs has computed something else, and nothing it says can be trusted. Errors: INTERNAL. */

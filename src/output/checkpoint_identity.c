@@ -1,6 +1,7 @@
 #include "output/checkpoint_identity.h"
 #include "session/keys.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,8 +63,14 @@ bool avi_identity_same(const avi_session *s, const char *effective)
 }
 
 /* What to do about a difference: go on with it by name, where that is allowed, or keep it apart. */
-static const char *remedy(const avi_session *s, const char *hard)
+static const char *remedy(const avi_session *s, const char *hard, char *room, size_t size)
 {
+    const char *task = avi_config_get_string(s->config, "run", "task");
+    if (strcmp(task, "fit") != 0) {
+        snprintf(room, size, "use the configuration of the fit: avi_mpi %s run.task=%s with another run.output",
+                 avi_config_get_string(s->config, "run", "output"), task);
+        return room;
+    }
     if (!*hard) return "use --resume to resume with the change, or --fresh to begin anew";
     if (strstr(hard, "[optim] batch") && !s->infer->ops->local)
         return "use optim.steps for the length of the run to change optim.batch, another run.output to keep both, or "
@@ -74,9 +81,11 @@ static const char *remedy(const avi_session *s, const char *hard)
 avi_status avi_identity_check(const avi_session *s, const char *path, const char *effective)
 {
     char *here = difference(s, effective, avi_identity_by_name(s)), *hard = difference(s, effective, true);
+    char room[512];
     avi_status status = here && hard ? AVI_OK : avi_fail_memory(1024, "the configuration of a checkpoint");
     if (status == AVI_OK && *here)
-        status = avi_fail(AVI_ERR_DATA, "%s: is of another run:\n%s\n%s", path, here, remedy(s, hard));
+        status =
+            avi_fail(AVI_ERR_DATA, "%s: is of another run:\n%s\n%s", path, here, remedy(s, hard, room, sizeof room));
     free(here);
     free(hard);
     return avi_agree(s->comm, status);

@@ -244,24 +244,6 @@ avi_status avi_checkpoint_state_dump(const avi_session *s, const avi_state *st, 
     return save_state(s, &before, NULL, path);
 }
 
-/* Refuses a checkpoint of other data: by the sum over all rows where both runs hold theirs, else by what the rows are
- * made from. */
-static avi_status check_data(const avi_session *s, avi_store *store, const char *path)
-{
-    int64_t rows, sum, now = (int64_t)s->train->checksum;
-    AVI_TRY(avi_store_attribute_int(store, "/", "rows", &rows));
-    AVI_TRY(avi_store_attribute_int(store, "/", "data_checksum", &sum));
-    if (!sum || !now) {
-        AVI_TRY(avi_store_attribute_int(store, "/", "data_origin", &sum));
-        now = (int64_t)s->train->origin;
-    }
-    if (rows == s->partition.rows && sum == now) return AVI_OK;
-    return avi_fail(AVI_ERR_DATA,
-                    "%s: the checkpoint is of other data (%" PRId64 " rows, checksum %016" PRIx64 "; now %" PRId64
-                    " rows, %016" PRIx64 ")",
-                    path, rows, (uint64_t)sum, s->partition.rows, (uint64_t)now);
-}
-
 /* Refuses a checkpoint of another run, naming what differs. */
 static avi_status check_identity(const avi_session *s, avi_store *store, const char *path)
 {
@@ -278,7 +260,7 @@ static avi_status check_identity(const avi_session *s, avi_store *store, const c
     const avi_status status = avi_identity_check(s, path, effective);
     free(effective);
     AVI_TRY(status);
-    return check_data(s, store, path);
+    return avi_check_data(path, s, store);
 }
 
 static avi_status restore_counters(avi_store *store, avi_state *st)

@@ -1,4 +1,5 @@
 #include "output/console.h"
+#include "output/fit_notes.h"
 #include "session/sample.h"
 #include "session/values.h"
 #include "session/version.h"
@@ -216,9 +217,16 @@ void avi_console_written(const avi_session *s, const avi_state *st, const char *
     fflush(stdout);
 }
 
-/* A value and its standard error with two of the error's digits, but never fewer than `digits` where there is none. */
+/* A value and its standard error with two of the error's digits, but never fewer than `digits` where there is none.
+ * What would be a long row of digits is written with a power of ten. */
 static void print_value(double value, double error, int digits)
 {
+    const double size = fmax(fabs(value), error > 0 ? error : 0);
+    if (size >= 1e15 || (size > 0 && size < 1e-6)) {
+        printf("%.6g", value);
+        if (error > 0) printf(" +- %.2g", error);
+        return;
+    }
     if (!(error > 0)) {
         printf("%.*f", digits, value);
         return;
@@ -244,12 +252,22 @@ static void print_both(const char *name, const double value[2], const double err
 /* A dimension is used where its factors differ from the prior: by more than USED nats per row. */
 static const double USED = 0.01;
 
-static void print_dimensions(const avi_session *s, const double *kl, int dims)
+/* Returns how many, -1 where that is not known. */
+static int print_dimensions(const avi_session *s, const double *kl, int dims, double *sum)
 {
     int used = 0;
-    if (dims < 2 || dims != s->model->latent || !avi_estimator_kl_dimensions(&s->problem) || !isfinite(kl[0])) return;
-    for (int d = 0; d < dims; d++) used += kl[d] > USED;
-    printf("  dimensions   %d of %d latent dimensions are used (KL above %g nats per row)\n", used, dims, USED);
+    *sum = 0;
+    if (dims < 1 || dims != s->model->latent || !avi_estimator_kl_dimensions(&s->problem) || !isfinite(kl[0]))
+        return -1;
+    for (int d = 0; d < dims; d++) {
+        used += kl[d] > USED;
+        *sum += kl[d];
+    }
+    if (dims > 1)
+        printf("  dimensions   %d of %d latent dimensions are used (KL above %g nats per row), %.4g nats per row in "
+               "all\n",
+               used, dims, USED, *sum);
+    return used;
 }
 
 /* Only what is beyond its error. */
@@ -278,7 +296,9 @@ void avi_console_summary(const avi_session *s, const avi_state *st, const char *
         if (isfinite(row[AVI_EVAL_MSE_TRAIN]))
             print_both("squared error ", row + AVI_EVAL_MSE_TRAIN, row + AVI_EVAL_MSE_TRAIN_ERROR, 5, "per value");
         print_second_start(&st->second_start);
-        print_dimensions(s, row + st->eval.columns, st->eval.extra);
+        double kl;
+        const int used = print_dimensions(s, row + st->eval.columns, st->eval.extra, &kl);
+        if (st->step > 0) avi_fit_notes_print(s, row, used, kl);
     }
     printf("  results      %s/run.h5\n  to watch     %s/metrics.csv\n  pictures     analysis/plot_trace.py %s\n"
            "  report       analysis/report.py %s\n",

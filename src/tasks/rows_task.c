@@ -150,8 +150,8 @@ static void print_header(const job *j)
     const avi_session *s = j->s;
     printf("  fit          %s: %s by %s, after %" PRId64 " steps on %" PRId64 " rows\n", j->fit->path,
            s->model->ops->name, s->infer->ops->name, j->fit->step, j->fit->rows);
-    printf("  rows         %" PRId64 " of %s", s->counts.partition.rows, s->train_source->label);
-    if (j->block < s->counts.partition.rows) printf(", in blocks of %" PRId64, j->block);
+    printf("  rows         %" PRId64 " of %s", s->partition.rows, s->train_source->label);
+    if (j->block < s->partition.rows) printf(", in blocks of %" PRId64, j->block);
     printf("\n");
     fflush(stdout);
 }

@@ -54,7 +54,7 @@ static avi_status check(const avi_config *config)
     if (!avi_model_simulates(avi_model_selected(config)))
         return avi_config_fail(config, "run", "task",
                                "model %s has no keys for its parameters, so it can draw nothing before it is fitted; "
-                               "use run.task = fit, which keeps log.images draws from the fitted model in run.h5",
+                               "fit it (run.task = fit), then use run.task = sample, which draws rows from the fit",
                                model);
     if (strcmp(avi_config_get_string(config, "data", "source"), "model"))
         return avi_config_fail(

@@ -7,10 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Squared errors are in the units of the data. Of values beyond 1e150 they are infinite, however good the fit is. */
+static bool squares_overflow(const avi_session *s)
+{
+    double smallest, largest;
+    avi_column_stats_range(s->train->stats, &smallest, &largest);
+    return fmax(fabs(smallest), fabs(largest)) > 1e150;
+}
+
 /* The name of the first value of an evaluation that should be finite and is not, NULL when all are. */
 static const char *wrong_value(const avi_session *s, const double *row)
 {
-    const bool images = s->model->ops->reconstruct != NULL, test = s->test_elbo && !s->infer->ops->local;
+    const bool images = s->model->ops->reconstruct != NULL && !squares_overflow(s),
+               test = s->test_elbo && !s->infer->ops->local;
     if (!isfinite(row[AVI_EVAL_ELBO_TRAIN])) return "ELBO on training rows";
     if (test && !isfinite(row[AVI_EVAL_ELBO_TEST])) return "ELBO on test rows";
     if (images && !isfinite(row[AVI_EVAL_MSE_TRAIN])) return "squared error on training rows";
@@ -76,25 +85,64 @@ static avi_status find(const avi_session *s, extreme *e)
     return AVI_OK;
 }
 
+/* Grey values and counts up to 255 have a scale of their own. */
+static bool may_be_grey(const avi_session *s)
+{
+    double smallest, largest;
+    avi_column_stats_range(s->train->stats, &smallest, &largest);
+    return smallest >= 0 && largest > 1 && largest <= 255 && s->shape.scale == 1;
+}
+
+/* The keys that bring large data to a scale that a model starts from. False, where the data are not large. */
+static bool advise_scale(const avi_session *s, char text[AVI_ENDING_TEXT], extreme e)
+{
+    const bool scales = !strcmp(avi_config_get_string(s->config, "data", "source"), "hdf5"),
+               standardises = avi_values_are_real(s) && !s->train->mean;
+    const double now = scales ? avi_config_get_real(s->config, "data", "scale") : 0;
+    if (!(e.value > large)) return false;
+    double smallest, largest;
+    avi_column_stats_range(s->train->stats, &smallest, &largest);
+    if (!isfinite(e.value)) e.value = fmax(fabs(smallest), fabs(largest)); /* beyond single precision */
+    int used =
+        snprintf(text, AVI_ENDING_TEXT, "The data are large: |x| is up to %.6g (row %" PRId64 ", column %" PRId64 "). ",
+                 e.value, e.row, e.column);
+    if (standardises) used += snprintf(text + used, (size_t)(AVI_ENDING_TEXT - used), "Use data.standardise = yes");
+    if (standardises && scales && may_be_grey(s))
+        (void)snprintf(text + used, (size_t)(AVI_ENDING_TEXT - used),
+                       ", or data.scale = %.17g (1/255) where they are grey values", 1.0 / 255);
+    if (!standardises)
+        (void)snprintf(text + used, (size_t)(AVI_ENDING_TEXT - used), "%s%.3g%s",
+                       scales ? "Use data.scale = " : "Multiply them by ", (now != 0 ? now : 1) / e.value,
+                       scales ? "" : " in the file");
+    return true;
+}
+
 avi_status avi_ending_first_step(const avi_session *s, char text[AVI_ENDING_TEXT])
 {
     extreme e;
     AVI_TRY(find(s, &e));
-    const bool scales = !strcmp(avi_config_get_string(s->config, "data", "source"), "hdf5");
-    const double now = scales ? avi_config_get_real(s->config, "data", "scale") : 0;
-    if (e.value > large && avi_values_are_real(s) && !s->train->mean)
-        snprintf(text, AVI_ENDING_TEXT,
-                 "The data are large: |x| is up to %.6g (row %" PRId64 ", column %" PRId64
-                 "). Use data.standardise = yes",
-                 e.value, e.row, e.column);
-    else if (e.value > large)
-        snprintf(text, AVI_ENDING_TEXT,
-                 "The data are large: |x| is up to %.6g (row %" PRId64 ", column %" PRId64 "). %s%.3g%s", e.value,
-                 e.row, e.column, scales ? "Use data.scale = " : "Multiply them by ", (now != 0 ? now : 1) / e.value,
-                 scales ? "" : " in the file");
-    else
+    if (!advise_scale(s, text, e))
         snprintf(text, AVI_ENDING_TEXT,
                  "No parameter has moved yet, so a lower learning rate, clipping or rollback cannot help. Use "
                  "run.precision = double, or other scales of the model ([model])");
+    return AVI_OK;
+}
+
+avi_status avi_ending_advice(const avi_session *s, const avi_state *st, char text[AVI_ENDING_TEXT])
+{
+    extreme e;
+    if (st->step <= st->skipped) return avi_ending_first_step(s, text);
+    AVI_TRY(find(s, &e));
+    if (advise_scale(s, text, e)) return AVI_OK;
+    const bool clips = avi_config_get_real(s->config, "optim", "clip_norm") > 0,
+               rolls = !strcmp(avi_config_get_string(s->config, "nan", "policy"), "rollback");
+    snprintf(text, AVI_ENDING_TEXT, "Use a lower optim.learning_rate%s%s%s",
+             clips   ? ""
+             : rolls ? " or "
+                     : ", ",
+             clips ? "" : "optim.clip_norm",
+             rolls   ? ""
+             : clips ? " or nan.policy = rollback"
+                     : ", or nan.policy = rollback");
     return AVI_OK;
 }

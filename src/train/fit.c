@@ -233,7 +233,10 @@ static avi_status complete(fit *f)
     avi_session *s = f->s;
     avi_best_take(s, f->st);
     AVI_TRY(evaluate(f, avi_config_get_int(s->config, "log", "last_rows"), true));
-    if (avi_ending_diverged(s, f->st, evaluation(f), f->diverged)) f->outcome = AVI_ERR_DIVERGED;
+    if (avi_ending_diverged(s, f->st, evaluation(f), f->diverged)) {
+        f->outcome = AVI_ERR_DIVERGED;
+        AVI_TRY(avi_ending_advice(s, f->st, f->advice));
+    }
     if (avi_evaluation_due(&s->evaluation, f->st->step) && !f->st->best.taken)
         AVI_TRY(avi_checkpoint_state_save(s, f->st, f->folder)); /* a longer run would have that evaluation too */
     AVI_TRY(avi_points_check(s, f->st));
@@ -301,9 +304,8 @@ static avi_status judge(const fit *f)
     if (!*f->target || !avi_stopping_rule_required(f->s->config) || !avi_stopping_rule_missed(f->target)) {
         if (!*f->diverged) return AVI_OK;
         return avi_fail(AVI_ERR_DIVERGED,
-                        "diverged: %s. The results are written, with status diverged. Use a lower optim.learning_rate, "
-                        "optim.clip_norm, or nan.policy = rollback, with --fresh",
-                        f->diverged);
+                        "diverged: %s. The results are written, with status diverged. %s, with --fresh", f->diverged,
+                        f->advice);
     }
     return avi_fail(AVI_ERR_BUDGET,
                     "%s before the stop rule was met%s, after %" PRId64

@@ -40,22 +40,17 @@ avi_status avi_fit_go_back(fit *f)
 
 static avi_status end_diverged(fit *f, const char *text)
 {
-    char path[4096], first[AVI_ENDING_TEXT];
+    char path[4096], advice[AVI_ENDING_TEXT];
     const bool moved = f->st->step > f->st->skipped; /* some step, in this start or one before */
     AVI_TRY(avi_checkpoint_state_dump(f->s, f->st, f->folder, path, sizeof path));
     avi_fit_end(f, AVI_ERR_DIVERGED, "diverged");
-    if (!moved) {
-        AVI_TRY(avi_ending_first_step(f->s, first));
-        return avi_fail(AVI_ERR_DIVERGED, "%s. No step of the run was finite. %s", text, first);
-    }
+    AVI_TRY(avi_ending_advice(f->s, f->st, advice));
+    if (!moved) return avi_fail(AVI_ERR_DIVERGED, "%s. No step of the run was finite. %s", text, advice);
     return avi_fail(AVI_ERR_DIVERGED,
                     "%s. %" PRId64 " steps in a row without a finite gradient; the last checkpoint is as it was, and "
                     "checkpoint.from = %s replays the first of these steps. "
-                    "Use a lower optim.learning_rate%s",
-                    text, f->st->skipped_in_a_row, path,
-                    strcmp(avi_config_get_string(f->s->config, "nan", "policy"), "rollback")
-                        ? ", optim.clip_norm, or nan.policy = rollback"
-                        : " or optim.clip_norm");
+                    "%s",
+                    text, f->st->skipped_in_a_row, path, advice);
 }
 
 avi_status avi_fit_handle_bad(fit *f, const avi_step_result *r)

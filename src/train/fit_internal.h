@@ -28,6 +28,7 @@ struct avi_fit {
     char patience[AVI_PATIENCE_TEXT];    /* why, of a run that stop.patience ends */
     char target[AVI_STOPPING_RULE_TEXT]; /* [stop] in words, once a run that has a target has ended */
     char diverged[AVI_ENDING_TEXT];      /* what makes the end of the steps no end of a fit; empty when nothing does */
+    char advice[AVI_ENDING_TEXT];        /* what to use then */
     avi_status outcome;
 };
 typedef struct avi_fit fit;

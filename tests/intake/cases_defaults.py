@@ -51,7 +51,7 @@ def case_simulate_says_what_can_draw(c):
     """Shared case 24: the two messages of simulate named each other."""
     c.write(normal(50))
     for more in ([], ["data.source=model", "data.rows=100"]):
-        c.run("run.task=simulate", *more).ends(78, r"\[run\] task = simulate: model vae", "use run.task = fit")
+        c.run("run.task=simulate", *more).ends(78, r"\[run\] task = simulate: model vae", "use run.task = sample")
     c.run("data.source=model").ends(78, r"\[data\] source = model", "use a source that has data", "ppca")
     c.run("run.task=simulate", "model.name=ppca").ends(78, "use data.source = model")
     c.run("run.task=simulate", "model.name=ppca", "data.source=model").good("rows drawn from model ppca")

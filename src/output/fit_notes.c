@@ -1,0 +1,55 @@
+#include "output/fit_notes.h"
+#include "session/state.h"
+#include "session/values.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Of data whose largest value is beyond this, or whose sd is below that, models start from another scale. */
+static const double LARGE = 30, SMALL = 0.03;
+
+/* Mean over columns of the variance of the training rows in the user's units; NAN where that is not known. */
+static double variance_of(const avi_data *d)
+{
+    double sum = 0;
+    if (d->log1p || d->stats->columns == 0) return NAN;
+    for (int64_t k = 0; k < d->stats->columns; k++) sum += d->stats->sd[k] * d->stats->sd[k];
+    return sum / (double)d->stats->columns;
+}
+
+/* A noise above the error that remains leaves no gain to any dimension. At that error the leading direction of the data
+ * has at least the variance of the noise, and pays for its KL. */
+static void print_collapsed(const avi_session *s, double kl, double error)
+{
+    const avi_data *d = s->train;
+    const bool fixed_noise = avi_values_are_real(s) && avi_config_has(s->config, "model", "noise_sd") && !d->mean;
+    const double noise = fixed_noise ? avi_config_get_real(s->config, "model", "noise_sd") : 0;
+    printf(
+        "  note         the posterior has collapsed: q(z_n) is the prior for every row (KL %.2g nats per row), and x "
+        "does not depend on z. ",
+        kl);
+    if (fixed_noise && noise > 1.02 * error && error > 0)
+        printf("Use model.noise_sd = %.2g, the root of the squared error, in place of %g\n", 0.98 * error, noise);
+    else
+        printf("Use objective.kl_warmup = 0.3, or more optim.epochs\n");
+}
+
+static void print_error(const avi_session *s, double variance)
+{
+    double smallest, largest;
+    avi_column_stats_range(s->train->stats, &smallest, &largest);
+    const bool other_scale = fmax(fabs(smallest), fabs(largest)) > LARGE || variance < SMALL * SMALL,
+               standardises = avi_values_are_real(s) && !s->train->mean;
+    printf(
+        "  note         the squared error is above the variance of the data, %.4g: the means of the columns would be "
+        "nearer than this fit. Use %smore optim.epochs\n",
+        variance, standardises && other_scale ? "data.standardise = yes, or " : "");
+}
+
+void avi_fit_notes_print(const avi_session *s, const double *evaluation, int used, double kl)
+{
+    const double mse = evaluation[AVI_EVAL_MSE_TRAIN], variance = variance_of(s->train);
+    if (used == 0) print_collapsed(s, kl, sqrt(mse));
+    /* The error is one of draws of z: without any information it is twice the variance at most. */
+    if (isfinite(mse) && mse > 2.1 * variance) print_error(s, variance);
+}
