@@ -4,6 +4,10 @@
  *
  * Rows are HELD (each rank has its own in memory) or STREAMED (no row is held; a fetch asks the source for the rows of
  * a tile anew). Only data that are a pure function of (seed, row) can be streamed. Models see the same bits either way.
+ *
+ * Rows are DENSE (`width` values each) or RAGGED (any number of entries, 0 included, of `width` values each: the
+ * observations of a group, the words of a document). What is said of columns is then said of the columns of entries.
+ * Every row of either kind is one datapoint: partition, shuffling, batches and checkpoints number rows, never entries.
  */
 #ifndef AVI_DATA_H
 #define AVI_DATA_H
@@ -31,12 +35,13 @@ typedef enum avi_support {
 /* What a source says about itself once open. */
 typedef struct avi_shape {
     int64_t rows;            /* of the data set as given (after data.rows / data.test_rows) */
-    int64_t width;           /* D, values of a row */
+    int64_t width;           /* D, values of a row, or of an entry of a ragged one */
     int64_t height, columns; /* of an image: channels * height * columns = width; 1, D for plain rows */
     int64_t channels;        /* 0 and 1: one */
     bool channels_last;      /* a row is (height, columns, channels), else (channels, height, columns) */
     avi_dtype type;          /* as held in memory: AVI_U8 (value = byte * scale), AVI_F32 or AVI_F64 */
     double scale;            /* 1/255 for grey images, 1 else */
+    bool ragged;             /* a row has any number of entries of `width` values; height is 1 */
 } avi_shape;
 
 typedef struct avi_source avi_source;
@@ -67,8 +72,9 @@ typedef struct avi_source_ops {
      * shape.rows = 0. All ranks return the same status (agreed inside), with one message that names key, file and what
      * to use. */
     avi_status (*open)(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split);
-    /* Required. Given rows [first, first + count) into out (count, width) of shape.type. Not collective when `any_rank`
-     * is true. When it is false only rank 0 is asked, in ascending order without gaps. */
+    /* Required. Given rows [first, first + count) into out (count, width) of shape.type; of ragged data entries [first,
+     * first + count), row after row. Not collective when `any_rank` is true, as it must be of ragged data. When it is
+     * false only rank 0 is asked, in ascending order without gaps. */
     avi_status (*read)(avi_source *s, int64_t first, int64_t count, void *out);
     bool any_rank;
     /* Optional; with it rows can be streamed, unless open sets s->sequential. The `count` rows that `given` lists, in
@@ -86,8 +92,12 @@ struct avi_source {
     void *self;      /* the source's own */
     uint64_t seed;   /* run.seed, for synthetic sources */
     char label[256]; /* for people: "MNIST images /data/train-images.gz" */
-    /* Of a part of a data set: the row in it that row `row` of the part is; NULL: the same. For messages. */
+    /* Of a part of a data set: the row in it that row `row` of the part is; NULL: the same. For messages. Of ragged
+     * data the stored row that an entry is. */
     int64_t (*row_in_file)(const avi_source *s, int64_t row);
+    /* Set by open, of ragged data: (shape.rows + 1) the entries before each row, from 0; the same on all ranks,
+     * borrowed. NULL: dense. */
+    const int64_t *first_entry;
     bool sequential;   /* set by open: a row takes those before it, in spite of ops->read_rows */
     bool streamed;     /* data.storage, settled by avi_source_open */
     bool bits_or_grey; /* set by open: shape.scale is 1 after all where no value is above 1: bits, not grey values */
@@ -117,6 +127,9 @@ avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split s
 void avi_source_close(avi_source **source);
 /* Not collective. Errors: DATA when the rows of the two splits differ in size. An empty test split matches all. */
 avi_status avi_source_match(const avi_source *train, const avi_source *test);
+/* Bytes of a row in memory, of ragged rows in the mean over all of them, with the number of its entries. Not
+ * collective. */
+double avi_source_row_bytes(const avi_source *s);
 /* Not collective; for sources, once s->label says what is open: sets s->shape.rows from data.rows or data.test_rows of
  * the `available` ones. Errors: CONFIG when more are asked for than there are. */
 AVI_API avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available);
@@ -157,7 +170,10 @@ typedef struct avi_data {
     int lookahead;        /* 1: a model that explains row n + 1 from row n has one factor row fewer than rows */
     int64_t first, count; /* own positions [first, first + count) */
     int64_t halo_left, halo_right; /* rows held before and after them, already cut at the ends of the data */
-    void *values;                  /* (halo_left + count + halo_right, width) of shape.type; owned; NULL: streamed */
+    void *values;                  /* (halo_left + count + halo_right, width) of shape.type; of ragged data (entries of
+                                      own rows, width); owned; NULL: streamed */
+    int64_t *entry;                /* ragged: (count + 1) entries of `values` before each own row; owned; NULL: dense */
+    int64_t entries;               /* ragged: of all rows of the data */
     struct avi_row_stream *feed;   /* owned; NULL: held */
     uint64_t checksum; /* of all rows in given order, independent of the number of ranks; 0: streamed, since it takes a
                           pass over all rows */
@@ -173,21 +189,25 @@ typedef struct avi_data {
     bool masked; /* NaN is a value that is missing: it is fetched as 0 */
 } avi_data;
 
+/* Stored rows of `count` consecutive positions that are held: `count`, of ragged data their entries. Not collective. */
+int64_t avi_data_entries(const avi_data *data, int64_t position, int64_t count);
+
 /* Collective. Reads (each rank its slab, or rank 0 all when the source is sequential), shuffles to owners, fetches halo
  * rows (lookahead rows included in the right halo), checks that every value is finite. `halo` needs an unshuffled
- * partition. Of a source that is to be streamed it reads the rows of the origin alone; the source must then outlive the
- * data. Errors: DATA (NaN or Inf: names the given row and column), IO, INTERNAL (memory). Owner: caller,
- * avi_data_destroy. */
+ * partition; ragged rows have no halo and no lookahead. Of a source that is to be streamed it reads the rows of the
+ * origin alone; the source must then outlive the data. Errors: DATA (NaN or Inf: names the given row and column), IO,
+ * INTERNAL (memory). Owner: caller, avi_data_destroy. */
 avi_status avi_data_load(avi_source *source, avi_comm *comm, const avi_partition *partition, int lookahead, int halo,
                          avi_data **data);
 void avi_data_destroy(avi_data **data);
 /* Bytes held by this rank. */
 int64_t avi_data_bytes(const avi_data *data);
 
-/* Rows position + offset, ... of `count` consecutive positions as numbers (scaled): out is (count, width). Rows before
- * the first or after the last of the data are the edge row. The rows asked for must be held (own or halo) or streamed.
- * Streamed rows that the source fails to give, or gives with a value that is not finite, are NaN: what is computed from
- * them is not finite, and who sees that asks avi_data_status. Not collective. */
+/* Rows position + offset, ... of `count` consecutive positions as numbers (scaled): out is (count, width), of ragged
+ * rows (avi_data_entries, width). Rows before the first or after the last of the data are the edge row. The rows asked
+ * for must be held (own or halo) or streamed. Streamed rows that the source fails to give, or gives with a value that
+ * is not finite, are NaN: what is computed from them is not finite, and who sees that asks avi_data_status. Not
+ * collective. */
 void avi_data_fetch_f32(const avi_data *data, int64_t position, int64_t count, float *out);
 void avi_data_fetch_f64(const avi_data *data, int64_t position, int64_t count, double *out);
 /* 1 where a value is there, 0 where it is missing, for the same rows: (count, width). Not collective. */

@@ -18,8 +18,10 @@ typedef enum avi_coupling {
 
 /* Rows a model is asked about: B rows with S draws each (tape.h tells how they are laid out). */
 typedef struct avi_batch {
-    int64_t rows, draws; /* B, S */
-    avi_node *x;         /* (B, D) */
+    int64_t rows, draws;  /* B, S */
+    avi_node *x;          /* (B, D); of ragged rows their entries, one after the other: (E, D) */
+    const int64_t *entry; /* ragged rows: (B + 1) entries of x before each row, from 0 to E; NULL: dense. For models
+                             with ops->ragged; borrowed until the next reset of the tape */
     avi_node *mask;   /* (B, D): 1, or 0 where the value of x is missing (and 0); NULL: all are there. For models with
                          ops->masks */
     avi_node *x_next; /* (B, D): the following row of the data; only for models with lookahead, NULL else */
@@ -33,6 +35,7 @@ typedef struct avi_model_ops {
     AVI_PLUGIN_FIELDS; /* keys: of section [model] */
     avi_coupling coupling;
     int lookahead;     /* 1: log_likelihood uses x_next; the data then have one row more than the model has z */
+    bool ragged;       /* log_likelihood takes ragged rows (data.h), of which a datapoint has any number of entries */
     bool scalar_theta; /* every block of theta is one value: draws of theta come as (S, 1), evaluated together with the
                           draws of z */
     /* Required. Reads its keys, sets latent, declares theta (and prior_sd); shape is what the data look like. Errors:
@@ -88,6 +91,10 @@ typedef struct avi_model_ops {
     avi_status (*simulate_rows)(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out);
     /* Optional, with these: columns D of simulated data; NULL: 1. */
     int64_t (*simulated_width)(const avi_config *config);
+    /* Optional, both with simulate_rows: whether simulated data are ragged, and the number of entries of a row. Then
+     * simulate_rows gives the entries of the rows, one row after the other. */
+    bool (*simulates_ragged)(const avi_config *config);
+    int64_t (*simulated_entries)(const avi_model *m, uint64_t seed, int64_t row);
     /* Optional. Polynomial degree of log p(x, z, theta) in (z, theta) when it is 2 or less: expectations under Gaussian
      * factors are then exact with 2 points a dimension (objective.draws = 0). 0: not polynomial, Gauss-Hermite in z. */
     int quadratic;
@@ -117,8 +124,8 @@ const avi_model_ops *avi_model_selected(const avi_config *config);
 /* Creates the model that [model] name selects. Owner: caller. */
 avi_status avi_model_create(const avi_config *config, const avi_shape *shape, avi_model **model);
 void avi_model_destroy(avi_model **model);
-/* Whether the model can draw data, and rows [first, first + count) of them. Errors: those of its simulate or
- * simulate_rows. Not collective. */
+/* Whether the model can draw data, and rows [first, first + count) of them, unless these are ragged. Errors: those of
+ * its simulate or simulate_rows. Not collective. */
 bool avi_model_simulates(const avi_model_ops *ops);
 avi_status avi_model_simulate(const avi_model *m, uint64_t seed, int64_t rows, int64_t first, int64_t count,
                               double *out);

@@ -1,10 +1,12 @@
 /* data.source = model: rows drawn from the configured model, a pure function of (seed, split, row). It is
  * here and not in data/ because a source knows no models. */
 #include "avi/model.h"
+#include "data/ragged.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { TRAIN_ROWS = 10000 };
 
@@ -17,6 +19,9 @@ static const avi_key keys[] = {
 typedef struct drawn {
     avi_model *model;
     avi_split split;
+    int64_t *first_entry; /* of ragged rows: (rows + 1); owned */
+    double *row;          /* of ragged rows: the entries of the row drawn last; owned */
+    int64_t drawn, room;  /* that row, -1: none; the values that it has room for */
 } drawn;
 
 static uint64_t seed_of(const avi_source *s)
@@ -37,6 +42,54 @@ static const char *drawing_models(const avi_config *config, char *names, size_t 
     }
     return names;
 }
+
+/* ---- ragged rows ---- */
+
+static avi_status count_entries(avi_source *s, drawn *d)
+{
+    const int64_t rows = s->shape.rows;
+    d->first_entry = malloc(((size_t)rows + 1) * sizeof *d->first_entry);
+    if (!d->first_entry)
+        return avi_fail_memory(((size_t)rows + 1) * sizeof *d->first_entry, "the sizes of drawn groups");
+    d->first_entry[0] = 0;
+    for (int64_t r = 0; r < rows; r++)
+        d->first_entry[r + 1] = d->first_entry[r] + d->model->ops->simulated_entries(d->model, seed_of(s), r);
+    s->first_entry = d->first_entry;
+    d->drawn = -1;
+    return AVI_OK;
+}
+
+/* Draws all entries of a row, unless it is there from the piece before. */
+static avi_status draw_row(const avi_source *s, drawn *d, int64_t row)
+{
+    const int64_t values = (d->first_entry[row + 1] - d->first_entry[row]) * s->shape.width;
+    if (d->drawn == row) return AVI_OK;
+    d->drawn = -1;
+    if (values > d->room) {
+        free(d->row);
+        d->row = malloc((size_t)values * sizeof *d->row);
+        d->room = d->row ? values : 0;
+        if (!d->row) return avi_fail_memory((size_t)values * sizeof *d->row, "a drawn group");
+    }
+    AVI_TRY(d->model->ops->simulate_rows(d->model, seed_of(s), &row, 1, d->row));
+    d->drawn = row;
+    return AVI_OK;
+}
+
+static avi_status read_entries(const avi_source *s, drawn *d, int64_t first, int64_t count, double *out)
+{
+    const int64_t width = s->shape.width;
+    for (int64_t row = 0, n; count > 0; row++, first += n, count -= n, out += n * width) {
+        row += avi_ragged_row(d->first_entry + row, s->shape.rows - row, first);
+        const int64_t left = d->first_entry[row + 1] - first;
+        n = left < count ? left : count;
+        AVI_TRY(draw_row(s, d, row));
+        memcpy(out, d->row + (first - d->first_entry[row]) * width, (size_t)(n * width) * sizeof *out);
+    }
+    return AVI_OK;
+}
+
+/* ---- open ---- */
 
 static avi_status create(avi_source *s, const avi_config *config, avi_split split)
 {
@@ -66,9 +119,10 @@ static avi_status create(avi_source *s, const avi_config *config, avi_split spli
     if (s->shape.rows) s->shape.rows += ops->lookahead; /* data.rows and data.test_rows count datapoints */
     s->sequential = !ops->simulate_rows;
     snprintf(s->label, sizeof s->label, "drawn from model %s", ops->name);
+    s->shape.ragged = s->shape.rows && ops->simulates_ragged && ops->simulates_ragged(config);
     AVI_TRY(avi_model_create(config, &s->shape, &d->model));
     d->model->theta_seed = s->seed; /* of both splits: test rows come from the model of the training rows */
-    return AVI_OK;
+    return s->shape.ragged ? count_entries(s, d) : AVI_OK;
 }
 
 static avi_status open_source(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split)
@@ -78,7 +132,8 @@ static avi_status open_source(avi_source *s, const avi_config *config, avi_comm 
 
 static avi_status read_range(avi_source *s, int64_t first, int64_t count, void *out)
 {
-    const drawn *d = s->self;
+    drawn *d = s->self;
+    if (s->first_entry) return read_entries(s, d, first, count, out);
     return avi_model_simulate(d->model, seed_of(s), s->shape.rows, first, count, out);
 }
 
@@ -91,7 +146,11 @@ static avi_status read_rows(avi_source *s, const int64_t *given, int64_t count, 
 static void close_source(avi_source *s)
 {
     drawn *d = s->self;
-    if (d) avi_model_destroy(&d->model);
+    if (d) {
+        avi_model_destroy(&d->model);
+        free(d->first_entry);
+        free(d->row);
+    }
     free(d);
     s->self = NULL;
 }

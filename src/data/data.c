@@ -1,6 +1,7 @@
 #include "avi/data.h"
 #include "base/signals.h"
 #include "data/column_stats.h"
+#include "data/ragged.h"
 #include "data/row_stream.h"
 #include "data/settle.h"
 #include "data/redistribute.h"
@@ -61,9 +62,16 @@ static void fill_layouts(const avi_data *d, const avi_source *source, int ranks,
     }
 }
 
-/* Reads all rows once and puts each where its owner holds it: `owned` are this rank's rows of `owners`. */
-static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, const int64_t *readers,
-                            const int64_t *owners, void *owned)
+/* Which stored rows each rank reads and which it owns, both (ranks + 1), and the number of a row that is read among
+ * those that are owned. */
+typedef struct route {
+    const int64_t *readers, *owners;
+    void (*numbers)(const void *context, int64_t first, int64_t count, int64_t *out); /* NULL: the same */
+    const void *context;
+} route;
+
+/* Reads all stored rows once and puts each where its owner holds it: `owned` are this rank's rows of the owners. */
+static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, const route *way, void *owned)
 {
     reader r = {.source = source,
                 .stats = d->stats,
@@ -71,10 +79,10 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
                 .narrow = d->shape.type != source->shape.type};
     const avi_redistribution move = {.comm = comm,
                                      .row_bytes = (size_t)d->shape.width * avi_dtype_size(d->shape.type),
-                                     .from = readers,
-                                     .to = owners,
-                                     .numbers = d->partition.shuffled ? avi_redistribution_positions : NULL,
-                                     .number_context = &d->partition,
+                                     .from = way->readers,
+                                     .to = way->owners,
+                                     .numbers = d->partition.shuffled ? way->numbers : NULL,
+                                     .number_context = way->context,
                                      .piece = read_piece,
                                      .piece_context = &r};
     const size_t bytes = (size_t)avi_redistribution_piece_rows(&move) * r.row_bytes;
@@ -83,6 +91,8 @@ static avi_status read_rows(avi_data *d, avi_source *source, avi_comm *comm, con
     if (status == AVI_OK) status = avi_redistribution_rows(&move, owned);
     free(r.rows);
     AVI_TRY(status);
+    if (source->first_entry)
+        r.checksum += avi_ragged_hash(source->first_entry, d->shape.rows, avi_comm_size(comm), avi_comm_rank(comm));
     int64_t sum; /* the bits of an unsigned sum, which wraps */
     memcpy(&sum, &r.checksum, sizeof sum);
     AVI_TRY(avi_comm_sum_int64(comm, &sum, 1));
@@ -148,6 +158,8 @@ static avi_status check_arguments(const avi_source *source, avi_comm *comm, cons
     if (p->shuffled && (lookahead > 0 || halo > 0))
         return avi_fail(AVI_ERR_INTERNAL, "rows that have neighbours cannot be shuffled (lookahead %d, halo %d)",
                         lookahead, halo);
+    if (source->first_entry && (lookahead > 0 || halo > 0))
+        return avi_fail(AVI_ERR_INTERNAL, "ragged rows have no neighbours (lookahead %d, halo %d)", lookahead, halo);
     return AVI_OK;
 }
 
@@ -155,7 +167,7 @@ static avi_status check_arguments(const avi_source *source, avi_comm *comm, cons
 static avi_status allocate(avi_data *d, int ranks, int64_t **arrays)
 {
     const int64_t row = d->shape.width * (int64_t)avi_dtype_size(d->shape.type),
-                  rows = d->halo_left + d->count + d->halo_right;
+                  rows = d->entry ? d->entry[d->count] : d->halo_left + d->count + d->halo_right;
     if (rows > INT64_MAX / 2 / row)
         return avi_fail(AVI_ERR_INTERNAL, "%lld rows of %lld bytes fit no memory", (long long)rows, (long long)row);
     d->values = malloc(rows > 0 ? (size_t)(rows * row) : 1);
@@ -165,22 +177,38 @@ static avi_status allocate(avi_data *d, int ranks, int64_t **arrays)
     return *arrays ? AVI_OK : avi_fail_memory(bytes, "the rows of each rank");
 }
 
+/* Entries of ragged rows. */
+static avi_status fill_ragged(avi_data *d, avi_source *source, avi_comm *comm)
+{
+    avi_ragged_route way;
+    avi_status status = avi_ragged_route_make(d, source, comm, &way);
+    const route entries = {way.readers, way.owners, avi_ragged_numbers, &way};
+    if (status == AVI_OK) status = read_rows(d, source, comm, &entries, d->values);
+    avi_ragged_route_free(&way);
+    return status;
+}
+
 static avi_status fill(avi_data *d, avi_source *source, avi_comm *comm, int halo)
 {
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
     int64_t *arrays = NULL;
     AVI_TRY(avi_agree(comm, avi_column_stats_create(d->shape.width, &d->stats)));
-    if (source->ops->read_rows && !source->sequential) AVI_TRY(avi_agree(comm, avi_rows_origin(source, &d->origin)));
+    if (source->ops->read_rows && !source->sequential && !source->first_entry)
+        AVI_TRY(avi_agree(comm, avi_rows_origin(source, &d->origin)));
     if (source->streamed) {
         AVI_TRY(avi_agree(comm, avi_row_stream_create(source, &d->feed)));
         return avi_agree(comm, avi_settle_sample(d, source));
     }
+    if (source->first_entry) AVI_TRY(avi_agree(comm, avi_ragged_count(d, source)));
     avi_status status = avi_agree(comm, allocate(d, ranks, &arrays));
-    if (status == AVI_OK) {
+    if (status == AVI_OK && d->entry) {
+        status = fill_ragged(d, source, comm);
+    } else if (status == AVI_OK) {
         int64_t *readers = arrays, *owners = arrays + ranks + 1, *counts = arrays + (ptrdiff_t)2 * (ranks + 1);
         fill_layouts(d, source, ranks, readers, owners);
         const size_t row = (size_t)d->shape.width * avi_dtype_size(d->shape.type);
-        status = read_rows(d, source, comm, readers, owners, (unsigned char *)d->values + (size_t)d->halo_left * row);
+        const route rows = {readers, owners, avi_redistribution_positions, &d->partition};
+        status = read_rows(d, source, comm, &rows, (unsigned char *)d->values + (size_t)d->halo_left * row);
         for (int side = 0; side < 2 && status == AVI_OK && (halo > 0 || d->lookahead > 0); side++)
             status = fetch_side(d, comm, owners, side, halo, owners[rank] - d->halo_left, counts);
     }
@@ -224,6 +252,7 @@ void avi_data_destroy(avi_data **data)
     free((*data)->mean);
     free((*data)->sd);
     free((*data)->values);
+    free((*data)->entry);
     free(*data);
     *data = NULL;
 }
@@ -233,6 +262,9 @@ avi_status avi_data_status(const avi_data *data) { return data->feed ? avi_row_s
 int64_t avi_data_bytes(const avi_data *data)
 {
     if (data->feed) return avi_row_stream_bytes(data->feed);
+    if (data->entry)
+        return data->entry[data->count] * data->shape.width * (int64_t)avi_dtype_size(data->shape.type) +
+               (data->count + 1) * (int64_t)sizeof *data->entry;
     return (data->halo_left + data->count + data->halo_right) * data->shape.width *
            (int64_t)avi_dtype_size(data->shape.type);
 }

@@ -114,15 +114,20 @@ static void stream(const avi_data *d, const avi_column_moments *m, int64_t posit
 
 static void held(const avi_data *d, const avi_column_moments *m, int64_t position, int64_t rows, real *out)
 {
-    const int64_t first = d->first - d->halo_left, width = d->shape.width;
+    const int64_t first = d->first - d->halo_left;
     assert(position >= first && position + rows <= d->first + d->count + d->halo_right);
-    const int64_t at = (position - first) * width * (int64_t)avi_dtype_size(d->shape.type);
-    take(d, m, (const unsigned char *)d->values + at, rows, out);
+    const int64_t stored = d->entry ? d->entry[position - first] : position - first;
+    const size_t row_bytes = (size_t)d->shape.width * avi_dtype_size(d->shape.type);
+    take(d, m, (const unsigned char *)d->values + (size_t)stored * row_bytes, avi_data_entries(d, position, rows), out);
 }
 
 static void fetch(const avi_data *data, const avi_column_moments *m, int64_t position, int64_t count, real *out)
 {
     const int64_t width = data->shape.width, last = data->shape.rows - 1;
+    if (data->entry) {
+        held(data, m, position, count, out);
+        return;
+    }
     for (int64_t i = 0; i < count;) {
         const int64_t asked = position + i;
         const int64_t row = asked < 0 ? 0 : (asked > last ? last : asked);

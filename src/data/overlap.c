@@ -6,12 +6,24 @@
 
 enum { SAMPLE = 1024 };
 
-/* A hash of the number of a row, the same whatever the type in memory. `row` (width) is work space. */
+/* A hash of the numbers of a row, the same whatever the type in memory. `row` (largest_row) is work space. */
 static int64_t hash_of(const avi_data *d, int64_t position, double *row)
 {
+    const int64_t values = avi_data_entries(d, position, 1) * d->shape.width;
     avi_data_fetch_f64(d, position, 1, row);
-    for (int64_t k = 0; k < d->shape.width; k++) row[k] += 0.0; /* -0 is 0 */
-    return (int64_t)(avi_row_hash(row, (size_t)d->shape.width * sizeof *row, 0) >> 2);
+    for (int64_t k = 0; k < values; k++) row[k] += 0.0; /* -0 is 0 */
+    return (int64_t)(avi_row_hash(row, (size_t)values * sizeof *row, 0) >> 2);
+}
+
+/* Values of the largest row that this rank has. */
+static int64_t largest_row(const avi_data *d)
+{
+    int64_t most = 1;
+    for (int64_t r = 0; r < d->count; r++) {
+        const int64_t n = avi_data_entries(d, d->first + r, 1);
+        most = n > most ? n : most;
+    }
+    return most * d->shape.width;
 }
 
 static int compare(const void *a, const void *b)
@@ -45,8 +57,10 @@ avi_status avi_data_overlap(const avi_data *train, const avi_data *test, avi_com
     int64_t sample[SAMPLE] = {0}, marked[SAMPLE] = {0};
     *looked = *found = 0;
     if (train->feed || test->feed || train->shape.width != test->shape.width) return AVI_OK;
-    double *row = malloc((size_t)train->shape.width * sizeof *row);
-    AVI_TRY(avi_agree_memory(comm, row, (size_t)train->shape.width * sizeof *row, "a row"));
+    const int64_t a = largest_row(train), b = largest_row(test);
+    const size_t bytes = (size_t)(a > b ? a : b) * sizeof(double);
+    double *row = malloc(bytes);
+    AVI_TRY(avi_agree_memory(comm, row, bytes, "a row"));
     for (int64_t i = 0; i < n; i++) {
         const int64_t at = i * rows / n;
         if (at >= test->first && at < test->first + test->count) sample[i] = hash_of(test, at, row);

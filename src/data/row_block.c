@@ -62,17 +62,22 @@ avi_status avi_row_block_create(avi_source *source, avi_comm *comm, const avi_da
     d->sd = like->sd;
     AVI_TRY(avi_row_block_restart(b));
     choose_scale(b, like);
-    const size_t bytes = (size_t)(most + 2 * halo + lookahead) * row_bytes(b);
-    b->room = malloc(bytes);
+    const bool ragged = source->first_entry != NULL;
+    const size_t bytes =
+        ragged ? ((size_t)most + 1) * sizeof *d->entry : (size_t)(most + 2 * halo + lookahead) * row_bytes(b);
+    if (ragged) d->entry = malloc(bytes);
+    if (ragged) d->entries = source->first_entry[source->shape.rows];
+    b->room = ragged ? NULL : malloc(bytes);
     b->support = malloc((size_t)d->shape.width * sizeof *b->support);
     for (int64_t k = 0; b->support && k < d->shape.width; k++) b->support[k] = support(context, k);
-    return avi_agree(comm, b->room && b->support ? AVI_OK : avi_fail_memory(bytes, "a block of rows"));
+    return avi_agree(comm, (b->room || d->entry) && b->support ? AVI_OK : avi_fail_memory(bytes, "a block of rows"));
 }
 
 void avi_row_block_free(avi_row_block *b)
 {
     free(b->room);
     free(b->support);
+    free(b->data.entry);
     *b = (avi_row_block){0};
 }
 
@@ -91,6 +96,22 @@ static void close_scale(avi_row_block *b, const unsigned char *values, int64_t r
     for (int64_t i = 0; i < n && !grey; i++) grey = values[i] > 1;
     b->data.shape.scale = grey ? b->grey : 1;
     b->scale_open = false;
+}
+
+/* Entries of ragged rows [from, to): the room grows to the largest part. */
+static avi_status read_ragged(avi_row_block *b, int64_t from, int64_t to)
+{
+    const int64_t *first = b->source->first_entry, entries = first[to] - first[from];
+    if (entries > b->room_entries || !b->room) {
+        const size_t bytes = ((size_t)entries + 1) * row_bytes(b);
+        free(b->room);
+        b->room = malloc(bytes);
+        b->room_entries = b->room ? entries : 0;
+        if (!b->room) return avi_fail_memory(bytes, "the entries of a block of rows");
+    }
+    b->data.entries = first[b->source->shape.rows];
+    for (int64_t r = from; r <= to; r++) b->data.entry[r - from] = first[r] - first[from];
+    return entries ? b->source->ops->read(b->source, first[from], entries, b->room) : AVI_OK;
 }
 
 /* Any rank can read: each has its own part, and reads the first rows where these tell the scale. */
@@ -205,6 +226,12 @@ avi_status avi_row_block_read(avi_row_block *b, int64_t first, int64_t count)
     const int64_t from = clip(b, d->first - b->halo),
                   to = d->count ? clip(b, d->first + d->count + b->halo + d->lookahead) : from;
     avi_status status;
+    if (d->entry) {
+        AVI_TRY(avi_agree(b->comm, read_ragged(b, from, to)));
+        d->values = b->room;
+        d->halo_left = d->halo_right = 0;
+        return avi_agree(b->comm, check_rows(b, d->values, b->source->first_entry[from], d->entry[d->count]));
+    }
     if (b->source->ops->any_rank)
         status = read_own(b, from, to);
     else

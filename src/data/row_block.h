@@ -13,6 +13,7 @@ typedef struct avi_row_block {
     int halo;
     int64_t tile, most;   /* rows of a tile, and of a block at most, a multiple of it */
     avi_support *support; /* owned: (width) what the likelihood can have in each column */
+    int64_t room_entries; /* of ragged rows: entries that the room holds */
     unsigned char *room;  /* owned: rows [room_first, room_first + room_rows) as the source gives them */
     int64_t room_first, room_rows;
     int64_t next;    /* of a source that only rank 0 can read, in order: its next row */

@@ -1,5 +1,6 @@
 #include "data/settle.h"
 #include "data/column_stats.h"
+#include "data/ragged.h"
 #include "data/row_stream.h"
 
 #include <math.h>
@@ -43,11 +44,14 @@ avi_status avi_settle_sample(avi_data *d, avi_source *source)
 
 /* ---- a walk over the rows that this rank owns, or over the sample ---- */
 
+/* position: of the first of `rows` rows; of ragged data the place of an entry among those that are held. */
 typedef avi_status (*visitor)(void *self, const avi_data *d, int64_t position, int64_t rows, const double *numbers);
 
-/* The row after the last that has a factor belongs to the last rank that owns any. */
+/* Stored rows: entries of ragged ones. The row after the last that has a factor belongs to the last rank that owns any.
+ */
 static int64_t own_rows(const avi_data *d)
 {
+    if (d->entry) return d->entry[d->count];
     return d->count > 0 && d->first + d->count == d->partition.rows ? d->count + d->lookahead : d->count;
 }
 
@@ -58,7 +62,7 @@ static avi_status walk_held(const avi_data *d, double *numbers, int64_t most, vi
     for (int64_t at = 0; at < rows; at += most) {
         const int64_t n = rows - at < most ? rows - at : most;
         numbers_of(d, (const unsigned char *)d->values + (size_t)(d->halo_left + at) * row_bytes, n * width, numbers);
-        AVI_TRY(visit(self, d, d->first + at, n, numbers));
+        AVI_TRY(visit(self, d, d->entry ? at : d->first + at, n, numbers));
     }
     return AVI_OK;
 }
@@ -206,8 +210,9 @@ double avi_data_observed(const avi_data *d)
 double avi_data_log_jacobian(const avi_data *d)
 {
     double sum = 0;
-    for (int64_t k = 0; k < d->shape.width && d->stats->rows > 0; k++) {
-        const double part = (double)d->stats->finite[k] / (double)d->stats->rows;
+    const double rows = (double)(d->entry ? d->partition.rows : d->stats->rows);
+    for (int64_t k = 0; k < d->shape.width && rows > 0; k++) {
+        const double part = (double)d->stats->finite[k] / rows;
         if (d->mean) sum -= part * log(d->sd[k]);
         if (d->log1p) sum -= part * d->stats->mean[k];
     }
@@ -244,9 +249,16 @@ const char *avi_support_name(avi_support support)
 typedef struct search {
     avi_support (*support)(const void *context, int64_t column);
     const void *context;
+    const avi_source *source;
     avi_place first; /* in given order */
     double value;
 } search;
+
+static int64_t given_row(const avi_data *d, const avi_source *source, int64_t at)
+{
+    if (d->entry) return avi_ragged_given_entry(d, source, at);
+    return at < d->partition.rows ? avi_partition_original(&d->partition, at) : at;
+}
 
 static avi_status look_for(void *self, const avi_data *d, int64_t position, int64_t rows, const double *numbers)
 {
@@ -258,8 +270,7 @@ static avi_status look_for(void *self, const avi_data *d, int64_t position, int6
         for (int64_t i = 0; i < rows; i++) {
             const double v = numbers[i * width + k];
             if (isnan(v) || avi_support_has(support, v)) continue;
-            const int64_t at = position + i,
-                          row = at < d->partition.rows ? avi_partition_original(&d->partition, at) : at;
+            const int64_t row = given_row(d, s->source, position + i);
             if (row > s->first.row || (row == s->first.row && k > s->first.column)) continue;
             s->first = (avi_place){row, k};
             s->value = v;
@@ -292,7 +303,7 @@ avi_status avi_data_check_support(const avi_data *d, avi_comm *comm, const avi_s
                                   avi_support (*support)(const void *context, int64_t column), const void *context,
                                   const char *remedy)
 {
-    search s = {.support = support, .context = context, .first = {INT64_MAX, INT64_MAX}};
+    search s = {.support = support, .context = context, .source = source, .first = {INT64_MAX, INT64_MAX}};
     bool suspect = false;
     for (int64_t k = 0; k < d->shape.width && !suspect; k++) suspect = is_suspect(d->stats, support(context, k), k);
     if (!suspect) return AVI_OK; /* the same on all ranks */

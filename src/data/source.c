@@ -53,6 +53,14 @@ static avi_status check_shape(const avi_source *s)
     const bool width_fits = h->width > 0 && h->width <= INT_MAX && h->height > 0 && h->columns > 0 &&
                             (h->channels > 1 ? h->channels : 1) * h->height * h->columns == h->width;
     const bool type_fits = h->type == AVI_U8 || h->type == AVI_F32 || h->type == AVI_F64;
+    if (h->rows > 0 && (h->ragged != (s->first_entry != NULL) || (h->ragged && !s->ops->any_rank)))
+        return avi_fail(AVI_ERR_INTERNAL,
+                        "data source %s gave ragged rows without the places of their entries, or that "
+                        "one rank alone can read",
+                        s->ops->name);
+    if (h->ragged && h->rows > 0 && s->first_entry[h->rows] == 0)
+        return avi_fail(AVI_ERR_DATA, "%s: none of its %lld groups has an entry; use data that have some", s->label,
+                        (long long)h->rows);
     if (h->rows == 0 || (h->rows > 0 && width_fits && type_fits)) return AVI_OK;
     return avi_fail(AVI_ERR_INTERNAL, "data source %s gave a shape of %lld rows, width %lld = %lld x %lld",
                     s->ops->name, (long long)h->rows, (long long)h->width, (long long)h->height, (long long)h->columns);
@@ -62,13 +70,15 @@ static avi_status check_shape(const avi_source *s)
 static avi_status settle_storage(avi_source *s, const avi_config *config)
 {
     const char *storage = avi_config_get_string(config, "data", "storage");
-    const bool can = s->ops->read_rows && !s->sequential, stream = strcmp(storage, "stream") == 0;
+    const bool can = s->ops->read_rows && !s->sequential && !s->shape.ragged, stream = strcmp(storage, "stream") == 0;
     const double bytes = (double)s->shape.rows * (double)s->shape.width * (double)avi_dtype_size(s->shape.type);
     s->streamed = can && (stream || (strcmp(storage, "auto") == 0 && bytes > (double)AVI_STREAM_ABOVE));
     if (!stream || can || s->shape.rows == 0) return AVI_OK;
-    return avi_config_fail(
-        config, "data", "storage", "%s: %s, so they cannot be drawn anew at each step; use memory or auto", s->label,
-        s->ops->read_rows ? "its rows follow from the rows before them" : "its rows come from a file");
+    return avi_config_fail(config, "data", "storage",
+                           "%s: %s, so they cannot be drawn anew at each step; use memory or auto", s->label,
+                           s->shape.ragged     ? "its rows have different numbers of entries"
+                           : s->ops->read_rows ? "its rows follow from the rows before them"
+                                               : "its rows come from a file");
 }
 
 avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split split, avi_source **source)
@@ -109,12 +119,24 @@ void avi_source_close(avi_source **source)
 avi_status avi_source_match(const avi_source *train, const avi_source *test)
 {
     const avi_shape *a = &train->shape, *b = &test->shape;
+    if (b->rows > 0 && a->ragged != b->ragged)
+        return avi_fail(AVI_ERR_DATA,
+                        "the rows of the %s data are groups of any number of entries, those of the %s data have one "
+                        "width (%s; %s); use the same kind for both",
+                        a->ragged ? "training" : "test", a->ragged ? "test" : "training", test->label, train->label);
     if (b->rows == 0 || (a->height == b->height && a->columns == b->columns && a->width == b->width)) return AVI_OK;
     return avi_fail(AVI_ERR_DATA,
                     "the rows of the test data are %lld x %lld, those of the training data %lld x %lld (%s; %s); both "
                     "must have the same size",
                     (long long)b->height, (long long)b->columns, (long long)a->height, (long long)a->columns,
                     test->label, train->label);
+}
+
+double avi_source_row_bytes(const avi_source *s)
+{
+    const double entry = (double)s->shape.width * (double)avi_dtype_size(s->shape.type);
+    if (!s->first_entry || s->shape.rows == 0) return entry;
+    return entry * (double)s->first_entry[s->shape.rows] / (double)s->shape.rows + sizeof(int64_t);
 }
 
 avi_status avi_source_take_rows(avi_source *s, const avi_config *config, avi_split split, int64_t available)

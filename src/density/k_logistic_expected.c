@@ -5,7 +5,7 @@
  * is the chain rule; y times the logit has an expectation in closed form but for tau, whose points serve it too. */
 #include "avi/kernel.h"
 #include "avi/vmath.h"
-#include "density/logistic_groups.h"
+#include "density/group_rows.h"
 #include "tape/internal.h"
 
 #include <math.h>
@@ -36,16 +36,18 @@ static real softplus_mean(const avi_group_points *g, real mu, real s, real *dmu,
 }
 
 typedef struct group {
-    const real *y, *x, *mean, *log_sd; /* outcomes (m), covariates (m, p); of theta (2 + p) */
-    real z, sz;                        /* mean and sd of z */
-    real *d;                           /* (2 + 2 (2 + p)): derivatives by nu, means, log sds */
+    group_row row;
+    const real *mean, *log_sd; /* of theta (2 + p) */
+    real z, sz;                /* mean and sd of z */
+    real *d;                   /* (2 + 2 (2 + p)): derivatives by nu, means, log sds */
 } group;
 
 /* Trial j, at every point of log_tau: its value; adds to the derivatives. */
 static real trial(const avi_group_points *g, const group *r, int64_t j)
 {
     const int64_t p = g->shape.covariates;
-    const real *x = r->x + j * p, sa = vm_exp(r->log_sd[ALPHA]), st = vm_exp(r->log_sd[LOG_TAU]), y = r->y[j];
+    const real *x = r->row.x + j * r->row.x_stride, sa = vm_exp(r->log_sd[ALPHA]), st = vm_exp(r->log_sd[LOG_TAU]),
+               y = r->row.y[j * r->row.y_stride];
     real *dmean = r->d + 2, *dls = dmean + 2 + p, slope = r->mean[ALPHA], spread = sa * sa, value = 0;
     real by_mu = 0, by_var = 0;
     for (int64_t k = 0; k < p; k++) {
@@ -80,22 +82,20 @@ static real trial(const avi_group_points *g, const group *r, int64_t j)
 void AVI_R(avi_forward_group_expected)(avi_tape *t, avi_node *n)
 {
     const avi_group_points *g = n->data;
-    const int64_t m = g->shape.trials, width = n->in[0]->cols, all = 2 + 2 * n->in[2]->cols;
+    const int64_t all = 2 + 2 * n->in[2]->cols;
     const real *nu = n->in[1]->value;
     n->aux = avi_tape_alloc(t, n->rows * all);
     memset(n->aux, 0, (size_t)(n->rows * all) * sizeof(real));
     for (int64_t b = 0; b < n->rows; b++) {
-        const real *row = (const real *)n->in[0]->value + b * width;
-        const group r = {.y = row,
-                         .x = row + m,
+        const group r = {.row = group_of(&g->shape, n->in[0], b),
                          .mean = n->in[2]->value,
                          .log_sd = n->in[3]->value,
                          .z = nu[2 * b],
                          .sz = vm_exp(nu[2 * b + 1]),
                          .d = (real *)n->aux + b * all};
         real sum = 0;
-        for (int64_t j = 0; j < m; j++)
-            if (!(row[j] < 0)) sum += trial(g, &r, j);
+        for (int64_t j = 0; j < r.row.trials; j++)
+            if (!(r.row.y[j * r.row.y_stride] < 0)) sum += trial(g, &r, j);
         ((real *)n->value)[b] = sum;
     }
 }

@@ -41,6 +41,15 @@ static avi_status allocate(avi_estimator *e)
     return e->own_draws && e->theta_eps ? AVI_OK : avi_fail_memory(2 * draws, "draws of the global parameters");
 }
 
+/* Rows of a block: of ragged ones no more than what their entries take 16 MB of, where each has the mean number. */
+static int64_t block_rows(const avi_problem *p, const avi_data *data)
+{
+    if (!data->entry) return p->block_rows;
+    const int64_t each = 1 + data->entries / data->partition.rows,
+                  most = (1 << 22) / (p->draws + data->shape.width) / each + 1;
+    return p->block_rows < most ? p->block_rows : most;
+}
+
 avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator)
 {
     avi_estimator *e = calloc(1, sizeof *e);
@@ -49,6 +58,7 @@ avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_
     if (e) {
         *e = (avi_estimator){
             .p = *p, .exact_family = p->family, .layout = avi_parameter_layout_of(p), .comm = comm, .data = data};
+        e->p.block_rows = block_rows(p, data);
         e->notebook = *p->family;
         if (p->notebook) e->notebook.ops = avi_family_notebook(p->family);
         status = allocate(e);

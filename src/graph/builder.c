@@ -123,10 +123,13 @@ static void build_expected(avi_graph_context *c, const avi_pass *pass, const avi
     const avi_model *m = c->p->model;
     const avi_quadrature *rule = c->p->moments_rule;
     avi_node *mean[AVI_MOMENT_BLOCKS];
-    *out = (avi_graph){.rows = b->total, .x = avi_graph_fetch(c, b, 0), .mask = avi_graph_mask(c, b, 0)};
-    out->nu = avi_graph_nu(c, pass, b, out->x);
-    group g = {
-        .batch = {.rows = b->total, .draws = 1, .x = out->x, .mask = out->mask}, .nu = out->nu, .form = KL_CLOSED};
+    *out = (avi_graph){.rows = b->total, .entry = avi_graph_entries(c, b)};
+    out->x = avi_graph_fetch(c, b, 0);
+    out->mask = avi_graph_mask(c, b, 0);
+    out->nu = avi_graph_nu(c, pass, b, out->x, out->entry);
+    group g = {.batch = {.rows = b->total, .draws = 1, .x = out->x, .entry = out->entry, .mask = out->mask},
+               .nu = out->nu,
+               .form = KL_CLOSED};
     g.closed_kl = avi_scale(c->tape, c->p->family->ops->kl_std(c->p->family, c->tape, out->nu), -1, 0);
     for (int k = 0; k < m->theta.count; k++) mean[k] = c->theta[k];
     avi_graph_leaves(c, pass, 1);
@@ -149,9 +152,11 @@ void avi_graph_build(avi_graph_context *c, const avi_pass *pass, int runs, const
         build_expected(c, pass, &b, out);
         return;
     }
-    *out = (avi_graph){.rows = b.total, .x = avi_graph_fetch(c, &b, 0), .mask = avi_graph_mask(c, &b, 0)};
-    out->nu = avi_graph_nu(c, pass, &b, out->x);
-    avi_batch batch = {.rows = b.total, .draws = draws, .x = out->x, .mask = out->mask};
+    *out = (avi_graph){.rows = b.total, .entry = avi_graph_entries(c, &b)};
+    out->x = avi_graph_fetch(c, &b, 0);
+    out->mask = avi_graph_mask(c, &b, 0);
+    out->nu = avi_graph_nu(c, pass, &b, out->x, out->entry);
+    avi_batch batch = {.rows = b.total, .draws = draws, .x = out->x, .entry = out->entry, .mask = out->mask};
     if (p->model->ops->lookahead) batch.x_next = avi_graph_fetch(c, &b, 1);
     const kl_form form = form_of(c, pass);
     avi_node *nu_of_q = form == KL_SAMPLED ? avi_graph_nu_of_q(c, out->nu) : out->nu;

@@ -57,7 +57,8 @@ typedef struct avi_graph {
     avi_node *mean_x;     /* (B, D) or NULL */
     avi_node *draw_x;     /* (B*S, D): E[x | z, theta] of each draw, or NULL: of several draws of theta in one graph */
     avi_node *z;          /* (B*S, L): the draws; NULL where they are never made, or are of several draws of theta */
-    avi_node *x;          /* (B, D) */
+    avi_node *x;          /* (B, D); of ragged rows (E, D) */
+    const int64_t *entry; /* ragged rows: (B + 1) entries before each; NULL: dense */
     avi_node *mask;       /* (B, D): 0 where a value of x is missing; NULL: all are there */
     avi_node *log_weight; /* (B*S, 1) or NULL */
 } avi_graph;
@@ -88,8 +89,11 @@ void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s);
 avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t shift);
 /* 1, or 0 where a value of these rows is missing: (B, D). NULL where none can be. */
 avi_node *avi_graph_mask(avi_graph_context *c, const avi_block_rows *b, int64_t shift);
-/* nu (B, width) from the rows x (B, D). */
-avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x);
+/* Of ragged data the entries before each row of the block, (B + 1), on the tape's memory; NULL: dense. */
+const int64_t *avi_graph_entries(avi_graph_context *c, const avi_block_rows *b);
+/* nu (B, width) from the rows x (B, D), or from entries x (E, D). */
+avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x,
+                       const int64_t *entry);
 /* Standard normals, or the points of a quadrature: draws [first_draw, first_draw + draws) of each row, (B*S, L). */
 avi_node *avi_graph_eps(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, int first_draw, int draws);
 /* z, and log q(z) of every draw when log_q is not NULL. nu_of_q: the parameters that log q(z; nu) sees; nu itself where

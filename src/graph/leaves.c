@@ -1,6 +1,7 @@
 /* The leaves of a block: parameters, rows of data with what the inference function makes of them, draws. */
 #include "graph/context.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- leaves ---- */
@@ -62,12 +63,39 @@ static void get_mask(const avi_graph_context *c, int64_t position, int64_t rows,
         avi_data_fetch_mask_f64(c->data, position, rows, out);
 }
 
+/* The entries of ragged rows, which have no windows: (E, D). */
+static avi_node *fetch_entries(avi_graph_context *c, const avi_block_rows *b, getter *get)
+{
+    int64_t all = 0;
+    const double from = avi_seconds();
+    for (int i = 0; i < b->runs; i++) all += avi_data_entries(c->data, b->first[i], b->rows[i]);
+    avi_node *entries = avi_constant_new(c->tape, all, c->data->shape.width);
+    for (int64_t i = 0, at = 0; i < b->runs; i++) {
+        get(c, b->first[i], b->rows[i], avi_vector_at(c->p->precision, entries->value, at * c->data->shape.width));
+        at += avi_data_entries(c->data, b->first[i], b->rows[i]);
+    }
+    c->phase[AVI_PHASE_INPUT] += avi_seconds() - from;
+    return entries;
+}
+
+const int64_t *avi_graph_entries(avi_graph_context *c, const avi_block_rows *b)
+{
+    if (!c->data->entry) return NULL;
+    int64_t *entry = avi_tape_alloc(c->tape, 2 * (b->total + 1)), at = 0; /* int64 in either precision */
+    entry[0] = 0;
+    for (int i = 0; i < b->runs; i++)
+        for (int64_t r = 0; r < b->rows[i]; r++, at++)
+            entry[at + 1] = entry[at] + avi_data_entries(c->data, b->first[i] + r, 1);
+    return entry;
+}
+
 /* The values of rows n - before .. n + after for every row n of the block, earlier rows first: (B, inputs). They are
  * consecutive, so each row of the data is fetched once however wide a window is. */
 static avi_node *fetch_windows(avi_graph_context *c, const avi_block_rows *b, int64_t before, int64_t after,
                                getter *get)
 {
     const int64_t width = c->data->shape.width, window = before + after + 1;
+    if (c->data->entry) return fetch_entries(c, b, get);
     const size_t row = (size_t)width * avi_real_size(c->p->precision), bytes = (size_t)window * row;
     const double from = avi_seconds();
     avi_node *all = avi_constant_new(c->tape, b->total, window * width);
@@ -93,11 +121,22 @@ avi_node *avi_graph_mask(avi_graph_context *c, const avi_block_rows *b, int64_t 
     return c->data->masked ? fetch_windows(c, b, -shift, shift, get_mask) : NULL;
 }
 
+/* What an inference function of rows of one width sees of ragged ones: the means of the columns over the entries of a
+ * row, 0 where it has none, and log(1 + its entries): (B, D + 1). */
+static avi_node *summarise(avi_graph_context *c, const avi_block_rows *b, avi_node *values, const int64_t *entry)
+{
+    avi_node *size = avi_constant_new(c->tape, b->total, 1);
+    for (int64_t r = 0; r < b->total; r++)
+        avi_vector_set(c->p->precision, size->value, r, log1p((double)(entry[r + 1] - entry[r])));
+    return avi_concat(c->tape, avi_segment_mean(c->tape, values, b->total, entry), size);
+}
+
 /* What an inference function sees of its domain: (B, inputs). Where values may be missing, the values, 0 where there is
  * none, then which are there: (B, 2 inputs). Standardised values are fetched by themselves: the likelihood sees x as it
  * is. */
-static avi_node *fetch_features(avi_graph_context *c, const avi_block_rows *b, avi_node *x)
+static avi_node *fetch_features(avi_graph_context *c, const avi_block_rows *b, avi_node *x, const int64_t *entry)
 {
+    if (entry) return summarise(c, b, c->p->features ? fetch_entries(c, b, get_features) : x, entry);
     const avi_domain *d = &c->p->domain;
     const int64_t before = d->only_next ? -1 : d->before, after = d->only_next ? 1 : d->after;
     avi_node *values = before || after || c->p->features ? fetch_windows(c, b, before, after, get_features) : x;
@@ -106,10 +145,11 @@ static avi_node *fetch_features(avi_graph_context *c, const avi_block_rows *b, a
     return avi_concat(c->tape, avi_mul(c->tape, values, mask), mask);
 }
 
-avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x)
+avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x,
+                       const int64_t *entry)
 {
     const avi_infer *f = c->p->infer;
-    avi_node *features = f->ops->features ? fetch_features(c, b, x) : NULL, *table = NULL;
+    avi_node *features = f->ops->features ? fetch_features(c, b, x, entry) : NULL, *table = NULL;
     if (f->ops->local) {
         int64_t *row = avi_tape_alloc(c->tape, 2 * b->runs);
         for (int i = 0; i < b->runs; i++)
@@ -124,7 +164,8 @@ avi_node *avi_graph_factors(avi_graph_context *c, const avi_pass *pass, int64_t 
     const avi_block_rows b = {1, &first, &rows, rows};
     avi_tape_reset(c->tape);
     avi_graph_leaves(c, pass, 0);
-    return avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0));
+    const int64_t *entry = avi_graph_entries(c, &b);
+    return avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0), entry);
 }
 
 /* ---- draws ---- */

@@ -11,7 +11,7 @@ static avi_node *neighbour(avi_graph_context *c, const avi_pass *pass, int64_t r
 {
     const int64_t one = 1;
     const avi_block_rows b = {1, &row, &one, 1};
-    avi_node *nu = avi_detach(c->tape, avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0)));
+    avi_node *nu = avi_detach(c->tape, avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0), NULL));
     return avi_detach(c->tape, avi_graph_z(c, nu, nu, avi_graph_eps(c, pass, &b, 0, c->p->draws), NULL));
 }
 

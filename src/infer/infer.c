@@ -70,7 +70,8 @@ avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *
         s.layout = data->height > 1 || channels > 1 ? AVI_LAYOUT_IMAGE : AVI_LAYOUT_VECTOR;
         s.channels = channels;
         s.height = data->height > 1 ? data->height : 1;
-        s.width = data->width / channels / s.height;
+        s.width =
+            data->width / channels / s.height + (data->ragged ? 1 : 0); /* graph/leaves.c: means, log(1 + entries) */
         s.channel_stride = data->channels_last ? 1 : s.height * s.width;
         s.column_stride = data->channels_last ? channels : 1;
     }

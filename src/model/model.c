@@ -1,6 +1,7 @@
 #include "avi/model.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,10 @@ avi_status avi_model_register(avi_registry *registry, const avi_model_ops *ops)
     if (ops->coupling == AVI_CHAIN && (!ops->log_transition || !ops->log_initial))
         missing = "log_transition or log_initial, which a chain needs";
     if (ops->coupling == AVI_DENSE && !ops->covariance) missing = "covariance, which dense coupling needs";
+    if (ops->simulates_ragged && (!ops->simulated_entries || !ops->simulate_rows))
+        missing = "simulated_entries or simulate_rows, which simulated ragged data need";
+    if (ops->ragged && (ops->coupling != AVI_INDEPENDENT || ops->lookahead))
+        missing = "independent rows without lookahead, which ragged rows need";
     if (missing)
         return avi_fail(AVI_ERR_INTERNAL, "model %s has no %s", ops->name ? ops->name : "without a name", missing);
     return avi_registry_add(registry, AVI_KIND_MODEL, ops);
@@ -39,6 +44,21 @@ avi_status avi_model_register_keys(avi_registry *registry)
     return avi_registry_add_keys(registry, common_keys, (int)(sizeof common_keys / sizeof common_keys[0]));
 }
 
+static avi_status refuse_ragged(const avi_config *config, const avi_model_ops *ops)
+{
+    const avi_registry *r = avi_config_registry(config);
+    char names[256] = "";
+    size_t used = 0;
+    for (int i = 0; i < avi_registry_count(r, AVI_KIND_MODEL) && used < sizeof names; i++) {
+        const avi_model_ops *m = avi_registry_at(r, AVI_KIND_MODEL, i);
+        if (m->ragged) used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? " or " : "", m->name);
+    }
+    return avi_config_fail(config, "model", "name",
+                           "%s explains rows of one width, and these data are groups of any number of entries; use "
+                           "model.name = %s, or data with rows of one width",
+                           ops->name, names);
+}
+
 avi_status avi_model_create(const avi_config *config, const avi_shape *shape, avi_model **model)
 {
     avi_model *m = calloc(1, sizeof *m);
@@ -48,7 +68,8 @@ avi_status avi_model_create(const avi_config *config, const avi_shape *shape, av
     m->shape = *shape;
     m->latent = 1;
     m->initial_log_sd = -2;
-    const avi_status status = avi_plugin_status(AVI_KIND_MODEL, m->ops, m->ops->create(m, config, shape));
+    avi_status status = shape->ragged && !m->ops->ragged ? refuse_ragged(config, m->ops) : AVI_OK;
+    if (status == AVI_OK) status = avi_plugin_status(AVI_KIND_MODEL, m->ops, m->ops->create(m, config, shape));
     if (status != AVI_OK) avi_model_destroy(model);
     return status;
 }

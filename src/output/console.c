@@ -45,10 +45,27 @@ static void describe_blocks(const avi_params *p, const char *what)
     printf("%s\n", p->count > 6 ? ", ..." : "");
 }
 
+/* Groups of any number of entries: how many these are. */
+static void print_ragged(const avi_session *s)
+{
+    const int64_t *first = s->train_source->first_entry, rows = s->counts.rows;
+    int64_t least = INT64_MAX, most = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        const int64_t n = first[r + 1] - first[r];
+        least = n < least ? n : least;
+        most = n > most ? n : most;
+    }
+    printf("  data         %s: %" PRId64 " groups with %" PRId64 " entries (%" PRId64 " to %" PRId64 " each)",
+           s->train_source->label, rows, first[rows], least, most);
+}
+
 static void print_data(const avi_session *s)
 {
     const avi_shape *d = &s->shape;
-    printf("  data         %s: %" PRId64 " rows", s->train_source->label, s->counts.rows);
+    if (d->ragged)
+        print_ragged(s);
+    else
+        printf("  data         %s: %" PRId64 " rows", s->train_source->label, s->counts.rows);
     if (d->channels > 1)
         printf(d->channels_last ? " of %" PRId64 " x %" PRId64 " x %" PRId64 " (channels last)"
                                 : " of %" PRId64 " x %" PRId64 " x %" PRId64 " (channels first)",
@@ -58,7 +75,7 @@ static void print_data(const avi_session *s)
         printf(" of %" PRId64 " x %" PRId64, d->height, d->columns);
     else
         printf(" of %" PRId64 " value%s", d->width, d->width == 1 ? "" : "s");
-    if (s->test) printf(", %" PRId64 " test rows", s->counts.test_rows);
+    if (s->test) printf(", %" PRId64 " test %s", s->counts.test_rows, d->ragged ? "groups" : "rows");
     printf("%s%s\n", s->partition.shuffled ? ", shuffled" : "", s->train_source->streamed ? ", streamed" : "");
     char values[256];
     avi_values_describe(s, values, sizeof values);

@@ -74,5 +74,6 @@ int avi_data_attributes(const avi_session *s, avi_attribute a[AVI_DATA_ATTRIBUTE
     a[n++] = (avi_attribute){
         .group = "/data", .name = "row_channels", .integer = s->shape.channels > 1 ? s->shape.channels : 1};
     a[n++] = (avi_attribute){.group = "/data", .name = "row_channels_last", .integer = s->shape.channels_last};
+    a[n++] = (avi_attribute){.group = "/data", .name = "row_ragged", .integer = s->shape.ragged};
     return n;
 }

@@ -63,6 +63,11 @@ static avi_status read_about(avi_comm *self, avi_run_fit *f)
 /* What is used of rows, for blocks of up to f->most rows. */
 static avi_status open_use(const avi_config *config, avi_run_fit *f)
 {
+    if (f->session->shape.ragged)
+        return avi_fail(AVI_ERR_DATA,
+                        "%s: is a fit of groups of any number of entries, and a program gives rows of one width; use "
+                        "run.task = encode or evaluate with a file of groups",
+                        f->fitted.path);
     const int64_t draws = avi_config_get_int(config, "rows", "draws"), per_row = f->session->shape.width + DRAWS;
     const avi_row_settings settings = {.draws = draws ? (int)draws : DRAWS,
                                        .passes = (int)avi_config_get_int(config, "rows", "passes"),

@@ -25,7 +25,8 @@ static double data_bytes(const avi_session *s, const avi_source *source, double 
 {
     if (!source) return 0;
     const double held = source->streamed ? fmin((double)s->partition.tile, rows) : rows;
-    return held * (double)source->shape.width * (double)avi_dtype_size(source->shape.type);
+    const double index = source->first_entry ? sizeof(int64_t) * (double)source->shape.rows : 0; /* on every rank */
+    return held * avi_source_row_bytes(source) + index;
 }
 
 static bool is_shared(const avi_session *s)
@@ -60,13 +61,21 @@ static double widths(const avi_params *p)
     return sum;
 }
 
+static double entries_per_row(const avi_session *s)
+{
+    return (double)s->train_source->first_entry[s->shape.rows] / (double)s->shape.rows;
+}
+
 /* Values and their derivatives in the largest block of rows that goes through the model together. */
 static double block_bytes(const avi_session *s, double own)
 {
     const double tile = (double)s->partition.tile,
                  rows = fmin(own, s->problem.reproducible ? tile : fmax(tile, (double)s->problem.block_rows));
     const double hidden = 2 * (widths(&s->infer->phi) + (double)s->problem.draws * widths(&s->model->theta));
-    return rows * ((double)s->shape.width * (double)avi_domain_rows(&s->problem.domain) + hidden) * real_bytes(s);
+    const double values = s->train_source->first_entry
+                              ? entries_per_row(s) * ((double)s->shape.width + (double)s->problem.draws)
+                              : (double)s->shape.width * (double)avi_domain_rows(&s->problem.domain);
+    return rows * (values + hidden) * real_bytes(s);
 }
 
 static void fill(const avi_session *s, plan *p)

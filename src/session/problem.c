@@ -96,6 +96,9 @@ avi_status avi_session_make_problem(avi_session *s)
     AVI_TRY(read_entropy(s));
     AVI_TRY(avi_domain_read(c, &p->domain));
     if (p->draws == 0) AVI_TRY(read_quadrature(s));
+    if (s->shape.ragged && (avi_domain_rows(&p->domain) > 1 || p->domain.only_next))
+        return avi_config_fail(c, "inference", "domain",
+                               "groups of any number of entries have no window of neighbours; use self");
     const avi_feature_shape seen = avi_feature_shape_of(&s->shape, &p->domain, avi_values_masked(s));
     AVI_TRY(avi_infer_create(c, &seen, s->family->width, s->model->latent, &s->infer));
     AVI_TRY(avi_family_declare(s->family, &s->infer->phi));

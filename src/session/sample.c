@@ -19,10 +19,16 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static double row_bytes(const avi_session *s)
 {
     const double real = (double)avi_real_size(s->precision),
-                 data =
-                     s->train_source->streamed ? 0 : (double)(s->shape.width * (int64_t)avi_dtype_size(s->shape.type)),
+                 data = s->train_source->streamed ? 0 : avi_source_row_bytes(s->train_source),
                  copies = 2 + s->optim.ops->slots;
     return data + (s->infer->ops->local ? copies * (double)s->infer->outputs * real : 0);
+}
+
+int64_t avi_session_row_values(const avi_session *s)
+{
+    const avi_source *source = s->train_source;
+    if (!source || !source->first_entry || s->shape.rows < 1) return s->shape.width;
+    return s->shape.width * (1 + source->first_entry[s->shape.rows] / s->shape.rows);
 }
 
 /* Operations of a step for each of its rows: forward and backward through networks, and through what a draw takes. */
@@ -30,7 +36,8 @@ static double row_work(const avi_session *s)
 {
     const double draws = s->problem.draws;
     return 6 * ((double)s->infer->phi.size + draws * (double)s->model->theta.size) +
-           300 * draws * (double)s->model->latent + 10 * (double)s->shape.width;
+           300 * draws * (double)s->model->latent +
+           10 * (s->shape.ragged ? draws : 1) * (double)avi_session_row_values(s);
 }
 
 /* Rows that a rank passes through the model together: with fewer its memory is not that of a run. */
@@ -96,9 +103,12 @@ int64_t avi_session_test_rows_left_out(const avi_session *s)
     return s->test ? (s->counts.test_rows - s->test->partition.rows) / avi_comm_size(s->comm) : 0;
 }
 
+/* Of ragged rows, the mean of those that were loaded, on all ranks. */
 static double held_row_bytes(const avi_data *d)
 {
-    return d->feed ? 0 : (double)(d->shape.width * (int64_t)avi_dtype_size(d->shape.type));
+    const double stored = (double)(d->shape.width * (int64_t)avi_dtype_size(d->shape.type));
+    if (d->feed) return 0;
+    return d->entry ? stored * (double)d->entries / (double)d->partition.rows + sizeof *d->entry : stored;
 }
 
 double avi_session_data_bytes(const avi_session *s)

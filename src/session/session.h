@@ -87,6 +87,9 @@ void avi_session_close(avi_session **session);
  * steps of an epoch are then those of these rows. Errors: INTERNAL. */
 avi_status avi_session_sample(avi_session *s);
 
+/* Not collective. Values of a row of the data: of groups of any number of entries in the mean, at least 1. */
+int64_t avi_session_row_values(const avi_session *s);
+
 /* Not collective. Fills s->evaluation from log.* and the shape of the run. Errors: CONFIG, INTERNAL. */
 avi_status avi_evaluation_plan_make(avi_session *s);
 void avi_evaluation_plan_free(avi_evaluation_plan *p);

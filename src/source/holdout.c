@@ -1,5 +1,6 @@
 #include "source/holdout.h"
 #include "avi/partition.h"
+#include "data/ragged.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -47,8 +48,9 @@ typedef struct part {
     avi_source *whole;
     avi_holdout rows;
     bool held;
-    int64_t next;        /* of the whole that is read in order: its next row */
-    unsigned char *room; /* a block of its rows */
+    int64_t *first_entry; /* of ragged rows: (rows + 1) of this part; owned */
+    int64_t next;         /* of the whole that is read in order: its next row */
+    unsigned char *room;  /* a block of its rows */
     int64_t room_rows;
 } part;
 
@@ -57,7 +59,19 @@ static int64_t row_of(const part *p, int64_t i)
     return p->held ? avi_holdout_row(&p->rows, i) : avi_holdout_other(&p->rows, i);
 }
 
-static int64_t row_in_whole(const avi_source *s, int64_t row) { return row_of(s->self, row); }
+/* The entry of the whole that entry e of row `row` of this part is. */
+static int64_t entry_of(const part *p, int64_t row, int64_t e)
+{
+    return p->whole->first_entry[row_of(p, row)] + (e - p->first_entry[row]);
+}
+
+static int64_t row_in_whole(const avi_source *s, int64_t row)
+{
+    const part *p = s->self;
+    const int64_t there =
+        p->first_entry ? entry_of(p, avi_ragged_row(p->first_entry, s->shape.rows, row), row) : row_of(p, row);
+    return p->whole->row_in_file ? p->whole->row_in_file(p->whole, there) : there;
+}
 
 /* Rows of this part from `first` on, out of the whole's [from, end): as many as are there, at most `count`. */
 static int64_t take(part *p, int64_t first, int64_t count, int64_t from, int64_t end, size_t bytes, unsigned char *out)
@@ -88,6 +102,41 @@ static avi_status read_part(avi_source *s, int64_t first, int64_t count, void *o
     return AVI_OK;
 }
 
+/* Entries [first, first + count) of this part: those of rows that follow each other in the whole are read together. */
+static avi_status read_entries(avi_source *s, int64_t first, int64_t count, void *out)
+{
+    part *p = s->self;
+    const size_t bytes = (size_t)s->shape.width * avi_dtype_size(s->shape.type);
+    unsigned char *to = out;
+    int64_t row = avi_ragged_row(p->first_entry, s->shape.rows, first);
+    for (int64_t n; count > 0; first += n, count -= n, to += (size_t)n * bytes) {
+        while (p->first_entry[row + 1] <= first) row++;
+        const int64_t from = entry_of(p, row, first);
+        while (row + 1 < s->shape.rows && row_of(p, row + 1) == row_of(p, row) + 1 &&
+               p->first_entry[row + 1] < first + count)
+            row++;
+        const int64_t left = p->first_entry[row + 1] - first;
+        n = left < count ? left : count;
+        AVI_TRY(p->whole->ops->read(p->whole, from, n, to));
+    }
+    return AVI_OK;
+}
+
+/* The places of the entries of this part. */
+static avi_status count_entries(avi_source *s, part *p)
+{
+    const int64_t rows = s->shape.rows, *first = p->whole->first_entry;
+    p->first_entry = malloc(((size_t)rows + 1) * sizeof *p->first_entry);
+    if (!p->first_entry) return avi_fail_memory(((size_t)rows + 1) * sizeof *p->first_entry, "the sizes of groups");
+    p->first_entry[0] = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t row = row_of(p, i);
+        p->first_entry[i + 1] = p->first_entry[i] + first[row + 1] - first[row];
+    }
+    s->first_entry = p->first_entry;
+    return AVI_OK;
+}
+
 static avi_status read_listed(avi_source *s, const int64_t *given, int64_t count, void *out)
 {
     part *p = s->self;
@@ -108,6 +157,7 @@ static void close_part(avi_source *s)
     if (!p) return;
     avi_source_close(&p->whole);
     free(p->room);
+    free(p->first_entry);
     free(p);
     s->self = NULL;
 }
@@ -126,13 +176,14 @@ static avi_status make_part(avi_source *whole, const avi_holdout *rows, bool hel
         return avi_fail_memory(sizeof *p, "the rows that are held out");
     }
     *p = (part){.ops = *whole->ops, .whole = whole, .rows = *rows, .held = held};
-    p->ops.read = read_part;
+    p->ops.read = whole->first_entry ? read_entries : read_part;
     p->ops.read_rows = whole->ops->read_rows ? read_listed : NULL;
     p->ops.close = close_part;
     s->ops = &p->ops;
     s->self = p;
     s->shape.rows = held ? rows->held : rows->rows - rows->held;
     s->row_in_file = row_in_whole;
+    if (whole->first_entry) AVI_TRY(count_entries(s, p));
     p->room_rows = BLOCK_BYTES / (int64_t)bytes > 0 ? BLOCK_BYTES / (int64_t)bytes : 1;
     if (p->room_rows > rows->rows) p->room_rows = rows->rows;
     p->room = malloc((size_t)p->room_rows * bytes);

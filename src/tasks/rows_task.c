@@ -213,7 +213,7 @@ static void choose_block(job *j, int draws)
 {
     const avi_session *s = j->s;
     const int64_t asked = avi_config_get_int(s->config, "rows", "block"), rows = s->partition.rows,
-                  bytes = s->shape.width * (int64_t)avi_dtype_size(s->shape.type);
+                  bytes = (int64_t)avi_source_row_bytes(s->train_source) + 1;
     int64_t n = BLOCK_BYTES / bytes;
     if (n > MOST_ROWS) n = MOST_ROWS;
     if (j->what && n > SCORE_ROWS) n = SCORE_ROWS;

@@ -9,6 +9,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The places of the groups of a split, beside their entries: compressed rows. */
+static avi_status add_places(const avi_source *source, avi_split split, avi_fields *l)
+{
+    const size_t bytes = (size_t)(source->shape.rows + 1) * sizeof(int64_t);
+    int64_t *places = avi_fields_memory(l, bytes);
+    if (!places) return avi_fail_memory(bytes, "the places of groups");
+    memcpy(places, source->first_entry, bytes);
+    return avi_fields_add(l, (avi_field){.path = split == AVI_TRAIN ? "/x/indptr" : "/x_test/indptr",
+                                         .type = AVI_I64,
+                                         .rank = 1,
+                                         .dims = {source->shape.rows + 1},
+                                         .data = places,
+                                         .description = "entries of data before each group",
+                                         .units = "",
+                                         .axes = "group"});
+}
+
+/* Rows as they are stored: entries of groups. */
+static int64_t stored_rows(const avi_source *source)
+{
+    return source->first_entry ? source->first_entry[source->shape.rows] : source->shape.rows;
+}
+
 /* This rank's slab of a split as a field; rows = 0: nothing to add. */
 static avi_status draw_split(avi_comm *comm, const avi_config *config, avi_split split, avi_fields *l)
 {
@@ -16,20 +39,25 @@ static avi_status draw_split(avi_comm *comm, const avi_config *config, avi_split
     AVI_TRY(avi_source_open(config, comm, split, &source));
     const avi_shape d = source->shape;
     const int rank = avi_comm_rank(comm), ranks = avi_comm_size(comm);
-    const int64_t first = avi_slab_first(d.rows, ranks, rank), count = avi_slab_first(d.rows, ranks, rank + 1) - first;
+    const bool ragged = d.ragged;
+    const int64_t rows = stored_rows(source), first = avi_slab_first(rows, ranks, rank),
+                  count = avi_slab_first(rows, ranks, rank + 1) - first;
     double *x = avi_fields_memory(l, (size_t)(count * d.width + 1) * sizeof *x);
     avi_status status = x ? source->ops->read(source, first, count, x)
                           : avi_fail_memory((size_t)(count * d.width) * sizeof *x, "drawn data");
+    const char *path = split == AVI_TRAIN ? (ragged ? "/x/data" : "/x") : (ragged ? "/x_test/data" : "/x_test");
+    if (status == AVI_OK && ragged) status = add_places(source, split, l);
     if (status == AVI_OK && d.rows)
-        status = avi_fields_add(l, (avi_field){.path = split == AVI_TRAIN ? "/x" : "/x_test",
+        status = avi_fields_add(l, (avi_field){.path = path,
                                                .type = AVI_F64,
                                                .rank = 2,
-                                               .dims = {d.rows, d.width},
+                                               .dims = {rows, d.width},
                                                .data = x,
                                                .distributed = true,
-                                               .description = "rows drawn from the model",
+                                               .description = ragged ? "entries of groups drawn from the model"
+                                                                     : "rows drawn from the model",
                                                .units = "",
-                                               .axes = "row, value"});
+                                               .axes = ragged ? "entry, value" : "row, value"});
     avi_source_close(&source);
     return avi_agree(comm, status);
 }
@@ -74,14 +102,15 @@ static avi_status try_split(avi_comm *comm, const avi_config *config, avi_split 
     avi_source *source = NULL;
     AVI_TRY(avi_source_open(config, comm, split, &source));
     const avi_shape d = source->shape;
-    const double ranks = avi_comm_size(comm), each = 8 * (double)d.width, slab = (double)d.rows / ranks;
-    const int64_t tried = d.rows * d.width > TRIED_VALUES ? TRIED_VALUES / d.width + 1 : d.rows;
+    const int64_t rows = stored_rows(source);
+    const double ranks = avi_comm_size(comm), each = 8 * (double)d.width, slab = (double)rows / ranks;
+    const int64_t tried = rows * d.width > TRIED_VALUES ? TRIED_VALUES / d.width + 1 : rows;
     double *x = malloc((size_t)(tried * d.width + 1) * sizeof *x);
     avi_status status = x ? AVI_OK : avi_fail_memory((size_t)(tried * d.width) * sizeof *x, "drawn data");
     const double from = avi_plan_clock();
     if (status == AVI_OK && tried) status = source->ops->read(source, 0, tried, x);
     double took = avi_plan_clock() - from;
-    const double by = tried ? (source->sequential ? (double)d.rows : slab) / (double)tried : 0;
+    const double by = tried ? (source->sequential ? (double)rows : slab) / (double)tried : 0;
     took *= avi_model_selected(config)->coupling == AVI_DENSE ? by * by : by;
     free(x);
     avi_source_close(&source);
@@ -109,6 +138,9 @@ static avi_status plan(avi_comm *comm, const avi_config *config)
 
 /* ---- the task ---- */
 
+static bool is_ragged(const avi_fields *l) { return !strcmp(l->field[0].path, "/x/indptr"); }
+static int64_t drawn_rows(const avi_fields *l) { return l->field[0].dims[0] - is_ragged(l); }
+
 static avi_status run_alone(avi_comm *comm, const avi_config *config, const avi_options *options)
 {
     avi_fields l = {0};
@@ -121,8 +153,9 @@ static avi_status run_alone(avi_comm *comm, const avi_config *config, const avi_
     if (status == AVI_OK) status = write(comm, config, folder, &l);
     if (status == AVI_OK && avi_comm_rank(comm) == 0 && options->verbosity > 0)
         printf("%" PRId64
-               " rows drawn from model %s: %s/data.h5, dataset x (data.source = hdf5, data.path = that file)\n",
-               l.field[0].dims[0], avi_config_get_string(config, "model", "name"), avi_folder_path(folder));
+               " %s drawn from model %s: %s/data.h5, dataset x (data.source = hdf5, data.path = that file)\n",
+               drawn_rows(&l), is_ragged(&l) ? "groups" : "rows", avi_config_get_string(config, "model", "name"),
+               avi_folder_path(folder));
     avi_folder_close(&folder);
     avi_fields_free(&l);
     return status;

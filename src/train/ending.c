@@ -53,19 +53,33 @@ typedef struct extreme {
     int64_t row, column; /* the given row */
 } extreme;
 
+/* Values of `rows` rows, of ragged ones of the largest. */
+static int64_t most_values(const avi_data *d, int64_t rows)
+{
+    int64_t most = rows;
+    for (int64_t r = 0; d->entry && r < d->count; r++) {
+        const int64_t n = avi_data_entries(d, d->first + r, 1);
+        most = n > most ? n : most;
+    }
+    return most * d->shape.width;
+}
+
 /* Of the rows that this rank holds. */
 static avi_status find_own(const avi_session *s, extreme *e)
 {
     const avi_data *d = s->train;
     const int64_t width = d->shape.width;
-    double *x = malloc((size_t)(ROWS * width) * sizeof *x);
-    if (!x) return avi_fail_memory((size_t)(ROWS * width) * sizeof *x, "a look at the data");
-    for (int64_t at = 0; !d->feed && at < d->count; at += ROWS) {
-        const int64_t n = d->count - at < ROWS ? d->count - at : ROWS;
+    const int64_t rows = d->entry ? 1 : ROWS, room = most_values(d, rows);
+    double *x = malloc((size_t)room * sizeof *x);
+    if (!x) return avi_fail_memory((size_t)room * sizeof *x, "a look at the data");
+    for (int64_t at = 0; !d->feed && at < d->count; at += rows) {
+        const int64_t n = d->count - at < rows ? d->count - at : rows;
         avi_data_fetch_f64(d, d->first + at, n, x);
-        for (int64_t k = 0; k < n * width; k++)
+        for (int64_t k = 0; k < avi_data_entries(d, d->first + at, n) * width; k++)
             if (fabs(x[k]) > e->value)
-                *e = (extreme){fabs(x[k]), avi_partition_original(&d->partition, d->first + at + k / width), k % width};
+                *e = (extreme){fabs(x[k]),
+                               avi_partition_original(&d->partition, d->first + at + (d->entry ? 0 : k / width)),
+                               k % width};
     }
     free(x);
     return AVI_OK;

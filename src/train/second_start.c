@@ -51,7 +51,7 @@ static bool applies(const avi_session *s)
 {
     const avi_model_ops *m = s->model->ops;
     return avi_config_get_bool(s->config, "log", "second_start") && s->evaluation.rule && m->quadratic != 2 &&
-           m->coupling == AVI_INDEPENDENT && !m->lookahead && s->family->ops->independent;
+           m->coupling == AVI_INDEPENDENT && !m->lookahead && !s->shape.ragged && s->family->ops->independent;
 }
 
 double avi_second_start_passes(const avi_session *s)

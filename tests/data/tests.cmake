@@ -1,6 +1,7 @@
 avi_add_test(test_partition LABELS data)
 avi_add_test(test_redistribute RANKS 1 2 3 4 LABELS data)
 avi_add_test(test_data RANKS 1 2 3 4 LABELS data)
+avi_add_test(test_ragged RANKS 1 2 3 4 LABELS data)
 avi_add_test(test_stream RANKS 1 2 3 4 LABELS data)
 avi_add_test(test_idx RANKS 1 3 LABELS data)
 avi_add_test(test_hdf5 RANKS 1 3 LABELS data)
