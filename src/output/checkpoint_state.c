@@ -1,5 +1,6 @@
 #include "output/checkpoint_state.h"
 #include "output/checkpoint_best.h"
+#include "output/checkpoint_bins.h"
 #include "output/checkpoint_check.h"
 #include "output/checkpoint_identity.h"
 #include "output/checkpoint_trace.h"
@@ -123,7 +124,7 @@ static avi_status restore_features(const avi_session *s, avi_store *store, const
     return AVI_OK;
 }
 
-static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[16])
+static int list_attributes(const avi_session *s, const avi_state *st, avi_attribute a[20])
 {
     int n = 0;
     a[n++] = (avi_attribute){.group = "/", .name = "format", .text = "avi_mpi checkpoint"};
@@ -141,6 +142,7 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
     if (s->train->origin)
         a[n++] = (avi_attribute){.group = "/", .name = "data_origin", .integer = (int64_t)s->train->origin};
     a[n++] = (avi_attribute){.group = "/", .name = "lbfgs_pairs", .integer = st->lbfgs.pairs};
+    n += avi_checkpoint_bins_attributes(&st->bins, a + n);
     return n + avi_checkpoint_best_attributes(st, a + n);
 }
 
@@ -198,6 +200,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
                                       .axes = "column"};
         f[fields++] = avi_checkpoint_table("/trace", &st->trace);
         f[fields++] = avi_checkpoint_table("/eval", &st->eval);
+        f[fields++] = avi_checkpoint_bins(&st->bins);
         f[fields++] = (avi_field){
             .path = "/config", .text = effective, .description = "effective configuration", .units = "", .axes = ""};
         fields += avi_data_fields(s, columns, f + fields);
@@ -350,6 +353,7 @@ static avi_status restore_all(const avi_session *s, avi_state *st, avi_store *st
     }
     AVI_TRY(avi_check_state(path, s, st));
     AVI_TRY(avi_checkpoint_restore_trace(s, store, path, st));
+    AVI_TRY(avi_checkpoint_restore_bins(s, store, path, st));
     return scales ? restore_scales(s, store, path, scales) : AVI_OK;
 }
 

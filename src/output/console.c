@@ -1,5 +1,6 @@
 #include "output/console.h"
 #include "output/fit_notes.h"
+#include "session/convergence.h"
 #include "session/sample.h"
 #include "session/values.h"
 #include "session/version.h"
@@ -312,6 +313,9 @@ void avi_console_summary(const avi_session *s, const avi_state *st, const char *
         print_both("ELBO         ", row + AVI_EVAL_ELBO_TRAIN, row + AVI_EVAL_ELBO_TRAIN_ERROR, 4, "nats per row");
         if (isfinite(row[AVI_EVAL_MSE_TRAIN]))
             print_both("squared error ", row + AVI_EVAL_MSE_TRAIN, row + AVI_EVAL_MSE_TRAIN_ERROR, 5, "per value");
+        avi_convergence c;
+        char words[AVI_CONVERGENCE_TEXT];
+        if (avi_convergence_describe(s, st, why, &c, words)) printf("  convergence  %s\n", words);
         print_second_start(&st->second_start);
         double kl;
         const int used = print_dimensions(s, row + st->eval.columns, st->eval.extra, &kl);

@@ -336,7 +336,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *state, avi_folder
     if (result == AVI_OK) {
         int n = avi_run_file_provenance(s, &l, status, why, st->seconds, a);
         n += avi_data_attributes(s, a + n);
-        n += avi_run_file_ending_attributes(s, st, whole, a + n);
+        n += avi_run_file_ending_attributes(s, st, whole, why, &l, a + n);
         if (whole) a[n++] = (avi_attribute){.group = "/", .name = "fit_mark", .text = mark};
         if (whole && avi_run_file_examples(s) && !strcmp(avi_run_file_examples(s), "images")) {
             a[n++] = (avi_attribute){.group = "/images", .name = "height", .integer = s->shape.height};

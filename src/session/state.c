@@ -177,6 +177,7 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
     st->step = st->skipped = st->skipped_in_a_row = 0;
     st->lbfgs.pairs = 0;
     avi_best_clear(st);
+    avi_elbo_bins_clear(&st->bins, s->epoch_steps);
     st->rate_factor = 1;
     st->seconds = 0;
     st->trace.rows = st->eval.rows = 0;

@@ -4,6 +4,7 @@
 #define AVI_SESSION_STATE_H
 
 #include "optim/lbfgs.h"
+#include "session/elbo_bins.h"
 #include "session/session.h"
 #include "session/trace.h"
 
@@ -39,6 +40,7 @@ typedef struct avi_state {
     double seconds;     /* of stepping, resumed runs included */
     avi_best best;      /* stop.patience; empty without */
     avi_trace trace, eval;
+    avi_elbo_bins bins;              /* of the ELBO of all steps */
     avi_shares shares;               /* of the ranks, of every line of the trace */
     double half[2][AVI_EVAL_GROUPS]; /* of the last evaluation, training and test rows: halves of groups (elbo.h), nats
                                         per row */

@@ -38,6 +38,8 @@ avi_sweep_record avi_sweep_record_empty(void)
                               .elbo_error = NAN,
                               .gap_fit = NAN,
                               .gap_fit_error = NAN,
+                              .slope = NAN,
+                              .slope_error = NAN,
                               .loss = NAN,
                               .best_elbo = NAN};
 }
@@ -108,6 +110,8 @@ avi_status avi_sweep_record_read(avi_comm *comm, avi_store *store, avi_sweep_rec
         AVI_TRY(read_value(comm, store, last[i].path, LAST, (double *)(void *)((char *)r + last[i].offset)));
     r->steps = (int64_t)fmax(steps, evaluated);
     if (avi_store_attribute_real(store, "/provenance", "seconds", &r->seconds) != AVI_OK) avi_error_clear();
+    if (avi_store_attribute_real(store, "/trace", "slope", &r->slope) != AVI_OK) avi_error_clear();
+    if (avi_store_attribute_real(store, "/trace", "slope_error", &r->slope_error) != AVI_OK) avi_error_clear();
     if (avi_store_attribute_int(store, "/", "rows", &r->rows) != AVI_OK) avi_error_clear();
     if (avi_store_attribute_real(store, "/", "loss_offset", &offset) != AVI_OK) avi_error_clear();
     r->elbo = r->elbo_train * (double)r->rows;

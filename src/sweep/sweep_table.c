@@ -43,6 +43,8 @@ static const column columns[] = {
     REAL(gap_fit, "nats",
          "ELBO of the F-VI optimum less that of the fit, where run.after = exact has it in closed form"),
     REAL(gap_fit_error, "nats", "standard error of gap_fit; 0 where the fit's ELBO is in closed form too"),
+    REAL(slope, "nats per row and epoch", "of the ELBO over the last tenth of the steps"),
+    REAL(slope_error, "nats per row and epoch", "standard error of slope"),
     REAL(loss, "nats",
          "-ELBO of the training data + constant, the unit of Margossian & Blei's code; NaN for other models"),
     REAL(best_elbo, "nats per row", "largest ELBO of the trace"),

@@ -26,6 +26,7 @@ typedef struct avi_sweep_record {
     double elbo_train_error, elbo_test_error, mse_train_error, mse_test_error; /* their standard errors */
     double elbo, elbo_error;                                                   /* of all training rows, nats */
     double gap_fit, gap_fit_error; /* below the F-VI optimum, nats; NaN without run.after = exact */
+    double slope, slope_error;     /* of the ELBO at the end of the fit, nats per row and epoch */
     double loss;                   /* -ELBO + constant, as Margossian & Blei count; NaN for models outside the paper */
     double best_elbo;              /* largest of the trace, nats per row */
     char message[256];

@@ -157,6 +157,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
     double elbo = NAN;
     f->st->skipped_in_a_row = 0;
     f->applied++;
+    avi_elbo_bins_add(&f->st->bins, step - 1, r->sums[AVI_SUM_ELBO], r->sums[AVI_SUM_ROWS]);
     f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
     if (last ? avi_best_wanted(s) : avi_evaluation_due(&s->evaluation, step)) {
         AVI_TRY(evaluate_in_loop(f, &met, &left));

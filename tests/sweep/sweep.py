@@ -35,7 +35,7 @@ learning_rate = 1e-2
 keep = 1
 """
 NUMBERS = ("steps", "rows", "elbo_train", "elbo_test", "mse_train", "mse_test", "elbo_train_error", "elbo_test_error", "mse_train_error", "mse_test_error", "elbo", "elbo_error", "gap_fit",
-           "gap_fit_error", "loss", "best_elbo")
+           "gap_fit_error", "slope", "slope_error", "loss", "best_elbo")
 
 
 class Bench:
