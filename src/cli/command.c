@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "base/blas.h"
+#include "base/launch.h"
 #include "base/signals.h"
 #include "base/streams.h"
 #include "run/internal.h"
@@ -300,10 +301,12 @@ int avi_command(int argc, char **argv)
         avi_signals_install(); /* the library may have put handlers of its own in place */
         avi_signals_speak(avi_comm_rank(comm) == 0);
         status = avi_agree(comm, read_arguments(&c, argc, argv));
+        const bool alone = status == AVI_OK && c.action == RUN && avi_launch_check(avi_comm_size(comm)) != AVI_OK;
+        if (alone) status = AVI_ERR_USAGE;
         if (status == AVI_OK) status = avi_agree(comm, avi_blas_reserve());
         if (status == AVI_OK) status = configure_and_run(comm, &c);
         avi_signals_speak(false); /* one message is enough */
-        if (status != AVI_OK && avi_comm_rank(comm) == 0)
+        if (status != AVI_OK && avi_comm_rank(comm) == 0 && !(alone && avi_launch_is_another()))
             fprintf(stderr,
                     status == AVI_ERR_STOPPED || status == AVI_ERR_BUDGET ? "avi_mpi: %s\n" : "avi_mpi: error: %s\n",
                     avi_error_text());

@@ -141,6 +141,19 @@ static struct {
     bool open;
 } display;
 
+/* What run.time_limit = auto has found. */
+static void print_time_limit(const avi_session *s)
+{
+    char left[32];
+    const avi_time_limit *t = &s->time_limit;
+    if (!t->of_job) return;
+    if (t->seconds == 0)
+        printf("    %-12s none: SLURM_JOB_END_TIME is not set, so this is no Slurm job\n", "time limit");
+    else
+        printf("    %-12s the end of the Slurm job, in %s\n", "time limit",
+               avi_console_time(fmax(0, t->seconds), left));
+}
+
 void avi_console_header(const avi_session *s)
 {
     char a[32], b[32];
@@ -157,6 +170,7 @@ void avi_console_header(const avi_session *s)
         printf("    %-12s %" PRId64 " local factors of %" PRId64 " values\n", "nu", s->counts.partition.rows,
                s->infer->outputs);
     print_steps(s);
+    print_time_limit(s);
     if (s->problem.notebook)
         printf("  objective    entropy = notebook: steps and /trace have the published notebook's objective; /eval has "
                "the "

@@ -14,8 +14,8 @@ static const avi_key keys[] = {
     {"run", "reduction", AVI_KEY_CHOICE, "auto", 0, 0, "auto | shared | messages", NULL,
      "how the gradients of all ranks are added up: in shared memory, which needs one node and room in /dev/shm for the "
      "gradients of its ranks, or by MPI_Allreduce; auto: shared where it can be"},
-    {"run", "time_limit", AVI_KEY_REAL, "0", 0, 1e9, NULL, "minutes",
-     "stop cleanly with a checkpoint before it (exit status 75); 0 = none"},
+    {"run", "time_limit", AVI_KEY_STRING, "0", 0, 0, NULL, "minutes",
+     "stop with a checkpoint before it (exit status 75): minutes, 0 = none, auto = the end of the Slurm job"},
     {"objective", "draws", AVI_KEY_INT, "1", 0, 65536, NULL, "draws",
      "Monte Carlo draws of z (and theta) per step and datapoint; 0 = exact expectations: closed form or quadrature"},
     {"objective", "estimator", AVI_KEY_CHOICE, "pathwise", 0, 0, "pathwise | stl", NULL,

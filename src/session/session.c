@@ -3,6 +3,7 @@
 #include "fitted/fitted.h"
 #include "session/local_steps.h"
 #include "fitted/theta_from.h"
+#include "session/time_limit.h"
 #include "session/values.h"
 #include "source/holdout.h"
 #include "avi/store.h"
@@ -295,6 +296,7 @@ static avi_status build(avi_session *s)
     AVI_TRY(avi_agree(s->comm, read_local_rows(s)));
     AVI_TRY(avi_agree(s->comm, avi_local_steps_read(s)));
     AVI_TRY(avi_agree(s->comm, plan_steps(s)));
+    AVI_TRY(avi_agree(s->comm, avi_time_limit_read(s)));
     AVI_TRY(avi_agree(s->comm, avi_evaluation_plan_make(s)));
     AVI_TRY(avi_session_gather_hosts(s));
     AVI_TRY(avi_memory_check(s));

@@ -32,6 +32,13 @@ typedef struct avi_evaluation_plan {
     double share;            /* of the work of the steps that all evaluations are, about; 0 where there are no steps */
 } avi_evaluation_plan;
 
+/* run.time_limit (time_limit.h). */
+typedef struct avi_time_limit {
+    double seconds; /* from the start, or from read_at; 0: none */
+    bool of_job;    /* auto */
+    double read_at; /* avi_seconds() */
+} avi_time_limit;
+
 /* How much there is of the data, of whatever a plan loads a part (sample.c). */
 typedef struct avi_session_counts {
     int64_t rows, test_rows; /* of the data; test_rows: with a factor, 0 when there are none */
@@ -71,6 +78,7 @@ typedef struct avi_session {
     avi_session_counts counts; /* of all of the data */
     bool sampled;              /* the session holds fewer rows than these: --dry-run */
     avi_evaluation_plan evaluation;
+    avi_time_limit time_limit;
     double opened;       /* avi_seconds() */
     double load_seconds; /* of this rank's processor, to load the rows that are here */
     char *hosts;         /* of all ranks, each once, in order of ranks: "node1, node2" */

@@ -7,6 +7,7 @@
 #include "train/ending.h"
 #include "train/points_check.h"
 #include "train/resume.h"
+#include "session/time_limit.h"
 #include "train/second_start.h"
 #include "train/step.h"
 #include "train/dead_block.h"
@@ -90,13 +91,11 @@ static avi_status save(fit *f, const char *status, const char *why)
 static void request(const fit *f, double sums[AVI_SUMS])
 {
     const avi_config *c = f->s->config;
-    const double now = avi_seconds(), limit = 60 * avi_config_get_real(c, "run", "time_limit"),
-                 minutes = avi_config_get_real(c, "checkpoint", "minutes");
+    const double now = avi_seconds(), minutes = avi_config_get_real(c, "checkpoint", "minutes");
     const bool first = avi_comm_rank(f->s->comm) == 0;
     memset(sums, 0, AVI_SUMS * sizeof *sums);
-    /* Time to write the last checkpoint must remain: twice what one took, and two seconds for the rest. */
     const double since = f->s->options->started > 0 ? f->s->options->started : f->start;
-    const bool late = first && limit > 0 && now - since > limit - 2 * f->save_seconds - fmin(2, 0.1 * limit);
+    const bool late = first && avi_time_limit_is_near(f->s, since, f->save_seconds);
     sums[AVI_SUM_STOP] = avi_signals_signal() ? 1 : 0;
     if (late) sums[AVI_SUM_STOP] += 1048576; /* told apart from signals: more than there are ranks */
     if (first && minutes > 0 && now - f->last_save > 60 * minutes) sums[AVI_SUM_SAVE] = 1;

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The command: options, overrides, keys, mistakes, exit statuses. (The files of inputs/ are held against it in tests/inputs.)"""
 import calendar
+import os
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -10,7 +12,7 @@ import time
 import h5py
 
 from bad_input import INI
-from cli import SOURCE, run
+from cli import PROGRAM, SOURCE, run
 
 
 def case_help(folder):
@@ -48,6 +50,16 @@ def case_usage(folder):
         run(ranks, "-z", ini).refused(64, "-z: unknown option")
         run(ranks, ini, ini).refused(64, "second configuration file")
         run(ranks, ini, "--resume", "--fresh").refused(64, "use one of them")
+
+
+def case_singletons(folder):
+    """srun that does not tell the MPI library of the others starts as many runs as processes: refused by each, said by one."""
+    step = {"SLURM_STEP_NUM_TASKS": "4", "OMPI_COMM_WORLD_SIZE": "", "PMI_SIZE": ""}
+    for process, words in (("0", "srun started 4 processes, and each is alone"), ("3", "")):
+        done = subprocess.run([PROGRAM, SOURCE / "inputs" / "vae.ini", f"run.output={folder / 'alone'}"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                              env=dict(os.environ, **step, SLURM_PROCID=process))
+        if done.returncode != 64 or words not in done.stderr or (not words and done.stderr) or (folder / "alone").exists():
+            raise AssertionError(f"process {process} of 4 that are alone: {done.returncode}, {done.stderr}")
 
 
 def case_paths_and_keys(folder):

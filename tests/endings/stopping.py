@@ -1,4 +1,6 @@
 """[stop] in runs of a second each: where they end on 1, 2 and 3 ranks, what is written then, going on after it, and exit status 3."""
+import time
+
 import h5py
 import numpy
 
@@ -114,6 +116,30 @@ def budget(scratch):
     return f"exit status 3 after 20 steps, then stopped at {at}"
 
 
+def time_limit(scratch):
+    """run.time_limit = auto ends a run before its Slurm job would be killed, whatever the rank count, and is no limit outside of a job."""
+    arguments = [*given(scratch), "log.eval_rows=0", "run.time_limit=auto"]
+    for np in (None, 3):
+        began = time.monotonic()
+        folder, job = scratch / f"job{np}", {"SLURM_JOB_END_TIME": str(int(time.time()) + 6)}
+        text = fit_text(folder, [*arguments, "optim.steps=999999999"], scratch, np, environment=job, expect=(75,))
+        took = time.monotonic() - began
+        if took > 6 or "stopped at run.time_limit" not in text:
+            raise Failure(f"a job of 6 s: {took:.1f} s, {text}")
+        done = int(metrics(folder)[-1]["step"])
+        text = fit_text(folder, [*arguments, f"optim.steps={done + 20}", "checkpoint.resume=yes"], scratch, np)
+        if "this is no Slurm job" not in text or why(folder)[0] != "done":
+            raise Failure(f"outside of a job: {why(folder)}, {text}")
+    text = fit_text(scratch / "soon", [*arguments, "run.time_limit=soon"], scratch, None, expect=(BAD_CONFIG,))
+    if "use auto (the end of the Slurm job)" not in text:
+        raise Failure(text)
+    return "6 s from the end of a job; none outside of one"
+
+
+def fit_text(folder, arguments, scratch, np, **how):
+    return start(np, [empty_ini(scratch), f"run.output={folder}", *arguments], **how)
+
+
 def refused(scratch):
     saw = ["model.name=saw", "data.source=model", "data.rows=30", "optim.batch=0"]
     for words, arguments in (("has no reconstruction", [*saw, "stop.mse=0.1"]), ("no stop rule to require", [*given(scratch), "stop.required=yes"])):
@@ -124,4 +150,4 @@ def refused(scratch):
 
 
 if __name__ == "__main__":
-    main(ends, some_rows, budget, refused)
+    main(ends, some_rows, budget, time_limit, refused)
