@@ -43,7 +43,12 @@ def _text(value):
 
 
 def _attributes(item):
-    return {name: _text(value) for name, value in item.attrs.items()}
+    return {name: _text(value) for name, value in item.attrs.items() if name not in ("DIMENSION_LIST", "REFERENCE_LIST")}
+
+
+def _has_values(item):
+    """False of the dimension scales that name an axis and hold nothing."""
+    return not str(_text(item.attrs.get("NAME", ""))).startswith("This is a netCDF dimension but not")
 
 
 class Group(collections.abc.Mapping):
@@ -53,18 +58,19 @@ class Group(collections.abc.Mapping):
         self._run, self._path = run, path
         self._group = run.file.get(path)
         self.attributes = {} if self._group is None else _attributes(self._group)
+        self._names = [] if self._group is None else [name for name, item in self._group.items() if _has_values(item)]
 
     def __bool__(self):
         return self._group is not None
 
     def __len__(self):
-        return 0 if self._group is None else len(self._group)
+        return len(self._names)
 
     def __contains__(self, name):
-        return self._group is not None and name in self._group
+        return name in self._names
 
     def __iter__(self):
-        return iter(()) if self._group is None else iter(self._group)
+        return iter(self._names)
 
     def __getitem__(self, name):
         item = self.dataset(name)
@@ -74,8 +80,8 @@ class Group(collections.abc.Mapping):
         """The h5py dataset itself: for slices of what is too large to read whole."""
         if self._group is None:
             raise RunError(f"{self._run.path}: this run has no {self._path}", NOTHING_THERE)
-        if name not in self._group:
-            there = ", ".join(self._group) or "nothing"
+        if name not in self:
+            there = ", ".join(self) or "nothing"
             raise RunError(f"{self._run.path}: this run has no {self._path}/{name} (in {self._path}: {there})", NOTHING_THERE)
         return self._group[name]
 
@@ -88,8 +94,9 @@ class Group(collections.abc.Mapping):
 
 
 def _text_or_array(dataset):
-    value = dataset[()]
-    return _text(value) if dataset.shape == () and h5py.check_string_dtype(dataset.dtype) else value
+    if not h5py.check_string_dtype(dataset.dtype):
+        return dataset[()]
+    return _text(dataset[()]) if dataset.shape == () else dataset.asstr()[()]
 
 
 class Run:

@@ -3,8 +3,8 @@
 #
 #   jobs/setup.sh            installs what is missing (Debian and Ubuntu, as root or with sudo without a password)
 #   jobs/setup.sh --check    only looks
-#   jobs/setup.sh --tests    installs what checks the form of the sources too (clang-format, shellcheck, flake8); where that
-#                            cannot be, the test of the form says what it leaves out
+#   jobs/setup.sh --tests    installs what checks the form of the sources too (clang-format, shellcheck, flake8) and what opens
+#                            results elsewhere (xarray, h5netcdf); where that cannot be, the tests say what they leave out
 #
 # The names of packages are those of Debian 12 and 13 and of Ubuntu 22.04 and 24.04, which agree. MPICC (mpicc.mpich, for example)
 # chooses the MPI: HDF5 and ScaLAPACK must be built for the same one.
@@ -97,6 +97,8 @@ look_for_checkers() {
     need clang-format "clang-format" has_command clang-format
     need shellcheck "shellcheck" has_command shellcheck
     need flake8 "flake8" has_command flake8
+    need python3-xarray "Python module xarray" has_python_module xarray
+    need python3-h5netcdf "Python module h5netcdf" has_python_module h5netcdf
 }
 
 explain() {

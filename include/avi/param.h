@@ -29,6 +29,9 @@ typedef struct avi_block {
     int64_t offset;     /* of its first value in the flat vector */
     avi_init_rule init;
     double scale;
+    /* For who reads the results. What the block is, "" where nobody has said it; names of its axes, "output, input"
+     * (one where rows = 1); "column" and "dimension" are those of the data and of z. */
+    char description[128], axes[96];
 } avi_block;
 
 typedef struct avi_params {
@@ -41,7 +44,14 @@ typedef struct avi_params {
  * letters, a size < 1). */
 AVI_API avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t cols, avi_init_rule init,
                                   double scale, int *index);
-/* Appends weight (out, in) and bias (1, out) of an affine map under `name`, started as PyTorch's Linear. */
+/* Says what the block `name` is and what its axes are called, for who reads the results. Errors: INTERNAL (no such
+ * block, a text that is too long). */
+AVI_API avi_status avi_params_describe(avi_params *p, const char *name, const char *axes, const char *description);
+/* Gives the axis `axis` of all blocks another name, where some block has it: "decoder_0_input" is "dimension". Errors:
+ * INTERNAL (a text that is too long). */
+AVI_API avi_status avi_params_name_axis(avi_params *p, const char *axis, const char *name);
+/* Appends weight (out, in) and bias (1, out) of an affine map under `name`, started as PyTorch's Linear. The axes of
+ * "net.0" are net_0_output and net_0_input. */
 AVI_API avi_status avi_params_add_affine(avi_params *p, const char *name, int64_t in, int64_t out);
 void avi_params_free(avi_params *p);
 /* Number of values without padding. */

@@ -53,7 +53,6 @@
     X(avi_infer)                                                                                                       \
     X(avi_infer_ops)                                                                                                   \
     X(avi_network)                                                                                                     \
-    X(avi_convolutions)                                                                                                \
     X(avi_family)                                                                                                      \
     X(avi_family_ops)                                                                                                  \
     X(avi_terms)                                                                                                       \

@@ -44,6 +44,8 @@ typedef struct avi_field {
     const char *path;               /* "/local/mean"; groups are made as needed */
     avi_dtype type;                 /* in memory = in the file (little-endian) ; ignored for text */
     const char *text;               /* a scalar UTF-8 string dataset when not NULL; data, dims unused */
+    int64_t text_bytes;             /* > 0: rank 1, each value is a UTF-8 text of so many bytes, ended or filled up with
+                                       zeros; type is ignored */
     int rank;                       /* 0 (scalar) .. 4 */
     int64_t dims[4];                /* of the whole dataset */
     const void *data;               /* rank 0's copy, or this rank's slab when distributed */
@@ -59,6 +61,14 @@ typedef struct avi_field {
  * file, the bytes needed and those free). The target is untouched on failure and the temporary file removed. */
 avi_status avi_store_write(avi_comm *comm, const char *path, const avi_field *fields, int count,
                            const avi_attribute *attributes, int attribute_count);
+
+/* Collective. The same for results, which people open elsewhere: every axis has a dimension scale of its name, in the
+ * group of the dataset, attached to it, as xarray and netCDF want it; axes of equal name and size in a group share one.
+ * A dataset of one dimension called like its axis ("/trace/step" with axes "step") is the scale and holds the
+ * coordinates. Axis names become letters, digits and underscores; where a group has one twice with different sizes,
+ * the later gets its size added ("output_10"), and attribute axes says so. */
+avi_status avi_store_write_results(avi_comm *comm, const char *path, const avi_field *fields, int count,
+                                   const avi_attribute *attributes, int attribute_count);
 
 /* Reading back. */
 typedef struct avi_store avi_store;
@@ -78,8 +88,8 @@ avi_status avi_store_attribute_text(avi_store *store, const char *group, const c
 avi_status avi_store_attribute_int(avi_store *store, const char *group, const char *name, int64_t *value);
 avi_status avi_store_attribute_real(avi_store *store, const char *group, const char *name, double *value);
 
-/* Collective. Whole names of all groups and datasets, one a line; those of groups end with "/". Owner: caller, free().
- * Errors: DATA, INTERNAL. */
+/* Collective. Whole names of all groups and datasets, one a line; those of groups end with "/". Dimension scales
+ * without values, which follow from the axes of others, are left out. Owner: caller, free(). Errors: DATA, INTERNAL. */
 avi_status avi_store_list(avi_store *store, char **names);
 /* Collective. Attributes of a group or dataset that are a number or a text; `group` of each is NULL. Owner: caller,
  * free(): names and texts are in the same memory. Errors: DATA, INTERNAL. */

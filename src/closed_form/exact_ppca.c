@@ -99,7 +99,7 @@ static avi_status add_fields(avi_optimum *a, const pca *p)
                          .data = p->weight,
                          .description = "W at the maximum of the likelihood, columns along the principal axes",
                          .units = "",
-                         .axes = "value of x, dimension of z"};
+                         .axes = "column, dimension"};
     AVI_TRY(avi_fields_add(&a->fields, f));
     AVI_TRY(avi_fields_add(&a->fields, (avi_field){.path = "/exact/bias",
                                                    .type = AVI_F64,
@@ -108,7 +108,7 @@ static avi_status add_fields(avi_optimum *a, const pca *p)
                                                    .data = p->mean,
                                                    .description = "mu at the maximum of the likelihood",
                                                    .units = "",
-                                                   .axes = "value of x"}));
+                                                   .axes = "column"}));
     AVI_TRY(
         avi_fields_add(&a->fields, (avi_field){.path = "/exact/eigenvalues",
                                                .type = AVI_F64,
@@ -119,8 +119,8 @@ static avi_status add_fields(avi_optimum *a, const pca *p)
                                                .units = "",
                                                .axes = "component"}));
     AVI_TRY(avi_optimum_scalar(a, "noise_sd", sqrt(p->noise), "", "s at the maximum of the likelihood"));
-    return avi_optimum_scalar(a, "log_likelihood_per_row", a->log_evidence / (double)a->s->partition.rows, "nats",
-                              "maximum log-likelihood a datapoint");
+    return avi_optimum_scalar(a, "log_likelihood_per_row", a->log_evidence / (double)a->s->partition.rows,
+                              "nats per row", "maximum log-likelihood a datapoint");
 }
 
 static avi_status solve(avi_optimum *a)

@@ -74,7 +74,7 @@ static avi_status add_monomials(avi_optimum *a)
                                                .description = "exponents of each monomial in the values of the domain, "
                                                               "each less domain_mean and divided by domain_sd",
                                                .units = "",
-                                               .axes = "monomial, value of the domain"}));
+                                               .axes = "monomial, domain_value"}));
     avi_field f = {.path = "/exact/domain_mean",
                    .type = AVI_F64,
                    .rank = 1,
@@ -82,7 +82,7 @@ static avi_status add_monomials(avi_optimum *a)
                    .data = a->domain_mean,
                    .description = "mean of each value of the domain over all rows",
                    .units = "",
-                   .axes = "value of the domain"};
+                   .axes = "domain_value"};
     AVI_TRY(avi_fields_add(&a->fields, f));
     f.path = "/exact/domain_sd";
     f.data = a->domain_sd;

@@ -35,8 +35,8 @@ static avi_status witness_fields(const avi_diagnosis *d, avi_fields *l)
                                           .data = rows,
                                           .description = "rows that look alike to a function of inference.domain and "
                                                          "have different optimal factors, the worst pair first",
-                                          .units = "row, from 0",
-                                          .axes = "pair, row"}));
+                                          .units = "number of the row, from 0",
+                                          .axes = "pair, member"}));
     const struct {
         const char *path;
         const double *data;
@@ -104,7 +104,7 @@ avi_status avi_diagnosis_fields(const avi_diagnosis *d, avi_fields *l)
                                           .dims = {d->rows},
                                           .data = d->given,
                                           .description = "the rows that were compared",
-                                          .units = "row, from 0",
+                                          .units = "number of the row, from 0",
                                           .axes = "row"}));
     return attributes(d, l);
 }

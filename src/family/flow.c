@@ -47,7 +47,9 @@ static avi_status declare(avi_family *f, avi_params *phi)
 {
     const flow *w = f->self;
     if (!w->shared) return AVI_OK;
-    return avi_params_add(phi, "flow", w->layers, 2 * f->latent + 1, AVI_INIT_CONSTANT, 0, NULL);
+    AVI_TRY(avi_params_add(phi, "flow", w->layers, 2 * f->latent + 1, AVI_INIT_CONSTANT, 0, NULL));
+    return avi_params_describe(phi, "flow", "layer, flow_value",
+                               "planar layers of the flow: w (L), u (L), b, less their starting values");
 }
 
 /* The offset of b in layer k: layers bend at different places from the start. */

@@ -83,7 +83,7 @@ static avi_status add_worst(const avi_gap_ledger *l, const char *group, avi_fiel
                                                .data = l->worst_row,
                                                .description = "rows with the largest amortization gaps, the largest "
                                                               "first",
-                                               .units = "row, from 0",
+                                               .units = "number of the row, from 0",
                                                .axes = "place"}));
     for (int k = 0; k < AVI_WORST_PICTURES && l->worst[0]; k++) {
         if (!(path = avi_fields_text(fields, "%s/%s", group, pictures[k].name)))
@@ -94,7 +94,7 @@ static avi_status add_worst(const avi_gap_ledger *l, const char *group, avi_fiel
                                                    .dims = {l->worst_rows, l->values},
                                                    .data = l->worst[k],
                                                    .description = pictures[k].description,
-                                                   .units = "of the data",
+                                                   .units = "data units",
                                                    .axes = "place, column"}));
     }
     AVI_TRY(avi_fields_attribute(fields, (avi_attribute){.group = group, .name = "height", .integer = l->height}));

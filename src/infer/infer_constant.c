@@ -4,7 +4,9 @@
 static avi_status create(avi_infer *f, const avi_config *config)
 {
     (void)config;
-    return avi_params_add(&f->phi, "constant", 1, f->outputs, AVI_INIT_CONSTANT, 0, NULL);
+    AVI_TRY(avi_params_add(&f->phi, "constant", 1, f->outputs, AVI_INIT_CONSTANT, 0, NULL));
+    return avi_params_describe(&f->phi, "constant", "variational_parameter",
+                               "variational parameters that all rows share: means, then log sds");
 }
 
 static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table,

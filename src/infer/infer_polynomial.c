@@ -20,7 +20,11 @@ static avi_status create(avi_infer *f, const avi_config *config)
                                "%lld monomials of %lld values; use degree 1 or function = mlp", (long long)features,
                                (long long)f->inputs);
     AVI_TRY(avi_params_add(&f->phi, "polynomial.coefficients", f->outputs, features, AVI_INIT_CONSTANT, 0, NULL));
-    return avi_params_add(&f->phi, "polynomial.constant", 1, f->outputs, AVI_INIT_CONSTANT, 0, NULL);
+    AVI_TRY(avi_params_add(&f->phi, "polynomial.constant", 1, f->outputs, AVI_INIT_CONSTANT, 0, NULL));
+    AVI_TRY(avi_params_describe(&f->phi, "polynomial.coefficients", "variational_parameter, monomial",
+                                "coefficients of the monomials of the domain, for each variational parameter"));
+    return avi_params_describe(&f->phi, "polynomial.constant", "variational_parameter",
+                               "constant term of each variational parameter");
 }
 
 static avi_node *forward(const avi_infer *f, avi_tape *t, int64_t rows, avi_node *features, avi_node *table,

@@ -82,8 +82,13 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     AVI_TRY(check_width(m, config, shape));
     AVI_TRY(avi_params_add(&m->theta, "alpha", 1, 1, AVI_INIT_CONSTANT, 0, NULL));
     AVI_TRY(avi_params_add(&m->theta, "log_tau", 1, 1, AVI_INIT_CONSTANT, 0, NULL));
-    return h->shape.covariates ? avi_params_add(&m->theta, "beta", 1, h->shape.covariates, AVI_INIT_CONSTANT, 0, NULL)
-                               : AVI_OK;
+    AVI_TRY(
+        avi_params_describe(&m->theta, "alpha", "value", "mean of the intercepts of the groups, on the logit scale"));
+    AVI_TRY(avi_params_describe(&m->theta, "log_tau", "value",
+                                "logarithm of the standard deviation of the intercepts of the groups"));
+    if (!h->shape.covariates) return AVI_OK;
+    AVI_TRY(avi_params_add(&m->theta, "beta", 1, h->shape.covariates, AVI_INIT_CONSTANT, 0, NULL));
+    return avi_params_describe(&m->theta, "beta", "covariate", "slope of each covariate, on the logit scale");
 }
 
 static avi_support support(const avi_model *m, int64_t column)

@@ -28,7 +28,7 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     l->density = (avi_scalar_normal){
         .a = avi_config_get_real(config, "model", "tau"), .b = 1, .sd = avi_config_get_real(config, "model", "sigma")};
     l->theta = avi_config_get_real(config, "model", "simulate_theta");
-    AVI_TRY(avi_scalar_create(m, config));
+    AVI_TRY(avi_scalar_create(m, config, "theta of x_n ~ N(theta + tau z_n, sigma^2)"));
     avi_scalar_start(m, config);
     return AVI_OK;
 }

@@ -29,7 +29,7 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     n->drop_log_sigma = avi_config_get_bool(config, "model", "drop_log_sigma");
     n->theta = avi_config_get_real(config, "model", "simulate_theta");
     n->z_sd = avi_config_get_real(config, "model", "simulate_z_sd");
-    AVI_TRY(avi_scalar_create(m, config));
+    AVI_TRY(avi_scalar_create(m, config, "theta of x_n ~ N(theta + z_n sin z_n + z_n, exp(cos z_n)^2)"));
     avi_scalar_start(m, config);
     return AVI_OK;
 }

@@ -40,8 +40,12 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
     if (m->prior_sd <= 0 && !strcmp(avi_config_get_string(config, "model", "global"), "gaussian")) m->prior_sd = 1;
     m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
-    AVI_TRY(avi_params_add_affine(&m->theta, "decoder", m->latent, shape->width));
-    return avi_params_add(&m->theta, "log_noise_sd", 1, 1, AVI_INIT_CONSTANT, log(p->noise_sd), NULL);
+    avi_params *t = &m->theta;
+    AVI_TRY(avi_params_add_affine(t, "decoder", m->latent, shape->width));
+    AVI_TRY(avi_params_add(t, "log_noise_sd", 1, 1, AVI_INIT_CONSTANT, log(p->noise_sd), NULL));
+    AVI_TRY(avi_params_describe(t, "decoder.weight", "column, dimension", "W of x = W z + mu + noise"));
+    AVI_TRY(avi_params_describe(t, "decoder.bias", "column", "mu of x = W z + mu + noise"));
+    return avi_params_describe(t, "log_noise_sd", "value", "log s: logarithm of the standard deviation of the noise");
 }
 
 static avi_node *decode(avi_tape *t, avi_node *z, avi_node **theta)

@@ -32,7 +32,7 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     s->prior = (avi_scalar_normal){.a = 1, .b = 0, .sd = 1};
     s->density = (avi_scalar_normal){.a = a, .b = a, .sd = 1};
     s->theta = avi_config_get_real(config, "model", "simulate_theta");
-    return avi_scalar_create(m, config);
+    return avi_scalar_create(m, config, "theta of x_{n+1} ~ N(a (z_n + theta), 1)");
 }
 
 static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)

@@ -10,12 +10,13 @@ avi_status avi_model_need_width(const avi_model *m, int64_t width, const char *w
                     m->ops->name, (long long)m->shape.width, (long long)width, why);
 }
 
-avi_status avi_scalar_create(avi_model *m, const avi_config *config)
+avi_status avi_scalar_create(avi_model *m, const avi_config *config, const char *meaning)
 {
     AVI_TRY(avi_model_need_width(m, 1, "one number x_n"));
     m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
     m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
-    return avi_params_add(&m->theta, "theta", 1, 1, AVI_INIT_CONSTANT, 0, NULL);
+    AVI_TRY(avi_params_add(&m->theta, "theta", 1, 1, AVI_INIT_CONSTANT, 0, NULL));
+    return avi_params_describe(&m->theta, "theta", "value", meaning);
 }
 
 void avi_scalar_start(avi_model *m, const avi_config *config)

@@ -30,9 +30,9 @@
 
 /* Where the configuration has the key above and it says mean: theta starts there. After avi_scalar_create. */
 void avi_scalar_start(avi_model *m, const avi_config *config);
-/* Reads the keys above but the last and declares theta (1, 1), started at 0. Errors: DATA when rows of the data hold
- * more than one value, INTERNAL. */
-avi_status avi_scalar_create(avi_model *m, const avi_config *config);
+/* Reads the keys above but the last and declares theta (1, 1), started at 0, with what it means for who reads the
+ * results. Errors: DATA when rows of the data hold more than one value, INTERNAL. */
+avi_status avi_scalar_create(avi_model *m, const avi_config *config, const char *meaning);
 /* DATA, with a message that names model and data, unless the rows of the data hold `width` values, which the model has
  * because of `why`. */
 avi_status avi_model_need_width(const avi_model *m, int64_t width, const char *why);

@@ -35,11 +35,16 @@ avi_status avi_network_read(const avi_config *config, const char *section, avi_n
 
 static avi_status declare_norm(avi_params *params, const char *layer, int64_t width)
 {
-    char name[64];
+    char name[64], axis[64];
+    snprintf(axis, sizeof axis, "%.48s_output", layer);
+    for (char *c = axis; *c; c++)
+        if (*c == '.') *c = '_'; /* as those of the layer's weights */
     snprintf(name, sizeof name, "%s.gain", layer);
     AVI_TRY(avi_params_add(params, name, 1, width, AVI_INIT_CONSTANT, 1, NULL));
+    AVI_TRY(avi_params_describe(params, name, axis, "gain of the layer norm of each unit"));
     snprintf(name, sizeof name, "%s.offset", layer);
-    return avi_params_add(params, name, 1, width, AVI_INIT_CONSTANT, 0, NULL);
+    AVI_TRY(avi_params_add(params, name, 1, width, AVI_INIT_CONSTANT, 0, NULL));
+    return avi_params_describe(params, name, axis, "offset of the layer norm of each unit");
 }
 
 avi_status avi_network_declare(avi_network *n, const char *name, int64_t inputs, int64_t outputs, avi_params *params)

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <time.h>
 
-static avi_dtype dtype_of(const avi_session *s) { return s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64; }
-
 /* Passes a failure up from inside a function that owns nothing. */
 static avi_status need(const void *p) { return p ? AVI_OK : avi_fail_memory(1, "results"); }
 
@@ -32,7 +30,7 @@ static avi_status add_table(avi_fields *l, const char *group, const avi_trace *t
                                               .data = value,
                                               .description = t->column[c].description,
                                               .units = t->column[c].units,
-                                              .axes = "logged step"}));
+                                              .axes = "step"}));
     }
     return AVI_OK;
 }
@@ -57,76 +55,7 @@ static avi_status add_shares(const avi_session *s, avi_fields *l, const avi_shar
                                          .distributed = true,
                                          .description = description,
                                          .units = units,
-                                         .axes = count > 1 ? "logged step, rank, phase" : "logged step, rank"});
-}
-
-/* exp of n values, in the precision of the run, into memory of the fields. */
-static avi_status exponentials(const avi_session *s, avi_fields *l, int64_t n, const void *from, const void **to)
-{
-    void *typed = avi_fields_memory(l, (size_t)n * avi_real_size(s->precision));
-    AVI_TRY(need(typed));
-    for (int64_t i = 0; i < n; i++) avi_vector_set(s->precision, typed, i, exp(avi_vector_get(s->precision, from, i)));
-    *to = typed;
-    return AVI_OK;
-}
-
-/* Blocks of a flat vector as datasets of their own shape, written from where they are. first: index of the vector's
- * first value in st->params. */
-static avi_status add_blocks(const avi_session *s, const avi_state *st, avi_fields *l, const avi_params *p,
-                             const char *format, int64_t first, bool exponential, const char *description)
-{
-    for (int k = 0; k < p->count; k++) {
-        const avi_block *b = &p->block[k];
-        char *path = avi_fields_memory(l, 128);
-        const void *typed = avi_vector_at(s->precision, st->params, first + b->offset);
-        AVI_TRY(need(path));
-        snprintf(path, 128, format[1] == 'g' ? "/global/%s/%s" : "/inference/%s", b->name, exponential ? "sd" : "mean");
-        if (exponential) AVI_TRY(exponentials(s, l, b->rows * b->cols, typed, &typed));
-        const bool matrix = b->rows > 1;
-        AVI_TRY(avi_fields_add(l, (avi_field){.path = path,
-                                              .type = dtype_of(s),
-                                              .rank = matrix ? 2 : 1,
-                                              .dims = {matrix ? b->rows : b->cols, matrix ? b->cols : 0},
-                                              .data = typed,
-                                              .description = description,
-                                              .units = "",
-                                              .axes = matrix ? "output, input" : "output"}));
-    }
-    return AVI_OK;
-}
-
-/* The function sees (value - feature_mean) / feature_sd of each column, of every row of its domain alike. */
-static avi_status add_features(const avi_session *s, avi_fields *l)
-{
-    if (!s->problem.features) return AVI_OK;
-    avi_field f = {.path = "/inference/feature_mean",
-                   .type = AVI_F64,
-                   .rank = 1,
-                   .dims = {s->moments->width},
-                   .data = s->moments->mean,
-                   .description = "mean of each column over training rows, taken off before the inference function",
-                   .units = "data units",
-                   .axes = "column"};
-    AVI_TRY(avi_fields_add(l, f));
-    f.path = "/inference/feature_sd";
-    f.data = s->moments->sd;
-    f.description = "standard deviation of each column over training rows, divided by before the inference function; "
-                    "0: the column is constant and is only centred";
-    return avi_fields_add(l, f);
-}
-
-static avi_status add_parameters(const avi_session *s, const avi_state *st, avi_fields *l)
-{
-    AVI_TRY(add_blocks(s, st, l, &s->model->theta, "/global", 0, false,
-                       "global parameter of the model: mean of q(theta), or the point"));
-    if (s->problem.global_gaussian)
-        AVI_TRY(
-            add_blocks(s, st, l, &s->model->theta, "/global", s->layout.theta, true, "standard deviation of q(theta)"));
-    AVI_TRY(add_features(s, l));
-    return add_blocks(s, st, l, &s->infer->phi, "/inference", avi_parameter_layout_phi(&s->problem, &s->layout), false,
-                      s->problem.features ? "weights of the inference function, for values standardised by "
-                                            "/inference/feature_mean and feature_sd"
-                                          : "weights of the inference function");
+                                         .axes = count > 1 ? "step, rank, phase" : "step, rank"});
 }
 
 static bool wants_local(const avi_session *s, bool whole)
@@ -139,7 +68,7 @@ static bool wants_local(const avi_session *s, bool whole)
 static avi_status add_local(const avi_session *s, const avi_local *local, avi_fields *l)
 {
     const avi_field f = {.path = "/local/mean",
-                         .type = dtype_of(s),
+                         .type = avi_run_file_type(s),
                          .rank = 2,
                          .dims = {s->partition.rows, s->model->latent},
                          .supply = &local->supply,
@@ -244,7 +173,7 @@ static avi_status add_held_out(const avi_session *s, avi_fields *l)
                                          .description = "rows of the data (from 0) that are the test rows; /local has "
                                                         "the others, in their order",
                                          .units = "",
-                                         .axes = "test row"});
+                                         .axes = "test_row"});
 }
 
 /* Of the last evaluation: what the error of the difference of two runs takes; and the KL of each dimension, of all. */
@@ -260,7 +189,7 @@ static avi_status add_halves(const avi_state *st, avi_fields *l, const char *pat
                                                         "error, that of the sum of squared differences between two "
                                                         "runs (same rows, run.seed, log.*) the error of the difference",
                                          .units = "nats per row",
-                                         .axes = "group of rows"});
+                                         .axes = "group"});
 }
 
 static avi_status add_dimensions(const avi_session *s, const avi_trace *t, avi_fields *l)
@@ -280,7 +209,7 @@ static avi_status add_dimensions(const avi_session *s, const avi_trace *t, avi_f
                                       .description = "KL(q(z_nd) || N(0, 1)) of each latent dimension, mean over the "
                                                      "training rows used",
                                       .units = "nats per row",
-                                      .axes = "evaluation, dimension"});
+                                      .axes = "step, dimension"});
 }
 
 static avi_status gather_fields(const avi_session *s, avi_state *st, bool whole, avi_fields *l)
@@ -289,17 +218,17 @@ static avi_status gather_fields(const avi_session *s, avi_state *st, bool whole,
     AVI_TRY(add_shares(s, l, &st->shares, AVI_SHARE_ELBO, 1, "/trace/elbo_rank",
                        "each rank's share of the local part of the ELBO, scaled to the whole data set", "nats"));
     AVI_TRY(add_shares(s, l, &st->shares, AVI_SHARE_SECONDS, 1, "/trace/seconds_rank",
-                       "seconds of each rank in the logged step, waiting in the reduction included", "seconds"));
+                       "seconds of each rank in the logged step, waiting in the reduction included", "s"));
     if (avi_config_get_bool(s->config, "log", "profile"))
         AVI_TRY(add_shares(s, l, &st->shares, AVI_SHARE_PHASES, AVI_PHASES, "/trace/profile",
                            "mean seconds a step since the logged step before, by phase: input, draws, forward, "
                            "backward, reduction (with waiting), optimizer, output",
-                           "seconds"));
+                           "s"));
     AVI_TRY(add_table(l, "/eval", &st->eval, st->eval.columns));
     AVI_TRY(add_dimensions(s, &st->eval, l));
     if (whole && isfinite(st->half[0][0])) AVI_TRY(add_halves(st, l, "/eval/elbo_train_half", 0));
     if (whole && s->test_elbo && isfinite(st->half[1][0])) AVI_TRY(add_halves(st, l, "/eval/elbo_test_half", 1));
-    AVI_TRY(add_parameters(s, st, l));
+    AVI_TRY(avi_run_file_parameters(s, st, l));
     avi_field data[AVI_DATA_FIELDS];
     char *names = avi_data_column_names(s), *columns = names ? avi_fields_memory(l, strlen(names) + 1) : NULL;
     if (columns) memcpy(columns, names, strlen(names) + 1);
@@ -343,7 +272,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *state, avi_folder
             a[n++] = (avi_attribute){.group = "/images", .name = "columns", .integer = s->shape.columns};
         }
         for (int i = 0; i < l.attributes; i++) a[n++] = l.attribute[i];
-        result = avi_store_write(s->comm, path, l.field, l.count, a, n);
+        result = avi_store_write_results(s->comm, path, l.field, l.count, a, n);
     }
     avi_local_close(&local);
     avi_fields_free(&l);

@@ -43,6 +43,11 @@ void avi_run_file_ending(const avi_session *s, const avi_folder *folder, char **
  * last checkpoint and its results has not. */
 bool avi_run_is_complete(const avi_session *s, const avi_folder *folder);
 
+/* The type of the numbers of a run. */
+avi_dtype avi_run_file_type(const avi_session *s);
+/* Not collective. /global and /inference, which borrow from the session, the state and the list. */
+avi_status avi_run_file_parameters(const avi_session *s, const avi_state *st, avi_fields *l);
+
 /* Local factors in given order, from the table or the inference function, as a supply of the fields mean and log sd,
  * (rows, L) each, and of covariance (rows, L, L) where the family has one, in the precision of the run. */
 typedef struct avi_local {

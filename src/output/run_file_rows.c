@@ -166,8 +166,8 @@ static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator
     return avi_comm_sum_double(s->comm, image, (size_t)(n * width));
 }
 
-static avi_status add_images(avi_fields *l, const char *path, int64_t n, int64_t width, const double *image,
-                             const char *description)
+static avi_status add_images(avi_fields *l, const char *path, const char *axes, int64_t n, int64_t width,
+                             const double *image, const char *description)
 {
     return avi_fields_add(l, (avi_field){.path = path,
                                          .type = AVI_F64,
@@ -176,7 +176,7 @@ static avi_status add_images(avi_fields *l, const char *path, int64_t n, int64_t
                                          .data = image,
                                          .description = description,
                                          .units = "data units",
-                                         .axes = "image, pixel"});
+                                         .axes = axes});
 }
 
 enum { WALK = 15 /* images along each of two dimensions */ };
@@ -221,15 +221,17 @@ avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *
     AVI_TRY(avi_estimator_decode(s->train_elbo, st->params, samples, z, sample));
     avi_data_as_given(s->train, samples, sample);
     const char *group = avi_run_file_examples(s);
-    AVI_TRY(add_images(l, avi_fields_text(l, "/%s/original", group), n, width, original,
+    const bool grey = !strcmp(group, "images");
+    const char *of_rows = grey ? "image, pixel" : "example, column", *of_draws = grey ? "draw, pixel" : "draw, column";
+    AVI_TRY(add_images(l, avi_fields_text(l, "/%s/original", group), of_rows, n, width, original,
                        "rows of the data (test data where there are any)"));
-    AVI_TRY(add_images(l, avi_fields_text(l, "/%s/reconstruction", group), n, width, image,
+    AVI_TRY(add_images(l, avi_fields_text(l, "/%s/reconstruction", group), of_rows, n, width, image,
                        "E[x | z] with z from q(z | x), the same rows"));
-    AVI_TRY(add_images(l, avi_fields_text(l, "/%s/sample", group), samples, width, sample,
+    AVI_TRY(add_images(l, avi_fields_text(l, "/%s/sample", group), of_draws, samples, width, sample,
                        "E[x | z] with z from the prior"));
-    if (strcmp(group, "images")) return AVI_OK;
+    if (!grey) return AVI_OK;
     AVI_TRY(avi_estimator_decode(s->train_elbo, st->params, walk_count, z + samples * dims, walk));
     avi_data_as_given(s->train, walk_count, walk);
-    return add_images(l, "/images/walk", walk_count, width, walk,
+    return add_images(l, "/images/walk", "place, pixel", walk_count, width, walk,
                       "E[x | z] on a grid over the first two dimensions of z, the others 0: 15 x 15, steps of 0.3");
 }

@@ -30,15 +30,68 @@ avi_status avi_params_add(avi_params *p, const char *name, int64_t rows, int64_t
     return AVI_OK;
 }
 
+avi_status avi_params_describe(avi_params *p, const char *name, const char *axes, const char *description)
+{
+    for (int i = 0; i < p->count; i++) {
+        avi_block *b = &p->block[i];
+        if (strcmp(b->name, name) != 0) continue;
+        if (strlen(axes) >= sizeof b->axes || strlen(description) >= sizeof b->description)
+            return avi_fail(AVI_ERR_INTERNAL,
+                            "parameter block %s: axes of up to %zu, a description of up to %zu letters", name,
+                            sizeof b->axes - 1, sizeof b->description - 1);
+        memcpy(b->axes, axes, strlen(axes) + 1);
+        memcpy(b->description, description, strlen(description) + 1);
+        return AVI_OK;
+    }
+    return avi_fail(AVI_ERR_INTERNAL, "parameter block %s is described, and there is none", name);
+}
+
+avi_status avi_params_name_axis(avi_params *p, const char *axis, const char *name)
+{
+    const size_t n = strlen(axis);
+    for (int i = 0; i < p->count; i++) {
+        avi_block *b = &p->block[i];
+        char text[sizeof b->axes];
+        for (char *at = strstr(b->axes, axis); at; at = strstr(at + 1, axis)) {
+            const bool whole = (at == b->axes || at[-1] == ' ') && (!at[n] || at[n] == ',');
+            if (!whole) continue;
+            if (snprintf(text, sizeof text, "%.*s%s%s", (int)(at - b->axes), b->axes, name, at + n) >= (int)sizeof text)
+                return avi_fail(AVI_ERR_INTERNAL, "parameter block %s: axes of up to %zu letters", b->name,
+                                sizeof text - 1);
+            memcpy(b->axes, text, strlen(text) + 1);
+            break;
+        }
+    }
+    return AVI_OK;
+}
+
+/* "decoder.0" -> "decoder_0": axes are names of dimensions elsewhere. */
+static avi_status describe_affine(avi_params *p, const char *weight, const char *bias, const char *name)
+{
+    char word[64], axes[160], of_weight[160], of_bias[160];
+    snprintf(word, sizeof word, "%s", name);
+    for (char *c = word; *c; c++)
+        if (*c == '.') *c = '_';
+    snprintf(of_weight, sizeof of_weight, "weights of the affine map %s", name);
+    snprintf(of_bias, sizeof of_bias, "bias of the affine map %s", name);
+    /* A name that is too long for the texts is no mistake of who declares the map. */
+    if (strlen(word) + 32 > sizeof p->block->axes / 2) snprintf(word, sizeof word, "map");
+    snprintf(axes, sizeof axes, "%s_output, %s_input", word, word);
+    AVI_TRY(avi_params_describe(p, weight, axes, of_weight));
+    *strchr(axes, ',') = '\0';
+    return avi_params_describe(p, bias, axes, of_bias);
+}
+
 avi_status avi_params_add_affine(avi_params *p, const char *name, int64_t in, int64_t out)
 {
-    char full[128]; /* avi_params_add refuses what is too long */
+    char full[128], bias[128]; /* avi_params_add refuses what is too long */
     const double bound =
         1 / sqrt((double)in); /* PyTorch nn.Linear: kaiming_uniform(a = sqrt 5) and the same bound for the bias */
     snprintf(full, sizeof full, "%s.weight", name);
     AVI_TRY(avi_params_add(p, full, out, in, AVI_INIT_UNIFORM, bound, NULL));
-    snprintf(full, sizeof full, "%s.bias", name);
-    return avi_params_add(p, full, 1, out, AVI_INIT_UNIFORM, bound, NULL);
+    snprintf(bias, sizeof bias, "%s.bias", name);
+    AVI_TRY(avi_params_add(p, bias, 1, out, AVI_INIT_UNIFORM, bound, NULL));
+    return describe_affine(p, full, bias, name);
 }
 
 void avi_params_free(avi_params *p)

@@ -19,7 +19,7 @@ static void list(avi_row_results *r, int64_t k)
 {
     const avi_session *s = r->s;
     const int64_t l = s->model->latent;
-    static const char nats[] = "nats", row[] = "row";
+    static const char nats[] = "nats per row", row[] = "row";
     if (r->what & AVI_ROWS_DRAWS) {
         add(r, "/posterior/z", k * l, 3, true, "", "row, draw, dimension", "draws from q(z_n)");
         r->result[0].last = l;

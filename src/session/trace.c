@@ -7,9 +7,10 @@
 const avi_column avi_trace_columns[] = {
     {"step", "steps", "steps done"},
     {"epoch", "epochs", "passes over the data done"},
-    {"seconds", "seconds", "since the first step, without evaluations and checkpoints; of resumed runs together"},
+    {"seconds", "s",
+     "time in seconds since the first step, without evaluations and checkpoints; of resumed runs together"},
     {"elbo", "nats", "estimate of the ELBO of the whole data set at this step's rows and draws"},
-    {"elbo_per_row", "nats", "mean over the rows of the step, less kl_global / number of rows"},
+    {"elbo_per_row", "nats per row", "mean over the rows of the step, less kl_global / number of rows"},
     {"log_likelihood", "nats", "E_q log p(x | z, theta), whole data set"},
     {"kl_local", "nats", "sum of KL(q(z_n) || p(z_n)), whole data set"},
     {"kl_global", "nats", "KL(q(theta) || p(theta)), or -log p(theta) of a point"},

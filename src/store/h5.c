@@ -2,6 +2,7 @@
 #include "store/store_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void avi_h5_silence(void) { (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 
@@ -48,6 +49,38 @@ hid_t avi_h5_file_type(avi_dtype type)
         return H5T_STD_I64LE;
     }
     return -1;
+}
+
+hid_t avi_h5_text_type(size_t bytes)
+{
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    if (type < 0) return type;
+    /* Fixed length: the bytes lie in checksummed metadata (or in the dataset), not in HDF5's global heap, which has no
+     * checksum. */
+    if (H5Tset_size(type, bytes) >= 0 && H5Tset_strpad(type, H5T_STR_NULLTERM) >= 0 &&
+        H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
+        return type;
+    H5Tclose(type);
+    return -1;
+}
+
+herr_t avi_h5_put_attribute(hid_t object, const char *name, hid_t file_type, hid_t memory_type, const void *value)
+{
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const hid_t attribute = space < 0 ? -1 : H5Acreate2(object, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT);
+    const herr_t result = attribute < 0 ? -1 : H5Awrite(attribute, memory_type, value);
+    if (result < 0) return -1; /* handles go with the strong close; closing here would wipe the reason */
+    H5Aclose(attribute);
+    H5Sclose(space);
+    return 0;
+}
+
+herr_t avi_h5_put_text(hid_t object, const char *name, const char *text)
+{
+    const char *value = text ? text : "";
+    const hid_t type = avi_h5_text_type(strlen(value) + 1);
+    if (type < 0 || avi_h5_put_attribute(object, name, type, type, value) < 0) return -1;
+    return H5Tclose(type);
 }
 
 const char *avi_h5_type_name(avi_dtype type)

@@ -137,6 +137,7 @@ static avi_status make(avi_folder *folder, avi_comm *comm, const char *name, con
     f->plan.path = f->path;
     f->plan.fields = f->field;
     f->plan.count = count;
+    f->plan.scaled = true;
     if (f->path && f->plan.temporary && f->progress && f->plan.sums && f->plan.offsets) return AVI_OK;
     return avi_fail_memory((size_t)count * 16, "a file of rows");
 }

@@ -10,46 +10,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ORDERED (H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED)
+
 int64_t avi_field_rows(const avi_field *field) { return field->text || field->rank == 0 ? 1 : field->dims[0]; }
 
 int64_t avi_field_row_bytes(const avi_field *field)
 {
     if (field->text) return (int64_t)strlen(field->text) + 1; /* with its zero byte: HDF5 has no text of size 0 */
+    if (field->text_bytes > 0) return field->text_bytes;
     int64_t bytes = (int64_t)avi_dtype_size(field->type);
     for (int d = 1; d < field->rank; d++) bytes *= field->dims[d];
     return bytes;
-}
-
-static hid_t text_type(const char *text)
-{
-    const hid_t type = H5Tcopy(H5T_C_S1);
-    if (type < 0) return type;
-    /* Fixed length: the bytes lie in checksummed metadata (or in the dataset), not in HDF5's global heap, which has no
-     * checksum. */
-    if (H5Tset_size(type, strlen(text) + 1) >= 0 && H5Tset_strpad(type, H5T_STR_NULLTERM) >= 0 &&
-        H5Tset_cset(type, H5T_CSET_UTF8) >= 0)
-        return type;
-    H5Tclose(type);
-    return -1;
-}
-
-/* A scalar attribute. */
-static herr_t put_attribute(hid_t object, const char *name, hid_t file_type, hid_t memory_type, const void *value)
-{
-    const hid_t space = H5Screate(H5S_SCALAR);
-    const hid_t attribute = space < 0 ? -1 : H5Acreate2(object, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT);
-    const herr_t result = attribute < 0 ? -1 : H5Awrite(attribute, memory_type, value);
-    if (result < 0) return -1; /* handles go with the strong close; closing here would wipe the reason */
-    H5Aclose(attribute);
-    H5Sclose(space);
-    return 0;
-}
-
-static herr_t put_text(hid_t object, const char *name, const char *text)
-{
-    const hid_t type = text_type(text ? text : "");
-    if (type < 0 || put_attribute(object, name, type, type, text ? text : "") < 0) return -1;
-    return H5Tclose(type);
 }
 
 /* Makes the group `path` and those above it; without time stamps, so that equal runs give equal files. */
@@ -81,31 +52,41 @@ static hid_t field_space(const avi_field *field)
 }
 
 /* Contiguous, allocated at creation, never filled, no filter, no time stamp. */
-static hid_t dataset_plist(void)
+static hid_t dataset_plist(bool ordered)
 {
     const hid_t plist = H5Pcreate(H5P_DATASET_CREATE);
     if (plist < 0) return plist;
     if (H5Pset_layout(plist, H5D_CONTIGUOUS) >= 0 && H5Pset_alloc_time(plist, H5D_ALLOC_TIME_EARLY) >= 0 &&
-        H5Pset_fill_time(plist, H5D_FILL_TIME_NEVER) >= 0 && H5Pset_obj_track_times(plist, false) >= 0)
+        H5Pset_fill_time(plist, H5D_FILL_TIME_NEVER) >= 0 && H5Pset_obj_track_times(plist, false) >= 0 &&
+        (!ordered || H5Pset_attr_creation_order(plist, ORDERED) >= 0))
         return plist;
     H5Pclose(plist);
     return -1;
 }
 
-static herr_t make_dataset(hid_t file, const avi_field *field, uint64_t sum, hid_t plist, hid_t group_plist,
-                           int64_t *offset)
+/* Readers of netCDF-4 want links and attributes in the order in which they were made. */
+static herr_t order_group(hid_t plist)
+{
+    return H5Pset_link_creation_order(plist, ORDERED) < 0 ? -1 : H5Pset_attr_creation_order(plist, ORDERED);
+}
+
+static herr_t make_dataset(hid_t file, const avi_field *field, const char *axes, uint64_t sum, hid_t plist,
+                           hid_t group_plist, int64_t *offset)
 {
     char hex[17];
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)sum);
     const char *slash = strrchr(field->path, '/');
     if (!slash || make_group(file, field->path, (size_t)(slash - field->path), group_plist) < 0) return -1;
-    const hid_t type = field->text ? text_type(field->text) : avi_h5_file_type(field->type);
+    const bool texts = field->text || field->text_bytes > 0;
+    const hid_t type = texts ? avi_h5_text_type((size_t)avi_field_row_bytes(field)) : avi_h5_file_type(field->type);
     const hid_t space = field_space(field);
     if (type < 0 || space < 0) return -1;
     const hid_t dataset = H5Dcreate2(file, field->path, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
     if (dataset < 0) return -1;
-    if (put_text(dataset, "description", field->description) < 0 || put_text(dataset, "units", field->units) < 0 ||
-        put_text(dataset, "axes", field->axes) < 0 || put_text(dataset, "checksum", hex) < 0)
+    if (avi_h5_put_text(dataset, "description", field->description) < 0 ||
+        avi_h5_put_text(dataset, "units", field->units) < 0 || avi_h5_put_text(dataset, "axes", axes) < 0 ||
+        avi_h5_put_text(dataset, "checksum", hex) < 0 ||
+        (field->text_bytes > 0 && avi_h5_put_text(dataset, "_Encoding", "utf-8") < 0)) /* what xarray asks for */
         return -1;
     *offset = 0;
     if (avi_field_rows(field) > 0 && avi_field_row_bytes(field) > 0) {
@@ -114,7 +95,7 @@ static herr_t make_dataset(hid_t file, const avi_field *field, uint64_t sum, hid
         *offset = (int64_t)address;
     }
     H5Sclose(space);
-    if (field->text) H5Tclose(type);
+    if (texts) H5Tclose(type);
     return H5Dclose(dataset);
 }
 
@@ -123,17 +104,21 @@ static herr_t hang_attribute(hid_t file, const avi_attribute *a, hid_t group_pli
     if (make_group(file, a->group, strlen(a->group), group_plist) < 0) return -1;
     const hid_t object = H5Oopen(file, a->group, H5P_DEFAULT);
     if (object < 0) return -1;
-    const herr_t result = a->text      ? put_text(object, a->name, a->text)
-                          : a->is_real ? put_attribute(object, a->name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &a->real)
-                                       : put_attribute(object, a->name, H5T_STD_I64LE, H5T_NATIVE_INT64, &a->integer);
+    const herr_t result = a->text ? avi_h5_put_text(object, a->name, a->text)
+                          : a->is_real
+                              ? avi_h5_put_attribute(object, a->name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &a->real)
+                              : avi_h5_put_attribute(object, a->name, H5T_STD_I64LE, H5T_NATIVE_INT64, &a->integer);
     return result < 0 ? -1 : H5Oclose(object);
 }
 
-static avi_status make_all(const avi_store_plan *plan, hid_t file, hid_t plist, hid_t group_plist)
+static avi_status make_all(const avi_store_plan *plan, const avi_store_scales *scales, hid_t file, hid_t plist,
+                           hid_t group_plist)
 {
     for (int i = 0; i < plan->count; i++)
-        if (make_dataset(file, &plan->fields[i], plan->sums[i], plist, group_plist, &plan->offsets[i]) < 0)
+        if (make_dataset(file, &plan->fields[i], scales ? avi_store_scales_axes(scales, i) : plan->fields[i].axes,
+                         plan->sums[i], plist, group_plist, &plan->offsets[i]) < 0)
             return avi_h5_fail(AVI_ERR_IO, plan->path, "cannot make dataset", plan->fields[i].path);
+    if (scales) AVI_TRY(avi_store_scales_put(scales, file));
     for (int i = 0; i < plan->attribute_count; i++)
         if (hang_attribute(file, &plan->attributes[i], group_plist) < 0)
             return avi_h5_fail(AVI_ERR_IO, plan->path, "cannot write attribute", plan->attributes[i].name);
@@ -143,17 +128,20 @@ static avi_status make_all(const avi_store_plan *plan, hid_t file, hid_t plist, 
 /* Makes the objects in the file that `seed` has begun. */
 static avi_status make_hdf5(const avi_store_plan *plan, int fd, int64_t bytes)
 {
-    avi_status status = AVI_OK;
     avi_h5_file file = {.fd = fd, .id = -1};
-    const hid_t plist = dataset_plist(), group_plist = H5Pcreate(H5P_GROUP_CREATE);
-    if (plist < 0 || group_plist < 0 || H5Pset_obj_track_times(group_plist, false) < 0)
+    avi_store_scales *scales = NULL;
+    avi_status status = plan->scaled ? avi_store_scales_create(plan, &scales) : AVI_OK;
+    const hid_t plist = dataset_plist(plan->scaled), group_plist = H5Pcreate(H5P_GROUP_CREATE);
+    if (status == AVI_OK && (plist < 0 || group_plist < 0 || H5Pset_obj_track_times(group_plist, false) < 0 ||
+                             (plan->scaled && order_group(group_plist) < 0)))
         status = avi_h5_fail(AVI_ERR_INTERNAL, plan->path, "HDF5 cannot make property lists", "");
     if (status == AVI_OK && avi_h5_open(&file, plan->temporary, true) < 0)
         status = avi_h5_fail(AVI_ERR_IO, plan->temporary, "cannot open", "");
-    if (status == AVI_OK) status = make_all(plan, file.id, plist, group_plist);
+    if (status == AVI_OK) status = make_all(plan, scales, file.id, plist, group_plist);
     const avi_status closed = avi_h5_close(&file, plan->temporary, bytes); /* writes the metadata */
     if (plist >= 0) H5Pclose(plist);
     if (group_plist >= 0) H5Pclose(group_plist);
+    avi_store_scales_destroy(&scales);
     return status == AVI_OK ? closed : status;
 }
 
@@ -232,14 +220,15 @@ static herr_t self_drop(void *self)
 }
 
 /* The bytes of an HDF5 file without objects. Owner of out->data: caller, free(). */
-static herr_t empty_image(memory_file *out)
+static herr_t empty_image(bool ordered, memory_file *out)
 {
     H5FD_file_image_callbacks_t calls = {memory_get, memory_copy, memory_resize, memory_close, self_share,
                                          self_drop,  out};
     const hid_t access = avi_h5_access(), file_plist = H5Pcreate(H5P_FILE_CREATE);
     *out = (memory_file){0};
     if (access < 0 || file_plist < 0 || H5Pset_obj_track_times(file_plist, false) < 0 ||
-        H5Pset_fapl_core(access, 4096, false) < 0 || H5Pset_file_image_callbacks(access, &calls) < 0)
+        (ordered && order_group(file_plist) < 0) || H5Pset_fapl_core(access, 4096, false) < 0 ||
+        H5Pset_file_image_callbacks(access, &calls) < 0)
         return -1;
     const hid_t file = H5Fcreate("avi_mpi empty", H5F_ACC_TRUNC, file_plist, access);
     if (file < 0 || H5Fclose(file) < 0) return -1;
@@ -255,7 +244,7 @@ static avi_status seed(int fd, const avi_store_plan *plan, int64_t bytes)
     memory_file image;
     AVI_TRY(avi_file_reserve(fd, plan->temporary, bytes));
     avi_status status = AVI_OK;
-    if (empty_image(&image) < 0)
+    if (empty_image(plan->scaled, &image) < 0)
         status = avi_h5_fail(AVI_ERR_INTERNAL, plan->path, "HDF5 cannot make an empty file in memory", "");
     else
         status = avi_file_write_at(fd, plan->temporary, image.data, (int64_t)image.bytes, 0);
@@ -266,7 +255,7 @@ static avi_status seed(int fd, const avi_store_plan *plan, int64_t bytes)
 /* At least what the file will take: data in whole pages; headers, tables and texts with room to spare. */
 static int64_t enough_bytes(const avi_store_plan *plan)
 {
-    int64_t bytes = 65536;
+    int64_t bytes = 65536 + (plan->scaled ? avi_store_scales_bytes(plan) : 0);
     for (int i = 0; i < plan->count; i++) {
         const avi_field *f = &plan->fields[i];
         const int64_t texts = (int64_t)(f->description ? strlen(f->description) : 0) +

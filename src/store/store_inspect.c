@@ -131,11 +131,11 @@ static avi_status inspect_space(hid_t dataset, int64_t file_bytes, const char *p
     hsize_t dims[H5S_MAX_RANK];
     const hid_t space = H5Dget_space(dataset);
     const int rank = space < 0 || H5Sget_simple_extent_type(space) == H5S_NULL ? -1 : H5Sget_simple_extent_ndims(space);
-    const bool good = rank >= 0 && rank <= (item->is_text ? 0 : 4) && H5Sget_simple_extent_dims(space, dims, NULL) >= 0;
+    const bool good = rank >= 0 && rank <= (item->is_text ? 1 : 4) && H5Sget_simple_extent_dims(space, dims, NULL) >= 0;
     if (space >= 0) H5Sclose(space);
     if (!good)
-        return avi_fail(AVI_ERR_DATA, "%s: dataset %s has %d dimensions; a text has none, numbers up to 4", path, name,
-                        rank);
+        return avi_fail(AVI_ERR_DATA, "%s: dataset %s has %d dimensions; texts have up to 1, numbers up to 4", path,
+                        name, rank);
     bool empty = false;
     int64_t bytes = item->row_bytes;
     for (int d = 0; d < rank; d++) empty = empty || dims[d] == 0;
@@ -300,7 +300,8 @@ static herr_t visit_object(hid_t root, const char *name, const H5O_info_t *info,
     if (object < 0 || H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, &at, visit_attribute, v) < 0)
         v->status = avi_h5_fail(AVI_ERR_DATA, v->path, "cannot read the attributes of", name);
     if (object >= 0) H5Oclose(object);
-    if (v->status == AVI_OK && info->type == H5O_TYPE_DATASET) v->status = verify_dataset(root, name, v);
+    if (v->status == AVI_OK && info->type == H5O_TYPE_DATASET && !avi_store_is_scale(root, name))
+        v->status = verify_dataset(root, name, v);
     return v->status == AVI_OK ? 0 : -1;
 }
 

@@ -74,6 +74,12 @@ avi_status avi_h5_close(avi_h5_file *at, const char *path, int64_t bytes);
  * failed. */
 hid_t avi_h5_access(void);
 hid_t avi_h5_file_type(avi_dtype type);
+/* A text of `bytes` bytes, ended or filled up with zeros; to be closed. < 0: failed. */
+hid_t avi_h5_text_type(size_t bytes);
+/* A text as an attribute; NULL: "". < 0: failed. */
+herr_t avi_h5_put_text(hid_t object, const char *name, const char *text);
+/* A scalar attribute. < 0: failed. */
+herr_t avi_h5_put_attribute(hid_t object, const char *name, hid_t file_type, hid_t memory_type, const void *value);
 const char *avi_h5_type_name(avi_dtype type);
 
 /* ---- store_inspect.c: what the metadata say, checked against the size of the file. Rank 0 only. ---- */
@@ -112,6 +118,7 @@ typedef struct avi_store_plan {
     int count;
     const avi_attribute *attributes;
     int attribute_count;
+    bool scaled;      /* axes have dimension scales, links and attributes have an order: results, not checkpoints */
     bool supplied;    /* some field is: its sum is known only when it is written */
     uint64_t *sums;   /* (count) */
     int64_t *offsets; /* (count) of the bytes in the file */
@@ -131,6 +138,22 @@ avi_status avi_store_put_sums(const avi_store_plan *plan);
  * rank's status so far; when it is not AVI_OK, rows are still asked for, because others wait for this rank's part in
  * them. *status becomes this rank's. Returns what the supply returns. */
 avi_status avi_store_write_supplied(avi_store_plan *plan, avi_comm *comm, int fd, int at, int n, avi_status *status);
+
+/* ---- store_scales.c: rank 0 only ---- */
+typedef struct avi_store_scales avi_store_scales;
+#define AVI_STORE_SCALE "DIMENSION_SCALE"
+/* The scales of all axes of a plan; borrows the plan. Owner: caller, avi_store_scales_destroy, also when it fails.
+ * Errors: INTERNAL. */
+avi_status avi_store_scales_create(const avi_store_plan *plan, avi_store_scales **scales);
+void avi_store_scales_destroy(avi_store_scales **scales);
+/* Names of the scales of a field: "row, dimension"; "" of a scalar. */
+const char *avi_store_scales_axes(const avi_store_scales *scales, int field);
+/* Makes the scales and attaches them to the datasets, which are in the file. Errors: IO. */
+avi_status avi_store_scales_put(const avi_store_scales *scales, hid_t file);
+/* At least what they take in the file. */
+int64_t avi_store_scales_bytes(const avi_store_plan *plan);
+/* Whether an object is a scale without values, which no writer is asked for: it follows from the axes of others. */
+bool avi_store_is_scale(hid_t file, const char *path);
 
 /* ---- lock.c: rank 0 only ---- */
 /* Errors: CANTCREATE (in use, not writable), IO (full disk). *fd stays open for the life of the lock. */

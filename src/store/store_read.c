@@ -174,7 +174,8 @@ static avi_status read_text_local(avi_store *store, const char *dataset, char **
 {
     avi_store_item item;
     AVI_TRY(avi_store_inspect(store->file, store->file_bytes, store->path, dataset, &item));
-    if (!item.is_text) return avi_fail(AVI_ERR_DATA, "%s: dataset %s is not a text", store->path, dataset);
+    if (!item.is_text || item.rank > 0)
+        return avi_fail(AVI_ERR_DATA, "%s: dataset %s is not a text", store->path, dataset);
     *text = calloc((size_t)item.row_bytes + 1, 1);
     if (!*text) return avi_fail_memory((size_t)item.row_bytes + 1, "a text");
     AVI_TRY(avi_file_read_at(store->fd, store->path, *text, item.row_bytes, item.offset));

@@ -38,6 +38,8 @@ static avi_status check_field(const avi_field *field, avi_comm *comm)
     if (field->supply && (!field->distributed || field->data || avi_field_rows(field) < 1))
         return avi_fail(AVI_ERR_INTERNAL, "dataset %s: a supply is for distributed rows, in place of data",
                         field->path);
+    if (field->text_bytes > 0 && (field->text || field->rank != 1))
+        return avi_fail(AVI_ERR_INTERNAL, "dataset %s: texts have one dimension", field->path);
     if (!field->text) {
         if (field->rank < (field->distributed ? 1 : 0) || field->rank > 4)
             return avi_fail(AVI_ERR_INTERNAL, "dataset %s: %d dimensions, 0 to 4 can be stored", field->path,
@@ -248,14 +250,11 @@ static avi_status write_all(avi_store_plan *plan, avi_comm *comm)
     return avi_agree(comm, root ? publish(plan) : AVI_OK);
 }
 
-avi_status avi_store_write(avi_comm *comm, const char *path, const avi_field *fields, int count,
-                           const avi_attribute *attributes, int attribute_count)
+static avi_status write_plan(avi_comm *comm, avi_store_plan plan)
 {
-    avi_store_plan plan = {
-        .path = path, .fields = fields, .count = count, .attributes = attributes, .attribute_count = attribute_count};
-    plan.temporary = avi_file_join("", path, ".tmp");
-    plan.sums = calloc((size_t)count + 1, sizeof *plan.sums);
-    plan.offsets = calloc((size_t)count + 1, sizeof *plan.offsets);
+    plan.temporary = avi_file_join("", plan.path, ".tmp");
+    plan.sums = calloc((size_t)plan.count + 1, sizeof *plan.sums);
+    plan.offsets = calloc((size_t)plan.count + 1, sizeof *plan.offsets);
     avi_status status = avi_agree(comm, check_plan(&plan, comm));
     if (status == AVI_OK) {
         status = write_all(&plan, comm);
@@ -268,4 +267,25 @@ avi_status avi_store_write(avi_comm *comm, const char *path, const avi_field *fi
     free(plan.sums);
     free(plan.offsets);
     return status;
+}
+
+avi_status avi_store_write(avi_comm *comm, const char *path, const avi_field *fields, int count,
+                           const avi_attribute *attributes, int attribute_count)
+{
+    return write_plan(comm, (avi_store_plan){.path = path,
+                                             .fields = fields,
+                                             .count = count,
+                                             .attributes = attributes,
+                                             .attribute_count = attribute_count});
+}
+
+avi_status avi_store_write_results(avi_comm *comm, const char *path, const avi_field *fields, int count,
+                                   const avi_attribute *attributes, int attribute_count)
+{
+    return write_plan(comm, (avi_store_plan){.path = path,
+                                             .fields = fields,
+                                             .count = count,
+                                             .attributes = attributes,
+                                             .attribute_count = attribute_count,
+                                             .scaled = true});
 }

@@ -27,7 +27,7 @@ typedef struct column {
     }
 static const column columns[] = {
     WHOLE(steps, "steps", "steps done"),
-    REAL(seconds, "seconds", "of stepping, resumed parts included"),
+    REAL(seconds, "s", "seconds of stepping, resumed parts included"),
     WHOLE(rows, "rows", "of the training data"),
     REAL(elbo_train, "nats per row", "ELBO of the training rows, last evaluation"),
     REAL(elbo_test, "nats per row", "ELBO of the test rows, last evaluation"),
@@ -304,8 +304,8 @@ avi_status avi_sweep_table_write(const avi_sweep_table *t, avi_comm *comm, avi_f
     if (status == AVI_OK) status = avi_folder_write_text(folder, comm, "sweep.csv", csv);
     if (status == AVI_OK) {
         sprintf(path, "%s/sweep.h5", avi_folder_path(folder));
-        status =
-            avi_store_write(comm, path, l.field, l.count, a, list_attributes(t, options, avi_comm_size(comm), &l, a));
+        status = avi_store_write_results(comm, path, l.field, l.count, a,
+                                         list_attributes(t, options, avi_comm_size(comm), &l, a));
     }
     avi_fields_free(&l);
     free(csv);

@@ -34,7 +34,7 @@ static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_opti
     status = avi_agree(s->comm, status);
     if (status == AVI_OK) {
         const int n = avi_run_file_provenance(s, &a->fields, "done", ALONE, seconds, attribute);
-        status = avi_store_write(s->comm, path, a->fields.field, a->fields.count, attribute, n);
+        status = avi_store_write_results(s->comm, path, a->fields.field, a->fields.count, attribute, n);
     }
     free(effective);
     return status;

@@ -170,7 +170,7 @@ static avi_status write(prior *p)
         a[kept++] = (avi_attribute){.group = "/", .name = "task", .text = "sample"};
         a[kept++] = (avi_attribute){.group = "/", .name = "made_from", .text = p->identity};
         a[kept++] = (avi_attribute){.group = "/", .name = "checkpoint", .text = p->fit->path};
-        status = avi_store_write(s->comm, path, p->fields.field, p->fields.count, a, kept);
+        status = avi_store_write_results(s->comm, path, p->fields.field, p->fields.count, a, kept);
     }
     if (status == AVI_OK && !done && avi_comm_rank(s->comm) == 0 && s->options->verbosity > 0)
         printf("  fit          %s: %s, after %" PRId64 " steps\n  samples      %" PRId64 " from the prior\n"

@@ -57,7 +57,9 @@ static avi_status draw_split(avi_comm *comm, const avi_config *config, avi_split
                                                .description = ragged ? "entries of groups drawn from the model"
                                                                      : "rows drawn from the model",
                                                .units = "",
-                                               .axes = ragged ? "entry, value" : "row, value"});
+                                               .axes = ragged               ? "entry, value"
+                                                       : split == AVI_TRAIN ? "row, column"
+                                                                            : "test_row, column"});
     avi_source_close(&source);
     return avi_agree(comm, status);
 }
@@ -70,7 +72,8 @@ static avi_status write(avi_comm *comm, const avi_config *config, avi_folder *fo
                                {.group = "/", .name = "seed", .integer = avi_config_get_int(config, "run", "seed")},
                                {.group = "/", .name = "config", .text = effective ? effective : ""}};
     avi_status status = avi_agree(comm, path && effective ? AVI_OK : avi_fail_memory(1, "drawn data"));
-    if (status == AVI_OK) status = avi_store_write(comm, path, l->field, l->count, a, (int)(sizeof a / sizeof a[0]));
+    if (status == AVI_OK)
+        status = avi_store_write_results(comm, path, l->field, l->count, a, (int)(sizeof a / sizeof a[0]));
     free(effective);
     return status;
 }

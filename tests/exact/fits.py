@@ -111,11 +111,11 @@ def task(folder):
 
 
 def group(path, name):
-    """Bytes of every dataset of a group and of the groups in it, and every attribute."""
+    """Bytes of every dataset of a group and of the groups in it, and every attribute but the references between datasets and their scales."""
     found = {}
 
     def look(where, item):
-        found.update({(where, a): v.tobytes() if hasattr(v, "tobytes") else v for a, v in item.attrs.items()})
+        found.update({(where, a): v.tobytes() if hasattr(v, "tobytes") else v for a, v in item.attrs.items() if a not in ("DIMENSION_LIST", "REFERENCE_LIST")})
         if isinstance(item, h5py.Dataset):
             found[where] = item[()].tobytes()
 

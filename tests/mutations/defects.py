@@ -401,38 +401,11 @@ DIAGNOSIS = [
     Defect("factors of other ranks left out of the sample", "src/diagnose/sample_chain.c", "return avi_comm_sum_double(s->f->s->comm, values, (size_t)count);", "return AVI_OK;", "^diagnose$"),
 ]
 
-RAGGED = [
-    Defect("entries of shuffled groups at the place of their row among those read", "src/data/ragged.c",
-           "out[i] = route->start[row - route->slab] + (first + i - route->first_entry[row]);", "out[i] = first + i;", "^test_ragged_np1$"),
-    Defect("a checksum that does not know where groups end", "src/data/data.c",
-           "        r.checksum += avi_ragged_hash(source->first_entry, d->shape.rows, avi_comm_size(comm), avi_comm_rank(comm));", "        r.checksum += 0;", "^(test_ragged_np1|ragged_fits)$"),
-    Defect("a value outside the likelihood named by its place after the shuffle", "src/data/settle.c",
-           "if (d->entry) return avi_ragged_given_entry(d, source, at);", "if (d->entry) return at;", "^(test_ragged_np2|intake)$"),
-    Defect("the first runs of a key taken for the whole group", "src/hdf5/hdf5_group_index.c",
-           "const bool apart = r->count > groups;", "const bool apart = false;", "^intake$"),
-    Defect("entries that follow each other in a part of the data taken for those of the whole", "src/source/holdout.c",
-           "return p->whole->first_entry[row_of(p, row)] + (e - p->first_entry[row]);", "return p->whole->first_entry[row] + (e - p->first_entry[row]);", "^ragged_fits$"),
-    Defect("the derivatives of a group at those of the group before", "src/density/k_logistic_groups.c",
-           "real *d = (real *)n->aux + draws * g.before;", "real *d = (real *)n->aux + draws * (b ? g.before - 1 : 0);", "^ragged_fits$"),
-    Defect("a mean of entries that are not there", "src/tape/k_segment.c",
-           "return n->size[0] && rows ? 1 / (real)rows : 1;", "return n->size[0] ? 1 / (real)rows : 1;", "^test_structure_np1$"),
-    Defect("the sum of a segment for its mean in the gradient", "src/tape/k_segment.c",
-           "add_row(g, factor_of(n, b), cols, to + e * cols);", "add_row(g, 1, cols, to + e * cols);", "^test_gradient_np1$"),
+OUTPUTS = [
+    Defect("a scale shared by axes of other sizes", "src/store/store_scales.c", "if (!there || there->size != f->dims[d] ||", "if (!there ||", "^use_scales$"),
+    Defect("rows.h5 without dimension scales", "src/store/row_file.c", "    f->plan.scaled = true;\n", "", "^use_scales$"),
+    Defect("scales that do not say where they are attached", "src/store/store_scales.c", "if (one->uses > 0 && put_references(", "if (one->uses > 1000 && put_references(", "^use_scales$"),
+    Defect("covariances of local factors by the factor alone", "src/family/gaussian_full.c", "for (int64_t k = 0; k <= j; k++) sum +=", "for (int64_t k = j; k <= j; k++) sum +=", "^use_opened$"),
 ]
 
-LAYERS = [
-    Defect("what a tile owes to a convolution added to what the tile before owes", "src/nn/k_convolution.c", "    if (d->apart) d->fresh = true;", "    if (d->apart) d->fresh = false;",
-           "^test_layers_np1$"),
-    Defect("rows of all tiles convolved as one", "src/nn/k_convolution.c", "return p->sink ? tiles_rows(p->sink, p->rows, p->draws, i) : p->rows;",
-           "return i == 0 ? p->rows : 0;", "^test_layers_np1$"),
-    Defect("pixels beyond the right edge of an image taken for those of the next line", "src/nn/k_patches.c", "*high = left < c->kernel_width ? left : c->kernel_width;",
-           "*high = left < 0 ? left : c->kernel_width;", "^(test_layers_np1|nn_encoders)$"),
-    Defect("layer norm: the gradient as if the sd were fixed", "src/nn/k_layer_norm.c", "gain[c] * g[c] - total - (x[c] - mean) * inverse * along", "gain[c] * g[c] - total + 0 * along",
-           "^test_layers_np1$"),
-    Defect("gelu: the derivative without the density", "src/tape/activation.h", "pre[k] * R(0.39894228040143267794)", "0 * pre[k] * R(0.39894228040143267794)", "^test_layers_np1$"),
-    Defect("images with channels last seen with channels first", "src/nn/view.c", "v.channel_stride = data->channels_last ? 1 : height * width;", "v.channel_stride = height * width;",
-           "^(test_layers_np1|nn_encoders)$"),
-    Defect("residual layers that add nothing", "src/nn/network.c", "avi_add(t, h, x) : h;", "avi_add(t, h, avi_scale(t, x, 0, 0)) : h;", "^nn_encoders$"),
-]
-
-DEFECTS = [*LAYERS, *RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *RAGGED]
+DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS]
