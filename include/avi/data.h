@@ -108,6 +108,7 @@ struct avi_source {
                                                  avi_source_open */
     const struct avi_data *like; /* to be set by who loads test rows: their scale and transform are those of these,
                                     borrowed; NULL: their own */
+    char packing[96];            /* set by open: how stored numbers become values, for people; "": as they are */
     bool narrow;                 /* rows of AVI_F64 are held as AVI_F32: for who fetches single precision alone */
 };
 

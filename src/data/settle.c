@@ -4,6 +4,7 @@
 #include "data/row_stream.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,19 +107,22 @@ static avi_status check_finite(const avi_data *d, const avi_source *source)
 {
     const avi_column_stats *s = d->stats;
     const char *label = source->label;
+    char others[48] = "";
+    if (s->infinite > 1) snprintf(others, sizeof others, ", the first of %lld values", (long long)s->infinite);
     if (s->infinite)
         return avi_fail(AVI_ERR_DATA,
-                        "%s: row %lld, column %lld (both from 0) is infinite, as %lld values are; every value must be "
-                        "finite: use other values there, or NaN with data.missing = mask",
+                        "%s: row %lld, column %lld (both from 0) is infinite%s; every value must be finite: use other "
+                        "values there, or NaN with data.missing = mask",
                         label, (long long)in_file(source, s->first_infinite.row), (long long)s->first_infinite.column,
-                        (long long)s->infinite);
+                        others);
     if (s->missing && !source->missing_allowed)
         return avi_fail(AVI_ERR_DATA,
                         "%s: row %lld, column %lld (both from 0) is NaN; every value must be finite, but %lld of %lld "
-                        "values in %lld rows are missing: use data.missing = mask (models ppca and vae), or write the "
+                        "values in %lld row%s are missing: use data.missing = mask (models ppca and vae), or write the "
                         "rows without them",
                         label, (long long)in_file(source, s->first_missing.row), (long long)s->first_missing.column,
-                        (long long)s->missing, (long long)(s->rows * s->columns), (long long)s->bad_rows);
+                        (long long)s->missing, (long long)(s->rows * s->columns), (long long)s->bad_rows,
+                        s->bad_rows == 1 ? "" : "s");
     for (int64_t k = 0; k < s->columns; k++)
         if (!s->finite[k])
             return avi_fail(AVI_ERR_DATA,
@@ -297,6 +301,8 @@ static void hint_scale(const avi_data *d, avi_support support, char *text, size_
         snprintf(text, size, "use data.scale = %.17g (1/255) where they are grey values, or ", d->shape.scale / 255);
     else if (support == AVI_SUPPORT_UNIT && smallest >= 0 && !d->log1p)
         snprintf(text, size, "use data.scale = %.6g, or ", d->shape.scale / largest);
+    else if (support == AVI_SUPPORT_UNIT && smallest >= -1 && largest <= 1)
+        snprintf(text, size, "write (x + 1) / 2 where -1 to 1 are black to white, or ");
 }
 
 avi_status avi_data_check_support(const avi_data *d, avi_comm *comm, const avi_source *source,

@@ -88,16 +88,6 @@ static avi_status fail_chunk(const chunks *c, const hsize_t *at, const char *wha
                     c->x->path, row_of(c, at), what);
 }
 
-/* HDF5 would give the fill value for data that are not there. */
-static avi_status fail_unwritten(const chunks *c, const hsize_t *at)
-{
-    const unsigned long long row = row_of(c, at);
-    char remedy[96] = "write it";
-    if (row > 0) snprintf(remedy, sizeof remedy, "use data.rows = %llu for the rows before it, or write it", row);
-    return avi_fail(AVI_ERR_DATA, "%s: the chunk from row %llu on was never written, so its rows are not known; %s",
-                    c->x->path, row, remedy);
-}
-
 /* By HDF5, as the run will do it. */
 static avi_status read_chunk(chunks *c, const hsize_t *at, avi_hdf5_limits *limits)
 {
@@ -127,7 +117,7 @@ static avi_status check_chunk(chunks *c, const hsize_t *at, avi_hdf5_limits *lim
     hsize_t size = 0;
     if (H5Dget_chunk_info_by_coord(set, at, &left_out, &address, &size) < 0)
         return fail_chunk(c, at, "is not to be found");
-    if (address == HADDR_UNDEF) return fail_unwritten(c, at);
+    if (address == HADDR_UNDEF) return avi_hdf5_fail_unwritten(c->x, row_of(c, at));
     if (size == 0 || size > c->file_bytes || address > c->file_bytes - size || size > UINT_MAX)
         return fail_chunk(c, at, "lies beyond the end of the file");
     const form f = find_form(c, at, left_out);

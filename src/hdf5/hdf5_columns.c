@@ -64,7 +64,7 @@ char **avi_hdf5_strings(hid_t object, bool is_attribute, int64_t n)
     return name;
 }
 
-static char **attribute_names(hid_t object, const char *attribute, int64_t n)
+char **avi_hdf5_attribute_names(hid_t object, const char *attribute, int64_t n)
 {
     if (H5Aexists(object, attribute) <= 0) return NULL;
     const hid_t a = H5Aopen(object, attribute, H5P_DEFAULT);
@@ -84,7 +84,7 @@ static char **dataset_names(hid_t file, const char *path, int64_t n)
 char **avi_hdf5_anndata_names(hid_t file, const char *group, int64_t n)
 {
     const hid_t g = H5Lexists(file, group, H5P_DEFAULT) > 0 ? H5Oopen(file, group, H5P_DEFAULT) : H5I_INVALID_HID;
-    char **which = g >= 0 ? attribute_names(g, "_index", 1) : NULL, path[TEXT];
+    char **which = g >= 0 ? avi_hdf5_attribute_names(g, "_index", 1) : NULL, path[TEXT];
     snprintf(path, sizeof path, "%s/%.400s", group, which ? which[0] : "_index");
     char **name = g >= 0 ? dataset_names(file, path, n) : NULL;
     avi_hdf5_free_names(&which, 1);
@@ -126,7 +126,7 @@ static char **find_names(const avi_hdf5 *x, const char *dataset, int64_t n)
     static const char *const attributes[] = {"columns", "column_names", "colnames", "names"};
     char **name = NULL;
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0] && !name; i++)
-        name = attribute_names(x->dataset, attributes[i], n);
+        name = avi_hdf5_attribute_names(x->dataset, attributes[i], n);
     if (!name) name = scale_names(x, x->transposed ? 0 : 1, n);
     const char *plain = dataset[0] == '/' ? dataset + 1 : dataset;
     if (!name && (!strcmp(plain, "X") || !strncmp(plain, "layers/", 7))) /* AnnData, dense */
@@ -209,17 +209,17 @@ avi_status avi_hdf5_find_columns(avi_hdf5 *x, const avi_hdf5_request *a)
 {
     const int64_t all = x->width;
     char where[TEXT];
-    if (x->name) return AVI_OK; /* fields of compound rows are picked already */
     x->pick_first = 0;
-    x->span = all;
+    x->span = x->elements;
+    if (x->type_made && H5Tget_class(x->type) == H5T_COMPOUND) return AVI_OK; /* fields are picked already */
     if (x->dimensions == 2) x->name = find_names(x, a->dataset, all);
     if (!a->columns[0]) return AVI_OK;
     snprintf(where, sizeof where, "%.300s: dataset %.150s", a->path, a->dataset);
-    if (x->dimensions > 2)
+    if (x->dimensions > 2 || x->fields > 1)
         return avi_fail(AVI_ERR_DATA,
-                        "%s: [data] columns picks columns of a table, but it has %d dimensions; leave the "
+                        "%s: [data] columns picks columns of a table, but it has %d dimensions%s; leave the "
                         "key out",
-                        where, x->dimensions);
+                        where, x->dimensions, x->fields > 1 ? " of arrays" : "");
     AVI_TRY(avi_hdf5_parse_columns(where, a->columns, all, x->name, &x->pick, &x->width));
     if (!x->pick) return AVI_OK;
     int64_t low = INT64_MAX, high = 0;

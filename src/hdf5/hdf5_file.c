@@ -3,83 +3,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-enum { MOST_LISTED = 16 };
-
-/* ---- the datasets that are in the file, for the message that the one asked for is not ---- */
-
-typedef struct listing {
-    char text[1024];
-    size_t used;
-    int datasets;
-} listing;
-
-static void list_add(listing *l, const char *text)
-{
-    const size_t bytes = strlen(text);
-    if (l->used + bytes >= sizeof l->text) return;
-    memcpy(l->text + l->used, text, bytes + 1);
-    l->used += bytes;
-}
-
-static void list_dataset(listing *l, hid_t object, const char *name)
-{
-    if (++l->datasets > MOST_LISTED) return;
-    list_add(l, l->datasets > 1 ? ", " : "");
-    list_add(l, l->datasets < MOST_LISTED ? name : "...");
-    const hid_t space = l->datasets < MOST_LISTED ? H5Dget_space(object) : H5I_INVALID_HID;
-    hsize_t dimension[H5S_MAX_RANK];
-    const int n = space >= 0 ? H5Sget_simple_extent_dims(space, dimension, NULL) : -1;
-    for (int i = 0; i < n; i++) {
-        char number[32];
-        snprintf(number, sizeof number, "%s%llu", i ? ", " : " (", (unsigned long long)dimension[i]);
-        list_add(l, number);
-    }
-    if (n > 0) list_add(l, ")");
-    if (space >= 0) H5Sclose(space);
-}
-
-/* What another listed thing is a part of is left out: the arrays of a sparse matrix, which is listed itself. */
-static bool is_part_of_sparse(hid_t group, const char *name)
-{
-    char path[512];
-    const char *slash = strrchr(name, '/');
-    if (!slash || (size_t)(slash - name) + 8 >= sizeof path) return false;
-    snprintf(path, sizeof path, "%.*s/indptr", (int)(slash - name), name);
-    return H5Lexists(group, path, H5P_DEFAULT) > 0 &&
-           (!strcmp(slash, "/data") || !strcmp(slash, "/indices") || !strcmp(slash, "/indptr"));
-}
-
-static herr_t list_link(hid_t group, const char *name, const H5L_info_t *info, void *context)
-{
-    if (info->type != H5L_TYPE_HARD) return 0;
-    if (is_part_of_sparse(group, name)) {
-        char text[512];
-        const char *slash = strrchr(name, '/');
-        listing *l = context;
-        if (strcmp(slash, "/indptr") || ++l->datasets > MOST_LISTED) return 0;
-        snprintf(text, sizeof text, "%s%.*s (sparse)", l->datasets > 1 ? ", " : "", (int)(slash - name), name);
-        list_add(l, text);
-        return 0;
-    }
-    const hid_t object = H5Oopen(group, name, H5P_DEFAULT);
-    if (object < 0) return 0;
-    if (H5Iget_type(object) == H5I_DATASET) list_dataset(context, object, name);
-    H5Oclose(object);
-    return 0;
-}
-
-static avi_status fail_dataset(const avi_hdf5 *x, const avi_hdf5_request *a)
-{
-    listing l = {.used = 0};
-    (void)H5Lvisit(x->file, H5_INDEX_NAME, H5_ITER_INC, list_link, &l);
-    return avi_fail(AVI_ERR_DATA, "[data] %s = %s: no such dataset in %s; %s%s", a->dataset_key, a->dataset, a->path,
-                    l.datasets ? "it has: " : "it has no datasets", l.text);
-}
 
 /* ---- open: what the file claims is held against what it has ---- */
 
@@ -113,8 +41,9 @@ static avi_status open_dataset(avi_hdf5 *x, const avi_hdf5_request *a)
         return avi_fail(AVI_ERR_DATA, "[data] %s = %s: is a link to %s, which is no regular file; link a file",
                         a->dataset_key, a->dataset, links.refused);
     if (object < 0 || H5Iget_type(object) != H5I_DATASET) {
+        const avi_status status = avi_hdf5_fail_dataset(x->file, object, a);
         if (object >= 0) H5Oclose(object);
-        return fail_dataset(x, a);
+        return status;
     }
     x->dataset = object;
     x->space = H5Dget_space(object);
@@ -137,7 +66,7 @@ static void find_orientation(avi_hdf5 *x, const avi_hdf5_request *a)
     x->rows = (int64_t)x->dimension[x->transposed ? x->dimensions - 1 : 0];
 }
 
-/* Width of a row, with every product checked: the numbers come from the file. Compound rows have theirs already. */
+/* Width of a row, with every product checked: the numbers come from the file. */
 static avi_status find_width(avi_hdf5 *x, const avi_hdf5_request *a)
 {
     hsize_t product = 1;
@@ -151,7 +80,11 @@ static avi_status find_width(avi_hdf5 *x, const avi_hdf5_request *a)
                         "%s: dataset %s claims rows of a size that is not possible (0, or over %d values)", a->path,
                         a->dataset, INT_MAX);
     if (x->rows == 0) return avi_fail(AVI_ERR_DATA, "%s: dataset %s has no rows", a->path, a->dataset);
-    if (!x->type_made) x->width = (int64_t)product;
+    if (product > (hsize_t)(INT_MAX / x->fields))
+        return avi_fail(AVI_ERR_DATA, "%s: dataset %s has rows of over %d values", a->path, a->dataset, INT_MAX);
+    x->elements = (int64_t)product;
+    x->width = x->elements * x->fields;
+    if (x->elements > 1) avi_hdf5_free_names(&x->name, x->fields); /* of one element alone */
     return AVI_OK;
 }
 
@@ -161,10 +94,10 @@ static avi_status reverse_dimensions(avi_hdf5 *x)
 {
     const int n = x->dimensions - 1;
     if (!x->transposed || n < 2) return AVI_OK;
-    x->pick = malloc((size_t)x->width * sizeof *x->pick);
-    if (!x->pick) return avi_fail_memory((size_t)x->width * sizeof *x->pick, "the order of a row");
-    for (int64_t k = 0; k < x->width; k++) {
-        int64_t left = k, at = 0, stride = x->width;
+    x->pick = malloc((size_t)x->elements * sizeof *x->pick);
+    if (!x->pick) return avi_fail_memory((size_t)x->elements * sizeof *x->pick, "the order of a row");
+    for (int64_t k = 0; k < x->elements; k++) {
+        int64_t left = k, at = 0, stride = x->elements;
         for (int i = 0; i < n; i++) { /* stored dimension i runs fastest among those of the row's own order so far */
             const int64_t size = (int64_t)x->dimension[i];
             stride /= size;
@@ -242,10 +175,16 @@ static avi_status check_storage(avi_hdf5 *x, const avi_hdf5_request *a, double s
                         "the dataset anew with compression=\"gzip\"",
                         a->path, a->dataset, lacking);
     const double most = any_size ? 1e300 : filtered ? stored * AVI_HDF5_DEFLATE_MOST : stored;
+    const int of_rows = x->transposed ? x->dimensions - 1 : 0;
+    const double asked = strtod(a->rows, NULL); /* what others would be is not looked at */
     double bytes = stored_value;
-    for (int i = 0; i < x->dimensions; i++) bytes *= (double)x->dimension[i];
+    for (int i = 0; i < x->dimensions; i++)
+        bytes *= i == of_rows && asked > 0 ? fmin(asked, (double)x->dimension[i]) : (double)x->dimension[i];
     double chunk = x->chunk[0] ? stored_value : 0;
     for (int i = 0; i < x->dimensions; i++) chunk *= (double)x->chunk[i];
+    unsigned long long row;
+    if (inside && stored <= (double)file_bytes && bytes > most && avi_hdf5_first_unwritten(x, &row))
+        return avi_hdf5_fail_unwritten(x, row);
     if (!inside || stored > (double)file_bytes || bytes > most || chunk > most)
         return avi_fail(AVI_ERR_DATA,
                         "%s: dataset %s claims %.0f bytes, but %.0f are stored in a file of %.0f: truncated, or rows "
@@ -263,6 +202,7 @@ static avi_status open_all(avi_hdf5 *x, const avi_hdf5_request *a)
     AVI_TRY(open_dataset(x, a));
     find_orientation(x, a);
     AVI_TRY(avi_hdf5_find_type(x, a));
+    avi_hdf5_find_packing(x);
     AVI_TRY(find_width(x, a));
     const hid_t stored = H5Dget_type(x->dataset);
     const double bytes = stored >= 0 ? (double)H5Tget_size(stored) : 1;
@@ -286,7 +226,7 @@ void avi_hdf5_close(avi_hdf5 *x)
     if (x->dataset >= 0) H5Oclose(x->dataset);
     if (x->file >= 0) H5Fclose(x->file);
     if (x->type_made) H5Tclose(x->type);
-    avi_hdf5_free_names(&x->name, x->width);
+    avi_hdf5_free_names(&x->name, x->elements ? x->width : x->fields);
     free(x->pick);
     free(x->room);
     free(x->path);

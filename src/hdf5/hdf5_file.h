@@ -21,6 +21,12 @@ typedef struct avi_hdf5_request {
     const char *rows;      /* data.rows or data.test_rows: as many are looked at, "0": all */
 } avi_hdf5_request;
 
+/* How stored numbers become values: value = stored * scale + offset, and NaN where stored is one of `missing`. */
+typedef struct avi_hdf5_packing {
+    bool packed;
+    double scale, offset, missing[2]; /* missing: NaN, where none is named */
+} avi_hdf5_packing;
+
 /* A dataset. A row is what one index of the first dimension has (transposed: of the last one). */
 typedef struct avi_hdf5 {
     hid_t file, dataset, space, type; /* type: of an element in memory */
@@ -32,12 +38,15 @@ typedef struct avi_hdf5 {
     hsize_t dimension[AVI_HDF5_DIMENSIONS];
     hsize_t chunk[AVI_HDF5_DIMENSIONS]; /* chunk[0] = 0: not chunked */
     bool transposed;
+    int64_t fields;           /* numbers of an element: 1, or those of a compound or an array */
+    int64_t elements;         /* of a row, before columns are picked */
     int64_t rows, width;      /* width: values of a row, once columns are picked */
     int64_t *pick;            /* (width) where in the stored row each value is; NULL: in order */
     int64_t pick_first, span; /* tables: the stored columns [pick_first, pick_first + span) that are read */
     char **name;              /* (width) names of the columns, NULL: they have none; owned */
     unsigned char *room;      /* rows as they are stored, before they are put in order; owned */
     size_t room_bytes;
+    avi_hdf5_packing packing;
     char *path; /* owned */
 } avi_hdf5;
 
@@ -51,14 +60,32 @@ void avi_hdf5_close(avi_hdf5 *x);
 /* ---- parts, for each other ---- */
 /* hdf5_file.c: the file, open for reading. */
 avi_status avi_hdf5_open_file(const avi_hdf5_request *a, hid_t *file);
-/* hdf5_type.c: type, dtype, element and, of compound elements, width and names. Errors: DATA. */
+/* hdf5_type.c: type, dtype, element and, of compound elements, fields and names. Errors: DATA. */
 avi_status avi_hdf5_find_type(avi_hdf5 *x, const avi_hdf5_request *a);
-bool avi_hdf5_is_number(hid_t type);
+bool avi_hdf5_is_number(hid_t type); /* hdf5_fields.c */
+/* hdf5_fields.c: of compound elements those fields that data.columns names, in that order; of arrays all numbers. Sets
+ * type, dtype, element, fields and name. Errors: DATA, INTERNAL. */
+avi_status avi_hdf5_choose_fields(avi_hdf5 *x, const avi_hdf5_request *a, hid_t stored);
+avi_status avi_hdf5_take_array(avi_hdf5 *x, const avi_hdf5_request *a, hid_t stored);
+/* hdf5_listing.c: refuses a request that leads to `object`, which is no dataset (H5I_INVALID_HID: to nothing), naming
+ * what is there. Errors: DATA. */
+avi_status avi_hdf5_fail_dataset(hid_t file, hid_t object, const avi_hdf5_request *a);
+/* hdf5_packed.c: what attributes say of how numbers are stored; makes values double where they say anything. */
+void avi_hdf5_find_packing(avi_hdf5 *x);
+void avi_hdf5_unpack(const avi_hdf5 *x, int64_t values, double *out);
+/* "stored value * 0.01 + 273.15, -32767 is missing"; "" where nothing is packed. */
+void avi_hdf5_describe_packing(const avi_hdf5 *x, char *text, size_t size);
+/* hdf5_unwritten.c: the first row of the first chunk that nobody wrote. False, when there is none, and for datasets
+ * without chunks. The cost is that of the chunks before it. */
+bool avi_hdf5_first_unwritten(const avi_hdf5 *x, unsigned long long *row);
+/* HDF5 would give the fill value for data that are not there. Returns DATA. */
+avi_status avi_hdf5_fail_unwritten(const avi_hdf5 *x, unsigned long long row);
 /* hdf5_columns.c: names of the columns of a table, and what data.columns picks. Errors: DATA, INTERNAL. */
 avi_status avi_hdf5_find_columns(avi_hdf5 *x, const avi_hdf5_request *a);
 /* The strings of a dataset or an attribute, when there are n of them; else NULL. Owner: caller, avi_hdf5_free_names. */
 char **avi_hdf5_strings(hid_t object, bool is_attribute, int64_t n);
 void avi_hdf5_free_names(char ***name, int64_t n);
+char **avi_hdf5_attribute_names(hid_t object, const char *attribute, int64_t n);
 /* The names that AnnData keeps beside its matrices: of the columns ("var") or the rows ("obs"). As above. */
 char **avi_hdf5_anndata_names(hid_t file, const char *group, int64_t n);
 /* Which of the columns `text` picks: numbers from 0 ("3", "5..9") or names. *pick is NULL for "": all. Errors: DATA.

@@ -14,15 +14,15 @@ static avi_status get_room(avi_hdf5 *x, size_t bytes)
     return x->room ? AVI_OK : avi_fail_memory(bytes, "rows as their file keeps them");
 }
 
-/* From the block as it was read to rows: value k of row i. */
+/* From the block as it was read to rows: element k of row i. */
 static void put_in_order(const avi_hdf5 *x, int64_t count, unsigned char *out)
 {
-    const size_t bytes = avi_dtype_size(x->dtype);
+    const int64_t elements = x->width / x->fields;
     for (int64_t i = 0; i < count; i++)
-        for (int64_t k = 0; k < x->width; k++) {
+        for (int64_t k = 0; k < elements; k++) {
             const int64_t from = x->pick ? x->pick[k] : k;
             const int64_t at = x->transposed ? from * count + i : i * x->span + from;
-            memcpy(out + (size_t)(i * x->width + k) * bytes, x->room + (size_t)at * bytes, bytes);
+            memcpy(out + (size_t)(i * elements + k) * x->element, x->room + (size_t)at * x->element, x->element);
         }
 }
 
@@ -53,8 +53,8 @@ static avi_status read_rows(avi_hdf5 *x, int64_t first, int64_t count, void *out
 {
     if (count == 0) return AVI_OK;
     if (!x->transposed && !x->pick) return read_block(x, first, count, out);
-    const int64_t stored = x->dimensions == 2 ? x->span : x->width;
-    AVI_TRY(get_room(x, (size_t)(stored * count) * avi_dtype_size(x->dtype)));
+    const int64_t stored = x->dimensions == 2 ? x->span : x->width / x->fields;
+    AVI_TRY(get_room(x, (size_t)(stored * count) * x->element));
     AVI_TRY(read_block(x, first, count, x->room));
     put_in_order(x, count, out);
     return AVI_OK;
@@ -65,5 +65,6 @@ avi_status avi_hdf5_read(avi_hdf5 *x, int64_t first, int64_t count, void *out)
     avi_status status;
     H5E_BEGIN_TRY { status = read_rows(x, first, count, out); }
     H5E_END_TRY;
+    if (status == AVI_OK) avi_hdf5_unpack(x, count * x->width, out);
     return status;
 }

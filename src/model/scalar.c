@@ -1,13 +1,17 @@
 #include "model/scalar.h"
 #include "avi/rng.h"
 
+#include <stdio.h>
 #include <string.h>
 
 avi_status avi_model_need_width(const avi_model *m, int64_t width, const char *why)
 {
     if (m->shape.width == width) return AVI_OK;
-    return avi_fail(AVI_ERR_DATA, "model %s: rows of the data hold %lld values; it explains rows of %lld (%s)",
-                    m->ops->name, (long long)m->shape.width, (long long)width, why);
+    char remedy[96] = "";
+    if (m->shape.width > width)
+        snprintf(remedy, sizeof remedy, "; use data.columns to choose %lld of them", (long long)width);
+    return avi_fail(AVI_ERR_DATA, "model %s: rows of the data hold %lld values; it explains rows of %lld (%s)%s",
+                    m->ops->name, (long long)m->shape.width, (long long)width, why, remedy);
 }
 
 avi_status avi_scalar_create(avi_model *m, const avi_config *config, const char *meaning)

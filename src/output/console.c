@@ -81,6 +81,7 @@ static void print_data(const avi_session *s)
     char values[256];
     avi_values_describe(s, values, sizeof values);
     printf("    %-12s %s\n", "values", values);
+    if (avi_values_note_codes(s, values, sizeof values)) printf("    %-12s %s\n", "note", values);
     if (s->train_source->may_be_turned && (d->height > 1 ? d->columns : d->width) > s->counts.rows)
         printf(
             "    %-12s a row has more values than there are rows; use data.transpose = yes where the last dimension of "

@@ -51,5 +51,5 @@ void avi_fit_notes_print(const avi_session *s, const double *evaluation, int use
     const double mse = evaluation[AVI_EVAL_MSE_TRAIN], variance = variance_of(s->train);
     if (used == 0) print_collapsed(s, kl, sqrt(mse));
     /* The error is one of draws of z: without any information it is twice the variance at most. */
-    if (isfinite(mse) && mse > 2.1 * variance) print_error(s, variance);
+    if (isfinite(mse) && variance > 0 && mse > 2.1 * variance) print_error(s, variance);
 }

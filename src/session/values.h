@@ -17,5 +17,7 @@ avi_status avi_values_check(const avi_session *s, const avi_data *data, const av
 avi_status avi_values_check_overlap(const avi_session *s);
 /* Not collective. What stored values become, for the header: "0 to 255, times 0.00392157". */
 void avi_values_describe(const avi_session *s, char *text, size_t size);
+/* Not collective. A note on values that often stand for missing ones (-999); false, when there are none. */
+bool avi_values_note_codes(const avi_session *s, char *text, size_t size);
 
 #endif

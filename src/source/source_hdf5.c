@@ -80,6 +80,7 @@ static avi_status open_dense(avi_source *s, const avi_config *config, avi_split 
     s->shape.width = x->width;
     s->integers = x->integers;
     s->column_name = x->name;
+    avi_hdf5_describe_packing(x, s->packing, sizeof s->packing);
     s->may_be_turned = x->dimensions > 1 && !x->transposed && !strcmp(a->transpose, "auto");
     AVI_TRY(avi_source_take_rows(s, config, split, x->rows));
     return find_image(x, config, a, &s->shape);
@@ -192,7 +193,9 @@ static const avi_accepted hdf5_accepts[] = {
      "the same; `data.scale` for another scale, `data.height=28` where a row of a table is an image"},
     {"some columns of a table, or fields of compound rows (pandas, PyTables)",
      "`data.columns=age, weight, 7..9`: names (of fields, of a dimension scale, of an attribute `columns`) or numbers "
-     "from 0"},
+     "from 0; `position.x` for a field of a field; `r, i` for complex numbers of h5py"},
+    {"variables of netCDF: `scale_factor`, `add_offset`, `_FillValue` and `missing_value` are applied",
+     "`data.dataset=temperature`, and `data.missing=mask` where values are missing"},
     {"sparse matrices in compressed rows: AnnData's `.h5ad`, 10x Genomics",
      "`data.dataset=X` or `layers/counts` or `matrix`; names of columns are kept"},
     {"what MATLAB (`-v7.3`), R (rhdf5, hdf5r) and Julia write: the dimensions the other way round",

@@ -175,15 +175,17 @@ def case_filters(c):
 
 
 def case_unwritten(c):
-    """Chunks that were never written are no zeros; data.rows leaves them out."""
+    """Shared case 23: chunks that were never written are no zeros, compressed or not; data.rows leaves them out."""
     with c.file() as file:
         for name, how in (("x", dict(compression="gzip")), ("plain", {})):
             d = file.create_dataset(name, (100, 6), "f4", chunks=(20, 6), fillvalue=0, **how)
             d[:60] = COUNTS
         file["whole"] = COUNTS.astype("f4")
-    for name in ("x", "plain"):
-        c.run(f"data.dataset={name}").ends(65, "row 60 on was never written", "use data.rows = 60")if name == "x" else c.run(f"data.dataset={name}").ends(65)
-    same(c, ["data.dataset=whole"], ["data.rows=60"])
+        turned = file.create_dataset("turned", (6, 100), "f4", chunks=(3, 20), fillvalue=0)
+        turned[:, :60] = COUNTS.T
+    for more in (["data.dataset=x"], ["data.dataset=plain"], ["data.dataset=turned", "data.transpose=yes"]):
+        c.run(*more).ends(65, "row 60 on was never written", "use data.rows = 60")
+    same(c, ["data.dataset=whole"], ["data.rows=60"], ["data.dataset=plain", "data.rows=60"], ["data.dataset=turned", "data.transpose=yes", "data.rows=60"])
 
 
 def case_elsewhere(c):
@@ -211,7 +213,7 @@ def case_no_numbers(c):
         file.create_group("empty")
     for name, words in (("text", "holds text.*csv2h5"), ("ragged", "different lengths.*data.missing = mask"), ("scalar", "has no dimensions"),
                         ("complex", "data.columns with some of its numbers: r, i"),
-                        ("cells", "references"), ("empty", "no such dataset")):
+                        ("cells", "references"), ("empty", "has no datasets")):
         c.run(f"data.dataset={name}").ends(65, words)
     c.run("data.dataset=complex", "data.columns=r, i").good("60 rows of 2")
 
