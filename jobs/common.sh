@@ -151,8 +151,11 @@ output_of_run() {
     echo "$found"
 }
 
-# checkpoints_of FOLDER    the newest checkpoint of the run there, or of each run of the sweep there: a text that changes when one is written.
-checkpoints_of() { cat "$1/checkpoint/latest" "$1"/*/checkpoint/latest 2>/dev/null | tr '\n' ' '; }
+# checkpoints_of FOLDER...    the newest checkpoint of the run there, or of each run of the sweep there: a text that changes when one is written.
+checkpoints_of() {
+    local place
+    for place in "$@"; do cat "$place/checkpoint/latest" "$place"/*/checkpoint/latest 2>/dev/null; done | tr '\n' ' '
+}
 
 # ranks_of_slurm    tasks of all nodes of the job: SLURM_TASKS_PER_NODE is 8(x4),3 for instance, and right whether --ntasks or --ntasks-per-node was given.
 ranks_of_slurm() {

@@ -39,8 +39,7 @@ case $seeds in
     '' | *[!0-9]* | 0) echo "paper.sh: SEEDS=$seeds is not a number of seeds" >&2; exit 64 ;;
 esac
 
-"$repository/jobs/setup.sh"
-if [ -z "${AVI_MPI:-}" ]; then "$repository/jobs/build.sh" avi_mpi; fi
+if [ -z "${AVI_MPI:-}" ]; then "$repository/jobs/setup.sh" && "$repository/jobs/build.sh" avi_mpi; fi
 program=${AVI_MPI:-${AVI_BUILD_DIR:-$repository/build}/avi_mpi}
 find_launcher "$program"
 ranks=${NP:-$(cores_allowed)}

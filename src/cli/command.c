@@ -32,6 +32,7 @@ static const char usage[] =
     "table of\n"
     "                       results in run.output/sweep.csv and sweep.h5\n"
     "  --groups N           of ranks that take runs of the sweep side by side; default: as many as there are runs\n"
+    "  --part K/N           of the sweep, for job K of N that share it; the sweep without --part then makes the table\n"
     "  --resume, --fresh    resume from the last checkpoint (it must exist), or ignore it\n"
     "  -q, -v               less, more on the screen\n"
     "  --status FOLDER ...  how the runs in these folders stand: reads files only, and needs no mpirun\n"
@@ -53,6 +54,7 @@ typedef struct command {
     avi_options options;
     const char *sweep;     /* of --sweep, or NULL */
     int groups;            /* of --groups, or 0 */
+    avi_sweep_part part;   /* of --part */
     const char *begin;     /* the override of --resume or --fresh, or NULL */
     const char **override; /* owned; room for argc + 1 */
 } command;
@@ -75,7 +77,7 @@ static avi_status read_option(command *c, const char *text)
                    {"--list", LIST}, {"--help-keys", KEYS}, {"--reference", REFERENCE}};
     static const char *const names[] = {"--help",    "--version",        "--list",   "--help-keys", "--reference",
                                         "--dry-run", "--check-gradient", "--resume", "--fresh",     "--sweep",
-                                        "--groups",  "--status",         NULL};
+                                        "--groups",  "--part",           "--status", NULL};
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
         if (!strcmp(text, actions[i].name)) {
             c->action = actions[i].action;
@@ -119,11 +121,21 @@ static avi_status read_groups(command *c, const char *text)
     return AVI_OK;
 }
 
+static avi_status read_part(command *c, const char *text)
+{
+    char *slash, *end;
+    const long k = strtol(text, &slash, 10), n = *slash == '/' ? strtol(slash + 1, &end, 10) : 0;
+    if (n < 1 || *end || slash == text || k < 1 || k > n)
+        return avi_fail(AVI_ERR_USAGE, "--part %s: use K/N, part K of N with K from 1 to N, as --part 2/6", text);
+    c->part = (avi_sweep_part){k - 1, n};
+    return AVI_OK;
+}
+
 /* Options with a value, as --name=value or --name value: *i moves on. *taken: it was one. */
 static avi_status read_valued(command *c, int argc, char **argv, int *i, bool *taken)
 {
-    static const char *const names[] = {"--sweep", "--groups"};
-    for (int k = 0; k < 2; k++) {
+    static const char *const names[] = {"--sweep", "--groups", "--part"};
+    for (int k = 0; k < 3; k++) {
         const size_t n = strlen(names[k]);
         if (strncmp(argv[*i], names[k], n) || (argv[*i][n] && argv[*i][n] != '=')) continue;
         *taken = true;
@@ -131,6 +143,7 @@ static avi_status read_valued(command *c, int argc, char **argv, int *i, bool *t
         if (!value)
             return avi_fail(AVI_ERR_USAGE, "%s: its value is missing; --help tells how it is written", names[k]);
         if (k == 1) return read_groups(c, value);
+        if (k == 2) return read_part(c, value);
         if (c->sweep) return avi_fail(AVI_ERR_USAGE, "--sweep is given twice; keys are joined by ; in one");
         c->sweep = value;
     }
@@ -171,6 +184,7 @@ static avi_status read_arguments(command *c, int argc, char **argv)
     if (c->action == RUN && !c->options.file)
         return avi_fail(AVI_ERR_USAGE, "no configuration file given; avi_mpi FILE.ini, or --help");
     if (c->groups && !c->sweep) return avi_fail(AVI_ERR_USAGE, "--groups goes with --sweep");
+    if (c->part.count && !c->sweep) return avi_fail(AVI_ERR_USAGE, "--part goes with --sweep");
     if (c->sweep && c->options.check_gradient)
         return avi_fail(AVI_ERR_USAGE,
                         "--check-gradient checks one configuration; --sweep with --dry-run checks the keys of all");
@@ -270,7 +284,7 @@ static avi_status configure_and_run(avi_comm *comm, command *c)
         if (c->action != RUN)
             status = inform(comm, c);
         else if (c->sweep)
-            status = avi_sweep(comm, c->sweep, c->groups, &c->options, avi_task_perform);
+            status = avi_sweep(comm, c->sweep, c->groups, c->part, &c->options, avi_task_perform);
         else
             status = run(comm, c, &setup);
     }

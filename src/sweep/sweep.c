@@ -17,6 +17,8 @@ static const double look_seconds = 0.25;
 
 typedef struct sweep {
     avi_comm *world, *group;
+    avi_sweep_part part; /* {0, 1}: all runs */
+    bool whole;          /* no part of a sweep */
     avi_sweep_plan plan;
     avi_sweep_table table;
     avi_options options; /* of the runs: quiet */
@@ -32,6 +34,13 @@ typedef struct sweep {
 static const char *const harmless[] = {
     "run.output",         "run.plugins",     "run.time_limit",    "log.progress",  "log.profile", "checkpoint.every",
     "checkpoint.minutes", "checkpoint.keep", "checkpoint.resume", "stop.required", NULL};
+
+/* Runs of this job, and the number in the sweep of its run `k`. */
+static int64_t runs_of_job(const sweep *w)
+{
+    return (w->plan.spec.runs - w->part.index + w->part.count - 1) / w->part.count;
+}
+static int64_t run_of_job(const sweep *w, int64_t k) { return w->part.index + k * w->part.count; }
 
 /* ---- stopping ---- */
 
@@ -217,8 +226,8 @@ static avi_status take_runs(sweep *w)
         int64_t run = END_OF_JOB;
         if (avi_comm_rank(w->group) == 0 && !avi_signals_signal()) run = avi_shared_counter_take(w->ticket, 1);
         AVI_TRY(avi_comm_bcast(w->group, &run, sizeof run, 0));
-        if (run >= w->plan.spec.runs) return AVI_OK;
-        if (run_one(w, run) == AVI_ERR_STOPPED) end_job(w);
+        if (run >= runs_of_job(w)) return AVI_OK;
+        if (run_one(w, run_of_job(w, run)) == AVI_ERR_STOPPED) end_job(w);
     }
 }
 
@@ -227,7 +236,8 @@ static avi_status take_runs(sweep *w)
 static avi_status split(sweep *w, int groups)
 {
     const int ranks = avi_comm_size(w->world), rank = avi_comm_rank(w->world);
-    int most = w->plan.spec.runs < ranks ? (int)w->plan.spec.runs : ranks, mine = 0;
+    const int64_t runs = runs_of_job(w);
+    int most = runs < ranks ? (int)runs : ranks, mine = 0;
     if (groups > ranks)
         return avi_fail(AVI_ERR_USAGE, "--groups %d: more than the %d ranks of this job; use at most %d", groups, ranks,
                         ranks);
@@ -254,28 +264,30 @@ static avi_status join_records(sweep *w)
 static avi_status judge(const sweep *w)
 {
     int64_t count[AVI_SWEEP_FAILED + 1] = {0}, worst = 0, missed = 0;
-    for (int64_t i = 0; i < w->plan.spec.runs; i++) {
-        const avi_sweep_record *r = &w->table.record[i];
+    const int64_t runs = runs_of_job(w);
+    for (int64_t k = 0; k < runs; k++) {
+        const avi_sweep_record *r = &w->table.record[run_of_job(w, k)];
         count[r->status]++;
         if (r->status >= AVI_SWEEP_DIVERGED && r->code > worst) worst = r->code;
         missed += r->code == AVI_ERR_BUDGET;
     }
+    char where[512] = "the output above";
+    if (w->whole) snprintf(where, sizeof where, "%s/sweep.csv", w->plan.output);
     const int64_t left = count[AVI_SWEEP_WAITING] + count[AVI_SWEEP_STOPPED];
     if (left)
         return avi_fail(AVI_ERR_STOPPED,
                         "the sweep was stopped; %" PRId64 " of %" PRId64
                         " runs are left to do or to finish: the same command%s resumes them",
-                        left, w->plan.spec.runs, w->plan.fresh ? " without --fresh" : "");
+                        left, runs, w->plan.fresh ? " without --fresh" : "");
     if (!worst && missed)
         return avi_fail(AVI_ERR_BUDGET,
-                        "%" PRId64 " of the %" PRId64
-                        " runs ended before the stop rule was met; %s/sweep.csv says which",
-                        missed, w->plan.spec.runs, w->plan.output);
+                        "%" PRId64 " of the %" PRId64 " runs ended before the stop rule was met; %s says which", missed,
+                        runs, where);
     if (!worst) return AVI_OK;
     return avi_fail((avi_status)worst,
                     "%" PRId64 " of the %" PRId64 " runs diverged, %" PRId64
-                    " failed; the others are done. %s/sweep.csv says which and why",
-                    count[AVI_SWEEP_DIVERGED], w->plan.spec.runs, count[AVI_SWEEP_FAILED], w->plan.output);
+                    " failed; the others are done. %s says which and why",
+                    count[AVI_SWEEP_DIVERGED], runs, count[AVI_SWEEP_FAILED], where);
 }
 
 /* Leaves word in the folders of all runs: whatever ends the job before it comes to one, the command that goes on
@@ -286,8 +298,8 @@ static avi_status ask_afresh(const sweep *w)
     avi_status status = AVI_OK;
     char *path = malloc(strlen(w->plan.output) + sizeof name + 2);
     if (!path) return avi_fail_memory(sizeof name, "a path");
-    for (int64_t run = 0; status == AVI_OK && run < w->plan.spec.runs; run++) {
-        avi_sweep_spec_name(&w->plan.spec, run, name);
+    for (int64_t k = 0; status == AVI_OK && k < runs_of_job(w); k++) {
+        avi_sweep_spec_name(&w->plan.spec, run_of_job(w, k), name);
         sprintf(path, "%s/%s", w->plan.output, name);
         status = avi_folder_ask_afresh(path);
     }
@@ -298,7 +310,8 @@ static avi_status ask_afresh(const sweep *w)
 static avi_status run_all(sweep *w)
 {
     avi_folder *folder = NULL;
-    AVI_TRY(avi_folder_open(w->world, w->plan.output, &folder));
+    if (w->whole)
+        AVI_TRY(avi_folder_open(w->world, w->plan.output, &folder)); /* parts share it: each run has its lock */
     avi_status status = avi_agree(w->world, w->plan.fresh && avi_comm_rank(w->world) == 0 ? ask_afresh(w) : AVI_OK);
     if (status == AVI_OK) status = avi_shared_counter_create(w->world, &w->ticket);
     if (status == AVI_OK) {
@@ -310,9 +323,14 @@ static avi_status run_all(sweep *w)
         status = avi_agree(w->world, status);
     }
     if (status == AVI_OK) status = join_records(w);
-    if (status == AVI_OK) status = avi_sweep_table_write(&w->table, w->world, folder, &w->options);
-    if (status == AVI_OK && w->loud && avi_comm_rank(w->world) == 0) avi_sweep_table_print(&w->table, w->plan.output);
-    avi_folder_close(&folder);
+    if (status == AVI_OK && w->whole) status = avi_sweep_table_write(&w->table, w->world, folder, &w->options);
+    if (status == AVI_OK && w->loud && avi_comm_rank(w->world) == 0) {
+        if (w->whole)
+            avi_sweep_table_print(&w->table, w->plan.output);
+        else
+            printf("the same command without --part writes %s/sweep.csv, once all parts are done\n", w->plan.output);
+    }
+    if (w->whole) avi_folder_close(&folder);
     avi_signals_hold(false);
     return status == AVI_OK ? judge(w) : status;
 }
@@ -321,21 +339,38 @@ static void tell_plan(const sweep *w, bool dry)
 {
     char label[400], name[AVI_SWEEP_NAME];
     const int ranks = avi_comm_size(w->world);
-    printf("sweep of %" PRId64 " runs over %d group%s of %d ranks into %s\n", w->plan.spec.runs, w->table.groups,
-           w->table.groups == 1 ? "" : "s", ranks, w->plan.output);
-    for (int64_t i = 0; dry && i < w->plan.spec.runs; i++) {
-        avi_sweep_spec_label(&w->plan.spec, i, label, sizeof label);
-        avi_sweep_spec_name(&w->plan.spec, i, name);
+    printf("sweep of %" PRId64 " runs", w->plan.spec.runs);
+    if (!w->whole)
+        printf(", of them %" PRId64 " (part %" PRId64 "/%" PRId64 ")", runs_of_job(w), w->part.index + 1,
+               w->part.count);
+    printf(" over %d group%s of %d ranks into %s\n", w->table.groups, w->table.groups == 1 ? "" : "s", ranks,
+           w->plan.output);
+    for (int64_t k = 0; dry && k < runs_of_job(w); k++) {
+        avi_sweep_spec_label(&w->plan.spec, run_of_job(w, k), label, sizeof label);
+        avi_sweep_spec_name(&w->plan.spec, run_of_job(w, k), name);
         printf("  %s  %s\n", name, label);
     }
     fflush(stdout);
 }
 
-avi_status avi_sweep(avi_comm *comm, const char *spec, int groups, const avi_options *options, avi_task task)
+/* More parts than runs would leave a job without any. */
+static avi_status check_part(const sweep *w)
+{
+    if (w->part.count <= w->plan.spec.runs) return AVI_OK;
+    return avi_fail(AVI_ERR_USAGE,
+                    "--part %" PRId64 "/%" PRId64 ": more parts than the %" PRId64 " runs; use at most that many",
+                    w->part.index + 1, w->part.count, w->plan.spec.runs);
+}
+
+avi_status avi_sweep(avi_comm *comm, const char *spec, int groups, avi_sweep_part part, const avi_options *options,
+                     avi_task task)
 {
     sweep w = {.world = comm, .options = *options, .task = task, .loud = options->verbosity > 0};
+    w.whole = part.count == 0;
+    w.part = w.whole ? (avi_sweep_part){0, 1} : part;
     w.options.verbosity = 0;
     avi_status status = avi_sweep_plan_make(comm, spec, options, &w.plan);
+    if (status == AVI_OK) status = check_part(&w);
     if (status == AVI_OK) status = split(&w, groups);
     if (status == AVI_OK && avi_comm_rank(comm) == 0 && (w.loud || options->dry_run)) tell_plan(&w, options->dry_run);
     if (status == AVI_OK && !options->dry_run) {

@@ -4,6 +4,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import time
 
 # So that a finding can be replayed by hand as it was found.
 for _name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_mpi_yield_when_idle", "OPENBLAS_NUM_THREADS"):
@@ -13,6 +14,13 @@ PROGRAM = os.environ.get("AVI_MPI", "avi_mpi")
 SOURCE = pathlib.Path(os.environ.get("AVI_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 LIMIT = 60  # seconds: longer is a hang
 NOISE = re.compile(r"Traceback|HDF5-DIAG|Segmentation fault|Signal code:|AddressSanitizer|runtime error:|double free|Assertion|MPI_ABORT|\(null\)")
+
+
+def _words(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 class Done:
@@ -27,7 +35,15 @@ class Done:
     def _start(self, cwd, environment):
         done = subprocess.run(self.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LIMIT, cwd=cwd,
                               env=dict(os.environ, **(environment or {})))
+        self._outlive()
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    def _outlive(self):
+        """mpirun of MPICH may return before its ranks have ended: the next command is to find their folder free."""
+        rank = "\0".join(self.command[len(MPIRUN) + 2:]).encode()
+        until = time.monotonic() + 20
+        while time.monotonic() < until and any(words.startswith(rank) for words in map(_words, pathlib.Path("/proc").glob("[0-9]*/cmdline"))):
+            time.sleep(0.05)
 
     def __str__(self):
         return f"$ {' '.join(self.command)}\n-> {self.code}\n{self.out[-3000:]}{self.err[-3000:]}"

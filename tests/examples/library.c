@@ -105,7 +105,7 @@ int main(int argc, char **argv)
     double unused;
     if (argc < 2) return 1;
 #ifdef OWN_MPI
-    MPI_Comm mine;
+    MPI_Comm mine = MPI_COMM_NULL;
     if (avi_comm_join(&mine, &comm) != AVI_ERR_INTERNAL || MPI_Init(&argc, &argv) != MPI_SUCCESS) return 1;
     MPI_Comm_dup(MPI_COMM_WORLD, &mine);
     if (avi_comm_join(&mine, &comm) != AVI_OK) return 1;

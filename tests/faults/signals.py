@@ -75,7 +75,7 @@ class Run:
         seen, began = self.ranks(), time.monotonic()
         heard = not (self.np and launcher.drops_words())  # else it is luck whether the words get through
         try:
-            code = launcher.status_of(self.process.wait(limit), self.left)
+            code = self.process.wait(limit)
         except subprocess.TimeoutExpired:
             self.kill()
             raise Failure(f"still runs {limit} s later\n{self.text()}") from None
@@ -83,6 +83,7 @@ class Run:
             time.sleep(0.01)
         if any(alive(p) for p in seen):
             raise Failure(f"ranks still run\n{self.text()}")
+        code = launcher.status_of(code, self.left)  # mpirun of MPICH may return before its ranks have ended
         code = code if code >= 0 else 128 - code
         said = [line for line in self.err.read_text(errors="replace").splitlines() if line.startswith("avi_mpi: ") and "warning" not in line]
         if code not in allowed or len(said) > (1 if words else 0) or (words and heard and not said) or (said and words not in said[0]) or NOISE.search(self.err.read_text(errors="replace")):

@@ -79,6 +79,7 @@ expect 0 "status 0" env -u SLURM_SUBMIT_DIR AVI_MPI="$AVI_MPI" AVI_LAUNCHER="$AV
 # Under a Slurm that is put in its place: what is told to scontrol, and when the job goes back.
 cat >"$scratch/scontrol" <<'SCONTROL'
 #!/bin/bash
+if [ "$1" = show ]; then exit 0; fi
 echo "$*" >>"$CALLS"
 for process in $PPID $(ps -o ppid= -p $PPID); do # as Slurm does, which ends the job's shell
     if grep -q run.sbatch "/proc/$process/cmdline"; then kill -KILL "$process"; fi
@@ -88,6 +89,10 @@ printf '#!/bin/bash\n[ -z "${WRITES:-}" ] || { mkdir -p run/checkpoint; echo "st
 chmod +x "$scratch/scontrol" "$scratch/fake"
 # shellcheck disable=SC2317
 batch() { env -u SLURM_SUBMIT_DIR SLURM_JOB_ID=5 CALLS="$scratch/calls" PATH="$scratch:$PATH" AVI_MPI=/bin/true AVI_LAUNCHER="$scratch/fake" "$@" bash "$jobs/run.sbatch" "$AVI_SOURCE_DIR/inputs/vae.ini" run.output=run; }
+# shellcheck disable=SC2317
+batch_of_script() {
+    env -u SLURM_SUBMIT_DIR AVI_JOB_SCRIPT="$scratch/script" SLURM_TASKS_PER_NODE='8(x4),3' AVI_MPI=/bin/true AVI_LAUNCHER="$scratch/fake" bash "$jobs/run.sbatch" vae --quick
+}
 expect 4 "-n 35 /bin/true" batch SLURM_TASKS_PER_NODE='8(x4),3' SLURM_NTASKS=64 LEAVES=4
 expect 75 "put back 0 times" batch LEAVES=75 AVI_MAX_RESTARTS=0
 expect 205 "does not go back by itself|checkpoint: none" batch LEAVES=205
@@ -96,6 +101,13 @@ expect 137 "resumes from the last one|going back into the queue" batch LEAVES=20
 expect 205 "does not go back by itself|checkpoint: step_" batch LEAVES=205
 expect 137 "signal 9 (often: the kernel" batch LEAVES=137
 expect 64 "no FILE.ini" env -u SLURM_SUBMIT_DIR bash "$jobs/run.sbatch"
+expect 64 "no --sweep TEXT" env -u SLURM_SUBMIT_DIR bash "$jobs/sweep.sbatch" inputs/vae.ini
+printf '#!/bin/bash\necho "sbatch $* chain=$AVI_CHAIN" >&2\necho 77\n' >"$scratch/sbatch"
+chmod +x "$scratch/sbatch"
+expect 75 "job 77 resumes (checkpoint: step_|--dependency=afterany:5|--ntasks=3|chain=1" batch LEAVES=75 AVI_CHAIN=2 SLURM_NTASKS=3 SLURM_JOB_NUM_NODES=1
+expect 75 "the last job of the chain" batch LEAVES=75 AVI_CHAIN=1
+printf '#!/bin/bash\necho "$NP $AVI_MPI $AVI_LAUNCHER: $*"\nexit 4\n' >"$scratch/script"
+expect 4 "35 /bin/true $scratch/fake: vae --quick|ended with status 4" batch_of_script
 if [ "$(cat "$scratch/calls")" != "requeue 5
 requeue 5" ]; then
     echo "FAILED: scontrol was told: $(cat "$scratch/calls")"

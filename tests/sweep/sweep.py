@@ -304,6 +304,29 @@ def afresh(b):
     assert b.run(2, *sweep).count("was done before") == 3
 
 
+def parts(b):
+    """Jobs that share a sweep work side by side in one folder; the sweep without a part then has the bits and the table of one job."""
+    sweep = ["--sweep", "inference.degree=1|2|3; run.seed=1|2", "tiny.ini"]
+    b.run(2, *sweep, "run.output=one_job")
+    jobs = [b.start(ranks, *sweep, "run.output=in_parts", "--part", f"{k + 1}/4") for k, ranks in enumerate((1, 2, 1, 2))]
+    for k, job in enumerate(jobs):
+        text, _ = job.communicate(timeout=60)
+        runs = [int(run) for run in re.findall(r"^run (\d+) done", text, re.M)]
+        assert job.returncode == 0 and sorted(runs) == list(range(k, 6, 4)) and f"(part {k + 1}/4)" in text and "without --part writes in_parts/sweep.csv" in text, text
+    assert not (b.folder / "in_parts" / "sweep.csv").exists()
+    text = b.run(2, *sweep, "run.output=in_parts")
+    assert text.count("was done before") == 6, text
+    for one, part in zip(b.table("one_job"), b.table("in_parts")):
+        assert {k: v for k, v in one.items() if k not in ("seconds",)} == {k: v for k, v in part.items() if k not in ("seconds",)}, (one, part)
+        assert values(b.folder / "one_job" / one["folder"] / "run.h5") == values(b.folder / "in_parts" / part["folder"] / "run.h5"), part["folder"]
+    text = b.run(1, *sweep, "run.output=in_parts", "--part=1/4", "--fresh")
+    assert text.count("starts on") == 2 and "was done before" not in text, text
+    for wrong, words in (("7/7", "more parts than the 6 runs"), ("0/3", "use K/N"), ("4/3", "use K/N"), ("2", "use K/N"), ("1/2x", "use K/N")):
+        text = b.run(1, *sweep, "run.output=wrong", "--part", wrong, expect=64)
+        assert words in text and not (b.folder / "wrong").exists(), text
+    assert "goes with --sweep" in b.run(1, "tiny.ini", "--part=1/2", expect=64)
+
+
 def targets(b):
     """[stop] in a sweep: runs that end without it are done, and the job says so where asked to mind."""
     sweep = ["--sweep", "inference.function=constant|polynomial; run.seed=1|2", "tiny.ini", "objective.draws=0", "optim.learning_rate=0.1", "optim.steps=400", "log.eval_every=20"]
@@ -322,7 +345,7 @@ def targets(b):
 
 
 def main():
-    for check in (same_at_any_groups, grows, loss_of_the_paper, mistakes_before_anything_runs, failures_stay_their_own, targets, afresh, goes_on_after_kill, stops_everywhere):
+    for check in (same_at_any_groups, grows, loss_of_the_paper, mistakes_before_anything_runs, failures_stay_their_own, parts, targets, afresh, goes_on_after_kill, stops_everywhere):
         if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]:
             continue
         with tempfile.TemporaryDirectory() as folder:
