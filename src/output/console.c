@@ -303,6 +303,25 @@ static int print_dimensions(const avi_session *s, const double *kl, int dims, do
     return used;
 }
 
+/* Where the ELBO of the test rows of a factorized run is from, or why there is none. */
+static void print_test_factors(const avi_session *s, const avi_state *st)
+{
+    const avi_test_factors *t = &st->test_factors;
+    if (!s->test_elbo || !s->infer->ops->local) return;
+    printf("  test rows    ");
+    if (t->rows > 0 && t->converged == t->rows)
+        printf("have factors that were fitted to them with the model's parameters fixed\n");
+    else if (t->rows > 0)
+        printf("have factors that were fitted to them with the model's parameters fixed; %" PRId64 " of %" PRId64
+               " are not at their optimum: use a larger rows.passes\n",
+               t->rows - t->converged, t->rows);
+    else if (s->model->ops->coupling == AVI_INDEPENDENT)
+        printf("have no factors; use log.test_factors = yes to fit some to them with the model's parameters fixed\n");
+    else
+        printf("have no factors: %s couples its rows; use an amortized inference.function to evaluate them\n",
+               s->model->ops->name);
+}
+
 /* Only what is beyond its error. */
 static void print_second_start(const avi_second_start_result *r)
 {
@@ -328,6 +347,7 @@ void avi_console_summary(const avi_session *s, const avi_state *st, const char *
         print_both("ELBO         ", row + AVI_EVAL_ELBO_TRAIN, row + AVI_EVAL_ELBO_TRAIN_ERROR, 4, "nats per row");
         if (isfinite(row[AVI_EVAL_MSE_TRAIN]))
             print_both("squared error ", row + AVI_EVAL_MSE_TRAIN, row + AVI_EVAL_MSE_TRAIN_ERROR, 5, "per value");
+        print_test_factors(s, st);
         avi_convergence c;
         char words[AVI_CONVERGENCE_TEXT];
         if (avi_convergence_describe(s, st, why, &c, words)) printf("  convergence  %s\n", words);

@@ -45,5 +45,10 @@ int avi_run_file_ending_attributes(const avi_session *s, const avi_state *st, bo
     n += list_best(st, a + n);
     if (!whole) return n;
     n += list_second_start(&st->second_start, a + n);
+    if (st->test_factors.rows > 0) {
+        a[n++] = (avi_attribute){.group = "/eval", .name = "test_factors", .integer = st->test_factors.rows};
+        a[n++] =
+            (avi_attribute){.group = "/eval", .name = "test_factors_converged", .integer = st->test_factors.converged};
+    }
     return n + list_convergence(s, st, why, l, a + n);
 }

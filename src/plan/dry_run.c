@@ -49,6 +49,7 @@ static avi_status plan_on_fit(avi_session *s, const avi_task_ops *task, avi_stat
     AVI_TRY(avi_plan_try_evaluation(s, st, true, &p->last_seconds_per_row));
     avi_plan_keep_peak(p);
     avi_plan_add(p, "evaluation", p->last_seconds_per_row * (double)rows);
+    AVI_TRY(avi_plan_add_test_factors(s, st, p, avi_config_get_int(s->config, "log", "last_rows"), 1));
     avi_plan_restore(p);
     avi_plan_results(p);
     return AVI_OK;

@@ -120,6 +120,8 @@ static avi_status plan_evaluations(avi_session *s, avi_state *st, avi_plan *p)
     if (e->rule && s->model->ops->quadratic != 2)
         checks += p->last_seconds_per_row * fmin(ROWS_OF_POINTS_CHECK, 3 * (double)s->counts.partition.rows);
     avi_plan_add(p, "evaluations", last + others + checks);
+    AVI_TRY(avi_plan_add_test_factors(s, st, p, asked,
+                                      1 + (e->test_factors[0] ? (double)avi_evaluation_count(e, s->total_steps) : 0)));
     if (avi_comm_rank(s->comm) == 0)
         printf("  at the end   an evaluation on %" PRId64 " rows%s, %s; log.last_rows makes it shorter\n",
                asked > 0 && asked < s->counts.partition.rows ? asked : s->counts.partition.rows,

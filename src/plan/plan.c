@@ -5,6 +5,7 @@
 #include "output/run_file.h"
 #include "session/sample.h"
 #include "train/evaluation.h"
+#include "train/test_factors.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -214,19 +215,42 @@ static int64_t trial_rows(const avi_session *s, int64_t asked)
 avi_status avi_plan_try_evaluation(avi_session *s, avi_state *st, bool last, double *seconds_per_row)
 {
     double row[AVI_EVAL_COLUMNS], shortest = HUGE_VAL;
+    const bool fitted = s->evaluation.test_factors[last];
     const int64_t limit = trial_rows(s, avi_config_get_int(s->config, "log", last ? "last_rows" : "eval_rows"));
     const int64_t rows = avi_plan_least(limit, s->partition.rows) +
                          (s->test && !s->infer->ops->local ? avi_plan_least(limit, s->test->partition.rows) : 0);
     for (int i = 0; i < 3; i++) {
         AVI_TRY(avi_comm_barrier(s->comm));
         const double from = avi_plan_clock();
-        AVI_TRY(avi_evaluation(s, st, limit, last, row));
+        s->evaluation.test_factors[last] = false; /* counted apart */
+        const avi_status status = avi_evaluation(s, st, limit, last, row);
+        s->evaluation.test_factors[last] = fitted;
+        AVI_TRY(status);
         shortest = fmin(shortest, avi_plan_clock() - from);
     }
     AVI_TRY(avi_comm_max_double(s->comm, &shortest, 1));
     *seconds_per_row = shortest / (double)rows;
     if (s->model->ops->coupling == AVI_DENSE) /* a solve with the matrix of all rows */
         *seconds_per_row *= (double)s->counts.partition.rows / (double)s->partition.rows;
+    return AVI_OK;
+}
+
+avi_status avi_plan_add_test_factors(avi_session *s, const avi_state *st, avi_plan *p, int64_t limit, double times)
+{
+    enum { TRIED = 64 /* rows of a rank */ };
+    avi_test_factors count;
+    void *table = NULL;
+    if (!s->infer->ops->local || !avi_evaluation_has_test(s, true) || times <= 0) return AVI_OK;
+    const int64_t all = limit > 0 ? avi_plan_least(limit, s->counts.test_rows) : s->counts.test_rows,
+                  tried = avi_plan_least(avi_plan_least(all, s->test->partition.rows), TRIED * avi_comm_size(s->comm));
+    AVI_TRY(avi_comm_barrier(s->comm));
+    double seconds = avi_plan_clock();
+    const avi_status status = avi_test_factors_fit(s, st, tried, &table, &count);
+    seconds = avi_plan_clock() - seconds;
+    free(table);
+    AVI_TRY(status);
+    AVI_TRY(avi_comm_max_double(s->comm, &seconds, 1));
+    avi_plan_add(p, "factors of test rows", times * seconds * (double)all / (double)tried);
     return AVI_OK;
 }
 

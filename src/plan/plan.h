@@ -54,6 +54,9 @@ avi_status avi_plan_try_evaluation(avi_session *s, avi_state *st, bool last, dou
 int64_t avi_plan_least(int64_t a, int64_t b);
 /* Rows of both data sets that an evaluation with that limit takes (0: all). Not collective. */
 int64_t avi_plan_evaluated_rows(const avi_session *s, int64_t limit);
+/* Collective. Of evaluations of a factorized run on up to `limit` test rows (0: all), so many times: the fit of their
+ * factors, from that of a few. Nothing where there is none. */
+avi_status avi_plan_add_test_factors(avi_session *s, const avi_state *st, avi_plan *p, int64_t limit, double times);
 
 /* Collective. Time and memory of all ranks, on rank 0's screen. */
 avi_status avi_plan_print(avi_plan *p);

@@ -91,12 +91,16 @@ static double evaluation_row(const avi_session *s, int draws)
     return (s->infer->ops->features ? halves : 0) + points * (squares ? 2 : 1);
 }
 
+static double test_rows(const avi_session *s, int64_t limit)
+{
+    const int64_t test = s->test_source ? s->test_source->shape.rows - s->model->ops->lookahead : 0;
+    return (double)(test > 0 ? rows_of(test, limit) : 0);
+}
+
 /* Rows of both data sets. */
 static double evaluated_rows(const avi_session *s, int64_t limit)
 {
-    const bool tests = s->test_source && !s->infer->ops->local;
-    const int64_t test = tests ? s->test_source->shape.rows - s->model->ops->lookahead : 0;
-    return (double)rows_of(s->partition.rows, limit) + (double)(test > 0 ? rows_of(test, limit) : 0);
+    return (double)rows_of(s->partition.rows, limit) + (s->infer->ops->local ? 0 : test_rows(s, limit));
 }
 
 static double work_of_steps(const avi_session *s) { return (double)s->total_steps * (double)s->batch * step_row(s); }
@@ -104,6 +108,40 @@ static double work_of_steps(const avi_session *s) { return (double)s->total_step
 static double work_of_last(const avi_session *s, int draws)
 {
     return evaluated_rows(s, setting(s, "last_rows")) * evaluation_row(s, draws);
+}
+
+/* ---- factors of test rows ---- */
+
+/* Passes forward and backward until a row's own factor is at its optimum (a VAE of images with 20 dimensions: 10), each
+ * at so many points (gap/fixed_theta.c). */
+static double fit_of_factor(const avi_session *s)
+{
+    enum { PASSES = 10, LEAST_POINTS = 40, POINTS = 64 };
+    const double l = (double)s->model->latent, points = l > 1 ? fmax(LEAST_POINTS, 2 * l) : POINTS;
+    return 3 * PASSES * points;
+}
+
+/* A row of a step is passed again for each of its own steps. */
+static bool is_half_of_the_steps(const avi_session *s, double rows)
+{
+    return rows * fit_of_factor(s) <= 0.5 * work_of_steps(s) * (double)s->local_steps;
+}
+
+static void choose_test_factors(avi_session *s)
+{
+    avi_evaluation_plan *e = &s->evaluation;
+    const char *asked = avi_config_get_string(s->config, "log", "test_factors");
+    const double rows = test_rows(s, setting(s, "last_rows"));
+    const bool able = s->infer->ops->local && s->model->ops->coupling == AVI_INDEPENDENT && rows > 0,
+               patient = avi_config_get_int(s->config, "stop", "patience") > 0;
+    e->test_factors[0] = able && patient;
+    e->test_factors[1] =
+        able && (patient || !strcmp(asked, "yes") || (!strcmp(asked, "auto") && is_half_of_the_steps(s, rows)));
+}
+
+bool avi_evaluation_has_test(const avi_session *s, bool last)
+{
+    return s->test_elbo && (!s->infer->ops->local || s->evaluation.test_factors[last]);
 }
 
 /* At the end more draws where rows are few; of a fit within half of the share. */
@@ -136,15 +174,20 @@ static void choose_steps(avi_session *s)
 {
     avi_evaluation_plan *e = &s->evaluation;
     const int64_t asked = setting(s, "eval_every"), epoch = s->epoch_steps, total = s->total_steps;
-    const double each = evaluated_rows(s, setting(s, "eval_rows")) * evaluation_row(s, e->draws);
+    const double each = evaluated_rows(s, setting(s, "eval_rows")) * evaluation_row(s, e->draws) +
+                        (e->test_factors[0] ? test_rows(s, setting(s, "eval_rows")) * fit_of_factor(s) : 0);
     e->first = e->every = asked < 0 ? 0 : asked;
     if (asked == 0) {
-        const int64_t most = stops(s) ? MOST : affordable(s, each), spread = (total + most - 1) / most;
+        const int64_t most = !stops(s)            ? affordable(s, each)
+                             : e->test_factors[0] ? 2 * MOST / 10
+                                                  : MOST,
+                      spread = (total + most - 1) / most;
         e->first = epoch;
         e->every = spread > epoch ? spread : epoch;
         if (stops(s)) e->first = e->every;
     }
-    const double work = (double)avi_evaluation_count(e, total) * each + work_of_last(s, e->last_draws);
+    const double fitted = e->test_factors[1] ? test_rows(s, setting(s, "last_rows")) * fit_of_factor(s) : 0,
+                 work = (double)avi_evaluation_count(e, total) * each + work_of_last(s, e->last_draws) + fitted;
     e->share = total > 0 ? work / work_of_steps(s) : 0;
 }
 
@@ -162,6 +205,7 @@ avi_status avi_evaluation_plan_make(avi_session *s)
     else
         AVI_TRY(find_rule(s));
     if (e->draws == 0 && !e->rule) choose_draws(s);
+    choose_test_factors(s);
     choose_steps(s);
     return AVI_OK;
 }

@@ -57,6 +57,10 @@ static const avi_key keys[] = {
      "yes: the end of a fit says how much a second start of the factors of some rows gained, where the expectations "
      "take "
      "no draws and a posterior may have several modes; at most 5 % of the work of the steps"},
+    {"log", "test_factors", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
+     "whether the last evaluation of a factorized run fits factors of the test rows, with the model's parameters "
+     "fixed, in at most rows.passes passes; auto: where that takes no more than half of the work of the steps. "
+     "stop.patience needs them at every evaluation"},
     {"log", "mse_at", AVI_KEY_CHOICE, "draws", 0, 0, "draws | means", NULL,
      "draws: the mean squared error is E_q of the squared distance of x and E[x | z, theta], z and theta from q, the "
      "same "

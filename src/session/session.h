@@ -29,6 +29,8 @@ typedef struct avi_evaluation_plan {
     int draws, last_draws;   /* K per row, during the fit and at its end; 0 with a rule */
     int64_t first, every;    /* steps: the first evaluation, and then every so many; every = 0: only at the end */
     int64_t rows, last_rows; /* of the training data that they take */
+    bool test_factors[2];    /* factorized: whether factors of test rows are fitted in an evaluation during the fit, and
+                                in that at its end */
     double share;            /* of the work of the steps that all evaluations are, about; 0 where there are no steps */
 } avi_evaluation_plan;
 
@@ -105,6 +107,8 @@ void avi_evaluation_plan_free(avi_evaluation_plan *p);
 int64_t avi_evaluation_count(const avi_evaluation_plan *p, int64_t steps);
 /* What an evaluation takes of a row, in passes of a row forward through one network; last: the one at the end. */
 double avi_evaluation_passes(const avi_session *s, bool last);
+/* Whether an evaluation has test rows: there are some, and they have factors or are given some. */
+bool avi_evaluation_has_test(const avi_session *s, bool last);
 /* Whether the fit is evaluated after `step` steps (the end of the fit aside). */
 bool avi_evaluation_due(const avi_evaluation_plan *p, int64_t step);
 

@@ -14,6 +14,11 @@ typedef struct avi_second_start_result {
     double gain, error;   /* mean over the sample and its standard error, nats per row */
 } avi_second_start_result;
 
+/* Factors of test rows that the last evaluation of a factorized run fitted (train/test_factors.h). */
+typedef struct avi_test_factors {
+    int64_t rows, converged; /* of all ranks; 0: none were fitted */
+} avi_test_factors;
+
 /* The parameters of the evaluation with the largest ELBO on test rows (session/best.h). */
 typedef struct avi_best {
     void *params, *table; /* copies, as in avi_state; NULL where none are kept */
@@ -46,6 +51,7 @@ typedef struct avi_state {
                                         per row */
     double *kl_dimension;            /* (L): of the last evaluation, mean over its training rows, nats; NaN where the KL
                                         is no sum over dimensions */
+    avi_test_factors test_factors;
     avi_second_start_result second_start; /* of the end of the fit */
 } avi_state;
 

@@ -24,7 +24,7 @@ const avi_column avi_eval_columns[] = {
     {"step", "steps", "steps done"},
     {"elbo_train", "nats per row", "ELBO of the training rows used"},
     {"elbo_test", "nats per row",
-     "ELBO of the test rows used; NaN where the inference function knows only training rows"},
+     "ELBO of the test rows used; of factorized runs at factors that are fitted to them (log.test_factors), else NaN"},
     {"mse_train", "data units squared", "mean squared reconstruction error of a value (log.mse_at), training rows"},
     {"mse_test", "data units squared", "mean squared reconstruction error of a value (log.mse_at), test rows"},
     {"elbo_train_error", "nats per row",

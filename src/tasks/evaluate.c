@@ -28,6 +28,7 @@ static avi_status plan(avi_session *s, avi_state *st, avi_plan *p)
     AVI_TRY(avi_plan_try_evaluation(s, st, true, &p->last_seconds_per_row));
     avi_plan_keep_peak(p);
     avi_plan_add(p, "evaluation", p->last_seconds_per_row * (double)avi_plan_evaluated_rows(s, 0));
+    AVI_TRY(avi_plan_add_test_factors(s, st, p, 0, 1));
     avi_plan_restore(p);
     return AVI_OK;
 }

@@ -19,7 +19,7 @@ static bool squares_overflow(const avi_session *s)
 static const char *wrong_value(const avi_session *s, const double *row)
 {
     const bool images = s->model->ops->reconstruct != NULL && !squares_overflow(s),
-               test = s->test_elbo && !s->infer->ops->local;
+               test = avi_evaluation_has_test(s, true);
     if (!isfinite(row[AVI_EVAL_ELBO_TRAIN])) return "ELBO on training rows";
     if (test && !isfinite(row[AVI_EVAL_ELBO_TEST])) return "ELBO on test rows";
     if (images && !isfinite(row[AVI_EVAL_MSE_TRAIN])) return "squared error on training rows";

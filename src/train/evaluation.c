@@ -1,10 +1,12 @@
 #include "train/evaluation.h"
 #include "session/best.h"
 #include "train/mean_mse.h"
+#include "train/test_factors.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ELBO per row (its local part over the rows used, and the global part over all training rows) and mean squared error,
@@ -42,11 +44,19 @@ avi_status avi_evaluation(const avi_session *s, avi_state *st, int64_t limit, bo
 {
     const values none = {NAN, NAN, NAN, NAN};
     values train, test = none;
+    void *factors = NULL;
     for (int g = 0; g < AVI_EVAL_GROUPS; g++) st->half[1][g] = NAN;
+    st->test_factors = (avi_test_factors){0};
     AVI_TRY(
         evaluate_one(s, st, s->train_elbo, s->train, st->table, limit, last, &train, st->half[0], st->kl_dimension));
-    if (s->test_elbo && !s->infer->ops->local) /* a table has no factors for rows that were never seen */
-        AVI_TRY(evaluate_one(s, st, s->test_elbo, s->test, NULL, limit, last, &test, st->half[1], NULL));
+    if (avi_evaluation_has_test(s, last)) {
+        avi_status status = AVI_OK; /* a table has no factors for rows that were never seen */
+        if (s->infer->ops->local) status = avi_test_factors_fit(s, st, limit, &factors, &st->test_factors);
+        if (status == AVI_OK)
+            status = evaluate_one(s, st, s->test_elbo, s->test, factors, limit, last, &test, st->half[1], NULL);
+        free(factors);
+        AVI_TRY(status);
+    }
     row[AVI_EVAL_STEP] = (double)avi_best_step_of(st);
     row[AVI_EVAL_ELBO_TRAIN] = train.elbo;
     row[AVI_EVAL_ELBO_TEST] = test.elbo;

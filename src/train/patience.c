@@ -14,11 +14,11 @@ avi_status avi_patience_check(const avi_session *s)
         return avi_config_fail(c, "stop", "patience",
                                "there are no test rows to judge the fit by; use data.holdout = 0.1 to keep a tenth of "
                                "the rows aside, or stop.patience = 0");
-    if (s->infer->ops->local)
+    if (!avi_evaluation_has_test(s, false))
         return avi_config_fail(c, "stop", "patience",
-                               "inference function %s has no factors for test rows; use inference.function = mlp, or "
-                               "stop.patience = 0",
-                               s->infer->ops->name);
+                               "model %s couples its rows, so that test rows have no factors of their own; use "
+                               "inference.function = mlp, or stop.patience = 0",
+                               s->model->ops->name);
     if (every < 0)
         return avi_config_fail(c, "log", "eval_every",
                                "%" PRId64 " makes no evaluation before the end, and stop.patience counts them; use 0, "
