@@ -39,16 +39,21 @@ avi_status avi_run_folder_read(avi_comm *comm, const char *folder, char **checkp
     return avi_fitted_config(comm, *checkpoint, effective);
 }
 
-/* Whether an override gives this key. */
-static bool gives(const avi_setup *s, const char *key)
+/* What an override gives this key, the last of several; NULL when none does. */
+static const char *given_value(const avi_setup *s, const char *key)
 {
     const size_t n = strlen(key);
+    const char *value = NULL;
     for (int i = 0; i < s->count; i++) {
         const char *at = s->override[i] + strspn(s->override[i], " \t");
-        if (!strncmp(at, key, n) && at[n + strspn(at + n, " \t")] == '=') return true;
+        if (strncmp(at, key, n) != 0) continue;
+        at += n + strspn(at + n, " \t");
+        if (*at == '=') value = at + 1 + strspn(at + 1, " \t");
     }
-    return false;
+    return value;
 }
+
+static bool gives(const avi_setup *s, const char *key) { return given_value(s, key) != NULL; }
 
 avi_status avi_run_folder_check_output(const avi_setup *s)
 {
@@ -83,7 +88,8 @@ static avi_status parse(const avi_setup *s, const char *key, const char *value, 
 
 avi_status avi_run_folder_derive(const avi_setup *s, avi_config **config)
 {
-    AVI_TRY(parse(s, "run.from", s->folder, *config));
+    const char *checkpoint = given_value(s, "checkpoint.from"); /* one of this fit's, or of another */
+    AVI_TRY(parse(s, "run.from", checkpoint && *checkpoint ? checkpoint : s->folder, *config));
     const avi_task_ops *task =
         avi_registry_find(s->registry, AVI_KIND_TASK, avi_config_get_string(*config, "run", "task"));
     if (task->run_alone && task->plans) return AVI_OK;

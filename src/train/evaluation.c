@@ -81,7 +81,9 @@ void avi_evaluation_print(const avi_session *s, const avi_state *st, const doubl
     if (avi_comm_rank(s->comm)) return;
     printf("step %" PRId64 "\n", avi_best_step_of(st));
     print_value("elbo_train", row[AVI_EVAL_ELBO_TRAIN], row[AVI_EVAL_ELBO_TRAIN_ERROR], " nats per row");
-    print_value("elbo_test ", row[AVI_EVAL_ELBO_TEST], row[AVI_EVAL_ELBO_TEST_ERROR], " nats per row");
-    print_value("mse_train ", row[AVI_EVAL_MSE_TRAIN], row[AVI_EVAL_MSE_TRAIN_ERROR], "");
-    print_value("mse_test  ", row[AVI_EVAL_MSE_TEST], row[AVI_EVAL_MSE_TEST_ERROR], "");
+    const bool test = s->test_elbo && !isnan(row[AVI_EVAL_ELBO_TEST]);
+    if (test) print_value("elbo_test ", row[AVI_EVAL_ELBO_TEST], row[AVI_EVAL_ELBO_TEST_ERROR], " nats per row");
+    if (!s->model->ops->reconstruct) return;
+    print_value("mse_train ", row[AVI_EVAL_MSE_TRAIN], row[AVI_EVAL_MSE_TRAIN_ERROR], " per value");
+    if (test) print_value("mse_test  ", row[AVI_EVAL_MSE_TEST], row[AVI_EVAL_MSE_TEST_ERROR], " per value");
 }
