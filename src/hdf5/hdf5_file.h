@@ -19,6 +19,7 @@ typedef struct avi_hdf5_request {
     const char *columns;   /* data.columns: names or numbers, separated by commas; "": all */
     const char *transpose; /* data.transpose: auto | yes | no */
     const char *rows;      /* data.rows or data.test_rows: as many are looked at, "0": all */
+    const char *group;     /* data.group: the key column of a long table; "": none */
 } avi_hdf5_request;
 
 /* How stored numbers become values: value = stored * scale + offset, and NaN where stored is one of `missing`. */

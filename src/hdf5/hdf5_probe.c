@@ -1,4 +1,5 @@
 #include "hdf5/hdf5_probe.h"
+#include "hdf5/hdf5_groups.h"
 #include "base/signals.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 static const char child_word[] = "--look-at-hdf5";
 
 /* argv of the child, and its exit status when all is well; else that of the failure, its message on standard output. */
-enum { PATH_KEY = 2, PATH, DATASET_KEY, DATASET, COLUMNS, TRANSPOSE, ROWS, PART, PARTS, WORDS };
+enum { PATH_KEY = 2, PATH, DATASET_KEY, DATASET, COLUMNS, TRANSPOSE, ROWS, GROUP, PART, PARTS, WORDS };
 enum { WELL = 0, WELL_IN_PARTS = 10 };
 
 enum { MESSAGE_BYTES = 8192 };
@@ -49,14 +50,27 @@ static avi_status look_at_sparse(const avi_hdf5_request *a, int part, int parts,
     return status;
 }
 
+static avi_status look_at_groups(const avi_hdf5_request *a, int part, int parts, bool *in_parts)
+{
+    avi_hdf5_groups x;
+    avi_status status = avi_hdf5_groups_open(&x, a);
+    if (status == AVI_OK) status = look_at(&x.table, 0, part, parts, in_parts);
+    if (status == AVI_OK) status = look_at(&x.index, 0, part, parts, in_parts);
+    avi_hdf5_groups_close(&x);
+    return status;
+}
+
 static avi_status look(const avi_hdf5_request *a, int part, int parts, bool *in_parts)
 {
     avi_hdf5_limits limits = {0, 0};
-    bool is_sparse = false;
+    bool is_sparse = false, is_groups = false;
     avi_hdf5 x;
     avi_hdf5_limits_grant(&limits, 0);
-    avi_status status = avi_hdf5_sparse_ask(a, &is_sparse);
-    if (status == AVI_OK && is_sparse) {
+    avi_status status = avi_hdf5_groups_ask(a, &is_groups);
+    if (status == AVI_OK && !is_groups) status = avi_hdf5_sparse_ask(a, &is_sparse);
+    if (status == AVI_OK && is_groups) {
+        status = look_at_groups(a, part, parts, in_parts);
+    } else if (status == AVI_OK && is_sparse) {
         status = look_at_sparse(a, part, parts, in_parts);
     } else if (status == AVI_OK) {
         status = avi_hdf5_open(&x, a);
@@ -73,7 +87,7 @@ void avi_data_child(int argc, char **argv)
     answers = argc != WORDS || strcmp(argv[1], child_word) != 0;
     if (answers) return;
     const avi_hdf5_request a = {argv[PATH_KEY], argv[PATH],      argv[DATASET_KEY], argv[DATASET],
-                                argv[COLUMNS],  argv[TRANSPOSE], argv[ROWS]};
+                                argv[COLUMNS],  argv[TRANSPOSE], argv[ROWS],        argv[GROUP]};
     bool in_parts = false;
 #ifdef __linux__
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would hear the answer */
@@ -209,6 +223,7 @@ avi_status avi_hdf5_probe(const avi_hdf5_request *a, int part, int parts, bool *
                                    [COLUMNS] = a->columns,
                                    [TRANSPOSE] = a->transpose,
                                    [ROWS] = a->rows,
+                                   [GROUP] = a->group,
                                    [PART] = numbers[0],
                                    [PARTS] = numbers[1],
                                    [WORDS] = NULL};

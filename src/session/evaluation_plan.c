@@ -46,7 +46,7 @@ static avi_status read_draws(const avi_session *s, int *draws)
 
 static bool is_cheap(const avi_session *s, const avi_quadrature *rule)
 {
-    const int64_t values = rule->count * s->shape.width;
+    const int64_t values = rule->count * avi_session_row_values(s);
     return rule->count <= MOST_POINTS &&
            values <= (s->model->ops->quadratic == 2 ? CUBATURE_VALUES : QUADRATURE_VALUES);
 }

@@ -28,7 +28,8 @@ int64_t avi_session_row_values(const avi_session *s)
 {
     const avi_source *source = s->train_source;
     if (!source || !source->first_entry || s->shape.rows < 1) return s->shape.width;
-    return s->shape.width * (1 + source->first_entry[s->shape.rows] / s->shape.rows);
+    const int64_t values = s->shape.width * source->first_entry[s->shape.rows] / s->shape.rows;
+    return values > 0 ? values : 1;
 }
 
 /* Operations of a step for each of its rows: forward and backward through networks, and through what a draw takes. */

@@ -1,4 +1,5 @@
 #include "hdf5/hdf5_file.h"
+#include "source/groups.h"
 #include "hdf5/hdf5_probe.h"
 
 #include <limits.h>
@@ -9,7 +10,8 @@
 /* Every rank opens the file by itself, read-only, and reads the rows it is asked for: no parallel driver is needed to
  * read. */
 typedef struct source_rows {
-    bool is_sparse;
+    bool is_sparse, is_groups;
+    avi_hdf5_groups groups;
     avi_hdf5 dense;
     avi_hdf5_sparse sparse;
 } source_rows;
@@ -59,6 +61,12 @@ static avi_status find_image(const avi_hdf5 *x, const avi_config *config, const 
 
 /* ---- open ---- */
 
+/* Entries of groups that lie apart in a long table: the row of the table. */
+static int64_t row_of_entry(const avi_source *s, int64_t entry)
+{
+    return ((const source_rows *)s->self)->groups.order[entry];
+}
+
 static avi_status open_sparse(avi_source *s, const avi_config *config, avi_split split, const avi_hdf5_request *a,
                               avi_hdf5_sparse *x)
 {
@@ -84,6 +92,19 @@ static avi_status open_dense(avi_source *s, const avi_config *config, avi_split 
     s->may_be_turned = x->dimensions > 1 && !x->transposed && !strcmp(a->transpose, "auto");
     AVI_TRY(avi_source_take_rows(s, config, split, x->rows));
     return find_image(x, config, a, &s->shape);
+}
+
+/* Collective. Groups of entries are ragged rows. */
+static avi_status open_groups(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split,
+                              const avi_hdf5_request *a)
+{
+    source_rows *x = s->self = calloc(1, sizeof *x);
+    AVI_TRY(avi_agree_memory(comm, x, sizeof *x, "a data source"));
+    x->is_groups = true;
+    x->dense.file = x->dense.dataset = x->dense.space = H5I_INVALID_HID;
+    AVI_TRY(avi_groups_open(s, config, comm, split, a, &x->groups));
+    if (x->groups.order) s->row_in_file = row_of_entry;
+    return AVI_OK;
 }
 
 static avi_status open_here(avi_source *s, const avi_config *config, avi_split split, const avi_hdf5_request *a)
@@ -137,9 +158,13 @@ static avi_status hdf5_open(avi_source *s, const avi_config *config, avi_comm *c
                                 .dataset = dataset,
                                 .columns = avi_config_get_string(config, "data", "columns"),
                                 .transpose = avi_config_get_string(config, "data", "transpose"),
-                                .rows = rows};
+                                .rows = rows,
+                                .group = avi_config_get_string(config, "data", "group")};
+    bool is_groups = false;
     snprintf(s->label, sizeof s->label, "dataset %s of %s", a.dataset, a.path);
     AVI_TRY(look_first(&a, comm));
+    AVI_TRY(avi_agree(comm, avi_hdf5_groups_ask(&a, &is_groups)));
+    if (is_groups) return open_groups(s, config, comm, split, &a);
     return avi_agree(comm, open_here(s, config, split, &a));
 }
 
@@ -148,6 +173,7 @@ static avi_status hdf5_open(avi_source *s, const avi_config *config, avi_comm *c
 static avi_status hdf5_read(avi_source *s, int64_t first, int64_t count, void *out)
 {
     source_rows *x = s->self;
+    if (x->is_groups) return avi_hdf5_groups_read(&x->groups, first, count, out);
     return x->is_sparse ? avi_hdf5_sparse_read(&x->sparse, first, count, out)
                         : avi_hdf5_read(&x->dense, first, count, out);
 }
@@ -155,6 +181,7 @@ static avi_status hdf5_read(avi_source *s, int64_t first, int64_t count, void *o
 static void hdf5_close(avi_source *s)
 {
     source_rows *x = s->self;
+    if (x && x->is_groups) avi_hdf5_groups_close(&x->groups);
     if (x && x->is_sparse) avi_hdf5_sparse_close(&x->sparse);
     if (x) avi_hdf5_close(&x->dense);
     free(x);
@@ -176,6 +203,9 @@ static const avi_key hdf5_keys[] = {
     {"data", "columns", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
      "columns of a table or fields of compound rows to use, in this order: names, numbers from 0 or ranges 5..9, "
      "separated by commas; empty = all"},
+    {"data", "group", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
+     "key column of a long table: rows with one key are the entries of one datapoint, in the order of its first row; "
+     "empty: every row is a datapoint (a group with indptr and data has groups without a key)"},
     {"data", "transpose", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
      "yes: the last dimension counts the rows, as R, Julia and MATLAB write a matrix whose first dimension does; auto: "
      "yes where MATLAB wrote the dataset"},
@@ -198,6 +228,10 @@ static const avi_accepted hdf5_accepts[] = {
      "`data.dataset=temperature`, and `data.missing=mask` where values are missing"},
     {"sparse matrices in compressed rows: AnnData's `.h5ad`, 10x Genomics",
      "`data.dataset=X` or `layers/counts` or `matrix`; names of columns are kept"},
+    {"groups of any number of entries (visits of a patient, answers of a school): a long table with a key column, or "
+     "`indptr` and `data` (entries, columns); model `hier_logistic`",
+     "`data.group=patient` (a name or a number; rows of a group may lie apart), or `data.dataset=` the group that has "
+     "`indptr` and `data`"},
     {"what MATLAB (`-v7.3`), R (rhdf5, hdf5r) and Julia write: the dimensions the other way round",
      "nothing for MATLAB, else `data.transpose=yes`"},
     {"CSV", "`analysis/csv2h5.py table.csv mine.h5`, then as a table; names of columns and missing values are kept"},

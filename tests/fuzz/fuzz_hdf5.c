@@ -98,7 +98,7 @@ static bool chunks_are_sound(void)
 {
     avi_hdf5 x;
     avi_error_clear();
-    avi_status status = avi_hdf5_open(&x, &(avi_hdf5_request){"path", fuzz_path, "dataset", "x", "", "auto", "0"});
+    avi_status status = avi_hdf5_open(&x, &(avi_hdf5_request){"path", fuzz_path, "dataset", "x", "", "auto", "0", ""});
     const bool chunked = status == AVI_OK && x.chunk[0] > 0;
     for (int part = 0; chunked && part < 2 && status == AVI_OK; part++)
         status = avi_hdf5_check_chunks(&x, 0, part, 2, NULL);

@@ -12,7 +12,6 @@ class Defect:
     new: str
     tests: str  # regular expression of ctest
 
-
 RANDOM = [
     Defect("draws of z from a seed that depends on the rank", "src/elbo/estimator.c",
            ".stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)", ".stream = avi_stream_make(e->p.seed + (uint64_t)avi_comm_rank(e->comm), AVI_DRAW_LOCAL, (uint64_t)step)",
@@ -414,4 +413,23 @@ OUTPUTS = [
     Defect("covariances of local factors by the factor alone", "src/family/gaussian_full.c", "for (int64_t k = 0; k <= j; k++) sum +=", "for (int64_t k = j; k <= j; k++) sum +=", "^use_opened$"),
 ]
 
-DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS]
+RAGGED = [
+    Defect("entries of shuffled groups at the place of their row among those read", "src/data/ragged.c",
+           "out[i] = route->start[row - route->slab] + (first + i - route->first_entry[row]);", "out[i] = first + i;", "^test_ragged_np1$"),
+    Defect("a checksum that does not know where groups end", "src/data/data.c",
+           "        r.checksum += avi_ragged_hash(source->first_entry, d->shape.rows, avi_comm_size(comm), avi_comm_rank(comm));", "        r.checksum += 0;", "^(test_ragged_np1|ragged_fits)$"),
+    Defect("a value outside the likelihood named by its place after the shuffle", "src/data/settle.c",
+           "if (d->entry) return avi_ragged_given_entry(d, source, at);", "if (d->entry) return at;", "^(test_ragged_np2|intake)$"),
+    Defect("the first runs of a key taken for the whole group", "src/hdf5/hdf5_group_index.c",
+           "const bool apart = r->count > groups;", "const bool apart = false;", "^intake$"),
+    Defect("entries that follow each other in a part of the data taken for those of the whole", "src/source/holdout.c",
+           "return p->whole->first_entry[row_of(p, row)] + (e - p->first_entry[row]);", "return p->whole->first_entry[row] + (e - p->first_entry[row]);", "^ragged_fits$"),
+    Defect("the derivatives of a group at those of the group before", "src/density/k_logistic_groups.c",
+           "real *d = (real *)n->aux + draws * g.before;", "real *d = (real *)n->aux + draws * (b ? g.before - 1 : 0);", "^ragged_fits$"),
+    Defect("a mean of entries that are not there", "src/tape/k_segment.c",
+           "return n->size[0] && rows ? 1 / (real)rows : 1;", "return n->size[0] ? 1 / (real)rows : 1;", "^test_structure_np1$"),
+    Defect("the sum of a segment for its mean in the gradient", "src/tape/k_segment.c",
+           "add_row(g, factor_of(n, b), cols, to + e * cols);", "add_row(g, 1, cols, to + e * cols);", "^test_gradient_np1$"),
+]
+
+DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS, *RAGGED]

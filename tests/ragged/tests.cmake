@@ -1,0 +1,2 @@
+# Datapoints with any number of entries: hier_logistic on groups against its padded form and against quadrature in numpy; ranks, holdout, resuming, tasks on rows.
+avi_add_run(ragged_fits ragged)
