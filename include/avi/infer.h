@@ -5,7 +5,7 @@
 #define AVI_INFER_H
 
 #include "avi/config.h"
-#include "avi/data.h"
+#include "avi/nn.h"
 #include "avi/param.h"
 #include "avi/registry.h"
 #include "avi/tape.h"
@@ -26,19 +26,14 @@ typedef enum avi_layout {
     AVI_LAYOUT_IMAGE     /* channels, height and width of the data's rows */
 } avi_layout;
 
-/* Features (B, inputs) as an array of five dimensions. Value (plane, channel, y, x) of a row is at
- *     plane * plane_stride + channel * channel_stride + y * row_stride + x * column_stride
- * of its features, so that images with channels first or last and windows are seen where they are, without a copy. */
 typedef struct avi_feature_shape {
     avi_layout layout;
-    int64_t channels, height, width;
-    int64_t planes; /* 2 where values may be missing: the values (0 where one is missing), then 1 where it is there */
-    int64_t channel_stride, row_stride, column_stride, plane_stride;
+    /* Features (B, inputs) as images or sequences, where they are (nn.h). Two planes where values may be missing: the
+     * values (0 where one is missing), then 1 where it is there, 0 where not. */
+    avi_view view;
 } avi_feature_shape;
 /* The shape of what `domain` shows of data of this shape; masked: values may be missing. Not collective. */
 avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *domain, bool masked);
-/* Values of a row's features, all planes. */
-AVI_API int64_t avi_feature_values(const avi_feature_shape *shape);
 
 typedef struct avi_infer_ops {
     AVI_PLUGIN_FIELDS; /* keys: of section [inference] */
@@ -57,7 +52,7 @@ typedef struct avi_infer_ops {
 
 struct avi_infer {
     const avi_infer_ops *ops;
-    int64_t inputs;          /* values of the domain of a row: avi_feature_values(&shape) */
+    int64_t inputs;          /* values of the domain of a row: avi_view_values(&shape.view) */
     avi_feature_shape shape; /* what these values are to each other */
     int64_t outputs;         /* width of nu */
     int64_t latent;          /* L; nu starts with the L means */

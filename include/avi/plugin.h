@@ -53,6 +53,7 @@
     X(avi_infer)                                                                                                       \
     X(avi_infer_ops)                                                                                                   \
     X(avi_network)                                                                                                     \
+    X(avi_convolutions)                                                                                                \
     X(avi_family)                                                                                                      \
     X(avi_family_ops)                                                                                                  \
     X(avi_terms)                                                                                                       \

@@ -53,29 +53,23 @@ avi_status avi_domain_read(const avi_config *config, avi_domain *d)
                            "unknown domain; use self, next, ahead or window:w with w from 0 to 4096");
 }
 
-int64_t avi_feature_values(const avi_feature_shape *s) { return s->planes * s->channels * s->height * s->width; }
-
 avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *domain, bool masked)
 {
-    const int64_t rows = avi_domain_rows(domain), channels = data->channels > 1 ? data->channels : 1;
-    avi_feature_shape s = {.planes = masked ? 2 : 1, .plane_stride = rows * data->width};
+    const int64_t rows = avi_domain_rows(domain), own = data->width + (data->ragged ? 1 : 0), values = rows * own;
+    avi_feature_shape s = {.view = avi_view_of(data)};
+    if (data->ragged) s.view.width = s.view.row_stride = own; /* graph/leaves.c: means, log(1 + entries) */
+    s.layout = s.view.height > 1 || s.view.channels > 1 ? AVI_LAYOUT_IMAGE : AVI_LAYOUT_VECTOR;
     if (rows > 1) {
         s.layout = AVI_LAYOUT_SEQUENCE;
-        s.channels = data->width;
-        s.height = 1;
-        s.width = rows;
-        s.channel_stride = 1;
-        s.column_stride = data->width;
-    } else {
-        s.layout = data->height > 1 || channels > 1 ? AVI_LAYOUT_IMAGE : AVI_LAYOUT_VECTOR;
-        s.channels = channels;
-        s.height = data->height > 1 ? data->height : 1;
-        s.width =
-            data->width / channels / s.height + (data->ragged ? 1 : 0); /* graph/leaves.c: means, log(1 + entries) */
-        s.channel_stride = data->channels_last ? 1 : s.height * s.width;
-        s.column_stride = data->channels_last ? channels : 1;
+        s.view = (avi_view){.channels = own,
+                            .height = 1,
+                            .width = rows,
+                            .channel_stride = 1,
+                            .row_stride = values,
+                            .column_stride = own};
     }
-    s.row_stride = s.width * s.column_stride;
+    s.view.planes = masked ? 2 : 1;
+    s.view.plane_stride = values;
     return s;
 }
 
@@ -85,7 +79,7 @@ static avi_status allocate(const avi_config *config, const char *name, const avi
     avi_infer *f = *infer = calloc(1, sizeof *f);
     if (!f) return avi_fail_memory(sizeof *f, "the inference function");
     f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_INFER, name);
-    f->inputs = avi_feature_values(shape);
+    f->inputs = avi_view_values(&shape->view);
     f->shape = *shape;
     f->outputs = outputs;
     f->latent = latent;

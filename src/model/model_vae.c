@@ -4,23 +4,22 @@
  * With global = gaussian, the weights theta have the prior N(0, prior_sd^2): the Bayesian VAE of Margossian & Blei
  * 2024, section 5.4. */
 #include "avi/model.h"
-#include "avi/nn.h"
 #include "density/masked.h"
+#include "model/decoder.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct vae {
-    avi_network decoder;
+    avi_decoder decoder;
     bool gaussian;
     double noise_sd;
 } vae;
 
 static const avi_key keys[] = {
     {"model", "latent", AVI_KEY_INT, "20", 1, 65536, NULL, "dimensions", "dimensions of z"},
-    AVI_NETWORK_KEYS("model", "400", "widths of the decoder's hidden layers, from z to x; empty: a linear decoder"),
+    AVI_DECODER_KEYS,
     {"model", "likelihood", AVI_KEY_CHOICE, "bernoulli", 0, 0, "bernoulli | gaussian", NULL,
      "p(x | z): independent bits by logit, or N(decoder(z), noise_sd^2)"},
     {"model", "noise_sd", AVI_KEY_REAL, "1", 1e-6, 1e6, NULL, "data units",
@@ -40,20 +39,10 @@ static void start_at_zero(avi_params *theta)
         if (theta->block[i].init == AVI_INIT_UNIFORM) theta->block[i].scale = 0;
 }
 
-/* The decoder goes from the dimensions of z to the columns of the data. */
-static avi_status name_axes(const avi_network *decoder, avi_params *theta)
-{
-    char last[32];
-    snprintf(last, sizeof last, "decoder_%d_output", decoder->hidden);
-    AVI_TRY(avi_params_name_axis(theta, "decoder_0_input", "dimension"));
-    return avi_params_name_axis(theta, last, "column");
-}
-
 static avi_status create(avi_model *m, const avi_config *config, const avi_shape *shape)
 {
     vae *v = m->self = calloc(1, sizeof *v);
     if (!v) return avi_fail_memory(sizeof *v, "the vae");
-    AVI_TRY(avi_network_read(config, "model", &v->decoder));
     const bool bayesian = !strcmp(avi_config_get_string(config, "model", "global"), "gaussian");
     v->gaussian = !strcmp(avi_config_get_string(config, "model", "likelihood"), "gaussian");
     v->noise_sd = avi_config_get_real(config, "model", "noise_sd");
@@ -61,8 +50,7 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
     if (bayesian && m->prior_sd <= 0) m->prior_sd = 1;
     m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
-    AVI_TRY(avi_network_declare(&v->decoder, "decoder", m->latent, shape->width, &m->theta));
-    AVI_TRY(name_axes(&v->decoder, &m->theta));
+    AVI_TRY(avi_decoder_create(&v->decoder, config, shape, m->latent, &m->theta));
     if (avi_config_get_bool(config, "model", "zero_means")) start_at_zero(&m->theta);
     return AVI_OK;
 }
@@ -73,16 +61,10 @@ static avi_support support(const avi_model *m, int64_t column)
     return ((const vae *)m->self)->gaussian ? AVI_SUPPORT_REAL : AVI_SUPPORT_UNIT;
 }
 
-/* z (R, L) -> (R, D). */
-static avi_node *decode(const vae *v, avi_tape *t, avi_node *z, avi_node **theta)
-{
-    return avi_network_forward(&v->decoder, t, z, theta);
-}
-
 static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
 {
     const vae *v = m->self;
-    avi_node *out = decode(v, t, z, theta);
+    avi_node *out = avi_decoder_forward(&v->decoder, t, z, theta);
     if (b->mask)
         return v->gaussian ? avi_masked_normal_lpdf_sd(t, b->x, b->mask, out, v->noise_sd)
                            : avi_masked_bernoulli_logit_lpdf(t, b->x, b->mask, out);
@@ -93,7 +75,7 @@ static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b
 {
     (void)b;
     const vae *v = m->self;
-    avi_node *out = decode(v, t, z, theta);
+    avi_node *out = avi_decoder_forward(&v->decoder, t, z, theta);
     return v->gaussian ? out : avi_map(t, out, AVI_SIGMOID);
 }
 

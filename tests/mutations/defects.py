@@ -432,4 +432,19 @@ RAGGED = [
            "add_row(g, factor_of(n, b), cols, to + e * cols);", "add_row(g, 1, cols, to + e * cols);", "^test_gradient_np1$"),
 ]
 
-DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS, *RAGGED]
+LAYERS = [
+    Defect("what a tile owes to a convolution added to what the tile before owes", "src/nn/k_convolution.c", "    if (d->apart) d->fresh = true;", "    if (d->apart) d->fresh = false;",
+           "^test_layers_np1$"),
+    Defect("rows of all tiles convolved as one", "src/nn/k_convolution.c", "return p->sink ? tiles_rows(p->sink, p->rows, p->draws, i) : p->rows;",
+           "return i == 0 ? p->rows : 0;", "^test_layers_np1$"),
+    Defect("pixels beyond the right edge of an image taken for those of the next line", "src/nn/k_patches.c", "*high = left < c->kernel_width ? left : c->kernel_width;",
+           "*high = left < 0 ? left : c->kernel_width;", "^(test_layers_np1|nn_encoders)$"),
+    Defect("layer norm: the gradient as if the sd were fixed", "src/nn/k_layer_norm.c", "gain[c] * g[c] - total - (x[c] - mean) * inverse * along", "gain[c] * g[c] - total + 0 * along",
+           "^test_layers_np1$"),
+    Defect("gelu: the derivative without the density", "src/tape/activation.h", "pre[k] * R(0.39894228040143267794)", "0 * pre[k] * R(0.39894228040143267794)", "^test_layers_np1$"),
+    Defect("images with channels last seen with channels first", "src/nn/view.c", "v.channel_stride = data->channels_last ? 1 : height * width;", "v.channel_stride = height * width;",
+           "^(test_layers_np1|nn_encoders)$"),
+    Defect("residual layers that add nothing", "src/nn/network.c", "avi_add(t, h, x) : h;", "avi_add(t, h, avi_scale(t, x, 0, 0)) : h;", "^nn_encoders$"),
+]
+
+DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS, *RAGGED, *LAYERS]

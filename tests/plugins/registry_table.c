@@ -1,5 +1,7 @@
 /* Prints what every model of the registry can do, as its table says, one JSON object per line: what tests in Python ask
- * in place of names. Plug-ins of AVI_TEST_PLUGINS are in it. */
+ * in place of names. `registry_table functions` does so for inference functions. Plug-ins of AVI_TEST_PLUGINS are in
+ * it. */
+#include "avi/infer.h"
 #include "avi/model.h"
 #include "registry_support.h"
 
@@ -43,8 +45,19 @@ static void print_model(const avi_model_ops *ops)
     avi_config_destroy(&config);
 }
 
-int main(void)
+static void print_function(const avi_infer_ops *ops)
 {
+    printf("{\"name\": \"%s\", \"features\": %s, \"small\": ", ops->name, ops->features ? "true" : "false");
+    print_text(ops->small ? ops->small : "");
+    printf("}\n");
+}
+
+int main(int argc, char **argv)
+{
+    const bool functions = argc > 1 && !strcmp(argv[1], "functions");
+    for (int i = 0; functions && i < avi_registry_count(test_registry(), AVI_KIND_INFER); i++)
+        print_function(avi_registry_at(test_registry(), AVI_KIND_INFER, i));
+    if (functions) return 0;
     for (int i = 0; i < avi_registry_count(test_registry(), AVI_KIND_MODEL); i++)
         print_model(avi_registry_at(test_registry(), AVI_KIND_MODEL, i));
     return 0;

@@ -145,12 +145,22 @@ def registered(what):
     return names
 
 
+def registry_table(*arguments):
+    tool = pathlib.Path(os.environ["AVI_BUILD_DIR"]) / "tests" / "registry_table"
+    lines = subprocess.run([tool, *arguments], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {table["name"]: table for table in map(json.loads, lines)}
+
+
 @functools.lru_cache
 def models():
     """{name: what the table of a model says}: width, latent, coupling, support, simulates, reconstructs, closed_form, and the keys that make it small."""
-    tool = pathlib.Path(os.environ["AVI_BUILD_DIR"]) / "tests" / "registry_table"
-    lines = subprocess.run([tool], capture_output=True, text=True, check=True).stdout.splitlines()
-    return {table["name"]: table for table in map(json.loads, lines)}
+    return registry_table()
+
+
+@functools.lru_cache
+def functions():
+    """{name: what the table of an inference function says}: features, and the keys that make it small."""
+    return registry_table("functions")
 
 
 @functools.lru_cache
@@ -172,13 +182,19 @@ def small_data(model):
     keys = [f"model.{line.replace(' = ', '=', 1)}" for line in table["small"].splitlines()]
     if table["simulates"]:
         return [f"model.name={model}", "data.source=model", *keys]
-    if table["support"] == "unit":
+    if has_images(model):
         return [f"model.name={model}", "data.source=strokes", *keys]
     path = small_rows(table["support"], table["width"])
     return [f"model.name={model}", "data.source=hdf5", f"data.path={path}", "data.dataset=x", f"data.test_path={path}", "data.test_dataset=x_test", *keys]
 
 
+def has_images(model):
+    """Whether small_data gives a model images."""
+    return not models()[model]["simulates"] and models()[model]["support"] == "unit"
+
+
 def small_function(function, model):
+    """Overrides that make an inference function small. It sees images, or of other rows a window, for functions that need neighbours."""
     if function == "mlp":  # for every other model with all that a network can have
         if len(model) % 2:
             return ["inference.function=mlp", "inference.hidden=6,5"]
@@ -186,7 +202,9 @@ def small_function(function, model):
     if function == "polynomial":
         few = models()[model]["width"] <= 3
         return ["inference.function=polynomial", f"inference.degree={2 if few else 1}"]
-    return [f"inference.function={function}"]
+    table = functions()[function]
+    keys = [f"inference.{line.replace(' = ', '=', 1)}" for line in table["small"].splitlines()]
+    return [f"inference.function={function}", *keys, *(["inference.domain=window:2"] if table["features"] and not has_images(model) else [])]
 
 
 def empty_ini(folder):

@@ -2,6 +2,8 @@
 #include "gradient.h"
 #include "avi/nn.h"
 
+#include <stdlib.h>
+
 /* ---- structure ---- */
 
 static avi_node *gather(const graph *g)
@@ -66,6 +68,33 @@ static avi_node *affine(const graph *g)
 static avi_node *activate(const graph *g) { return avi_activate(g->tape, g->in[0], (avi_activation)g->c->number); }
 
 static avi_node *layer_norm(const graph *g) { return avi_layer_norm(g->tape, g->in[0], g->in[1], g->in[2]); }
+
+/* Convolutions by number: strides and pads, channels first and last, a plane of what is missing, a sequence. */
+static const avi_convolution *convolution_of(int64_t number)
+{
+    static const avi_view view[] = {
+        {1, 2, 4, 5, 40, 1, 10, 2},  /* channels last */
+        {1, 2, 4, 5, 40, 20, 5, 1},  /* channels first */
+        {2, 1, 5, 4, 20, 20, 4, 1},  /* with a mask */
+        {1, 3, 1, 7, 21, 1, 21, 3},  /* a window of 7 rows of 3 columns */
+        {2, 2, 1, 3, 6, 1, 6, 2},    /* a kernel wider than the window */
+        {1, 70, 3, 3, 630, 9, 3, 1}, /* many channels */
+    };
+    static avi_convolution c[sizeof view / sizeof *view];
+    const int64_t kernel = number == 4 ? 4 : 3, stride = number == 1 ? 1 : 2;
+    if (!avi_convolution_make(&view[number], number == 5 ? 1 : 3, kernel, stride, number == 2 ? AVI_ACT_SILU : AVI_TANH,
+                              &c[number]))
+        abort();
+    return &c[number];
+}
+static avi_node *convolution(const graph *g)
+{
+    return avi_convolve(g->tape, g->in[0], g->in[1], g->in[2], convolution_of(g->c->number));
+}
+static avi_node *transposed(const graph *g)
+{
+    return avi_convolve_transposed(g->tape, g->in[0], g->in[1], g->in[2], convolution_of(g->c->number));
+}
 
 /* ---- factors and densities ---- */
 
@@ -205,6 +234,16 @@ const gradient_case gradient_cases[] = {
     {&avi_op_activate, "softplus", {WITHIN(6, 5, -6, 6)}, activate, AVI_ACT_SOFTPLUS},
     {NULL, "layer norm", {FREE(4, 7), FREE(1, 7), FREE(1, 7)}, layer_norm, 0},
     {NULL, "layer norm of 37 columns", {FREE(3, 37), FREE(1, 37), FREE(1, 37)}, layer_norm, 0},
+    {NULL, "convolution, channels last", {FREE(3, 40), WITHIN(3, 18, -0.3, 0.3), FREE(1, 3)}, convolution, 0},
+    {NULL, "convolution, channels first", {FREE(2, 40), WITHIN(3, 18, -0.3, 0.3), FREE(1, 3)}, convolution, 1},
+    {NULL, "convolution with a mask", {FREE(2, 40), WITHIN(3, 18, -0.3, 0.3), FREE(1, 3)}, convolution, 2},
+    {NULL, "convolution of a window", {FREE(4, 21), WITHIN(3, 9, -0.3, 0.3), FREE(1, 3)}, convolution, 3},
+    {NULL, "convolution, wide kernel", {FREE(4, 12), WITHIN(3, 16, -0.3, 0.3), FREE(1, 3)}, convolution, 4},
+    {NULL, "convolution of data", {FIXED(3, 40), WITHIN(3, 18, -0.3, 0.3), FREE(1, 3)}, convolution, 0},
+    {NULL, "convolution of 70 channels", {FREE(2, 630), WITHIN(1, 630, -0.1, 0.1), FREE(1, 1)}, convolution, 5},
+    {NULL, "transposed, channels last", {FREE(3, 18), WITHIN(18, 3, -0.3, 0.3), FREE(1, 2)}, transposed, 0},
+    {NULL, "transposed, channels first", {FREE(2, 60), WITHIN(18, 3, -0.3, 0.3), FREE(1, 2)}, transposed, 1},
+    {NULL, "transposed to a window", {FREE(4, 12), WITHIN(9, 3, -0.3, 0.3), FREE(1, 3)}, transposed, 3},
     {&avi_op_affine, "no bias", {FREE(6, 5), FREE(7, 5)}, affine, AVI_IDENTITY},
     {&avi_op_affine, "no bias, relu", {FREE(6, 5), FREE(7, 5)}, affine, AVI_RELU},
     {&avi_op_affine, "data in", {FIXED(6, 5), FREE(1, 5), FREE(1, 1)}, affine, AVI_IDENTITY},
