@@ -91,6 +91,8 @@ typedef struct avi_model_ops {
     avi_status (*simulate_rows)(const avi_model *m, uint64_t seed, const int64_t *row, int64_t count, double *out);
     /* Optional, with these: columns D of simulated data; NULL: 1. */
     int64_t (*simulated_width)(const avi_config *config);
+    /* Lines of keys, beside `small`, that make simulated data ragged, for tests; NULL: no tests on such data. */
+    const char *small_ragged;
     /* Optional, both with simulate_rows: whether simulated data are ragged, and the number of entries of a row. Then
      * simulate_rows gives the entries of the rows, one row after the other. */
     bool (*simulates_ragged)(const avi_config *config);

@@ -119,7 +119,7 @@ static avi_status create(avi_source *s, const avi_config *config, avi_split spli
     if (s->shape.rows) s->shape.rows += ops->lookahead; /* data.rows and data.test_rows count datapoints */
     s->sequential = !ops->simulate_rows;
     snprintf(s->label, sizeof s->label, "drawn from model %s", ops->name);
-    s->shape.ragged = s->shape.rows && ops->simulates_ragged && ops->simulates_ragged(config);
+    s->shape.ragged = ops->simulates_ragged && ops->simulates_ragged(config);
     AVI_TRY(avi_model_create(config, &s->shape, &d->model));
     d->model->theta_seed = s->seed; /* of both splits: test rows come from the model of the training rows */
     return s->shape.ragged ? count_entries(s, d) : AVI_OK;

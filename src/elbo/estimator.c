@@ -253,6 +253,26 @@ static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_row_ranges *j
     if (e->failed != AVI_OK) avi_reducer_add_scalars(e->reducer, (double[AVI_SUMS]){[AVI_SUM_FAIL] = 1});
 }
 
+/* Ragged rows, once: the largest block goes through the tape, forward and backward, and what it gives is forgotten when
+ * the sums of the step begin. A second time where tiles may be joined, which the first block shows. */
+static void meet_largest(avi_estimator *e, avi_pass *pass)
+{
+    avi_row_ranges job;
+    if (!e->data->entry || e->met_largest || e->graph.held) return;
+    avi_status status = avi_estimator_largest_job(e, &job);
+    for (int turn = 0; turn < (e->p.reproducible ? 2 : 1) && status == AVI_OK && job.count; turn++) {
+        const int n = runs_of_block(e, &job, 0);
+        int64_t bad = -1;
+        pass->sink = avi_gradient_route_begin(&e->route, n, job.rows, true);
+        run_block(e, pass, &job, 0, n, &bad);
+    }
+    avi_tape_set_sink(e->tape, NULL);
+    free(job.first);
+    free(job.rows);
+    e->met_largest = true;
+    if (status != AVI_OK) e->failed = status;
+}
+
 /* theta of a step, on this rank or, where steps are shared out, each rank its part. */
 static void draw_theta(avi_estimator *e, const void *params, int64_t step)
 {
@@ -313,6 +333,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
     if (e->share) avi_shard_prepare(e, params, gradient);
     AVI_TRY(avi_estimator_exchange_halo(e, table));
     AVI_TRY(avi_dense_update(&e->graph, &pass));
+    meet_largest(e, &pass);
     for (int attempt = 0; redo && attempt < MAX_REDO; attempt++) {
         avi_reducer_begin(e->reducer);
         avi_reducer_add_scalars(e->reducer, requests);

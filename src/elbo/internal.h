@@ -22,6 +22,7 @@ struct avi_estimator {
     double phase[AVI_PHASES]; /* seconds */
     avi_status failed;        /* of a block on this rank */
     avi_gradient_route route; /* from the tape to the reducer */
+    bool met_largest;         /* ragged rows: the tape has held the largest block */
     /* estimate.c: as own_draws and theta_eps, where evaluations take more draws of theta. */
     void *eval_draws, *eval_eps;
 };
@@ -29,6 +30,10 @@ struct avi_estimator {
 /* Rows that a pass without gradients takes at once: no more than a block of a step, so that it needs no more memory;
  * `draws` of z a row in place of the step's. With reproducible sums, and in chains, a tile at most. */
 int64_t avi_piece_rows(const avi_estimator *e, int draws);
+
+/* Ragged rows, not collective: the tile with most entries of each own lane, those with most first (largest_block.c).
+ * Errors: INTERNAL (memory). job: free() both arrays, also after a failure. */
+avi_status avi_estimator_largest_job(const avi_estimator *e, avi_row_ranges *job);
 
 /* avi_estimator_newton for dense coupling: newton_dense.c. */
 avi_status avi_dense_newton(avi_estimator *e, const avi_pass *pass, int iterations, double tolerance);

@@ -274,6 +274,7 @@ const avi_model_ops avi_model_hier_logistic = {
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .small = "trials = 4\ncovariates = 3\n",
+    .small_ragged = "group_sizes = geometric\n",
     .coupling = AVI_INDEPENDENT,
     .ragged = true,
     .create = create,

@@ -13,7 +13,7 @@
 static void print_datapoint(const avi_session *s)
 {
     char a[32];
-    const double data = s->train->feed ? 0 : (double)(s->shape.width * (int64_t)avi_dtype_size(s->train->shape.type));
+    const double data = avi_session_row_bytes(s);
     const double local = s->infer->ops->local ? (2 + s->optim.ops->slots) * (double)s->infer->outputs *
                                                     (double)avi_real_size(s->precision)
                                               : 0;

@@ -112,6 +112,8 @@ static double held_row_bytes(const avi_data *d)
     return d->entry ? stored * (double)d->entries / (double)d->partition.rows + sizeof *d->entry : stored;
 }
 
+double avi_session_row_bytes(const avi_session *s) { return held_row_bytes(s->train); }
+
 double avi_session_data_bytes(const avi_session *s)
 {
     return (double)avi_data_bytes(s->train) + held_row_bytes(s->train) * (double)avi_session_rows_left_out(s);

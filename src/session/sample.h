@@ -15,4 +15,7 @@ double avi_session_data_bytes_left_out(const avi_session *s);
 /* Bytes that rows, factors and (of a model that couples all rows) matrices take beyond those that are here. */
 double avi_session_bytes_left_out(const avi_session *s);
 
+/* Bytes of a training row in memory, of ragged ones in the mean over those that were loaded; 0: streamed. */
+double avi_session_row_bytes(const avi_session *s);
+
 #endif

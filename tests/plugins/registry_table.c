@@ -40,6 +40,8 @@ static void print_model(const avi_model_ops *ops)
            ops->reconstruct ? "true" : "false",
            avi_registry_find(test_registry(), AVI_KIND_CLOSED_FORM, ops->name) ? "true" : "false");
     print_text(ops->small ? ops->small : "");
+    printf(", \"ragged\": ");
+    print_text(ops->small_ragged ? ops->small_ragged : "");
     printf("}\n");
     avi_model_destroy(&m);
     avi_config_destroy(&config);

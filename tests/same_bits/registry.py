@@ -4,7 +4,7 @@ Each combination runs once alone and then at other numbers of ranks, with anothe
 with one optimizer, at 2, 3, 5 or 7 ranks in turn; --long: with every optimizer, at one of these and at 8 and 16, and with one optimizer at 64 too."""
 import sys
 
-from runs import Failure, command, empty_ini, expect_same_bits, main, refusal, registered, small_data, small_function, start, with_algorithm
+from runs import Failure, command, empty_ini, expect_same_bits, main, refusal, registered, small_data, small_function, start, with_algorithm, with_groups
 
 LONG = "--long" in sys.argv
 ROWS, BATCH = (580, 192) if LONG else (58, 42)  # 64 lanes, or 14
@@ -20,7 +20,7 @@ def pick(values, number):
 def combinations():
     """Every model x inference function x optimizer; what else there is to choose changes from one to the next."""
     functions, optimizers, families = registered("inference functions"), registered("optimizers"), registered("variational families")
-    for m, model in enumerate(registered("models")):
+    for m, model in enumerate(with_groups(registered("models"))):
         for f, function in enumerate(functions):
             for o, optimizer in enumerate(optimizers):
                 if not LONG and o != (m + f) % len(optimizers):

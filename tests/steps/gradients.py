@@ -5,7 +5,7 @@ import itertools
 import re
 import sys
 
-from runs import Failure, empty_ini, main, refusal, registered, small_data, small_function, start
+from runs import Failure, empty_ini, main, refusal, registered, small_data, small_function, start, with_groups
 
 SHAPE = ["data.rows=24", "data.test_rows=0", "optim.tile=2", "run.precision=double", "objective.points=3"]
 BOUND = 1e-5
@@ -50,7 +50,7 @@ def check(ini, model, function, family, chosen):
 def registry(scratch):
     CHOICES["objective.name"] = tuple(registered("objectives"))
     ini, wrong, apart, worst, count = empty_ini(scratch), [], {}, 0.0, 0
-    combinations = itertools.product(registered("models"), registered("inference functions"), registered("variational families"))
+    combinations = itertools.product(with_groups(registered("models")), registered("inference functions"), registered("variational families"))
     for number, (model, function, family) in enumerate(combinations):
         for chosen in choices(number):
             count += 1

@@ -163,6 +163,11 @@ def functions():
     return registry_table("functions")
 
 
+def with_groups(names):
+    """The models, and NAME+groups for those that draw groups of any number of entries."""
+    return [variant for name in names for variant in [name, *([f"{name}+groups"] if models()[name]["ragged"] else [])]]
+
+
 @functools.lru_cache
 def small_rows(support, width):
     """A file of rows whose values the likelihood of a model can have, kept until the tests end."""
@@ -177,9 +182,10 @@ def small_rows(support, width):
 
 def small_data(model):
     """Overrides that give every registered model a small size and a small data set: rows drawn from the model itself where it draws any, else images or a file of values that its
-    likelihood can have."""
+    likelihood can have. A name of with_groups has groups of any number of entries."""
+    model, _, groups = model.partition("+")
     table = models()[model]
-    keys = [f"model.{line.replace(' = ', '=', 1)}" for line in table["small"].splitlines()]
+    keys = [f"model.{line.replace(' = ', '=', 1)}" for line in (table["small"] + (table["ragged"] if groups else "")).splitlines()]
     if table["simulates"]:
         return [f"model.name={model}", "data.source=model", *keys]
     if has_images(model):
@@ -200,7 +206,7 @@ def small_function(function, model):
             return ["inference.function=mlp", "inference.hidden=6,5"]
         return ["inference.function=mlp", "inference.hidden=6,6", "inference.residual=yes", "inference.norm=layer", "inference.activation=gelu"]
     if function == "polynomial":
-        few = models()[model]["width"] <= 3
+        few = models()[model.partition("+")[0]]["width"] <= 3
         return ["inference.function=polynomial", f"inference.degree={2 if few else 1}"]
     table = functions()[function]
     keys = [f"inference.{line.replace(' = ', '=', 1)}" for line in table["small"].splitlines()]
