@@ -6,7 +6,8 @@ if ! unshare -m mount -t tmpfs -o size=2m tmpfs /dev/shm 2>/dev/null; then
 fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-export folder OMPI_MCA_btl_vader_backing_directory="$folder"
+# The MPI library has files there too, which have to go elsewhere: of Open MPI, and of UCX under MPICH.
+export folder OMPI_MCA_btl_vader_backing_directory="$folder" UCX_POSIX_DIR="$folder"
 # run REDUCTION: its status and what it printed
 unshare -m sh -c '
     mount -t tmpfs -o size=2m tmpfs /dev/shm
