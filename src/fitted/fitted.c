@@ -1,6 +1,7 @@
 #include "fitted/fitted.h"
 #include "avi/store.h"
 #include "data/column_stats.h"
+#include "fitted/missing.h"
 #include "output/checkpoint_best.h"
 #include "session/build.h"
 #include "session/values.h"
@@ -34,10 +35,7 @@ avi_status avi_fitted_find(avi_comm *comm, const char *from, char **path)
     if (kind == FOLDER) {
         AVI_TRY(avi_checkpoint_newest(comm, from, path));
         if (*path) return AVI_OK;
-        return avi_fail(AVI_ERR_NOINPUT,
-                        "%s: has no checkpoint, so there is no fit to use; use the folder of a run that has folder "
-                        "checkpoint, or run.task = fit first",
-                        from);
+        return avi_fitted_missing(comm, from);
     }
     *path = strdup(from);
     return avi_agree(comm, *path ? AVI_OK : avi_fail_memory(strlen(from), "a path"));

@@ -1,6 +1,8 @@
 #include "tasks/stored_fit.h"
+#include "fitted/missing.h"
 #include "output/checkpoint_identity.h"
 #include "output/checkpoint_state.h"
+#include "output/run_file.h"
 #include "session/best.h"
 #include "train/evaluation.h"
 #include "train/second_start.h"
@@ -30,6 +32,7 @@ avi_status avi_stored_fit_open(avi_session *s, avi_stored_fit *f)
     AVI_TRY(open_folder(s, f));
     AVI_TRY(restore(s, f));
     if (f->st) return AVI_OK;
+    if (avi_run_is_complete(s, f->folder)) return avi_fitted_missing(s->comm, avi_folder_path(f->folder));
     return avi_config_fail(s->config, "run", "output",
                            "there is no fit in %s; use run.task = fit first, or name the folder of a fit",
                            avi_folder_path(f->folder));

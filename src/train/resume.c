@@ -139,9 +139,10 @@ static avi_status judge_alone(const avi_session *s, avi_state *st, avi_store *st
     AVI_TRY(status);
     if (st->step < s->total_steps || lacks_local(s, store))
         return avi_fail(AVI_ERR_DATA,
-                        "%s has the results after %" PRId64 " steps, and there is no checkpoint to resume from; use "
-                        "--fresh to fit again, or another run.output",
-                        path, st->step);
+                        "%s has the results after %" PRId64 " steps, but its checkpoint is gone, so that nothing "
+                        "resumes from there; use --fresh to fit again, another run.output to keep both, or put "
+                        "step_%09" PRId64 ".h5 back into %s/checkpoint",
+                        path, st->step, st->step, avi_folder_path(r->folder));
     r->done = true;
     return AVI_OK;
 }
@@ -227,7 +228,7 @@ static avi_status begin_again(const avi_session *s, avi_state *st, int holds, av
         tell_fresh(s, r);
     }
     AVI_TRY(avi_checkpoint_find(r->folder, s->comm, &path));
-    if (!path && !strcmp(mode_of(s), "yes"))
+    if (!path && !strcmp(mode_of(s), "yes") && !avi_run_is_complete(s, r->folder))
         return avi_config_fail(s->config, "checkpoint", "resume", "there is no checkpoint in %s; use auto or no",
                                avi_folder_path(r->folder));
     avi_status status = path ? avi_restore(s, st, path) : AVI_OK;

@@ -9,7 +9,7 @@ import numpy
 from small import data, write
 from runs import Failure, command, empty_ini, expect_same_bits, fit, main, read, refusal, start
 
-BAD_DATA, USAGE = 65, 64
+BAD_DATA, USAGE, NO_INPUT = 65, 64, 66
 BASE = ["run.reproducible=yes", "run.precision=double", "model.name=linear", "inference.function=polynomial", "optim.batch=21", "optim.tile=3", "log.every=1", "log.eval_every=5"]
 
 
@@ -51,6 +51,27 @@ def again(scratch):
         raise Failure(f"without checkpoints: {text}")
     expect_untouched(run, before, "without checkpoints")
     return "five commands on a finished run, two without its checkpoints"
+
+
+def alone(scratch):
+    """Results whose checkpoints are gone: each command says that, and what it tells to do works."""
+    ini, arguments, run = empty_ini(scratch), given(scratch), scratch / "run"
+    fit(run, *arguments, "optim.steps=9", ini=ini)
+    shutil.rmtree(run / "checkpoint")
+    before = content(run)
+    own, tasks = [ini, f"run.output={run}", *arguments, "optim.steps=9"], [run, f"run.output={scratch / 'rows'}"]
+    for np, status, words in ((None, NO_INPUT, [*tasks, "run.task=encode"]), (2, NO_INPUT, [*tasks, "run.task=evaluate"]), (None, NO_INPUT, tasks), (2, NO_INPUT, [*own, "run.task=gap"]),
+                              (None, NO_INPUT, [*own, "run.task=evaluate"]), (None, NO_INPUT, [ini, *arguments, f"model.theta_from={run}", f"run.output={scratch / 'rows'}"]),
+                              (3, BAD_DATA, [*own[:-1], "optim.steps=12"]), (None, BAD_DATA, [*own[:-1], "optim.steps=12", "--resume"])):
+        said = refusal(start(np, words, expect=(status,))) or ""
+        if "checkpoint is gone" not in said or "--fresh" not in said or f"back into {run}/checkpoint" not in said:
+            raise Failure(f"{words}: {said}")
+        expect_untouched(run, before, str(words[-1]))
+    if "done already" not in start(2, [*own, "--resume"]):
+        raise Failure("--resume of a finished run")
+    start(None, [run / "config.ini", "-q", f"run.output={run}", "--fresh"])
+    start(None, [*tasks, "-q", "run.task=encode"])
+    return "eight commands on 1 to 3 ranks, then fitted again as they say"
 
 
 def replaced(scratch):
@@ -168,4 +189,4 @@ def from_file(scratch):
 
 
 if __name__ == "__main__":
-    main(again, replaced, cut_short, local_later, changed, from_file)
+    main(again, alone, replaced, cut_short, local_later, changed, from_file)

@@ -183,6 +183,7 @@ SUMS = [
            "done < w->rows && avi_signals_status()", "done < 0 && avi_signals_status()", "^optima_closed$"),
     Defect("factors of test rows in pieces of the rank's own", "src/train/test_factors.c",
            "s->problem.reproducible ? w->data->partition.tile : w->fixed.refine.block_rows", "w->rows > 0 ? w->rows : 1", "^optima_(closed|patient_factors)$"),
+    Defect("results without a checkpoint called no fit", "src/fitted/missing.c", "    if (!results)\n", "    if (results >= 0)\n", "^endings_alone$"),
     Defect("the slope of the ELBO without its global part", "src/session/convergence.c",
            " - at_step(trace, AVI_TRACE_KL_GLOBAL, step) / rows;", ";", "^test_convergence_np1$"),
     Defect("the error of the slope by spans that are steps", "src/session/convergence.c",
