@@ -1,11 +1,9 @@
-"""The look of the figures, and how they are saved: used by the plot scripts."""
+"""The look of the figures for scripts that draw with pyplot (plot_paper.py), and how they are saved."""
 
 import os
-import tempfile
 
-# matplotlib wants a folder to write to, also where the home folder cannot be written.
-if not os.access(os.path.expanduser("~"), os.W_OK):
-    os.environ.setdefault("MPLCONFIGDIR", tempfile.mkdtemp(prefix="avi_matplotlib_"))
+from avi_mpi.commands import shown
+from avi_mpi.style import COLOURS, STYLE  # noqa: F401
 
 import matplotlib  # noqa: E402
 
@@ -13,26 +11,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-# Colours that people with any colour vision tell apart (Okabe and Ito), dark enough for thin lines.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-
-plt.rcParams.update({
-    "figure.dpi": 150,
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#666666",
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-    "axes.prop_cycle": plt.cycler(color=COLOURS),
-})
+plt.rcParams.update(STYLE)
 
 
 def save(figure, path, runs):
@@ -46,5 +25,4 @@ def save(figure, path, runs):
     figure.savefig(temporary, format="png")
     plt.close(figure)
     os.replace(temporary, path)
-    near = os.path.relpath(path)
-    print(path if near.startswith("..") else near)
+    print(shown(path))

@@ -1,0 +1,4 @@
+# The Python package analysis/avi_mpi on real runs.
+foreach(check arrays uses endings slurm compares figures converts names)
+  avi_add_script(python_${check} COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/package.py ${check} LABELS analysis TIMEOUT 150)
+endforeach()
