@@ -102,8 +102,11 @@ struct avi_source {
     bool streamed;     /* data.storage, settled by avi_source_open */
     bool bits_or_grey; /* set by open: shape.scale is 1 after all where no value is above 1: bits, not grey values */
     char *const *column_name; /* set by open: (shape.width) names of the columns, borrowed; NULL: they have none */
-    bool may_be_turned;       /* set by open: a table or images whose rows may be the other dimension */
-    bool integers;            /* set by open: stored as integers, whatever they become in memory */
+    /* Set by open: names of given rows [first, first + count) into name[i], each of which the caller frees. On any
+     * rank, not collective. Errors: DATA, INTERNAL. NULL: rows have no names. */
+    avi_status (*row_names)(avi_source *s, int64_t first, int64_t count, char **name);
+    bool may_be_turned;                       /* set by open: a table or images whose rows may be the other dimension */
+    bool integers;                            /* set by open: stored as integers, whatever they become in memory */
     bool missing_allowed, log1p, standardise; /* data.missing = mask, data.transform, data.standardise; by
                                                  avi_source_open */
     const struct avi_data *like; /* to be set by who loads test rows: their scale and transform are those of these,

@@ -89,7 +89,8 @@ avi_status avi_store_attribute_int(avi_store *store, const char *group, const ch
 avi_status avi_store_attribute_real(avi_store *store, const char *group, const char *name, double *value);
 
 /* Collective. Whole names of all groups and datasets, one a line; those of groups end with "/". Dimension scales
- * without values, which follow from the axes of others, are left out. Owner: caller, free(). Errors: DATA, INTERNAL. */
+ * without values, and those with names are left out: they follow from others. Owner: caller, free(). Errors: DATA,
+ * INTERNAL. */
 avi_status avi_store_list(avi_store *store, char **names);
 /* Collective. Attributes of a group or dataset that are a number or a text; `group` of each is NULL. Owner: caller,
  * free(): names and texts are in the same memory. Errors: DATA, INTERNAL. */

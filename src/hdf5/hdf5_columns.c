@@ -64,6 +64,27 @@ char **avi_hdf5_strings(hid_t object, bool is_attribute, int64_t n)
     return name;
 }
 
+char **avi_hdf5_some_strings(hid_t set, int64_t first, int64_t count)
+{
+    const hsize_t from = (hsize_t)first, size = (hsize_t)count;
+    const hid_t type = H5Dget_type(set), space = H5Dget_space(set), memory = H5Screate_simple(1, &size, NULL);
+    char **name = NULL;
+    const size_t bytes = type >= 0 ? H5Tget_size(type) : 0;
+    const bool fits = memory >= 0 && space >= 0 && bytes > 0 && bytes <= MOST_BYTES && count > 0 &&
+                      H5Sselect_hyperslab(space, H5S_SELECT_SET, &from, NULL, &size, NULL) >= 0;
+    const bool variable = fits && H5Tis_variable_str(type) > 0;
+    void *room = fits ? calloc((size_t)count, variable ? sizeof(char *) : bytes) : NULL;
+    if (room && H5Dread(set, type, memory, space, H5P_DEFAULT, room) >= 0) {
+        name = copy_names(count, room, bytes, variable ? room : NULL);
+        if (variable) (void)RECLAIM(type, memory, H5P_DEFAULT, room);
+    }
+    free(room);
+    if (type >= 0) H5Tclose(type);
+    if (space >= 0) H5Sclose(space);
+    if (memory >= 0) H5Sclose(memory);
+    return name;
+}
+
 char **avi_hdf5_attribute_names(hid_t object, const char *attribute, int64_t n)
 {
     if (H5Aexists(object, attribute) <= 0) return NULL;
@@ -73,9 +94,20 @@ char **avi_hdf5_attribute_names(hid_t object, const char *attribute, int64_t n)
     return name;
 }
 
-static char **dataset_names(hid_t file, const char *path, int64_t n)
+hid_t avi_hdf5_anndata_index(hid_t file, const char *group)
 {
-    const hid_t set = H5Dopen2(file, path, H5P_DEFAULT);
+    const hid_t g = H5Lexists(file, group, H5P_DEFAULT) > 0 ? H5Oopen(file, group, H5P_DEFAULT) : H5I_INVALID_HID;
+    char **which = g >= 0 ? avi_hdf5_attribute_names(g, "_index", 1) : NULL, path[TEXT];
+    snprintf(path, sizeof path, "%s/%.400s", group, which ? which[0] : "_index");
+    const hid_t set = g >= 0 ? H5Dopen2(file, path, H5P_DEFAULT) : H5I_INVALID_HID;
+    avi_hdf5_free_names(&which, 1);
+    if (g >= 0) H5Oclose(g);
+    return set;
+}
+
+/* The strings of a dataset, which is closed. */
+static char **names_of(hid_t set, int64_t n)
+{
     char **name = set >= 0 ? avi_hdf5_strings(set, false, n) : NULL;
     if (set >= 0) H5Dclose(set);
     return name;
@@ -83,32 +115,39 @@ static char **dataset_names(hid_t file, const char *path, int64_t n)
 
 char **avi_hdf5_anndata_names(hid_t file, const char *group, int64_t n)
 {
-    const hid_t g = H5Lexists(file, group, H5P_DEFAULT) > 0 ? H5Oopen(file, group, H5P_DEFAULT) : H5I_INVALID_HID;
-    char **which = g >= 0 ? avi_hdf5_attribute_names(g, "_index", 1) : NULL, path[TEXT];
-    snprintf(path, sizeof path, "%s/%.400s", group, which ? which[0] : "_index");
-    char **name = g >= 0 ? dataset_names(file, path, n) : NULL;
-    avi_hdf5_free_names(&which, 1);
-    if (g >= 0) H5Oclose(g);
-    return name;
+    return names_of(avi_hdf5_anndata_index(file, group), n);
 }
 
-/* The dimension scale of the dataset's dimension `i`: the first one that has as many strings. */
-static char **scale_names(const avi_hdf5 *x, int i, int64_t n)
+/* Whether a dataset has n strings. */
+static bool has_strings(hid_t set, int64_t n)
 {
-    if (H5Aexists(x->dataset, "DIMENSION_LIST") <= 0) return NULL;
+    const hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+    const bool has =
+        type >= 0 && space >= 0 && H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == n;
+    if (type >= 0) H5Tclose(type);
+    if (space >= 0) H5Sclose(space);
+    return has;
+}
+
+/* The first one that has as many strings. */
+hid_t avi_hdf5_scale(const avi_hdf5 *x, int i, int64_t n)
+{
+    hid_t found = H5I_INVALID_HID;
+    if (H5Aexists(x->dataset, "DIMENSION_LIST") <= 0) return found;
     const hid_t a = H5Aopen(x->dataset, "DIMENSION_LIST", H5P_DEFAULT);
     const hid_t type = a >= 0 ? H5Aget_type(a) : H5I_INVALID_HID, space = a >= 0 ? H5Aget_space(a) : H5I_INVALID_HID;
-    char **name = NULL;
     hvl_t *list = NULL;
     if (type >= 0 && space >= 0 && H5Tget_class(type) == H5T_VLEN &&
         H5Sget_simple_extent_npoints(space) == x->dimensions)
         list = calloc((size_t)x->dimensions, sizeof *list);
     const hid_t wanted = list ? H5Tvlen_create(H5T_STD_REF_OBJ) : H5I_INVALID_HID;
     if (wanted >= 0 && H5Aread(a, wanted, list) >= 0) {
-        for (size_t k = 0; k < list[i].len && !name; k++) {
+        for (size_t k = 0; k < list[i].len && found < 0; k++) {
             const hid_t set = H5Rdereference2(x->file, H5P_DEFAULT, H5R_OBJECT, (hobj_ref_t *)list[i].p + k);
-            if (set >= 0 && H5Iget_type(set) == H5I_DATASET) name = avi_hdf5_strings(set, false, n);
-            if (set >= 0) H5Oclose(set);
+            if (set >= 0 && H5Iget_type(set) == H5I_DATASET && has_strings(set, n))
+                found = set;
+            else if (set >= 0)
+                H5Oclose(set);
         }
         (void)RECLAIM(wanted, space, H5P_DEFAULT, list);
     }
@@ -117,7 +156,7 @@ static char **scale_names(const avi_hdf5 *x, int i, int64_t n)
     if (type >= 0) H5Tclose(type);
     if (space >= 0) H5Sclose(space);
     if (a >= 0) H5Aclose(a);
-    return name;
+    return found;
 }
 
 /* Names that somebody gave the columns of a table, by the habits of several programs. */
@@ -127,7 +166,7 @@ static char **find_names(const avi_hdf5 *x, const char *dataset, int64_t n)
     char **name = NULL;
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0] && !name; i++)
         name = avi_hdf5_attribute_names(x->dataset, attributes[i], n);
-    if (!name) name = scale_names(x, x->transposed ? 0 : 1, n);
+    if (!name) name = names_of(avi_hdf5_scale(x, x->transposed ? 0 : 1, n), n);
     const char *plain = dataset[0] == '/' ? dataset + 1 : dataset;
     if (!name && (!strcmp(plain, "X") || !strncmp(plain, "layers/", 7))) /* AnnData, dense */
         name = avi_hdf5_anndata_names(x->file, "var", n);

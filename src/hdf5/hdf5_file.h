@@ -87,8 +87,20 @@ avi_status avi_hdf5_find_columns(avi_hdf5 *x, const avi_hdf5_request *a);
 char **avi_hdf5_strings(hid_t object, bool is_attribute, int64_t n);
 void avi_hdf5_free_names(char ***name, int64_t n);
 char **avi_hdf5_attribute_names(hid_t object, const char *attribute, int64_t n);
-/* The names that AnnData keeps beside its matrices: of the columns ("var") or the rows ("obs"). As above. */
+/* Strings [first, first + count) of a dataset of one dimension; as above. */
+char **avi_hdf5_some_strings(hid_t set, int64_t first, int64_t count);
+/* The names that AnnData keeps beside its matrices: of the columns ("var") or the rows ("obs"). As above; and the
+ * dataset that has them, < 0: there is none. */
 char **avi_hdf5_anndata_names(hid_t file, const char *group, int64_t n);
+hid_t avi_hdf5_anndata_index(hid_t file, const char *group);
+/* The dimension scale of dimension i that has n strings, < 0: there is none. Owner: caller, H5Dclose. */
+hid_t avi_hdf5_scale(const avi_hdf5 *x, int i, int64_t n);
+/* hdf5_rows.c: the dataset whose strings name the rows, < 0: they have no names. Owner: caller, H5Dclose. */
+hid_t avi_hdf5_row_names(const avi_hdf5 *x, const char *dataset);
+/* Names of rows [first, first + count), each to be freed. Errors: DATA. */
+avi_status avi_hdf5_read_names(hid_t set, const char *path, int64_t first, int64_t count, char **name);
+/* Reads the names of the first `rows` rows and drops them: whether they can be read. set < 0: nothing. */
+avi_status avi_hdf5_check_names(hid_t set, const char *path, int64_t rows);
 /* Which of the columns `text` picks: numbers from 0 ("3", "5..9") or names. *pick is NULL for "": all. Errors: DATA.
  * Owner of *pick: caller, free(). */
 avi_status avi_hdf5_parse_columns(const char *where, const char *text, int64_t columns, char *const *name,
@@ -109,5 +121,7 @@ avi_status avi_hdf5_sparse_ask(const avi_hdf5_request *a, bool *is_sparse);
 avi_status avi_hdf5_sparse_open(avi_hdf5_sparse *x, const avi_hdf5_request *a);
 avi_status avi_hdf5_sparse_read(avi_hdf5_sparse *x, int64_t first, int64_t count, double *out);
 void avi_hdf5_sparse_close(avi_hdf5_sparse *x);
+/* As avi_hdf5_row_names. */
+hid_t avi_hdf5_sparse_row_names(const avi_hdf5_sparse *x, const char *dataset);
 
 #endif

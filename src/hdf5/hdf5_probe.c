@@ -40,12 +40,25 @@ static avi_status look_at(avi_hdf5 *x, int64_t rows, int part, int parts, bool *
     return avi_hdf5_check_chunks(x, rows, part, parts, &limits);
 }
 
+static avi_status look_at_names(const avi_hdf5_request *a, hid_t names, int64_t rows)
+{
+    const int64_t asked = strtoll(a->rows, NULL, 10);
+    avi_hdf5_limits limits = {0, 0};
+    if (names < 0) return AVI_OK;
+    if (asked > 0 && asked < rows) rows = asked;
+    avi_hdf5_limits_grant(&limits, 256 * (double)rows);
+    const avi_status status = avi_hdf5_check_names(names, a->path, rows);
+    H5Dclose(names);
+    return status;
+}
+
 static avi_status look_at_sparse(const avi_hdf5_request *a, int part, int parts, bool *in_parts)
 {
     avi_hdf5_sparse x;
     avi_status status = avi_hdf5_sparse_open(&x, a);
     avi_hdf5 *const arrays[] = {&x.data, &x.indices, &x.indptr};
     for (int i = 0; i < 3 && status == AVI_OK; i++) status = look_at(arrays[i], 0, part, parts, in_parts);
+    if (status == AVI_OK && part == 0) status = look_at_names(a, avi_hdf5_sparse_row_names(&x, a->dataset), x.rows);
     avi_hdf5_sparse_close(&x);
     return status;
 }
@@ -75,6 +88,7 @@ static avi_status look(const avi_hdf5_request *a, int part, int parts, bool *in_
     } else if (status == AVI_OK) {
         status = avi_hdf5_open(&x, a);
         if (status == AVI_OK) status = look_at(&x, strtoll(a->rows, NULL, 10), part, parts, in_parts);
+        if (status == AVI_OK && part == 0) status = look_at_names(a, avi_hdf5_row_names(&x, a->dataset), x.rows);
         avi_hdf5_close(&x);
     }
     H5E_BEGIN_TRY { (void)H5close(); }

@@ -1,6 +1,7 @@
 #include "output/run_file.h"
 #include "output/console.h"
 #include "output/data_fields.h"
+#include "output/names.h"
 #include "output/run_file_ending.h"
 #include "output/run_file_kept.h"
 #include "session/best.h"
@@ -88,6 +89,42 @@ static avi_status add_local(const avi_session *s, const avi_local *local, avi_fi
     g.axes = "row, dimension, dimension_2";
     g.description = "covariance of q(z_n), both triangles, rows in the order of the data as given";
     return avi_fields_add(l, g);
+}
+
+/* What the rows of /local are called: the names that the data have, or, where rows are held out, their numbers in the
+ * data. Collective. */
+static avi_status add_local_rows(const avi_session *s, avi_fields *l)
+{
+    const int64_t first = avi_slab_first(s->partition.rows, avi_comm_size(s->comm), avi_comm_rank(s->comm)),
+                  count = avi_slab_first(s->partition.rows, avi_comm_size(s->comm), avi_comm_rank(s->comm) + 1) - first;
+    const avi_holdout *held = avi_holdout_of(s->train_source);
+    avi_field f = {.path = "/local/row",
+                   .type = AVI_I64,
+                   .rank = 1,
+                   .dims = {s->partition.rows},
+                   .distributed = true,
+                   .description = "names of the rows",
+                   .units = "",
+                   .axes = "row"};
+    AVI_TRY(avi_names_of_rows_bytes(s->comm, s->train_source, s->partition.rows, &f.text_bytes));
+    if (!f.text_bytes && !held) return AVI_OK;
+    void *values = avi_fields_memory(l, (size_t)count * (f.text_bytes ? (size_t)f.text_bytes : sizeof(int64_t)));
+    avi_status status = need(values);
+    if (status == AVI_OK && f.text_bytes)
+        status = avi_names_of_rows(s->train_source, first, count, f.text_bytes, values);
+    if (!f.text_bytes) f.description = "numbers of the rows in the data, from 0";
+    for (int64_t r = 0; status == AVI_OK && !f.text_bytes && r < count; r++)
+        ((int64_t *)values)[r] = avi_holdout_other(held, first + r);
+    f.data = values;
+    return avi_agree(s->comm, status == AVI_OK ? avi_fields_add(l, f) : status);
+}
+
+static avi_status name_columns(const avi_session *s, avi_fields *l)
+{
+    char *names = avi_data_column_names(s);
+    const avi_status status = names ? avi_names_of_columns(l, names, s->shape.width) : need(names);
+    free(names);
+    return status;
 }
 
 static avi_status add_config(const avi_session *s, avi_fields *l)
@@ -252,6 +289,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *state, avi_folder
     if (result == AVI_OK && wants_local(s, whole)) {
         result = avi_local_open(s, st, &local);
         result = avi_agree(s->comm, result == AVI_OK ? add_local(s, &local, &l) : result);
+        if (result == AVI_OK) result = add_local_rows(s, &l);
     }
     if (result == AVI_OK && whole && avi_run_file_examples(s))
         result = avi_agree(s->comm, avi_run_file_images(s, st, &l));
@@ -260,6 +298,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *state, avi_folder
     result = avi_agree(s->comm, result == AVI_OK ? need(path) : result);
     if (result == AVI_OK && whole) result = avi_run_file_mark(s, st, mark);
     if (result == AVI_OK && whole) result = avi_run_file_keep(s, path, mark, &l);
+    if (result == AVI_OK) result = avi_agree(s->comm, name_columns(s, &l));
     a = avi_fields_memory(&l, (size_t)(48 + l.attributes) * sizeof *a);
     result = avi_agree(s->comm, result == AVI_OK ? need(a) : result);
     if (result == AVI_OK) {

@@ -151,6 +151,20 @@ static avi_status read_listed(avi_source *s, const int64_t *given, int64_t count
     return AVI_OK;
 }
 
+/* Names of rows that follow each other in the whole are read together. */
+static avi_status name_rows(avi_source *s, int64_t first, int64_t count, char **name)
+{
+    const part *p = s->self;
+    for (int64_t done = 0, n; done < count; done += n) {
+        const int64_t from = row_of(p, first + done);
+        for (n = 1; done + n < count && row_of(p, first + done + n) == from + n;) n++;
+        const avi_status status = p->whole->row_names(p->whole, from, n, name + done);
+        for (int64_t i = 0; status != AVI_OK && i < done; i++) free(name[i]);
+        AVI_TRY(status);
+    }
+    return AVI_OK;
+}
+
 static void close_part(avi_source *s)
 {
     part *p = s->self;
@@ -183,6 +197,7 @@ static avi_status make_part(avi_source *whole, const avi_holdout *rows, bool hel
     s->self = p;
     s->shape.rows = held ? rows->held : rows->rows - rows->held;
     s->row_in_file = row_in_whole;
+    s->row_names = whole->row_names ? name_rows : NULL;
     if (whole->first_entry) AVI_TRY(count_entries(s, p));
     p->room_rows = BLOCK_BYTES / (int64_t)bytes > 0 ? BLOCK_BYTES / (int64_t)bytes : 1;
     if (p->room_rows > rows->rows) p->room_rows = rows->rows;

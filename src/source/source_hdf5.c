@@ -14,6 +14,8 @@ typedef struct source_rows {
     avi_hdf5_groups groups;
     avi_hdf5 dense;
     avi_hdf5_sparse sparse;
+    hid_t names; /* strings that name the rows, < 0: there are none */
+    char *path;  /* for messages; owned */
 } source_rows;
 
 /* ---- the shape of a row ---- */
@@ -101,10 +103,17 @@ static avi_status open_groups(avi_source *s, const avi_config *config, avi_comm 
     source_rows *x = s->self = calloc(1, sizeof *x);
     AVI_TRY(avi_agree_memory(comm, x, sizeof *x, "a data source"));
     x->is_groups = true;
+    x->names = H5I_INVALID_HID;
     x->dense.file = x->dense.dataset = x->dense.space = H5I_INVALID_HID;
     AVI_TRY(avi_groups_open(s, config, comm, split, a, &x->groups));
     if (x->groups.order) s->row_in_file = row_of_entry;
     return AVI_OK;
+}
+
+static avi_status hdf5_row_names(avi_source *s, int64_t first, int64_t count, char **name)
+{
+    const source_rows *x = s->self;
+    return avi_hdf5_read_names(x->names, x->path, first, count, name);
 }
 
 static avi_status open_here(avi_source *s, const avi_config *config, avi_split split, const avi_hdf5_request *a)
@@ -112,9 +121,14 @@ static avi_status open_here(avi_source *s, const avi_config *config, avi_split s
     source_rows *x = calloc(1, sizeof *x);
     if (!x) return avi_fail_memory(sizeof *x, "a data source");
     s->self = x;
+    x->names = H5I_INVALID_HID;
     x->dense.file = x->dense.dataset = x->dense.space = H5I_INVALID_HID;
     AVI_TRY(avi_hdf5_sparse_ask(a, &x->is_sparse));
     AVI_TRY(x->is_sparse ? open_sparse(s, config, split, a, &x->sparse) : open_dense(s, config, split, a, &x->dense));
+    x->names =
+        x->is_sparse ? avi_hdf5_sparse_row_names(&x->sparse, a->dataset) : avi_hdf5_row_names(&x->dense, a->dataset);
+    if (x->names >= 0 && !(x->path = strdup(a->path))) return avi_fail_memory(strlen(a->path), "a data source");
+    if (x->names >= 0) s->row_names = hdf5_row_names;
     const double scale = avi_config_get_real(config, "data", "scale");
     s->shape.scale = scale != 0 ? scale : 1;
     if (scale == 0 && s->shape.type == AVI_U8 && s->shape.height > 1) { /* grey values; a table has numbers */
@@ -182,11 +196,14 @@ static void hdf5_close(avi_source *s)
 {
     source_rows *x = s->self;
     if (x && x->is_groups) avi_hdf5_groups_close(&x->groups);
+    if (x && x->names >= 0) H5Dclose(x->names);
+    if (x) free(x->path);
     if (x && x->is_sparse) avi_hdf5_sparse_close(&x->sparse);
     if (x) avi_hdf5_close(&x->dense);
     free(x);
     s->self = NULL;
     s->column_name = NULL;
+    s->row_names = NULL;
 }
 
 static const avi_key hdf5_keys[] = {
@@ -227,7 +244,7 @@ static const avi_accepted hdf5_accepts[] = {
     {"variables of netCDF: `scale_factor`, `add_offset`, `_FillValue` and `missing_value` are applied",
      "`data.dataset=temperature`, and `data.missing=mask` where values are missing"},
     {"sparse matrices in compressed rows: AnnData's `.h5ad`, 10x Genomics",
-     "`data.dataset=X` or `layers/counts` or `matrix`; names of columns are kept"},
+     "`data.dataset=X` or `layers/counts` or `matrix`; names of columns and rows are kept"},
     {"groups of any number of entries (visits of a patient, answers of a school): a long table with a key column, or "
      "`indptr` and `data` (entries, columns); model `hier_logistic`",
      "`data.group=patient` (a name or a number; rows of a group may lie apart), or `data.dataset=` the group that has "

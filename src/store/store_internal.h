@@ -152,7 +152,8 @@ const char *avi_store_scales_axes(const avi_store_scales *scales, int field);
 avi_status avi_store_scales_put(const avi_store_scales *scales, hid_t file);
 /* At least what they take in the file. */
 int64_t avi_store_scales_bytes(const avi_store_plan *plan);
-/* Whether an object is a scale without values, which no writer is asked for: it follows from the axes of others. */
+/* Whether an object is a scale without values or one that has names: they follow from the axes of others and from the
+ * data, and no writer keeps them. */
 bool avi_store_is_scale(hid_t file, const char *path);
 
 /* ---- lock.c: rank 0 only ---- */

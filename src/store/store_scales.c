@@ -265,7 +265,7 @@ bool avi_store_is_scale(hid_t file, const char *path)
 {
     const hid_t object = H5Oopen(file, path, H5P_DEFAULT);
     const bool is = object >= 0 && H5Iget_type(object) == H5I_DATASET && H5Aexists(object, "CLASS") > 0 &&
-                    H5Aexists(object, "checksum") == 0;
+                    (H5Aexists(object, "checksum") == 0 || H5Aexists(object, "_Encoding") > 0);
     if (object >= 0) H5Oclose(object);
     return is;
 }

@@ -3,6 +3,7 @@
 #include "base/signals.h"
 #include "store/row_file.h"
 #include "output/data_fields.h"
+#include "output/names.h"
 #include "output/run_file.h"
 #include "rows/row_results.h"
 
@@ -14,7 +15,7 @@
 #include <sys/stat.h>
 
 enum { TILE = 64, BLOCK_BYTES = 64 << 20, MOST_ROWS = 131072, SCORE_ROWS = 8192, WEIGHT_VALUES = 4 << 20 };
-enum { SCORE_DRAWS = 200, RECONSTRUCTION_DRAWS = 20, SAMPLE_DRAWS = 10, MOST_FIELDS = AVI_ROW_RESULTS + 4 };
+enum { SCORE_DRAWS = 200, RECONSTRUCTION_DRAWS = 20, SAMPLE_DRAWS = 10 };
 
 static const avi_key keys[] = {
     {"rows", "draws", AVI_KEY_INT, "0", 0, 65536, NULL, "draws",
@@ -46,24 +47,49 @@ typedef struct job {
     avi_row_file *file;
     avi_fields text; /* owner of what fields and attributes point at */
     char *identity, *columns, *effective;
-    const char *name; /* of the file */
+    const char *name;   /* of the file */
+    int64_t name_bytes; /* of the name of a row; 0: rows have none */
+    char *row_names;    /* (block, name_bytes) */
 } job;
 
-static int list_fields(const job *j, avi_field f[MOST_FIELDS])
+/* Results first, in their order: avi_row_results_put counts them; then the names of the rows. */
+static avi_status list_fields(job *j)
 {
-    int n = avi_row_results_fields(&j->results, f);
-    f[n++] = (avi_field){.path = "/config/effective",
-                         .text = j->effective,
-                         .description = "every key in force, its value and origin",
-                         .units = "",
-                         .axes = ""};
-    if (*j->columns)
-        f[n++] = (avi_field){.path = "/data/columns",
-                             .text = j->columns,
-                             .description = "names of the columns, one per line, in the order of the values of a row",
-                             .units = "",
-                             .axes = ""};
-    return n;
+    avi_field f[AVI_ROW_RESULTS];
+    avi_fields *l = &j->text;
+    const int n = avi_row_results_fields(&j->results, f);
+    for (int i = 0; i < n; i++) AVI_TRY(avi_fields_add(l, f[i]));
+    if (j->name_bytes)
+        AVI_TRY(avi_fields_add(l, (avi_field){.path = j->what & AVI_ROWS_DRAWS ? "/posterior/row" : "/row",
+                                              .text_bytes = j->name_bytes,
+                                              .rank = 1,
+                                              .dims = {j->s->partition.rows},
+                                              .distributed = true,
+                                              .description = "names of the rows",
+                                              .units = "",
+                                              .axes = "row"}));
+    AVI_TRY(avi_fields_add(l, (avi_field){.path = "/config/effective",
+                                          .text = j->effective,
+                                          .description = "every key in force, its value and origin",
+                                          .units = "",
+                                          .axes = ""}));
+    if (!*j->columns) return AVI_OK;
+    AVI_TRY(avi_names_of_columns(l, j->columns, j->s->shape.width));
+    return avi_fields_add(l, (avi_field){.path = "/data/columns",
+                                         .text = j->columns,
+                                         .description = "names of the columns, one per line, in the order of the "
+                                                        "values of a row",
+                                         .units = "",
+                                         .axes = ""});
+}
+
+/* Names of own rows of the block that is read. */
+static avi_status put_names(const job *j)
+{
+    const avi_data *d = &j->use.block.data;
+    if (!j->name_bytes || !d->count) return AVI_OK;
+    AVI_TRY(avi_names_of_rows(j->s->train_source, d->first, d->count, j->name_bytes, j->row_names));
+    return avi_row_file_put(j->file, j->results.count, d->first, d->count, j->row_names);
 }
 
 static int list_attributes(job *j, avi_attribute a[40])
@@ -131,7 +157,9 @@ static avi_status make_rows(job *j, int64_t done)
         n = rows - done < j->block ? rows - done : j->block;
         AVI_TRY(avi_row_use_read(&j->use, done, n));
         AVI_TRY(avi_row_results_make(&j->results, &j->use));
-        AVI_TRY(avi_row_file_commit(j->file, done + n, avi_row_results_put(&j->results, &j->use, j->file)));
+        avi_status status = avi_row_results_put(&j->results, &j->use, j->file);
+        if (status == AVI_OK) status = put_names(j);
+        AVI_TRY(avi_row_file_commit(j->file, done + n, status));
         const double now = avi_seconds();
         if (now - told < 5 || !speaks(j)) continue;
         told = now;
@@ -254,12 +282,14 @@ static avi_status prepare(job *j)
     choose_block(j, draws);
     AVI_TRY(avi_row_use_create(j->s, j->fit, &settings, TILE, j->block, &j->use));
     AVI_TRY(avi_agree(j->s->comm, avi_row_results_create(j->s, j->what, draws, j->block, &j->results)));
+    AVI_TRY(avi_names_of_rows_bytes(j->s->comm, j->s->train_source, j->s->partition.rows, &j->name_bytes));
+    j->row_names = malloc((size_t)(j->block * j->name_bytes) + 1);
+    AVI_TRY(avi_agree_memory(j->s->comm, j->row_names, (size_t)(j->block * j->name_bytes), "names of rows"));
     return make_identity(j);
 }
 
 static avi_status perform(job *j)
 {
-    avi_field field[MOST_FIELDS];
     avi_attribute attribute[40];
     bool done;
     int64_t rows_done = 0;
@@ -271,9 +301,10 @@ static avi_status perform(job *j)
     AVI_TRY(avi_folder_open(j->s->comm, avi_config_get_string(j->s->config, "run", "output"), &j->folder));
     AVI_TRY(avi_rows_task_look(j->s, j->folder, j->name, j->identity, &done));
     if (done) return AVI_OK;
-    const int fields = list_fields(j, field), attributes = list_attributes(j, attribute);
-    AVI_TRY(avi_row_file_open(j->folder, j->s->comm, j->name, field, fields, attribute, attributes, j->identity,
-                              &j->file, &rows_done));
+    AVI_TRY(avi_agree(j->s->comm, list_fields(j)));
+    const int attributes = list_attributes(j, attribute);
+    AVI_TRY(avi_row_file_open(j->folder, j->s->comm, j->name, j->text.field, j->text.count, attribute, attributes,
+                              j->identity, &j->file, &rows_done));
     avi_signals_set(AVI_SIGNAL_AGAIN, "the rows that are made stay: the same command resumes with the others");
     AVI_TRY(make_rows(j, rows_done));
     avi_signals_set(AVI_SIGNAL_NOTED, NULL);
@@ -284,6 +315,7 @@ static void release(job *j)
 {
     avi_row_results_free(&j->results);
     free(j->columns);
+    free(j->row_names);
     free(j->effective);
     avi_row_file_close(&j->file);
     avi_folder_close(&j->folder);

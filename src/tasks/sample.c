@@ -1,6 +1,7 @@
 /* Task sample: data drawn from a fit that is done: from the prior of z, or for given rows from their q(z_n). */
 #include "avi/store.h"
 #include "output/data_fields.h"
+#include "output/names.h"
 #include "output/run_file.h"
 #include "rows/theta_draw.h"
 #include "session/state.h"
@@ -140,6 +141,7 @@ static avi_status list(prior *p, char **effective, char **columns)
                                                    .units = "",
                                                    .axes = ""}));
     if (!**columns) return AVI_OK;
+    AVI_TRY(avi_names_of_columns(&p->fields, *columns, s->shape.width));
     return avi_fields_add(
         &p->fields, (avi_field){.path = "/data/columns",
                                 .text = *columns,

@@ -411,6 +411,8 @@ OUTPUTS = [
     Defect("a scale shared by axes of other sizes", "src/store/store_scales.c", "if (!there || there->size != f->dims[d] ||", "if (!there ||", "^use_scales$"),
     Defect("rows.h5 without dimension scales", "src/store/row_file.c", "    f->plan.scaled = true;\n", "", "^use_scales$"),
     Defect("scales that do not say where they are attached", "src/store/store_scales.c", "if (one->uses > 0 && put_references(", "if (one->uses > 1000 && put_references(", "^use_scales$"),
+    Defect("names of rows in the order of the whole data, those held out among them", "src/source/holdout.c", "const int64_t from = row_of(p, first + done);", "const int64_t from = first + done;", "^use_opened$"),
+    Defect("names of the rows of the first block for all blocks", "src/tasks/rows_task.c", "avi_names_of_rows(j->s->train_source, d->first, d->count,", "avi_names_of_rows(j->s->train_source, 0, d->count,", "^use_opened$"),
     Defect("covariances of local factors by the factor alone", "src/family/gaussian_full.c", "for (int64_t k = 0; k <= j; k++) sum +=", "for (int64_t k = j; k <= j; k++) sum +=", "^use_opened$"),
 ]
 

@@ -1,4 +1,5 @@
-"""What is written opens elsewhere with the user's names: covariances of q(z_n) against the closed form and against the factor's Cholesky in numpy."""
+"""What is written opens elsewhere with the user's names: covariances of q(z_n) against the closed form and against the factor's Cholesky in numpy; names of columns and rows, of AnnData (dense and
+sparse), dimension scales and compound fields, with held-out rows, on 1 and 3 ranks, in run.h5, rows.h5 and samples.h5."""
 import pathlib
 import sys
 
@@ -64,5 +65,76 @@ def covariance(scratch):
     return f"covariances equal C C' of the network, and the posterior's to {numpy.max(numpy.abs(got - s)):.1g}"
 
 
+CELLS = [f"zelle ü{k}" if k % 7 else f"c{k}" * 3 for k in range(120)]
+GENES = ["alpha", "β-actin", "CD4", "x", "y 2", "z"]
+
+
+def h5ad(path, sparse):
+    """AnnData, as anndata writes it: X (cells, genes), names in obs and var."""
+    counts = numpy.random.default_rng(3).poisson(2.0, size=(120, 6))
+    with h5py.File(path, "w") as file:
+        if sparse:
+            rows, columns = numpy.nonzero(counts)
+            group = file.create_group("X")
+            group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": counts.shape})
+            group["data"], group["indices"] = counts[rows, columns].astype("f4"), columns.astype("i4")
+            group["indptr"] = numpy.concatenate([[0], numpy.cumsum((counts > 0).sum(1))]).astype("i4")
+        else:
+            file["X"] = counts.astype("f4")
+        for group, names, index in (("obs", CELLS, "cell_id"), ("var", GENES, "_index")):
+            file.create_group(group).attrs["_index"] = index
+            file[group].create_dataset(index, data=names, dtype=h5py.string_dtype())
+    return path
+
+
+def scaled_table(path):
+    """A table whose dimension scales name its rows and columns."""
+    with h5py.File(path, "w") as file:
+        file["x"] = numpy.random.default_rng(4).normal(size=(120, 6))
+        for d, (name, words) in enumerate((("cell", CELLS), ("gene", GENES))):
+            file.create_dataset(name, data=words, dtype=h5py.string_dtype())
+            file[name].make_scale(name)
+            file["x"].dims[d].attach_scale(file[name])
+    return path
+
+
+def texts(path, name):
+    with h5py.File(path) as file:
+        return list(file[name].asstr()[()])
+
+
+def same(what, got, want):
+    if got != list(want):
+        raise Failure(f"{what}: {got[:8]}, {list(want)[:8]} expected")
+
+
+def names(scratch):
+    """Names reach every file as coordinates of the axes row and column."""
+    model = ["model.name=ppca", "model.latent=2", "inference.hidden=4", "optim.batch=40", "optim.epochs=2", "output.local=yes", "data.source=hdf5"]
+    tables = [(h5ad(scratch / "sparse.h5ad", True), "X"), (h5ad(scratch / "dense.h5ad", False), "X"), (scaled_table(scratch / "table.h5"), "x")]
+    for k, (path, dataset) in enumerate(tables):
+        run = fit(scratch / f"fit{k}", *model, f"data.path={path}", f"data.dataset={dataset}", *(["data.holdout=0.2"] if k < 2 else []), np=3 if k == 0 else None, ini=empty_ini(scratch))
+        held = set(read(run / "run.h5", "data/held_out")[0]) if k < 2 else set()
+        same(f"{path.name}: names of /local", texts(run / "run.h5", "local/row"), [c for i, c in enumerate(CELLS) if i not in held])
+        for place in ("data/column", "global/decoder.weight/column", "global/decoder.bias/column", "rows/column"):
+            same(f"{path.name}: names of {place}", texts(run / "run.h5", place), GENES)
+        for np in (None, 3) if k == 0 else (None,):
+            start(np, [run, "run.task=reconstruct", "data.holdout=0", "rows.block=64", "-q", f"run.output={scratch / f'back{k}{np}'}"])
+            same(f"{path.name}: rows.h5, {np} ranks", texts(scratch / f"back{k}{np}/rows.h5", "row") + texts(scratch / f"back{k}{np}/rows.h5", "column"), [*CELLS, *GENES])
+    start(None, [scratch / "fit2", "run.task=sample", "sample.of=posterior", "rows.draws=2", "data.rows=50", "-q", f"run.output={scratch / 'drawn'}"])
+    same("samples.h5", texts(scratch / "drawn/samples.h5", "posterior/row") + texts(scratch / "drawn/samples.h5", "posterior/column"), [*CELLS[:50], *GENES])
+    start(2, [scratch / "fit2", "run.task=sample", "sample.count=20", "-q", f"run.output={scratch / 'prior'}"])
+    same("draws of the prior", texts(scratch / "prior/samples.h5", "prior/column"), GENES)
+    with h5py.File(scratch / "fields.h5", "w") as file:
+        file["x"] = numpy.array([(1.0, 2), (2.0, 1), (0.5, 4)] * 20, dtype=[("größe", "f8"), ("n", "i4")])
+    run = fit(scratch / "fields", *model, f"data.path={scratch / 'fields.h5'}", "data.dataset=x", "data.columns=größe, n", "data.holdout=10", "model.latent=1", "run.after=exact", ini=empty_ini(scratch))
+    same("compound fields", texts(run / "run.h5", "data/column") + texts(run / "run.h5", "exact/column"), ["größe", "n"] * 2)
+    held = set(read(run / "run.h5", "data/held_out")[0])
+    same("numbers of rows without names", list(read(run / "run.h5", "local/row")[0]), [i for i in range(60) if i not in held])
+    start(None, [run / "config.ini", "run.task=gap", "-q", f"run.output={run}"])
+    same("columns of what another task keeps", texts(run / "run.h5", "exact/column"), ["größe", "n"])
+    return "rows and columns have their names in run.h5, rows.h5 and samples.h5"
+
+
 if __name__ == "__main__":
-    main(covariance)
+    main(covariance, names)

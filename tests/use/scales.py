@@ -24,6 +24,9 @@ def write(path, names):
         for name, rows in (("x", 90), ("x_test", 50)):
             file[name] = generator.normal(size=(rows, 2)) @ generator.normal(size=(2, 5)) + 0.5 * generator.normal(size=(rows, 5))
             file[name].attrs["columns"] = names
+            file.create_dataset(f"{name}_names", data=[f"{name} größe {k}" for k in range(rows)], dtype=h5py.string_dtype())
+            file[f"{name}_names"].make_scale("names")
+            file[name].dims[0].attach_scale(file[f"{name}_names"])
     return path
 
 
@@ -134,6 +137,10 @@ def xarray(scratch):
         last = int(trace.step[-1])
         if float(trace.elbo.sel(step=last)) != float(trace.elbo[-1]) or trace.elbo.attrs["units"] != "nats":
             raise Failure(f"a step of the trace is not found by its number: {trace}")
+    with xarray.open_dataset(files["fit"], group="local", engine="h5netcdf") as local, xarray.open_dataset(files["evaluate"], engine="h5netcdf") as rows:
+        both = xarray.merge([local[["mean"]].rename(mean="of_fit"), rows[["mean", "elbo"]]], join="inner").sel(row="x größe 17")
+        if numpy.max(numpy.abs(both.of_fit - both["mean"])) > 1e-5 or float(both.elbo) != float(rows.elbo[17]):
+            raise Failure(f"rows are not joined by their names: {both}")
     return f"{sets} datasets of {len(files)} files have the dimensions of their attributes"
 
 
