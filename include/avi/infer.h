@@ -23,7 +23,8 @@ typedef enum avi_layout {
     AVI_LAYOUT_VECTOR,   /* plain values: one channel, height 1, width D */
     AVI_LAYOUT_SEQUENCE, /* the rows of a window, earlier ones first: columns of the data are channels, height 1, width
                             is the number of rows */
-    AVI_LAYOUT_IMAGE     /* channels, height and width of the data's rows */
+    AVI_LAYOUT_IMAGE,    /* channels, height and width of the data's rows */
+    AVI_LAYOUT_SET       /* entries of groups, for functions with ops->entries: one channel, height 1, width D */
 } avi_layout;
 
 typedef struct avi_feature_shape {
@@ -31,6 +32,7 @@ typedef struct avi_feature_shape {
     /* Features (B, inputs) as images or sequences, where they are (nn.h). Two planes where values may be missing: the
      * values (0 where one is missing), then 1 where it is there, 0 where not. */
     avi_view view;
+    int64_t entry; /* of groups of any number of entries: D, values of an entry; 0: rows of one width */
 } avi_feature_shape;
 /* The shape of what `domain` shows of data of this shape; masked: values may be missing. Not collective. */
 avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *domain, bool masked);
@@ -39,6 +41,8 @@ typedef struct avi_infer_ops {
     AVI_PLUGIN_FIELDS; /* keys: of section [inference] */
     bool local;        /* nu is a table with a row for each datapoint, owned by the rank that owns the row */
     bool features;     /* forward uses the features of the domain */
+    bool entries;      /* of groups of any number of entries forward sees these themselves: features (E, inputs), whose
+                          avi_segments are the groups; else their means over the entries and log(1 + entries) */
     /* Reads keys and declares phi; f->inputs, f->shape, f->outputs, f->latent are set. Errors: CONFIG, INTERNAL. */
     avi_status (*create)(avi_infer *f, const avi_config *config);
     /* Optional, for local functions: the start of row `row` (in the order of the data as given), a function of seed and

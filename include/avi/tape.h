@@ -104,6 +104,10 @@ AVI_API avi_node *avi_gather_rows(avi_tape *t, avi_node *a, int64_t rows, const 
  * Their sums, and their means: (E, C) -> (segments, C). */
 AVI_API avi_node *avi_segment_sum(avi_tape *t, avi_node *a, int64_t segments, const int64_t *first);
 AVI_API avi_node *avi_segment_mean(avi_tape *t, avi_node *a, int64_t segments, const int64_t *first);
+/* A node of entries knows where those of each datapoint begin, (datapoints + 1), once somebody has said so: borrowed
+ * like other index arrays. NULL: nobody has. */
+AVI_API void avi_set_segments(avi_node *leaf, const int64_t *first);
+AVI_API const int64_t *avi_segments(const avi_node *leaf);
 /* A sparse matrix (rows, cols) in compressed rows: the nonzeros of row r are [first[r], first[r + 1]). Borrowed until
  * the next reset, like the struct itself. */
 typedef struct avi_sparse {

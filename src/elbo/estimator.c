@@ -125,6 +125,8 @@ avi_status avi_estimator_hold(avi_estimator *e, const avi_row_ranges *job)
 /* The number of runs from `at` that make one block. A chain needs consecutive rows, so it joins none. */
 static int runs_of_block(const avi_estimator *e, const avi_row_ranges *job, int at)
 {
+    /* Entries of a block of several tiles are no multiple of its rows, as avi_affine would have them. */
+    if (e->p.reproducible && e->data->entry) return 1;
     if (e->p.reproducible) return avi_gradient_route_join(&e->route, job, at, e->p.block_rows);
     if (e->p.model->ops->coupling != AVI_INDEPENDENT) return 1;
     int64_t rows = job->rows[at];
@@ -254,13 +256,13 @@ static void run_blocks(avi_estimator *e, avi_pass *pass, const avi_row_ranges *j
 }
 
 /* Ragged rows, once: the largest block goes through the tape, forward and backward, and what it gives is forgotten when
- * the sums of the step begin. A second time where tiles may be joined, which the first block shows. */
+ * the sums of the step begin. */
 static void meet_largest(avi_estimator *e, avi_pass *pass)
 {
     avi_row_ranges job;
     if (!e->data->entry || e->met_largest || e->graph.held) return;
     avi_status status = avi_estimator_largest_job(e, &job);
-    for (int turn = 0; turn < (e->p.reproducible ? 2 : 1) && status == AVI_OK && job.count; turn++) {
+    if (status == AVI_OK && job.count) {
         const int n = runs_of_block(e, &job, 0);
         int64_t bad = -1;
         pass->sink = avi_gradient_route_begin(&e->route, n, job.rows, true);

@@ -136,7 +136,12 @@ static avi_node *summarise(avi_graph_context *c, const avi_block_rows *b, avi_no
  * is. */
 static avi_node *fetch_features(avi_graph_context *c, const avi_block_rows *b, avi_node *x, const int64_t *entry)
 {
-    if (entry) return summarise(c, b, c->p->features ? fetch_entries(c, b, get_features) : x, entry);
+    if (entry) {
+        avi_node *entries = c->p->features ? fetch_entries(c, b, get_features) : x;
+        if (!c->p->infer->ops->entries) return summarise(c, b, entries, entry);
+        avi_set_segments(entries, entry);
+        return entries;
+    }
     const avi_domain *d = &c->p->domain;
     const int64_t before = d->only_next ? -1 : d->before, after = d->only_next ? 1 : d->after;
     avi_node *values = before || after || c->p->features ? fetch_windows(c, b, before, after, get_features) : x;

@@ -58,6 +58,7 @@ avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *
     const int64_t rows = avi_domain_rows(domain), own = data->width + (data->ragged ? 1 : 0), values = rows * own;
     avi_feature_shape s = {.view = avi_view_of(data)};
     if (data->ragged) s.view.width = s.view.row_stride = own; /* graph/leaves.c: means, log(1 + entries) */
+    if (data->ragged) s.entry = data->width;
     s.layout = s.view.height > 1 || s.view.channels > 1 ? AVI_LAYOUT_IMAGE : AVI_LAYOUT_VECTOR;
     if (rows > 1) {
         s.layout = AVI_LAYOUT_SEQUENCE;
@@ -79,8 +80,12 @@ static avi_status allocate(const avi_config *config, const char *name, const avi
     avi_infer *f = *infer = calloc(1, sizeof *f);
     if (!f) return avi_fail_memory(sizeof *f, "the inference function");
     f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_INFER, name);
-    f->inputs = avi_view_values(&shape->view);
     f->shape = *shape;
+    if (f->ops->entries && shape->entry) { /* the entries themselves */
+        f->shape.layout = AVI_LAYOUT_SET;
+        f->shape.view.width = f->shape.view.row_stride = f->shape.view.plane_stride = shape->entry;
+    }
+    f->inputs = avi_view_values(&f->shape.view);
     f->outputs = outputs;
     f->latent = latent;
     return AVI_OK;

@@ -21,6 +21,14 @@ static avi_node *segments_of(avi_tape *t, avi_node *a, int64_t segments, const i
     return avi_tape_run(t, n);
 }
 
+void avi_set_segments(avi_node *leaf, const int64_t *first)
+{
+    avi_tape_require(!leaf->op, "set_segments", "the node is no leaf, and has index arrays of its own", leaf, NULL);
+    leaf->runs = first;
+}
+
+const int64_t *avi_segments(const avi_node *leaf) { return leaf->op ? NULL : leaf->runs; }
+
 avi_node *avi_segment_sum(avi_tape *t, avi_node *a, int64_t segments, const int64_t *first)
 {
     return segments_of(t, a, segments, first, false);

@@ -178,6 +178,44 @@ def rows(scratch):
     return f"ELBOs of rows within {worst:.1e} of numpy's"
 
 
+def layers(run, name, x, last=lambda v: v):
+    """A network of tanh layers with the weights of a run."""
+    with h5py.File(run / "run.h5") as file:
+        weights = [(file[f"/inference/{name}.{i}.weight"][()], file[f"/inference/{name}.{i}.bias"][()].ravel()) for i in range(9) if f"/inference/{name}.{i}.weight" in file]
+    for w, b in weights[:-1]:
+        x = numpy.tanh(x @ w.T + b)
+    w, b = weights[-1]
+    return last(x @ w.T + b)
+
+
+def amortized(scratch):
+    """What inference functions see of groups: means of the columns and log(1 + entries), or, `set`, the mean of what a network makes of each entry; standardised and not; in numpy."""
+    groups = draw([0 if n == 700 else n for n in SIZES] * 2, seed=8)
+    path, worst = write_groups(scratch / "d.h5", groups), 0
+    size = numpy.log1p([len(g) for g in groups])
+    for function in (["inference.function=mlp", "inference.hidden=6"], ["inference.function=set", "inference.entry_hidden=7,4", "inference.hidden=6"]):
+        for standardise in ("yes", "no"):
+            run = fit(scratch / f"{function[0]}{standardise}", *BASE, f"data.path={path}", "run.precision=double", *function, "inference.activation=tanh", f"inference.standardise={standardise}",
+                      "optim.batch=10", "optim.steps=8", "output.local=yes", ini=empty_ini(scratch), np=2)
+            seen = groups
+            if standardise == "yes":
+                centre, spread = read(run, "/inference/feature_mean").ravel(), read(run, "/inference/feature_sd").ravel()
+                entries = numpy.concatenate(groups)
+                if not numpy.max(numpy.abs([centre - entries.mean(0), spread - entries.std(0)])) < 1e-8:
+                    raise Failure("means and sds of the inputs are not those of the entries")
+                seen = [(g - centre) / spread for g in groups]
+            each = (lambda g: layers(run, "entry", g, numpy.tanh)) if "set" in function[0] else (lambda g: g)
+            pooled = [each(g).mean(0) if len(g) else numpy.zeros(4 if "set" in function[0] else 3) for g in seen]
+            nu = layers(run, "encoder", numpy.column_stack([pooled, size]))
+            worst = max(worst, numpy.max(numpy.abs(nu - numpy.column_stack([read(run, "/local/mean"), read(run, "/local/log_sd")]))))
+            if not worst < 1e-10:
+                raise Failure(f"{function}, standardise = {standardise}: factors are {worst:.1e} from numpy's")
+    text = start(None, [empty_ini(scratch), "model.name=linear", "data.source=model", "inference.function=set", f"run.output={scratch / 'no'}"], expect=(78,))
+    if "set pools the entries of groups" not in text or "use mlp" not in text:
+        raise Failure(f"refusal: {text}")
+    return f"factors of four functions within {worst:.1e} of numpy's"
+
+
 def drawn(scratch):
     """simulate writes groups that a fit reads back as those that it draws itself, of the sizes that were asked for."""
     how = ["model.name=hier_logistic", "data.source=model", "data.rows=400", "data.test_rows=30", "model.trials=6", "inference.function=factorized", "optim.steps=5", "optim.batch=100"]
@@ -198,4 +236,4 @@ def drawn(scratch):
 
 
 if __name__ == "__main__":
-    main(padded, quadrature, ranks, resumed, rows, drawn)
+    main(padded, quadrature, ranks, resumed, rows, amortized, drawn)

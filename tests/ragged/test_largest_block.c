@@ -142,9 +142,10 @@ static void step(bench *b, int64_t index, double sums[AVI_SUMS])
 static void no_memory_after_the_first_step(void **state)
 {
     (void)state;
-    static const char *const functions[] = {"factorized", "constant", "mlp\nhidden = 4"};
+    static const char *const functions[] = {"factorized", "constant", "mlp\nhidden = 4",
+                                            "set\nentry_hidden = 4\nhidden = 5"};
     for (int reproducible = 0; reproducible < 2; reproducible++)
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 4; i++) {
             bench b = open_bench(reproducible, functions[i]);
             double sums[AVI_SUMS], rows = 0;
             step(&b, 0, sums);

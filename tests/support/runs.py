@@ -196,7 +196,8 @@ def small_data(model):
 
 def has_images(model):
     """Whether small_data gives a model images."""
-    return not models()[model]["simulates"] and models()[model]["support"] == "unit"
+    table = models()[model.partition("+")[0]]
+    return not table["simulates"] and table["support"] == "unit"
 
 
 def small_function(function, model):
@@ -210,7 +211,8 @@ def small_function(function, model):
         return ["inference.function=polynomial", f"inference.degree={2 if few else 1}"]
     table = functions()[function]
     keys = [f"inference.{line.replace(' = ', '=', 1)}" for line in table["small"].splitlines()]
-    return [f"inference.function={function}", *keys, *(["inference.domain=window:2"] if table["features"] and not has_images(model) else [])]
+    alone = has_images(model) or "+" in model  # groups have no neighbours
+    return [f"inference.function={function}", *keys, *(["inference.domain=window:2"] if table["features"] and not alone else [])]
 
 
 def empty_ini(folder):
