@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Writes the numbers of a CSV file as a table that avi_mpi reads: dataset x (rows, columns) with the names of its columns, NaN where a value is missing.
 
     analysis/csv2h5.py table.csv table.h5                          then: data.source=hdf5 data.path=table.h5 [data.columns=age, weight] [data.missing=mask]
@@ -9,6 +9,7 @@ Commas, semicolons and tabs are told apart by the first line; with semicolons, 1
 """
 import argparse
 import csv
+import io
 import sys
 
 import h5py
@@ -20,12 +21,18 @@ BAD_DATA = 65
 
 def open_rows(path):
     """The rows of the file as lists of texts, and whether a comma is a decimal point."""
-    file = sys.stdin if path == "-" else open(path, newline="", encoding="utf-8-sig")
-    text = file.read().splitlines()
-    if not text:
+    try:
+        with open(0 if path == "-" else path, newline="", encoding="utf-8-sig") as file:
+            text = file.read()
+    except OSError as error:
+        raise SystemExit(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SystemExit(f"{path}: byte {error.start} is no UTF-8 text; use iconv -f latin1 -t utf8 {path} > new.csv, and that") from None
+    if not text.strip():
         raise SystemExit(f"{path}: is empty")
-    delimiter = next((mark for mark in ";\t" if mark in text[0]), ",")  # with semicolons, commas may be decimal points
-    return [row for row in csv.reader(text, delimiter=delimiter) if row], delimiter == ";"
+    first = text.splitlines()[0]
+    delimiter = next((mark for mark in ";\t" if mark in first), ",")  # with semicolons, commas may be decimal points
+    return [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row], delimiter == ";"
 
 
 def number(text, missing, decimal_comma):

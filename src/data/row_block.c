@@ -182,26 +182,28 @@ static fault fault_of(const avi_row_block *b, double v, avi_support support)
 static avi_status refuse(const avi_row_block *b, fault f, int64_t row, int64_t column, double v, avi_support support)
 {
     const char *label = b->source->label;
+    char name[AVI_SETTLE_NAME];
     const long long r = (long long)row, c = (long long)column;
     if (f == NOT_FINITE)
         return avi_fail(AVI_ERR_DATA,
-                        "%s: row %lld, column %lld (both from 0) is infinite; every value must be finite: use other "
+                        "%s: row %lld, column %lld (both from 0%s) is infinite; every value must be finite: use other "
                         "values there",
-                        label, r, c);
+                        label, r, c, avi_settle_name(b->source, column, name));
     if (f == MISSING)
         return avi_fail(AVI_ERR_DATA,
-                        "%s: row %lld, column %lld (both from 0) is NaN, and the fit had no missing values; use rows "
+                        "%s: row %lld, column %lld (both from 0%s) is NaN, and the fit had no missing values; use rows "
                         "that are whole, or a fit with data.missing = mask",
-                        label, r, c);
+                        label, r, c, avi_settle_name(b->source, column, name));
     if (f == NO_LOGARITHM)
-        return avi_fail(AVI_ERR_DATA,
-                        "%s: row %lld, column %lld (both from 0) is %g, of which the fit's [data] transform = log1p is "
-                        "not finite; use values above -1",
-                        label, r, c, v);
+        return avi_fail(
+            AVI_ERR_DATA,
+            "%s: row %lld, column %lld (both from 0%s) is %g, of which the fit's [data] transform = log1p is "
+            "not finite; use values above -1",
+            label, r, c, avi_settle_name(b->source, column, name), v);
     return avi_fail(AVI_ERR_DATA,
-                    "%s: row %lld, column %lld (both from 0) is %.9g, but the fitted likelihood needs %s there; use "
+                    "%s: row %lld, column %lld (both from 0%s) is %.9g, but the fitted likelihood needs %s there; use "
                     "values as those of the fit, or data.scale to bring them there",
-                    label, r, c, v, avi_support_name(support));
+                    label, r, c, avi_settle_name(b->source, column, name), v, avi_support_name(support));
 }
 
 static avi_status check_rows(const avi_row_block *b, const unsigned char *values, int64_t first, int64_t rows)

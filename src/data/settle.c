@@ -103,43 +103,54 @@ static int64_t in_file(const avi_source *source, int64_t row)
     return source->row_in_file ? source->row_in_file(source, row) : row;
 }
 
+const char *avi_settle_name(const avi_source *source, int64_t column, char name[AVI_SETTLE_NAME])
+{
+    name[0] = '\0';
+    if (source->column_name) snprintf(name, AVI_SETTLE_NAME, "; %.100s", source->column_name[column]);
+    return name;
+}
+
 static avi_status check_finite(const avi_data *d, const avi_source *source)
 {
     const avi_column_stats *s = d->stats;
     const char *label = source->label;
-    char others[48] = "";
+    char others[48] = "", name[AVI_SETTLE_NAME];
     if (s->infinite > 1) snprintf(others, sizeof others, ", the first of %lld values", (long long)s->infinite);
     if (s->infinite)
-        return avi_fail(AVI_ERR_DATA,
-                        "%s: row %lld, column %lld (both from 0) is infinite%s; every value must be finite: use other "
-                        "values there, or NaN with data.missing = mask",
-                        label, (long long)in_file(source, s->first_infinite.row), (long long)s->first_infinite.column,
-                        others);
+        return avi_fail(
+            AVI_ERR_DATA,
+            "%s: row %lld, column %lld (both from 0%s) is infinite%s; every value must be finite: use other "
+            "values there, or NaN with data.missing = mask",
+            label, (long long)in_file(source, s->first_infinite.row), (long long)s->first_infinite.column,
+            avi_settle_name(source, s->first_infinite.column, name), others);
     if (s->missing && !source->missing_allowed)
-        return avi_fail(AVI_ERR_DATA,
-                        "%s: row %lld, column %lld (both from 0) is NaN; every value must be finite, but %lld of %lld "
-                        "values in %lld row%s are missing: use data.missing = mask (models ppca and vae), or write the "
-                        "rows without them",
-                        label, (long long)in_file(source, s->first_missing.row), (long long)s->first_missing.column,
-                        (long long)s->missing, (long long)(s->rows * s->columns), (long long)s->bad_rows,
-                        s->bad_rows == 1 ? "" : "s");
+        return avi_fail(
+            AVI_ERR_DATA,
+            "%s: row %lld, column %lld (both from 0%s) is NaN; every value must be finite, but %lld of %lld "
+            "values in %lld row%s are missing: use data.missing = mask (models ppca and vae), or write the "
+            "rows without them",
+            label, (long long)in_file(source, s->first_missing.row), (long long)s->first_missing.column,
+            avi_settle_name(source, s->first_missing.column, name), (long long)s->missing,
+            (long long)(s->rows * s->columns), (long long)s->bad_rows, s->bad_rows == 1 ? "" : "s");
     for (int64_t k = 0; k < s->columns; k++)
         if (!s->finite[k])
             return avi_fail(AVI_ERR_DATA,
-                            "%s: column %lld (from 0) has no value in any row; use data.columns to leave "
+                            "%s: column %lld (from 0%s) has no value in any row; use data.columns to leave "
                             "it out",
-                            label, (long long)k);
+                            label, (long long)k, avi_settle_name(source, k, name));
     return AVI_OK;
 }
 
 static avi_status check_log(const avi_data *d, const avi_source *source)
 {
+    char name[AVI_SETTLE_NAME];
     for (int64_t k = 0; d->log1p && k < d->stats->columns; k++)
         if (d->stats->smallest[k] * d->shape.scale <= -1 || d->stats->largest[k] * d->shape.scale <= -1)
-            return avi_fail(AVI_ERR_DATA,
-                            "%s: column %lld (from 0) has the value %g, of which [data] transform = log1p, log(1 + x), "
-                            "is not finite; use transform = none, or data.columns without it",
-                            source->label, (long long)k, d->stats->smallest[k] * d->shape.scale);
+            return avi_fail(
+                AVI_ERR_DATA,
+                "%s: column %lld (from 0%s) has the value %g, of which [data] transform = log1p, log(1 + x), "
+                "is not finite; use transform = none, or data.columns without it",
+                source->label, (long long)k, avi_settle_name(source, k, name), d->stats->smallest[k] * d->shape.scale);
     return AVI_OK;
 }
 
@@ -322,13 +333,14 @@ avi_status avi_data_check_support(const avi_data *d, avi_comm *comm, const avi_s
     double value = -row == s.first.row ? s.value : -INFINITY, smallest, largest;
     AVI_TRY(avi_comm_max_int64(comm, &column, 1));
     AVI_TRY(avi_comm_max_double(comm, &value, 1));
-    char scale[96];
+    char scale[96], name[AVI_SETTLE_NAME];
     const avi_support needed = support(context, -column);
     avi_column_stats_range(d->stats, &smallest, &largest);
     hint_scale(d, needed, scale, sizeof scale);
     return avi_fail(AVI_ERR_DATA,
-                    "%s: row %lld, column %lld (both from 0) is %.9g, but the likelihood needs %s there; the values "
+                    "%s: row %lld, column %lld (both from 0%s) is %.9g, but the likelihood needs %s there; the values "
                     "are %.6g to %.6g: %s%s",
-                    source->label, (long long)in_file(source, -row), (long long)-column, value,
-                    avi_support_name(needed), smallest, largest, scale, remedy);
+                    source->label, (long long)in_file(source, -row), (long long)-column,
+                    avi_settle_name(source, -column, name), value, avi_support_name(needed), smallest, largest, scale,
+                    remedy);
 }

@@ -14,4 +14,8 @@ avi_status avi_settle(avi_data *d, const avi_source *source, avi_comm *comm);
 bool avi_support_has(avi_support support, double number);
 const char *avi_support_name(avi_support support);
 
+/* Not collective. For messages: "; height" of a column with a name, else "". Returns `name`. */
+enum { AVI_SETTLE_NAME = 128 };
+const char *avi_settle_name(const avi_source *source, int64_t column, char name[AVI_SETTLE_NAME]);
+
 #endif

@@ -2,6 +2,7 @@
 #include "fitted/fitted.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Line k of the names. */
@@ -14,6 +15,21 @@ static bool name_is(const char **at, const char *name)
     return true;
 }
 
+/* The lines as data.columns has them. False, when there is no room. */
+static bool list_names(const char *lines, char *text, size_t size)
+{
+    size_t used = 0;
+    while (*lines) {
+        const size_t n = strcspn(lines, "\n");
+        const bool quoted = memchr(lines, ',', n) != NULL;
+        if (used + n + 5 > size) return false;
+        used += (size_t)snprintf(text + used, size - used, "%s%s%.*s%s", used ? ", " : "", quoted ? "\"" : "", (int)n,
+                                 lines, quoted ? "\"" : "");
+        lines += n + (lines[n] == '\n');
+    }
+    return true;
+}
+
 static avi_status check_names(const avi_fitted *f, const avi_source *s)
 {
     const char *at = f->columns;
@@ -21,16 +37,10 @@ static avi_status check_names(const avi_fitted *f, const avi_source *s)
     for (int64_t k = 0; k < f->shape.width; k++) {
         if (name_is(&at, s->column_name[k])) continue;
         char names[1024];
-        size_t used = 0;
-        for (const char *c = f->columns; *c && used + 2 < sizeof names; c++) {
-            names[used++] = *c == '\n' ? ',' : *c;
-            if (*c == '\n') names[used++] = ' ';
-        }
-        names[used] = '\0';
-        const bool all = strlen(f->columns) + (size_t)f->shape.width < sizeof names;
+        const bool all = list_names(f->columns, names, sizeof names);
         return avi_fail(AVI_ERR_DATA,
                         "%s: column %" PRId64
-                        " (from 0) is %s, and %.*s in the fit; use a file with the columns of the "
+                        " (from 0) is '%s', and '%.*s' in the fit; use a file with the columns of the "
                         "fit%s%s%s",
                         s->label, k, s->column_name[k], (int)strcspn(at, "\n"), at,
                         all ? ", or, where it has them in another place, 'data.columns=" : " in its order",

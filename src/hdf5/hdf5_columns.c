@@ -214,12 +214,7 @@ avi_status avi_hdf5_parse_columns(const char *where, const char *text, int64_t c
     *picked = columns;
     if (!text[strspn(text, " \t,")]) return AVI_OK;
     *picked = 0;
-    for (const char *at = text; *at;) {
-        const size_t blank = strspn(at, " \t,"), length = strcspn(at + blank, ",");
-        snprintf(word, sizeof word, "%.*s", (int)(length < TEXT - 1 ? length : TEXT - 1), at + blank);
-        for (size_t n = strlen(word); n > 0 && strchr(" \t", word[n - 1]); n--) word[n - 1] = '\0';
-        at += blank + length;
-        if (!word[0]) continue;
+    for (const char *at = text; avi_hdf5_next_word(&at, word, sizeof word);) {
         int64_t first = index_of(word, columns, name), last = first;
         if (first < 0 && !read_numbers(word, &first, &last)) return fail_columns(where, word, columns, name);
         if (first < 0 || last < first || last >= columns) return fail_columns(where, word, columns, name);

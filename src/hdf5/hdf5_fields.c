@@ -243,13 +243,8 @@ avi_status avi_hdf5_choose_fields(avi_hdf5 *x, const avi_hdf5_request *a, hid_t 
     x->type = H5Tcreate(H5T_COMPOUND, (size_t)MOST_FIELDS * sizeof(double));
     x->type_made = x->type >= 0;
     x->fields = 0;
-    for (const char *at = a->columns; x->type_made && *at;) {
-        const size_t blank = strspn(at, " \t,"), length = strcspn(at + blank, ",");
-        snprintf(word, sizeof word, "%.*s", (int)(length < TEXT - 1 ? length : TEXT - 1), at + blank);
-        for (size_t n = strlen(word); n > 0 && strchr(" \t", word[n - 1]); n--) word[n - 1] = '\0';
-        at += blank + length;
-        if (word[0]) AVI_TRY(choose_field(x, a, stored, word));
-    }
+    for (const char *at = a->columns; x->type_made && avi_hdf5_next_word(&at, word, sizeof word);)
+        AVI_TRY(choose_field(x, a, stored, word));
     if (!x->type_made || x->fields == 0 || H5Tset_size(x->type, (size_t)x->fields * sizeof(double)) < 0)
         return fail_compound(a, stored, "of which none is picked");
     x->dtype = AVI_F64;

@@ -81,6 +81,9 @@ void avi_hdf5_describe_packing(const avi_hdf5 *x, char *text, size_t size);
 bool avi_hdf5_first_unwritten(const avi_hdf5 *x, unsigned long long *row);
 /* HDF5 would give the fill value for data that are not there. Returns DATA. */
 avi_status avi_hdf5_fail_unwritten(const avi_hdf5 *x, unsigned long long row);
+/* hdf5_words.c: the next word of a list that is separated by commas, in double quotes where it has a comma itself;
+ * longer ones are cut. False: there is none. */
+bool avi_hdf5_next_word(const char **text, char *word, size_t size);
 /* hdf5_columns.c: names of the columns of a table, and what data.columns picks. Errors: DATA, INTERNAL. */
 avi_status avi_hdf5_find_columns(avi_hdf5 *x, const avi_hdf5_request *a);
 /* The strings of a dataset or an attribute, when there are n of them; else NULL. Owner: caller, avi_hdf5_free_names. */

@@ -218,8 +218,8 @@ static const avi_key hdf5_keys[] = {
     {"data", "test_dataset", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
      "dataset of the test rows; empty = no test data, or the name in dataset when test_path is given"},
     {"data", "columns", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
-     "columns of a table or fields of compound rows to use, in this order: names, numbers from 0 or ranges 5..9, "
-     "separated by commas; empty = all"},
+     "columns of a table or fields of compound rows to use, in this order: names (in double quotes where they have "
+     "a comma), numbers from 0 or ranges 5..9, separated by commas; empty = all"},
     {"data", "group", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
      "key column of a long table: rows with one key are the entries of one datapoint, in the order of its first row; "
      "empty: every row is a datapoint (a group with indptr and data has groups without a key)"},
@@ -239,8 +239,10 @@ static const avi_accepted hdf5_accepts[] = {
      "255, values 0 and 1 alone bits",
      "the same; `data.scale` for another scale, `data.height=28` where a row of a table is an image"},
     {"some columns of a table, or fields of compound rows (pandas, PyTables)",
-     "`data.columns=age, weight, 7..9`: names (of fields, of a dimension scale, of an attribute `columns`) or numbers "
-     "from 0; `position.x` for a field of a field; `r, i` for complex numbers of h5py"},
+     "`data.columns=age,weight,7..9`: names (of fields, of a dimension scale, of an attribute `columns`; in double "
+     "quotes where they have a comma) or numbers from 0; `position.x` for a field of a field; `r,i` for complex "
+     "numbers "
+     "of h5py"},
     {"variables of netCDF: `scale_factor`, `add_offset`, `_FillValue` and `missing_value` are applied",
      "`data.dataset=temperature`, and `data.missing=mask` where values are missing"},
     {"sparse matrices in compressed rows: AnnData's `.h5ad`, 10x Genomics",
