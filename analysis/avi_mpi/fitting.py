@@ -3,7 +3,7 @@
 import os
 
 from . import data
-from .errors import CannotCreate, ConfigError, WriteError
+from .errors import CannotCreate, CannotStart, ConfigError, WriteError
 from .keys import overrides
 from .launch import call, check_ranks, raise_for, warn_of
 from .run import Run
@@ -30,6 +30,14 @@ def _write_data(folder, rows, test):
     except OSError as error:
         raise WriteError(f"{path}: cannot be written: {error}") from error
     return path, True
+
+
+def _undo(folder, path):
+    """Removes data that were written (path) and the folder when nothing else is in it."""
+    if path:
+        os.remove(path)
+    if not os.listdir(folder):
+        os.rmdir(folder)
 
 
 def _remove_other_data(folder, kept):
@@ -96,12 +104,14 @@ def fit(X=None, model="vae", np=None, *, test=None, output=None, fresh=False, pr
         if held_out is not None:
             given += [f"data.test_path={path}", f"data.test_dataset={data.TEST}"]
     arguments = [*(["--fresh"] if fresh else []), INI, f"model.name={model}", f"run.output={folder}", *given]
-    ended = _call(arguments, ranks, np is not None, progress, folder)
-    refused = ended.status in (64, 65, 66, 69, 73, 78)
-    if refused and is_new:  # nothing was fitted to them
-        os.remove(path)
-    if refused and not os.listdir(folder):
-        os.rmdir(folder)
+    try:
+        ended = _call(arguments, ranks, np is not None, progress, folder)
+    except CannotStart:
+        _undo(folder, is_new and path)
+        raise
+    refused = ended.status in range(1, 79) and ended.status not in (3, 4, 70, 74, 75)
+    if refused:  # nothing was fitted
+        _undo(folder, is_new and path)
     raise_for(ended, None if refused else _run_of(folder))
     warn_of(ended)
     if path and fresh:

@@ -5,6 +5,7 @@ Environment: AVI_MPI names the program, AVI_BUILD_DIR the folder of the build, A
 """
 
 import collections
+import datetime
 import os
 import re
 import shlex
@@ -130,7 +131,17 @@ def _refuse_ranks():
             raise CannotStart(f"Python itself was started on {os.environ[name]} ranks ({name}): start it once (without mpirun or srun); it starts the ranks of the program")
 
 
-def environment(ranks, launcher):
+def _end_of_job(job):
+    """When the Slurm job ends, in seconds since 1970 (str), as scontrol says; None where it does not. Slurm before 23.02 does not tell its jobs."""
+    try:
+        said = subprocess.run(["scontrol", "show", "job", job], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20).stdout
+        found = re.search(r"EndTime=([0-9T:-]+)", said)
+        return found and str(int(datetime.datetime.fromisoformat(found[1]).timestamp()))
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def environment(ranks):
     """Environment of the launcher (dict), as prepare_launcher of jobs/common.sh: each MPI reads only its own variables."""
     _refuse_ranks()
     is_rank = any(name in os.environ for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"))
@@ -144,6 +155,8 @@ def environment(ranks, launcher):
             add(f"{prefix}_MCA_oob_tcp_keepalive_time", "5")
             add(f"{prefix}_MCA_oob_tcp_keepalive_intvl", "2")
             add(f"{prefix}_MCA_oob_tcp_keepalive_probes", "3")
+        if "SLURM_JOB_END_TIME" not in found:  # for run.time_limit = auto
+            found.update({"SLURM_JOB_END_TIME": end for end in [_end_of_job(found["SLURM_JOB_ID"])] if end})
     else:
         found.update(OMPI_MCA_hwloc_base_binding_policy="none", PRTE_MCA_hwloc_default_binding_policy="none")
         if not any(name in found for name in ("AVI_LAUNCHER", "PBS_JOBID", "LSB_JOBID")):
@@ -263,7 +276,7 @@ def call(arguments, ranks=None, progress=False, scratch=None):
         told = os.path.join(folder, "status")
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True, encoding="utf-8", errors="replace",
-                                       start_new_session=True, env=dict(environment(ranks or 1, launcher), AVI_STATUS_FILE=told))
+                                       start_new_session=True, env=dict(environment(ranks or 1), AVI_STATUS_FILE=told))
         except OSError as error:
             raise CannotStart(f"{command[0]}: cannot be started: {error.strerror}") from error
         try:

@@ -44,8 +44,11 @@ def draw(path, scratch):
     if not browser:
         return None
     shot = scratch / "shot.png"
-    subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,1500", f"--user-data-dir={scratch / 'browser'}", f"--screenshot={shot}",
-                    path.as_uri()], capture_output=True, timeout=150, check=True, env=dict(os.environ, HOME=str(scratch)))
+    done = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--window-size=1000,1500", f"--user-data-dir={scratch / 'browser'}",
+                           f"--screenshot={shot}", path.as_uri()], capture_output=True, text=True, timeout=150, check=True, env=dict(os.environ, HOME=str(scratch)))
+    complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    if complaints:
+        raise Failure(f"the console of the browser: {complaints[:3]}")
     pixels = matplotlib.image.imread(str(shot))[..., :3]
     rows_with_ink = numpy.mean((pixels < 0.6).any(axis=(1, 2)))
     if rows_with_ink < 0.3:

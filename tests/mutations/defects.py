@@ -454,4 +454,12 @@ LAYERS = [
     Defect("residual layers that add nothing", "src/nn/network.c", "avi_add(t, h, x) : h;", "avi_add(t, h, avi_scale(t, x, 0, 0)) : h;", "^nn_encoders$"),
 ]
 
-DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS, *RAGGED, *LAYERS]
+PYTHON = [
+    Defect("the error of a difference as of two independent runs", "analysis/avi_mpi/comparing.py",
+           "numpy.sqrt(numpy.sum((b[2] - a[2]) ** 2))", "numpy.sqrt(numpy.sum(b[2] ** 2) + numpy.sum(a[2] ** 2))", "^python_compares$"),
+    Defect("data known by their shape alone", "analysis/avi_mpi/data.py", "            digest.update(flat[first:first + _PIECE].data)\n", "            pass\n", "^python_arrays$"),
+    Defect("a launcher's 0 taken for the end of the program", "analysis/avi_mpi/launch.py", "            status = 205\n", "            status = 0\n", "^python_endings$"),
+    Defect("the tasks of one node of a Slurm job for those of all", "analysis/avi_mpi/launch.py", "total += int(count) * int(times or 1)", "total += int(count)", "^python_slurm$"),
+]
+
+DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS, *RAGGED, *LAYERS, *PYTHON]

@@ -168,14 +168,15 @@ def endings(scratch):
         path = scratch / name
         path.write_text(f"#!/bin/sh\n{words}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
-        return with_environment(lambda: fit(), AVI_LAUNCHER=str(path))
+        return with_environment(lambda: fit(output=scratch / name[:-1]), AVI_LAUNCHER=str(path))
     refused(avi_mpi.RankLost, ["signal 9", "memory"], lambda: launcher("killed", "exit 137"), 137)
     refused(avi_mpi.RankLost, ["node"], lambda: launcher("node", "exit 205"))
     refused(avi_mpi.RankLost, ["node"], lambda: launcher("silent", "exit 0"))
     refused(avi_mpi.CannotStart, ["not enough slots"], lambda: launcher("slots", "echo There are not enough slots >&2; exit 1"), 69)
-    refused(avi_mpi.CannotStart, ["absent is not here", "AVI_LAUNCHER", "module load"], lambda: with_environment(lambda: fit(), AVI_LAUNCHER=str(scratch / "absent")))
-    refused(avi_mpi.CannotStart, ["AVI_MPI=/absent"], lambda: with_environment(lambda: fit(), AVI_MPI="/absent"))
-    refused(avi_mpi.CannotStart, ["4 ranks", "start it once"], lambda: with_environment(lambda: fit(), OMPI_COMM_WORLD_SIZE="4"))
+    refused(avi_mpi.CannotStart, ["absent is not here", "AVI_LAUNCHER", "module load"], lambda: with_environment(lambda: fit(output=scratch / "none"), AVI_LAUNCHER=str(scratch / "absent")))
+    refused(avi_mpi.CannotStart, ["AVI_MPI=/absent"], lambda: with_environment(lambda: fit(output=scratch / "none"), AVI_MPI="/absent"))
+    refused(avi_mpi.CannotStart, ["4 ranks", "start it once"], lambda: with_environment(lambda: fit(output=scratch / "none"), OMPI_COMM_WORLD_SIZE="4"))
+    expect(not (scratch / "none").exists() and not (scratch / "slot").exists(), "fits that could not start left their data")
     return "12 exit statuses, Ctrl-C, no launcher, no program"
 
 
@@ -194,11 +195,11 @@ def slurm(scratch):
     for text, wanted in (("8(x4),3", 35), ("2", 2), ("16(x2)", 32), ("1,2,3", 6)):
         found = with_environment(launch.ranks_by_default, SLURM_JOB_ID="7", SLURM_TASKS_PER_NODE=text)
         expect(found == wanted, f"SLURM_TASKS_PER_NODE={text}: {found} ranks, {wanted} expected")
-    inside = with_environment(lambda: launch.environment(2, []), OMPI_COMM_WORLD_SIZE="1", PMIX_RANK="0", OMPI_MCA_ess="pmi", OMPI_MCA_btl="self", SLURM_JOB_ID="7")
+    inside = with_environment(lambda: launch.environment(2), OMPI_COMM_WORLD_SIZE="1", PMIX_RANK="0", OMPI_MCA_ess="pmi", OMPI_MCA_btl="self", SLURM_JOB_ID="7")
     expect(not {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "OMPI_MCA_ess"} & set(inside) and inside["OMPI_MCA_btl"] == "self", "variables of a rank reach the program")
     expect("OMPI_MCA_hwloc_base_binding_policy" not in inside or os.environ.get("OMPI_MCA_hwloc_base_binding_policy"), "ranks are unbound in a job")
     expect(inside["OMPI_MCA_oob_tcp_keepalive_time"] == "5", "a lost node goes unnoticed in a job")
-    outside = launch.environment(10**6, [])
+    outside = launch.environment(10**6)
     expect(outside["OMPI_MCA_rmaps_base_oversubscribe"] == "1" and outside["OPENBLAS_NUM_THREADS"] == "1", "more ranks than cores are refused")
     run = avi_mpi.fit(rows(60), "ppca", 1, output=scratch / "run", **dict(SMALL, optim__steps=2))
     refused(avi_mpi.UsageError, ["several nodes", "output="], lambda: with_environment(lambda: run.encode(rows(3), np=1), SLURM_JOB_NUM_NODES="2"))
