@@ -2,6 +2,7 @@
 #include "hdf5/hdf5_groups.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,10 +144,12 @@ static avi_status place_groups(avi_hdf5_groups *x, const runs *r, int64_t groups
     const int64_t entries = x->table.rows;
     x->rows = groups;
     x->first_entry = calloc((size_t)groups + 2, sizeof *x->first_entry);
+    x->key = malloc((size_t)groups * sizeof *x->key);
     const bool apart = r->count > groups;
     if (apart) x->order = malloc((size_t)entries * sizeof *x->order);
-    if (!x->first_entry || (apart && !x->order))
+    if (!x->key || !x->first_entry || (apart && !x->order))
         return avi_fail_memory((size_t)entries * sizeof *x->order, "the places of entries");
+    for (int64_t i = 0; i < r->count; i++) x->key[r->run[i].group] = r->run[i].key;
     int64_t *first = x->first_entry + apart; /* apart: counted one place ahead, so that filling moves them to theirs */
     for (int64_t i = 0; i < r->count; i++)
         first[r->run[i].group + 1] += (i + 1 < r->count ? r->run[i + 1].first : entries) - r->run[i].first;
@@ -167,6 +170,17 @@ static avi_status index_by_key(avi_hdf5_groups *x, const avi_hdf5_request *a)
     if (status == AVI_OK) status = place_groups(x, &r, number_groups(&r));
     free(r.run);
     return status;
+}
+
+avi_status avi_hdf5_groups_names(const avi_hdf5_groups *x, int64_t first, int64_t count, char **name)
+{
+    for (int64_t i = 0; i < count; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%.15g", x->key[first + i]); /* 17 digits where 15 are another number */
+        if (strtod(text, NULL) != x->key[first + i]) snprintf(text, sizeof text, "%.17g", x->key[first + i]);
+        if (!(name[i] = strdup(text))) return avi_fail_memory(sizeof text, "the name of a group");
+    }
+    return AVI_OK;
 }
 
 avi_status avi_hdf5_groups_index(avi_hdf5_groups *x, const avi_hdf5_request *a)

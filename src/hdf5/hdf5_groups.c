@@ -147,6 +147,7 @@ void avi_hdf5_groups_close(avi_hdf5_groups *x)
     avi_hdf5_close(&x->index);
     free(x->first_entry);
     free(x->order);
+    free(x->key);
     free(x->place);
     free(x->room);
     clear(x);

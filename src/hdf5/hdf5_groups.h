@@ -12,6 +12,7 @@ typedef struct avi_hdf5_groups {
     int64_t rows;         /* groups, in order of their first entries */
     int64_t *first_entry; /* (rows + 1): entries before each group; owned */
     int64_t *order;       /* (entries): the stored row of each entry; NULL: groups lie one after the other; owned */
+    double *key;          /* (rows): of each group of a long table; NULL: compressed rows; owned */
     struct avi_hdf5_place *place; /* of a piece that is read out of order; owned */
     unsigned char *room;
     int64_t room_rows;
@@ -26,6 +27,8 @@ avi_status avi_hdf5_groups_open(avi_hdf5_groups *x, const avi_hdf5_request *a);
 avi_status avi_hdf5_groups_index(avi_hdf5_groups *x, const avi_hdf5_request *a);
 /* Entries [first, first + count) into out (count, width) of the table's type. Errors: DATA, INTERNAL. */
 avi_status avi_hdf5_groups_read(avi_hdf5_groups *x, int64_t first, int64_t count, void *out);
+/* Groups of a long table: the keys of groups [first, first + count) as text, each to be freed. Errors: INTERNAL. */
+avi_status avi_hdf5_groups_names(const avi_hdf5_groups *x, int64_t first, int64_t count, char **name);
 void avi_hdf5_groups_close(avi_hdf5_groups *x);
 
 #endif

@@ -8,13 +8,17 @@ static avi_status share_index(avi_comm *comm, avi_hdf5_groups *x)
 {
     int64_t about[] = {x->rows, x->order != NULL};
     AVI_TRY(avi_comm_bcast(comm, about, sizeof about, 0));
-    const size_t rows = ((size_t)about[0] + 1) * sizeof(int64_t), entries = (size_t)x->table.rows * sizeof(int64_t);
+    const size_t keys = x->by_key ? (size_t)about[0] * sizeof *x->key : 0,
+                 rows = ((size_t)about[0] + 1) * sizeof(int64_t), entries = (size_t)x->table.rows * sizeof(int64_t);
     x->rows = about[0];
     if (!x->first_entry) x->first_entry = malloc(rows);
     if (about[1] && !x->order) x->order = malloc(entries);
-    AVI_TRY(avi_agree(comm, x->first_entry && (!about[1] || x->order) ? AVI_OK
-                                                                      : avi_fail_memory(rows + entries, "the groups")));
+    if (keys && !x->key) x->key = malloc(keys);
+    AVI_TRY(avi_agree(comm, x->first_entry && (!about[1] || x->order) && (!keys || x->key)
+                                ? AVI_OK
+                                : avi_fail_memory(rows + entries, "the groups")));
     AVI_TRY(avi_comm_bcast(comm, x->first_entry, rows, 0));
+    if (keys) AVI_TRY(avi_comm_bcast(comm, x->key, keys, 0));
     return about[1] ? avi_comm_bcast(comm, x->order, entries, 0) : AVI_OK;
 }
 

@@ -96,6 +96,11 @@ static avi_status open_dense(avi_source *s, const avi_config *config, avi_split 
     return find_image(x, config, a, &s->shape);
 }
 
+static avi_status group_names(avi_source *s, int64_t first, int64_t count, char **name)
+{
+    return avi_hdf5_groups_names(&((const source_rows *)s->self)->groups, first, count, name);
+}
+
 /* Collective. Groups of entries are ragged rows. */
 static avi_status open_groups(avi_source *s, const avi_config *config, avi_comm *comm, avi_split split,
                               const avi_hdf5_request *a)
@@ -107,6 +112,7 @@ static avi_status open_groups(avi_source *s, const avi_config *config, avi_comm 
     x->dense.file = x->dense.dataset = x->dense.space = H5I_INVALID_HID;
     AVI_TRY(avi_groups_open(s, config, comm, split, a, &x->groups));
     if (x->groups.order) s->row_in_file = row_of_entry;
+    if (x->groups.by_key) s->row_names = group_names;
     return AVI_OK;
 }
 

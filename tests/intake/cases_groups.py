@@ -47,6 +47,10 @@ def case_forms(c):
     c.write(x[apart], dataset="apart")
     torn = c.run(*MODEL, "data.dataset=apart", "data.group=0").good("10 groups with 61 entries")
     same(whole, torn, "rows of groups anywhere")
+    keys = [float(name) for name in torn.read("/local/row")]  # the names of rows, by which other tables are joined
+    assert keys == list(x[first[:-1], 0]), f"keys of groups: {keys}"
+    held = c.run(*MODEL, "data.dataset=apart", "data.group=0", "data.holdout=3", "optim.batch=4", ranks=2).good()
+    assert [float(n) for n in held.read("/local/row")] == list(numpy.delete(x[first[:-1], 0], held.read("/data/held_out"))), "keys where groups are held out"
     same(whole, c.run(*MODEL, "data.dataset=apart", "data.group=0", ranks=3).good(), "the same on 3 ranks")
     same(c.run(*MODEL, "data.dataset=apart", "data.group=0", "data.rows=9").good(), c.run(*MODEL, "data.dataset=g", "data.rows=9").good("9 groups"), "the first groups")
     # Messages name the row of the table.
