@@ -196,6 +196,26 @@ class Run(Store):
                 raise NotFound(f"{self.path}: this run has no {name}")
         return to_dataset(chosen, dict(self.provenance, status=self.status))
 
+    def to_netcdf(self, path, X, *, draws=100, chains=(), np=None, progress=False, seed=1):
+        """Draws for given rows as a netCDF file that ArviZ reads (InferenceData of 0.x, DataTree of 1.x). Returns the path (str).
+
+        path      of the file, for example posterior.nc
+        X         rows with the columns of the fit, an array or a DataFrame, whose names become coordinates
+        draws     of z, x and theta
+        chains    other Runs of the same model: each becomes one more chain
+        np, progress   as of encode()
+        seed      of the draws of theta
+
+        Groups: posterior has z (chain, draw, row, dimension) from q(z_n), and theta where model.global = gaussian;
+        posterior_predictive x (chain, draw, row, column) in the units of the data; observed_data x; constant_data the
+        global parameters that are points (chain, ...), and log_p, khat, ess, elbo (chain, row), nats, of evaluate().
+        There is no group log_likelihood: the program does not write log p(x | z, theta) of single draws.
+        Needs xarray and netCDF4 or h5netcdf (ImportError). Raises as encode() does, WriteError where it cannot write.
+        """
+        from .netcdf import write
+
+        return write([self, *chains], os.fspath(path), X, draws, np, progress, seed)
+
 
 def open_run(path):
     """The Run in a folder, or of a run.h5. The same as Run(path)."""

@@ -311,7 +311,65 @@ def converts(scratch):
     refused(avi_mpi.NotFound, ["no exact"], lambda: run.to_xarray("exact"))
     near("of results", run.encode(np=1).to_xarray()["mean"].values, run.local["mean"], 1e-6)
     expect(isinstance(run.gap.to_xarray(), xarray.Dataset), "a group as a Dataset")
+    if pandas:
+        frame = pandas.DataFrame(rows(5), columns=list("abcde"), index=["n1", "n2", "n3", "n4", "n5"])
+        back = run.reconstruct(frame.to_numpy(), np=1)["reconstruction"], run.reconstruct(frame, np=1).to_xarray()["reconstruction"]
+        near("a value by the names of its row and column", back[1].sel(row="n3", column="b").values, back[0][2, 1], 0)
     return f"{len(data.variables)} variables"
+
+
+def check_scales(path):
+    """One scale of its own group on every axis, and nothing but attributes and groups in the root."""
+    with h5py.File(path) as file:
+        expect(all(isinstance(item, h5py.Group) for item in file.values()), "datasets in the root")
+        for group in file.values():
+            for name, item in group.items():
+                is_scale = item.attrs.get("CLASS") == b"DIMENSION_SCALE"
+                for axis in range(item.ndim):
+                    on = [scale.name for scale in item.dims[axis].values()]
+                    expect(is_scale or (len(on) == 1 and on[0].startswith(group.name + "/")), f"{group.name}/{name}, axis {axis}: {on}")
+
+
+def container(scratch):
+    """to_netcdf in all readers that are here: draws with the moments of q, names as coordinates, observed data as they were."""
+    try:
+        import netCDF4
+        import xarray
+    except ImportError:
+        raise Skip("xarray or netCDF4 is not installed") from None
+    x = rows(60)
+    given = pandas.DataFrame(x, columns=list("abcde"), index=[f"r{n}" for n in range(60)]) if pandas else x
+    common = dict(SMALL, model__global="gaussian", run__precision="double")
+    runs = [avi_mpi.fit(given, "ppca", 1, output=scratch / f"run{seed}", run__seed=seed, **common) for seed in (1, 2)]
+    path = runs[0].to_netcdf(scratch / "posterior.nc", given, draws=400, chains=runs[1:], np=1)
+    check_scales(path)
+    for engine in ("netcdf4", "h5netcdf"):
+        try:
+            __import__(engine if engine == "h5netcdf" else "netCDF4")
+        except ImportError:
+            continue
+        with xarray.open_dataset(path, group="posterior", engine=engine) as posterior:
+            expect(posterior["z"].dims == ("chain", "draw", "row", "dimension") and posterior["z"].shape == (2, 400, 60, 2), f"z: {posterior['z'].dims}")
+            for chain, run in enumerate(runs):
+                codes = run.encode(given, np=1)
+                score = (posterior["z"][chain].mean("draw").values - codes["mean"]) / numpy.exp(codes["log_sd"]) * 20
+                near(f"means of z, {engine}", score, 0 * score, 4.5)
+                near(f"their mean square, {engine}", numpy.mean(score**2), 1.0, 0.5)
+                weight = run.theta["decoder.weight"]
+                score = (posterior["decoder.weight"][chain].mean("draw").values - weight["mean"]) / weight["sd"] * 20
+                near(f"means of theta, {engine}", score, 0 * score, 4.5)
+                near(f"sds of theta, {engine}", posterior["decoder.weight"][chain].std("draw").values / weight["sd"], numpy.ones(weight["sd"].shape), 0.2)
+        with xarray.open_dataset(path, group="observed_data", engine=engine) as observed:
+            near("observed data", observed["x"].values, x, 0)
+            if pandas:
+                near("a value by its names", observed["x"].sel(row="r7", column="c").values, x[7, 2], 0)
+        with xarray.open_dataset(path, group="constant_data", engine=engine) as constant:
+            near("log p(x)", constant["log_p"][1].values, runs[1].evaluate(given, np=1)["log_p"], 1e-9)
+    with netCDF4.Dataset(path) as file:
+        expect(sorted(file.groups) == ["constant_data", "observed_data", "posterior", "posterior_predictive"] and not file.variables, f"groups {sorted(file.groups)}")
+        expect(file.groups["posterior_predictive"]["x"].shape == (2, 400, 60, 5) and file.groups["posterior"].inference_library == "avi_mpi", "posterior_predictive")
+    refused(avi_mpi.UsageError, ["draws=0"], lambda: runs[0].to_netcdf(scratch / "none.nc", x, draws=0))
+    return "two chains in xarray and netCDF4"
 
 
 def names(scratch):
@@ -365,4 +423,4 @@ def tidy(check):
 
 
 if __name__ == "__main__":
-    main(*map(tidy, (arrays, uses, endings, slurm, compares, figures, converts, names)))
+    main(*map(tidy, (arrays, uses, endings, slurm, compares, figures, converts, container, names)))
