@@ -21,17 +21,23 @@ def text_attribute(file, name):
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def is_values(item):
+    """Whether an item of a group has values of its own; scales of dimensions have numbers or names, of ranks for instance."""
+    return isinstance(item, h5py.Dataset) and (item.name.endswith("/step") or not h5py.h5ds.is_scale(item.id))
+
+
 def datasets(group):
-    """{path: digest} of all datasets below a group."""
+    """{path: digest} of all datasets with values below a group."""
     found = {}
-    group.visititems(lambda name, item: found.__setitem__(f"{group.name.rstrip('/')}/{name}", digest(item)) if isinstance(item, h5py.Dataset) else None)
+    group.visititems(lambda name, item: found.__setitem__(f"{group.name.rstrip('/')}/{name}", digest(item)) if is_values(item) else None)
     return found
 
 
 def evaluations(file):
     """{"evaluation at STEP": values as bits}."""
-    names = sorted(file["eval"]) if "eval" in file else []
-    found = {}
+    names = [name for name, item in sorted(file["eval"].items()) if is_values(item)] if "eval" in file else []
+    found = {"last evaluation: " + name: digest(file["eval"][name]) for name in names if name.endswith("_half")}
+    names = [name for name in names if not name.endswith("_half")]
     for row, step in enumerate(file["eval/step"][()] if names else []):
         name = f"evaluation at {step:.0f}"
         if name in found:
