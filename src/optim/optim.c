@@ -35,9 +35,9 @@ static const avi_key common_keys[] = {
      "in closed form "
      "only)"},
     {"optim", "local_learning_rate", AVI_KEY_STRING, "auto", 0, 0, NULL, NULL,
-     "F-VI: step size of a row's own factor, under the same schedule: a number, or auto: 0.2 for adam by minibatches "
-     "of "
-     "independent rows, where a row is seen once an epoch alone, else learning_rate"},
+     "F-VI: step size of a row's own factor, under the same schedule: a number, or auto: for adam by minibatches of "
+     "independent rows, where a row is seen once an epoch alone, 0.2 / sqrt(1 + epoch / 20), for means times the root "
+     "of the factor's sd where that is below 1; else learning_rate"},
     {"optim", "local_steps", AVI_KEY_INT, "0", 0, 1024, NULL, "steps",
      "F-VI by minibatches: steps of a row's own factor each time that it is in the batch; 0 = 4 where "
      "local_learning_rate = auto gives it a step of its own, else 1"},

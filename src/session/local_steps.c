@@ -31,6 +31,7 @@ avi_status avi_local_steps_read(avi_session *s)
     if (!automatic && (errno || end == text || *end || !(s->local_rate >= 0 && s->local_rate <= 1e3)))
         return avi_config_fail(c, "optim", "local_learning_rate",
                                "it is neither auto nor a step size; use auto, or a number from 0 to 1000");
+    s->local_own = own;
     s->local_steps = steps ? steps : own ? OWN_STEPS : 1;
     if (s->local_steps == 1 || !s->infer->ops->local) return AVI_OK;
     if (s->model->ops->coupling != AVI_INDEPENDENT || s->local_all || !s->optim.ops->update[s->precision])

@@ -75,6 +75,8 @@ static avi_status allocate(const avi_session *s, avi_state *st)
     for (int i = 0; ok && values && i < s->optim.ops->slots; i++)
         ok = (st->table_slot[i] = vector_of(values, p)) != NULL;
     if (ok && kept_values(s)) ok = (st->kept = vector_of(kept_values(s), p)) != NULL;
+    if (ok && s->local_own && s->family->ops->independent)
+        ok = (st->own_means = vector_of(AVI_OWN_ROWS * s->model->latent, p)) != NULL;
     ok = ok && (st->kl_dimension = calloc((size_t)s->model->latent + 1, sizeof *st->kl_dimension));
     if (!ok) return avi_fail_memory((size_t)avi_state_bytes(s), "parameters, local factors and optimizer state");
     if (avi_best_wanted(s)) AVI_TRY(avi_best_allocate(s, st));
@@ -115,6 +117,7 @@ void avi_state_destroy(avi_state **state)
     avi_shared_destroy(&st->shared);
     free(st->kl_dimension);
     free(st->kept);
+    free(st->own_means);
     free(st->table);
     free(st->table_grad);
     avi_lbfgs_free(&st->lbfgs);

@@ -8,6 +8,8 @@
 #include "session/session.h"
 #include "session/trace.h"
 
+enum { AVI_OWN_ROWS = 64 /* that a step of their own moves together */ };
+
 /* What a second start of some rows' factors gained (train/second_start.h). */
 typedef struct avi_second_start_result {
     int64_t rows, better; /* rows of the sample, 0: there is none; those that gained */
@@ -38,6 +40,7 @@ typedef struct avi_state {
     void *table_slot[AVI_OPTIM_SLOTS]; /* the same shape */
     void *kept; /* (1 + slots, rows of a step on this rank, width): factors and slots before the steps of a visit, to go
                    back to where the step is not finite; NULL where a visit has one step */
+    void *own_means; /* (AVI_OWN_ROWS, L): means before a step of their own; NULL where there are no such steps */
     avi_lbfgs lbfgs; /* memory of L-BFGS; empty for other methods */
     int64_t step;    /* steps done */
     int64_t skipped, skipped_in_a_row;

@@ -1,5 +1,6 @@
 #include "train/step.h"
 #include "train/lbfgs_step.h"
+#include "train/own_steps.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -14,20 +15,29 @@ static double gradient_norm(const avi_session *s, const avi_state *st, const avi
     return sqrt(global + r->sums[AVI_SUM_LOCAL_SQ] / (rows * rows));
 }
 
+/* Rows from a position on; steps of their own by default as avi_own_steps says. */
 static void update_range(const avi_session *s, avi_state *st, const avi_optim_update *u, int64_t position, int64_t rows)
 {
     const avi_precision p = s->precision;
+    if (st->own_means && rows > AVI_OWN_ROWS) {
+        for (int64_t done = 0; done < rows; done += AVI_OWN_ROWS)
+            update_range(s, st, u, position + done, rows - done < AVI_OWN_ROWS ? rows - done : AVI_OWN_ROWS);
+        return;
+    }
     const int64_t width = s->infer->outputs, at = (position - s->train->first + 1) * width;
     void *slot[AVI_OPTIM_SLOTS] = {0};
     for (int k = 0; k < s->optim.ops->slots; k++) slot[k] = avi_vector_at(p, st->table_slot[k], at);
-    s->optim.ops->update[p](&s->optim, u, rows * width, avi_vector_at(p, st->table, at),
-                            avi_vector_at(p, st->table_grad, at), slot);
+    void *nu = avi_vector_at(p, st->table, at);
+    if (st->own_means) avi_own_steps_keep(p, rows, s->model->latent, nu, st->own_means);
+    s->optim.ops->update[p](&s->optim, u, rows * width, nu, avi_vector_at(p, st->table_grad, at), slot);
+    if (st->own_means) avi_own_steps_shorten(p, rows, s->model->latent, nu, st->own_means);
 }
 
 /* The learning rate of the rows' own factors: that of the schedule, at a height of its own. */
-static double local_rate(const avi_session *s, double rate)
+static double local_rate(const avi_session *s, const avi_state *st, double rate)
 {
     const double height = s->schedule.learning_rate;
+    if (s->local_own) rate *= avi_own_steps_rate(st->step / s->epoch_steps);
     return s->local_rate == height ? rate : height > 0 ? rate / height * s->local_rate : 0;
 }
 
@@ -36,7 +46,7 @@ static double local_rate(const avi_session *s, double rate)
 static void update_rows(const avi_session *s, avi_state *st, const avi_row_ranges *job, avi_optim_update u)
 {
     u.count = (st->step / s->epoch_steps + 1) * s->local_steps; /* visits of a row: one an epoch */
-    u.learning_rate = local_rate(s, u.learning_rate);
+    u.learning_rate = local_rate(s, st, u.learning_rate);
     for (int i = 0; i < job->count; i++) update_range(s, st, &u, job->first[i], job->rows[i]);
 }
 
@@ -68,7 +78,7 @@ static void keep_rows(const avi_session *s, avi_state *st, const avi_row_ranges 
  * is not finite stays where it is. */
 static void first_local_steps(const avi_session *s, avi_state *st, const avi_row_ranges *job, double rate)
 {
-    avi_optim_update u = {.learning_rate = local_rate(s, rate), .scale = 1};
+    avi_optim_update u = {.learning_rate = local_rate(s, st, rate), .scale = 1};
     if (s->local_steps == 1) return;
     keep_rows(s, st, job, false);
     avi_estimator_local_begin(s->train_elbo, st->params, st->step);
@@ -125,7 +135,7 @@ static void update(const avi_session *s, avi_state *st, const avi_row_ranges *jo
     update_global(s, st, &u);
     if (!st->table) return;
     if (s->local_all) {
-        u.learning_rate = local_rate(s, u.learning_rate);
+        u.learning_rate = local_rate(s, st, u.learning_rate);
         update_range(s, st, &u, s->train->first, s->train->count);
     } else
         update_rows(s, st, job, u);
