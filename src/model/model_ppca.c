@@ -1,7 +1,7 @@
 /* Probabilistic principal components (Tipping & Bishop 1999), a linear VAE: z_n ~ N(0, 1) in L dimensions, x_n ~ N(W
  * z_n + mu, s^2), theta = W, mu, log s. Its maximum likelihood is known from the eigenvalues of the data's covariance,
  * and a linear encoder attains it (Lucas et al. 2019). */
-#include "density/masked.h"
+#include "density/learned_noise.h"
 #include "model/scalar.h"
 #include "avi/rng.h"
 
@@ -53,22 +53,10 @@ static avi_node *decode(avi_tape *t, avi_node *z, avi_node **theta)
     return avi_affine(t, z, theta[WEIGHT], theta[BIAS], AVI_IDENTITY);
 }
 
-/* log N(x; mean, s^2) = -pi |x - mean|^2 / (2 pi s^2) - D log s - (D/2) log 2 pi. The density of standard deviation 1 /
- * sqrt(2 pi) is the first -pi |x - mean|^2, and s enters by row, not by value. */
 static avi_node *log_likelihood(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)
 {
-    const double two_pi = 2 * acos(-1), width = (double)m->shape.width;
-    const double sd = 1 / sqrt(two_pi);
-    avi_node *mean = decode(t, z, theta);
-    avi_node *squares =
-        b->mask ? avi_masked_normal_lpdf_sd(t, b->x, b->mask, mean, sd) : avi_normal_lpdf_sd(t, b->x, mean, sd);
-    avi_node *precision = avi_map(t, avi_scale(t, theta[LOG_NOISE_SD], -2, -log(two_pi)), AVI_EXP);
-    if (b->mask) { /* D is the number of values that are there */
-        avi_node *of_one = avi_scale(t, theta[LOG_NOISE_SD], -1, -0.5 * log(two_pi));
-        return avi_add(t, avi_mul(t, squares, precision), avi_mul(t, avi_masked_count(t, b->mask, b->draws), of_one));
-    }
-    return avi_add(t, avi_mul(t, squares, precision),
-                   avi_scale(t, theta[LOG_NOISE_SD], -width, -0.5 * width * log(two_pi)));
+    (void)m;
+    return avi_learned_noise_lpdf(t, b->x, b->mask, decode(t, z, theta), theta[LOG_NOISE_SD]);
 }
 
 static avi_node *reconstruct(const avi_model *m, avi_tape *t, const avi_batch *b, avi_node *z, avi_node **theta)

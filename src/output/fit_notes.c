@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Of data whose largest value is beyond this, or whose sd is below that, models start from another scale. */
 static const double LARGE = 30, SMALL = 0.03;
@@ -17,12 +18,21 @@ static double variance_of(const avi_data *d)
     return sum / (double)d->stats->columns;
 }
 
+/* Models whose noise is a parameter have a block of that name; noise_sd is where it starts. */
+static bool learns_noise(const avi_session *s)
+{
+    for (int k = 0; k < s->model->theta.count; k++)
+        if (!strcmp(s->model->theta.block[k].name, "log_noise_sd")) return true;
+    return false;
+}
+
 /* A noise above the error that remains leaves no gain to any dimension. At that error the leading direction of the data
  * has at least the variance of the noise, and pays for its KL. */
 static void print_collapsed(const avi_session *s, double kl, double error)
 {
     const avi_data *d = s->train;
-    const bool fixed_noise = avi_values_are_real(s) && avi_config_has(s->config, "model", "noise_sd") && !d->mean;
+    const bool fixed_noise =
+        avi_values_are_real(s) && avi_config_has(s->config, "model", "noise_sd") && !learns_noise(s) && !d->mean;
     const double noise = fixed_noise ? avi_config_get_real(s->config, "model", "noise_sd") : 0;
     printf(
         "  note         the posterior has collapsed: q(z_n) is the prior for every row (KL %.2g nats per row), and x "
