@@ -417,6 +417,9 @@ OUTPUTS = [
     Defect("scales that do not say where they are attached", "src/store/store_scales.c", "if (one->uses > 0 && put_references(", "if (one->uses > 1000 && put_references(", "^use_scales$"),
     Defect("names of rows in the order of the whole data, those held out among them", "src/source/holdout.c", "const int64_t from = row_of(p, first + done);", "const int64_t from = first + done;", "^use_opened$"),
     Defect("names of the rows of the first block for all blocks", "src/tasks/rows_task.c", "avi_names_of_rows(j->s->train_source, d->first, d->count,", "avi_names_of_rows(j->s->train_source, 0, d->count,", "^use_opened$"),
+    Defect("draws with the noise that a fit starts at", "src/model/model_vae.c", "const double sd = v->log_noise_sd >= 0 ? exp(theta[v->log_noise_sd][0]) : v->noise_sd;",
+           "const double sd = v->noise_sd;\n    (void)theta;", "^models_learned_noise$"),
+    Defect("missing values counted by the noise", "src/density/learned_noise.c", "    if (mask) { /* D", "    if (mask && width < 0) { /* D", "^use_missing$"),
     Defect("covariances of local factors by the factor alone", "src/family/gaussian_full.c", "for (int64_t k = 0; k <= j; k++) sum +=", "for (int64_t k = j; k <= j; k++) sum +=", "^use_opened$"),
 ]
 

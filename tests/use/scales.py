@@ -40,9 +40,11 @@ def make(scratch):
         start(2, [run, f"run.task={task}", "-q", f"run.output={scratch / task}", *more])
     start(None, [run, "run.task=sample", "sample.of=posterior", "rows.draws=3", "-q", f"run.output={scratch / 'drawn'}"])
     start(None, [ini, "run.task=simulate", "data.source=model", "model.name=ppca", "data.rows=20", "data.test_rows=10", "-q", f"run.output={scratch / 'data'}"])
+    start(None, [ini, "run.task=exact", "data.source=model", "model.name=linear", "data.rows=60", "run.exact_degree=2", "-q", f"run.output={scratch / 'exact'}"])
     start(2, ["--sweep", "run.seed=1|2", ini, *keys, "-q", f"run.output={scratch / 'sweep'}"])
     return {"fit": run / "run.h5", "images": images / "run.h5", "evaluate": scratch / "evaluate/rows.h5", "reconstruct": scratch / "reconstruct/rows.h5", "prior": scratch / "sample/samples.h5",
-            "posterior": scratch / "drawn/samples.h5", "data": scratch / "data/data.h5", "sweep": scratch / "sweep/sweep.h5"}
+            "posterior": scratch / "drawn/samples.h5", "data": scratch / "data/data.h5", "sweep": scratch / "sweep/sweep.h5",
+            "exact": scratch / "exact/run.h5"}
 
 
 def look_at(where, item, file):
@@ -93,7 +95,11 @@ def walk(path):
 
 def scales(scratch):
     found = {name: walk(path) for name, path in make(scratch).items()}
-    few = {"fit": 60, "images": 30, "evaluate": 10, "reconstruct": 6, "prior": 6, "posterior": 6, "data": 4, "sweep": 10}
+    few = {"fit": 60, "images": 30, "evaluate": 10, "reconstruct": 6, "prior": 6, "posterior": 6, "data": 4, "sweep": 10, "exact": 8}
+    with h5py.File(scratch / "exact/run.h5") as file:
+        sizes = {text(file["exact"][name].attrs["axes"]).split(",")[0] for name in ("coefficients_constant", "coefficients_degree_1", "coefficients_degree_2", "monomials")}
+    if sizes != {"monomial", "monomial_2", "monomial_3"}:
+        raise Failure(f"axes of one name and several sizes: {sizes}")
     short = {name: n for name, n in found.items() if n < few[name]}
     if short:
         raise Failure(f"so few axes were looked at: {short}")
