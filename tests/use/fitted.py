@@ -140,7 +140,7 @@ def network(scratch):
     out = relu_network(z.reshape(-1, 2), decoder).reshape(2000, len(other), 4)
     w = (-0.5 * (LOG_2PI + 2 * numpy.log(0.5)) - (seen - out) ** 2 / (2 * 0.25)).sum(2) - (0.5 * z**2).sum(2) + (0.5 * eps**2 + log_sd).sum(2)
     within_errors("ELBO", elbo, w.mean(0), numpy.hypot(error, w.std(0) / numpy.sqrt(2000)))
-    refused(["column 0 (from 0) is c, and a in the fit", "data.columns=a, b, c, d"], [run, "run.task=evaluate", f"data.path={scratch / 'mixed.h5'}", f"run.output={scratch / 'mixed'}"], 65)
+    refused(["column 0 (from 0) is 'c', and 'a' in the fit", "data.columns=a, b, c, d"], [run, "run.task=evaluate", f"data.path={scratch / 'mixed.h5'}", f"run.output={scratch / 'mixed'}"], 65)
     use(run, "evaluate", scratch / "mixed", f"data.path={scratch / 'mixed.h5'}", "data.columns=a, b, c, d")
     close("columns in another order, by name", read(scratch / "mixed/rows.h5", "elbo")[0], elbo, 0)
     write(scratch / "wide.h5", x=numpy.hstack([other, other]))
