@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,15 +95,44 @@ char **avi_hdf5_attribute_names(hid_t object, const char *attribute, int64_t n)
     return name;
 }
 
-hid_t avi_hdf5_anndata_index(hid_t file, const char *group)
+static hid_t open_index(hid_t file, const char *group)
 {
     const hid_t g = H5Lexists(file, group, H5P_DEFAULT) > 0 ? H5Oopen(file, group, H5P_DEFAULT) : H5I_INVALID_HID;
-    char **which = g >= 0 ? avi_hdf5_attribute_names(g, "_index", 1) : NULL, path[TEXT];
+    char **which = g >= 0 ? avi_hdf5_attribute_names(g, "_index", 1) : NULL, path[2 * TEXT];
     snprintf(path, sizeof path, "%s/%.400s", group, which ? which[0] : "_index");
     const hid_t set = g >= 0 ? H5Dopen2(file, path, H5P_DEFAULT) : H5I_INVALID_HID;
     avi_hdf5_free_names(&which, 1);
     if (g >= 0) H5Oclose(g);
     return set;
+}
+
+/* The length of "raw/" in "raw/X", of "mod/rna/" in "mod/rna/layers/counts"; -1: these are no matrix and no layer. */
+static int anndata_prefix(const char *dataset)
+{
+    const char *last = strrchr(dataset, '/');
+    last = last ? last + 1 : dataset;
+    if (!strcmp(last, "X")) return (int)(last - dataset);
+    static const char layers[] = "layers/";
+    const ptrdiff_t before = last - dataset - (ptrdiff_t)(sizeof layers - 1);
+    const bool is_layer = before >= 0 && !strncmp(dataset + before, layers, sizeof layers - 1) &&
+                          (before == 0 || dataset[before - 1] == '/');
+    return is_layer ? (int)before : -1;
+}
+
+bool avi_hdf5_is_anndata(const char *dataset) { return anndata_prefix(dataset) >= 0; }
+
+hid_t avi_hdf5_anndata_index(hid_t file, const char *dataset, const char *group)
+{
+    char path[TEXT];
+    static const char raw[] = "raw/"; /* has columns of its own; its rows are those of the whole */
+    int prefix = anndata_prefix(dataset);
+    if (prefix < 0 || prefix > TEXT - 16) prefix = 0;
+    snprintf(path, sizeof path, "%.*s%s", prefix, dataset, group);
+    const hid_t set = open_index(file, path);
+    const int before = prefix - (int)(sizeof raw - 1);
+    if (set >= 0 || before < 0 || strncmp(dataset + before, raw, sizeof raw - 1) != 0) return set;
+    snprintf(path, sizeof path, "%.*s%s", before, dataset, group);
+    return open_index(file, path);
 }
 
 /* The strings of a dataset, which is closed. */
@@ -113,9 +143,9 @@ static char **names_of(hid_t set, int64_t n)
     return name;
 }
 
-char **avi_hdf5_anndata_names(hid_t file, const char *group, int64_t n)
+char **avi_hdf5_anndata_names(hid_t file, const char *dataset, const char *group, int64_t n)
 {
-    return names_of(avi_hdf5_anndata_index(file, group), n);
+    return names_of(avi_hdf5_anndata_index(file, dataset, group), n);
 }
 
 /* Whether a dataset has n strings. */
@@ -167,9 +197,8 @@ static char **find_names(const avi_hdf5 *x, const char *dataset, int64_t n)
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0] && !name; i++)
         name = avi_hdf5_attribute_names(x->dataset, attributes[i], n);
     if (!name) name = names_of(avi_hdf5_scale(x, x->transposed ? 0 : 1, n), n);
-    const char *plain = dataset[0] == '/' ? dataset + 1 : dataset;
-    if (!name && (!strcmp(plain, "X") || !strncmp(plain, "layers/", 7))) /* AnnData, dense */
-        name = avi_hdf5_anndata_names(x->file, "var", n);
+    if (!name && avi_hdf5_is_anndata(dataset)) /* dense */
+        name = avi_hdf5_anndata_names(x->file, dataset, "var", n);
     return name;
 }
 

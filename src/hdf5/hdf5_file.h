@@ -92,10 +92,13 @@ void avi_hdf5_free_names(char ***name, int64_t n);
 char **avi_hdf5_attribute_names(hid_t object, const char *attribute, int64_t n);
 /* Strings [first, first + count) of a dataset of one dimension; as above. */
 char **avi_hdf5_some_strings(hid_t set, int64_t first, int64_t count);
+/* Whether a dataset has the name of a matrix of AnnData: X or layers/NAME, also in a group (raw, or a part of MuData).
+ */
+bool avi_hdf5_is_anndata(const char *dataset);
 /* The names that AnnData keeps beside its matrices: of the columns ("var") or the rows ("obs"). As above; and the
  * dataset that has them, < 0: there is none. */
-char **avi_hdf5_anndata_names(hid_t file, const char *group, int64_t n);
-hid_t avi_hdf5_anndata_index(hid_t file, const char *group);
+char **avi_hdf5_anndata_names(hid_t file, const char *dataset, const char *group, int64_t n);
+hid_t avi_hdf5_anndata_index(hid_t file, const char *dataset, const char *group);
 /* The dimension scale of dimension i that has n strings, < 0: there is none. Owner: caller, H5Dclose. */
 hid_t avi_hdf5_scale(const avi_hdf5 *x, int i, int64_t n);
 /* hdf5_rows.c: the dataset whose strings name the rows, < 0: they have no names. Owner: caller, H5Dclose. */

@@ -28,10 +28,9 @@ static hid_t take(hid_t set, int64_t n)
 
 static hid_t find(const avi_hdf5 *x, const char *dataset)
 {
-    const char *plain = dataset[0] == '/' ? dataset + 1 : dataset;
     hid_t set = take(avi_hdf5_scale(x, x->transposed ? x->dimensions - 1 : 0, x->rows), x->rows);
-    if (set < 0 && (!strcmp(plain, "X") || !strncmp(plain, "layers/", 7))) /* AnnData, dense */
-        set = take(avi_hdf5_anndata_index(x->file, x->transposed ? "var" : "obs"), x->rows);
+    if (set < 0 && avi_hdf5_is_anndata(dataset)) /* dense */
+        set = take(avi_hdf5_anndata_index(x->file, dataset, x->transposed ? "var" : "obs"), x->rows);
     return set;
 }
 
@@ -49,7 +48,7 @@ hid_t avi_hdf5_sparse_row_names(const avi_hdf5_sparse *x, const char *dataset)
     char barcodes[TEXT];
     H5E_BEGIN_TRY
     {
-        set = take(avi_hdf5_anndata_index(x->data.file, "obs"), x->rows);
+        set = take(avi_hdf5_anndata_index(x->data.file, dataset, "obs"), x->rows);
         /* 10x Genomics keeps them in the group of the matrix. */
         if (set < 0 && snprintf(barcodes, sizeof barcodes, "%s/barcodes", dataset) < TEXT)
             set = take(H5Dopen2(x->data.file, barcodes, H5P_DEFAULT), x->rows);

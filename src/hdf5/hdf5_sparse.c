@@ -85,11 +85,14 @@ static avi_status fail_part(const avi_hdf5_request *a, const char *parent, const
 
 static avi_status fail_columns(const avi_hdf5_request *a)
 {
+    char object[128] = "adata.X";
+    const char *last = strrchr(a->dataset, '/');
+    if (last && strstr(a->dataset, "layers/")) snprintf(object, sizeof object, "adata.layers[\"%.100s\"]", last + 1);
     return avi_fail(
         AVI_ERR_DATA,
         "[data] %s = %s: a sparse matrix in compressed columns (csc), whose rows lie far apart in %s; write "
-        "it in compressed rows, with AnnData: adata.X = adata.X.tocsr(); adata.write_h5ad(...)",
-        a->dataset_key, a->dataset, a->path);
+        "it in compressed rows, with AnnData: %s = %s.tocsr(); adata.write_h5ad(...)",
+        a->dataset_key, a->dataset, a->path, object, object);
 }
 
 /* By links that lead to regular files alone. */
@@ -161,7 +164,12 @@ static avi_status open_part(avi_hdf5 *x, const avi_hdf5_request *a, const char *
     part.columns = "";
     part.transpose = "no";
     part.rows = "0";
-    AVI_TRY(avi_hdf5_open(x, &part));
+    avi_status status = avi_hdf5_open(x, &part);
+    if (status != AVI_OK && x->dimensions == 1 && x->dimension[0] == 0) {
+        avi_error_clear();
+        return avi_fail(AVI_ERR_DATA, "%s: the sparse matrix %s is 0 everywhere", a->path, a->dataset);
+    }
+    AVI_TRY(status);
     return x->dimensions == 1 ? AVI_OK
                               : avi_fail(AVI_ERR_DATA, "%s: %s is no array of one dimension", a->path, dataset);
 }
@@ -196,7 +204,7 @@ static avi_status open_all(avi_hdf5_sparse *x, const avi_hdf5_request *a)
     AVI_TRY(open_part(&x->indptr, a, "indptr"));
     const hid_t group = open_object(x->data.file, a->dataset);
     const group_kind kind = group >= 0 ? kind_of(group) : (group_kind){0};
-    if (kind.tenx) x->name = avi_hdf5_anndata_names(group, "features", kind.shape[1]);
+    if (kind.tenx) x->name = avi_hdf5_anndata_names(group, "", "features", kind.shape[1]);
     if (group >= 0) H5Oclose(group);
     x->rows = kind.shape[0];
     x->columns = x->width = kind.shape[1];
@@ -207,7 +215,7 @@ static avi_status open_all(avi_hdf5_sparse *x, const avi_hdf5_request *a)
                         "%lld values: damaged, or not of AnnData's form",
                         a->path, a->dataset, (long long)x->rows, (long long)x->columns, (long long)x->indptr.rows - 1,
                         (long long)x->indices.rows, (long long)x->data.rows);
-    if (!x->name && !kind.tenx) x->name = avi_hdf5_anndata_names(x->data.file, "var", x->columns);
+    if (!x->name && !kind.tenx) x->name = avi_hdf5_anndata_names(x->data.file, a->dataset, "var", x->columns);
     return pick_columns(x, a);
 }
 

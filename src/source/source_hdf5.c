@@ -252,7 +252,7 @@ static const avi_accepted hdf5_accepts[] = {
     {"variables of netCDF: `scale_factor`, `add_offset`, `_FillValue` and `missing_value` are applied",
      "`data.dataset=temperature`, and `data.missing=mask` where values are missing"},
     {"sparse matrices in compressed rows: AnnData's `.h5ad`, 10x Genomics",
-     "`data.dataset=X` or `layers/counts` or `matrix`; names of columns and rows are kept"},
+     "`data.dataset=X`, `layers/counts`, `raw/X`, `mod/rna/X` or `matrix`; names of columns and rows are kept"},
     {"groups of any number of entries (visits of a patient, answers of a school): a long table with a key column, or "
      "`indptr` and `data` (entries, columns); model `hier_logistic`",
      "`data.group=patient` (a name or a number; rows of a group may lie apart), or `data.dataset=` the group that has "

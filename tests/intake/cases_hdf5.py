@@ -153,7 +153,21 @@ def case_sparse(c):
     same(c, ["data.dataset=picked"], ["data.dataset=X", "data.columns=g3, 11, g0"])
     assert c.run("data.dataset=X").good("sparse matrix X").read("/data/columns").startswith(b"g0\ng1\n")
     c.run("data.dataset=X/data").ends(65, r"sparse matrix X \(90 rows of 12\)", "use data.dataset = X")
-    c.run("data.dataset=columns").ends(65, "csc", "tocsr")
+    c.run("data.dataset=columns").ends(65, "csc", r"adata.X = adata.X.tocsr\(\)")
+    with c.file() as file:
+        sparse(file, "layers/spread", x, form="csc", index="i8")
+        sparse(file, "layers/zeros", numpy.zeros((90, 12)))
+        other = R.poisson(0.5, (90, 20))
+        for group in ("raw", "mod/rna"):
+            sparse(file, f"{group}/X", other)
+            own = file.create_group(f"{group}/var")
+            own.attrs["_index"] = "_index"
+            own["_index"] = numpy.array([f"{group[:3]}{i}" for i in range(20)], dtype=h5py.string_dtype())
+        file["mod/rna/layers/dense"], file["other"] = other.astype("f8"), other[:, [3, 7]].astype("f8")
+    c.run("data.dataset=layers/spread").ends(65, r'adata.layers\["spread"\] = adata.layers\["spread"\].tocsr\(\)')
+    c.run("data.dataset=layers/zeros").ends(65, "layers/zeros is 0 everywhere")
+    same(c, ["data.dataset=other"], ["data.dataset=raw/X", "data.columns=raw3,raw7"], ["data.dataset=/mod/rna/X", "data.columns=mod3,mod7"],
+         ["data.dataset=mod/rna/layers/dense", "data.columns=mod3,mod7"])
     c.run("data.dataset=Y").ends(65, r"no such dataset", r"X \(sparse\)").silent("X/data")
     with c.file() as file:
         file["X/indptr"][50] = 10**6
