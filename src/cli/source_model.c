@@ -89,6 +89,14 @@ static avi_status read_entries(const avi_source *s, drawn *d, int64_t first, int
     return AVI_OK;
 }
 
+static int64_t largest_row(const avi_source *s)
+{
+    int64_t row = 0;
+    for (int64_t r = 1; r < s->shape.rows; r++)
+        if (avi_source_entries(s, r) > avi_source_entries(s, row)) row = r;
+    return row;
+}
+
 /* ---- open ---- */
 
 static avi_status create(avi_source *s, const avi_config *config, avi_split split)
@@ -139,7 +147,9 @@ static avi_status read_range(avi_source *s, int64_t first, int64_t count, void *
 
 static avi_status read_rows(avi_source *s, const int64_t *given, int64_t count, void *out)
 {
-    const drawn *d = s->self;
+    drawn *d = s->self;
+    if (s->first_entry && count == 0)
+        return draw_row(s, d, largest_row(s)); /* the model's room is then enough for all */
     return d->model->ops->simulate_rows(d->model, seed_of(s), given, count, out);
 }
 

@@ -193,13 +193,12 @@ static avi_status fill(avi_data *d, avi_source *source, avi_comm *comm, int halo
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
     int64_t *arrays = NULL;
     AVI_TRY(avi_agree(comm, avi_column_stats_create(d->shape.width, &d->stats)));
-    if (source->ops->read_rows && !source->sequential && !source->first_entry)
-        AVI_TRY(avi_agree(comm, avi_rows_origin(source, &d->origin)));
+    if (source->ops->read_rows && !source->sequential) AVI_TRY(avi_agree(comm, avi_rows_origin(source, &d->origin)));
+    if (source->first_entry) AVI_TRY(avi_agree(comm, avi_ragged_count(d, source)));
     if (source->streamed) {
         AVI_TRY(avi_agree(comm, avi_row_stream_create(source, &d->feed)));
         return avi_agree(comm, avi_settle_sample(d, source));
     }
-    if (source->first_entry) AVI_TRY(avi_agree(comm, avi_ragged_count(d, source)));
     avi_status status = avi_agree(comm, allocate(d, ranks, &arrays));
     if (status == AVI_OK && d->entry) {
         status = fill_ragged(d, source, comm);
@@ -261,10 +260,10 @@ avi_status avi_data_status(const avi_data *data) { return data->feed ? avi_row_s
 
 int64_t avi_data_bytes(const avi_data *data)
 {
-    if (data->feed) return avi_row_stream_bytes(data->feed);
+    const int64_t places = data->entry ? (data->count + 1) * (int64_t)sizeof *data->entry : 0;
+    if (data->feed) return avi_row_stream_bytes(data->feed) + places;
     if (data->entry)
-        return data->entry[data->count] * data->shape.width * (int64_t)avi_dtype_size(data->shape.type) +
-               (data->count + 1) * (int64_t)sizeof *data->entry;
+        return data->entry[data->count] * data->shape.width * (int64_t)avi_dtype_size(data->shape.type) + places;
     return (data->halo_left + data->count + data->halo_right) * data->shape.width *
            (int64_t)avi_dtype_size(data->shape.type);
 }

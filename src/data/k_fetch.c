@@ -102,13 +102,14 @@ static void take(const avi_data *d, const avi_column_moments *m, const void *val
 static void stream(const avi_data *d, const avi_column_moments *m, int64_t position, int64_t rows, real *out)
 {
     const int64_t width = d->shape.width;
-    for (int64_t n; rows > 0; position += n, rows -= n, out += n * width) {
+    for (int64_t n, stored; rows > 0; position += n, rows -= n, out += stored * width) {
         n = rows;
         const void *values = avi_row_stream_rows(d->feed, &d->partition, position, &n);
+        stored = avi_data_entries(d, position, n);
         if (values)
-            take(d, m, values, n, out);
+            take(d, m, values, stored, out);
         else
-            for (int64_t i = 0; i < n * width; i++) out[i] = (real)NAN;
+            for (int64_t i = 0; i < stored * width; i++) out[i] = (real)NAN;
     }
 }
 
@@ -125,7 +126,7 @@ static void fetch(const avi_data *data, const avi_column_moments *m, int64_t pos
 {
     const int64_t width = data->shape.width, last = data->shape.rows - 1;
     if (data->entry) {
-        held(data, m, position, count, out);
+        (data->feed ? stream : held)(data, m, position, count, out);
         return;
     }
     for (int64_t i = 0; i < count;) {

@@ -15,6 +15,21 @@ int64_t avi_ragged_row(const int64_t *first_entry, int64_t rows, int64_t e)
     return low;
 }
 
+int64_t avi_source_entries(const avi_source *source, int64_t given)
+{
+    return source->first_entry ? source->first_entry[given + 1] - source->first_entry[given] : 1;
+}
+
+int64_t avi_source_largest_row(const avi_source *source)
+{
+    int64_t most = 1;
+    for (int64_t r = 0; source->first_entry && r < source->shape.rows; r++) {
+        const int64_t n = avi_source_entries(source, r);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
 /* ---- own rows ---- */
 
 avi_status avi_ragged_count(avi_data *d, const avi_source *source)

@@ -23,6 +23,9 @@ void avi_ragged_route_free(avi_ragged_route *route);
 /* For avi_redistribution.numbers, the context is a route: given entries -> entries in order of position. */
 void avi_ragged_numbers(const void *route, int64_t first, int64_t count, int64_t *out);
 
+/* Entries of a given row of a source, 1 of dense ones; of its largest row. Not collective. */
+int64_t avi_source_entries(const avi_source *source, int64_t given);
+int64_t avi_source_largest_row(const avi_source *source);
 /* What the numbers of entries of a rank's slab of rows add to a checksum. */
 uint64_t avi_ragged_hash(const int64_t *first_entry, int64_t rows, int ranks, int rank);
 /* The last row of `rows` that begins at or before entry e: the row that has it. */

@@ -1,4 +1,5 @@
 #include "data/row_stream.h"
+#include "data/ragged.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -60,13 +61,15 @@ avi_status avi_rows_origin(avi_source *s, uint64_t *origin)
     uint64_t hash = avi_row_hash(s->label, strlen(s->label), 0) ^ avi_row_hash(s->ops->name, strlen(s->ops->name), 1);
     hash = avi_mix64(avi_mix64(avi_mix64(hash, s->seed), (uint64_t)rows), (uint64_t)s->shape.width);
     hash = avi_mix64(hash, (uint64_t)s->shape.type);
-    void *row = malloc(row_bytes(s));
-    if (!row) return avi_fail_memory(row_bytes(s), "a row of the data");
+    const size_t room = (size_t)avi_source_largest_row(s) * row_bytes(s);
+    void *row = malloc(room);
+    if (!row) return avi_fail_memory(room, "a row of the data");
     avi_status status = s->ops->read_rows(s, NULL, 0, row);
     for (int64_t i = 0; i <= last && status == AVI_OK; i++) {
         const int64_t given = i < last ? i * ((rows - 1) / last) : rows - 1;
         status = s->ops->read_rows(s, &given, 1, row);
-        if (status == AVI_OK) hash = avi_mix64(hash, avi_row_hash(row, row_bytes(s), given));
+        const size_t bytes = (size_t)avi_source_entries(s, given) * row_bytes(s);
+        if (status == AVI_OK) hash = avi_mix64(hash, avi_row_hash(row, bytes, given));
     }
     free(row);
     *origin = hash ? hash : 1; /* 0 has a meaning of its own */
@@ -78,7 +81,8 @@ avi_status avi_rows_origin(avi_source *s, uint64_t *origin)
 struct avi_row_stream {
     avi_source *source; /* borrowed */
     int64_t most;       /* rows of a piece */
-    void *rows;         /* (most, width) of shape.type */
+    int64_t entries;    /* of ragged rows: of a piece, at least those of the largest row */
+    void *rows;         /* (most, width) of shape.type; of ragged rows (entries, width) */
     int64_t *given;     /* (most) */
     avi_status status;
 };
@@ -90,7 +94,9 @@ avi_status avi_row_stream_create(avi_source *source, struct avi_row_stream **fee
     const int64_t fit = PIECE_BYTES / (int64_t)row_bytes(source);
     f->source = source;
     f->most = fit < 1 ? 1 : fit > PIECE_ROWS ? PIECE_ROWS : fit;
-    f->rows = malloc((size_t)f->most * row_bytes(source));
+    f->entries = source->first_entry ? avi_source_largest_row(source) : 0;
+    if (f->entries < f->most) f->entries = f->most;
+    f->rows = malloc((size_t)f->entries * row_bytes(source));
     f->given = malloc((size_t)f->most * sizeof *f->given);
     if (f->rows && f->given) return AVI_OK;
     avi_row_stream_destroy(feed);
@@ -108,20 +114,47 @@ void avi_row_stream_destroy(struct avi_row_stream **feed)
 
 int64_t avi_row_stream_bytes(const struct avi_row_stream *feed)
 {
-    return feed->most * (int64_t)(row_bytes(feed->source) + sizeof *feed->given);
+    return feed->entries * (int64_t)row_bytes(feed->source) + feed->most * (int64_t)sizeof *feed->given;
 }
 
 avi_source *avi_row_stream_source(const struct avi_row_stream *feed) { return feed->source; }
 
 avi_status avi_row_stream_status(const struct avi_row_stream *feed) { return feed->status; }
 
+/* Of rows that `given` lists the first that a piece holds, all entries of each; *entries: theirs. */
+static int64_t rows_of_piece(const struct avi_row_stream *f, int64_t count, int64_t *entries)
+{
+    int64_t rows = 0;
+    *entries = 0;
+    for (int64_t n; rows < count; rows++, *entries += n) {
+        n = avi_source_entries(f->source, f->given[rows]);
+        if (rows > 0 && *entries + n > f->entries) break;
+    }
+    return rows;
+}
+
+static avi_status check_piece(const struct avi_row_stream *f, int64_t count)
+{
+    const avi_source *s = f->source;
+    const unsigned char *at = f->rows;
+    if (!s->first_entry) return avi_rows_check(s, 0, f->given, count, f->rows);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t entries = avi_source_entries(s, f->given[i]);
+        AVI_TRY(avi_rows_check(s, s->first_entry[f->given[i]], NULL, entries, at));
+        at += (size_t)entries * row_bytes(s);
+    }
+    return AVI_OK;
+}
+
 const void *avi_row_stream_rows(struct avi_row_stream *f, const avi_partition *p, int64_t position, int64_t *count)
 {
     if (*count > f->most) *count = f->most;
     avi_partition_originals(p, position, *count, f->given);
+    int64_t entries;
+    *count = rows_of_piece(f, *count, &entries);
     avi_status status = f->source->ops->read_rows(f->source, f->given, *count, f->rows);
-    if (status == AVI_OK) status = avi_rows_check(f->source, 0, f->given, *count, f->rows);
-    if (status == AVI_OK) avi_rows_round(f->source, *count, f->rows);
+    if (status == AVI_OK) status = check_piece(f, *count);
+    if (status == AVI_OK) avi_rows_round(f->source, entries, f->rows);
     if (f->status == AVI_OK) f->status = status;
     return status == AVI_OK ? f->rows : NULL;
 }

@@ -27,16 +27,27 @@ static int64_t sample_count(const avi_data *d) { return d->shape.rows < SAMPLE_R
 
 static int64_t sample_row(const avi_data *d, int64_t i) { return i * d->shape.rows / sample_count(d); }
 
+/* Bytes of the largest row of a source. */
+static size_t row_room(const avi_data *d, const avi_source *source)
+{
+    return (size_t)(avi_source_largest_row(source) * d->shape.width) * avi_dtype_size(d->shape.type);
+}
+
 avi_status avi_settle_sample(avi_data *d, avi_source *source)
 {
-    const size_t bytes = (size_t)d->shape.width * avi_dtype_size(d->shape.type);
+    const size_t bytes = row_room(d, source);
     void *row = malloc(bytes);
     if (!row) return avi_fail_memory(bytes, "a row of the data");
     avi_status status = source->ops->read_rows(source, NULL, 0, row);
     for (int64_t i = 0; i < sample_count(d) && status == AVI_OK; i++) {
         const int64_t given = sample_row(d, i);
         status = source->ops->read_rows(source, &given, 1, row);
-        if (status == AVI_OK) avi_column_stats_add(d->stats, d->shape.type, row, 0, &given, 1);
+        if (status != AVI_OK) break;
+        if (d->entry)
+            avi_column_stats_add(d->stats, d->shape.type, row, source->first_entry[given], NULL,
+                                 avi_source_entries(source, given));
+        else
+            avi_column_stats_add(d->stats, d->shape.type, row, 0, &given, 1);
     }
     d->stats->sampled = true;
     free(row);
@@ -45,7 +56,8 @@ avi_status avi_settle_sample(avi_data *d, avi_source *source)
 
 /* ---- a walk over the rows that this rank owns, or over the sample ---- */
 
-/* position: of the first of `rows` rows; of ragged data the place of an entry among those that are held. */
+/* position: of the first of `rows` rows; of ragged data the place of an entry among those that are held, or the given
+ * number of one that is streamed. */
 typedef avi_status (*visitor)(void *self, const avi_data *d, int64_t position, int64_t rows, const double *numbers);
 
 /* Stored rows: entries of ragged ones. The row after the last that has a factor belongs to the last rank that owns any.
@@ -70,15 +82,22 @@ static avi_status walk_held(const avi_data *d, double *numbers, int64_t most, vi
 
 static avi_status walk_sample(const avi_data *d, avi_source *source, double *numbers, visitor visit, void *self)
 {
-    void *row = malloc((size_t)d->shape.width * avi_dtype_size(d->shape.type));
-    avi_status status = row ? AVI_OK : avi_fail_memory(1, "a row of the data");
+    const int64_t width = d->shape.width, most = PIECE_VALUES / width > 0 ? PIECE_VALUES / width : 1;
+    unsigned char *row = malloc(row_room(d, source));
+    avi_status status = row ? AVI_OK : avi_fail_memory(row_room(d, source), "a row of the data");
     for (int64_t i = 0; i < sample_count(d) && status == AVI_OK; i++) {
         const int64_t given = sample_row(d, i);
         status = source->ops->read_rows(source, &given, 1, row);
         if (status != AVI_OK) break;
-        avi_rows_round(source, 1, row);
-        numbers_of(d, row, d->shape.width, numbers);
-        status = visit(self, d, avi_partition_shuffled(&d->partition, given), 1, numbers);
+        const int64_t stored = avi_source_entries(source, given);
+        avi_rows_round(source, stored, row);
+        for (int64_t at = 0, n; at < stored && status == AVI_OK; at += n) { /* one turn of a row of one width */
+            n = stored - at < most ? stored - at : most;
+            numbers_of(d, row + (size_t)(at * width) * avi_dtype_size(d->shape.type), n * width, numbers);
+            status = visit(self, d,
+                           d->entry ? source->first_entry[given] + at : avi_partition_shuffled(&d->partition, given), n,
+                           numbers);
+        }
     }
     free(row);
     return status;
@@ -271,7 +290,7 @@ typedef struct search {
 
 static int64_t given_row(const avi_data *d, const avi_source *source, int64_t at)
 {
-    if (d->entry) return avi_ragged_given_entry(d, source, at);
+    if (d->entry) return d->feed ? at : avi_ragged_given_entry(d, source, at);
     return at < d->partition.rows ? avi_partition_original(&d->partition, at) : at;
 }
 

@@ -70,15 +70,13 @@ static avi_status check_shape(const avi_source *s)
 static avi_status settle_storage(avi_source *s, const avi_config *config)
 {
     const char *storage = avi_config_get_string(config, "data", "storage");
-    const bool can = s->ops->read_rows && !s->sequential && !s->shape.ragged, stream = strcmp(storage, "stream") == 0;
-    const double bytes = (double)s->shape.rows * (double)s->shape.width * (double)avi_dtype_size(s->shape.type);
+    const bool can = s->ops->read_rows && !s->sequential, stream = strcmp(storage, "stream") == 0;
+    const double bytes = (double)s->shape.rows * avi_source_row_bytes(s);
     s->streamed = can && (stream || (strcmp(storage, "auto") == 0 && bytes > (double)AVI_STREAM_ABOVE));
     if (!stream || can || s->shape.rows == 0) return AVI_OK;
-    return avi_config_fail(config, "data", "storage",
-                           "%s: %s, so they cannot be drawn anew at each step; use memory or auto", s->label,
-                           s->shape.ragged     ? "its rows have different numbers of entries"
-                           : s->ops->read_rows ? "its rows follow from the rows before them"
-                                               : "its rows come from a file");
+    return avi_config_fail(
+        config, "data", "storage", "%s: %s, so they cannot be drawn anew at each step; use memory or auto", s->label,
+        s->ops->read_rows ? "its rows follow from the rows before them" : "its rows come from a file");
 }
 
 avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split split, avi_source **source)

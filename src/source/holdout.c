@@ -143,10 +143,11 @@ static avi_status read_listed(avi_source *s, const int64_t *given, int64_t count
     int64_t row[LISTED];
     const size_t bytes = (size_t)s->shape.width * avi_dtype_size(s->shape.type);
     if (count == 0) return p->whole->ops->read_rows(p->whole, NULL, 0, out);
-    for (int64_t done = 0; done < count; done += LISTED) {
+    for (int64_t done = 0, stored = 0; done < count; done += LISTED) {
         const int64_t n = count - done < LISTED ? count - done : LISTED;
         for (int64_t i = 0; i < n; i++) row[i] = row_of(p, given[done + i]);
-        AVI_TRY(p->whole->ops->read_rows(p->whole, row, n, (unsigned char *)out + (size_t)done * bytes));
+        AVI_TRY(p->whole->ops->read_rows(p->whole, row, n, (unsigned char *)out + (size_t)stored * bytes));
+        for (int64_t i = 0; i < n; i++) stored += avi_source_entries(p->whole, row[i]);
     }
     return AVI_OK;
 }

@@ -99,14 +99,13 @@ static void entries_reach_their_rows(void **state)
 {
     (void)state;
     static made m;
-    const int64_t rows[] = {1, 2, 5, 37, 300}, lanes[] = {1, 2, 16}, huge[] = {1, 60000};
+    const int64_t rows[] = {1, 2, 5, 37, 300}, lanes[] = {1, 2, 16}, huge[] = {1, 20000};
     for (int a = 0; a < 5; a++)
         for (int h = 0; h < 2; h++) {
             make_sizes(&m, rows[a], huge[h]);
             for (int b = 0; b < 3; b++)
-                for (int type = AVI_U8; type <= AVI_F64; type++)
-                    for (int shuffled = 0; shuffled < 2; shuffled++)
-                        load_and_check(&m, rows[a], 4, lanes[b], shuffled, (avi_dtype)type);
+                for (int shuffled = 0; shuffled < 2; shuffled++)
+                    load_and_check(&m, rows[a], 4, lanes[b], shuffled, (avi_dtype)(AVI_U8 + (a + b + h) % 3));
         }
 }
 

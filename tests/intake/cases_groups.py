@@ -87,7 +87,7 @@ def case_refused(c):
     c.run(*MODEL, "data.group=0", "model.covariates=1").ends(78, "an entry of the data has 3 values, an outcome and its covariates; use 2")
     c.run(*MODEL, "data.group=0", "model.covariates=2", "data.columns=1,2").ends(78, "use 1")
     c.run("data.group=0").ends(78, "\\[model\\] name = vae: vae explains rows of one width.*use model.name = hier_logistic")
-    c.run(*MODEL, "data.group=0", "data.storage=stream").ends(78, "use memory or auto")
+    c.run(*MODEL, "data.group=0", "data.storage=stream").ends(78, "come from a file, so they cannot be drawn anew at each step; use memory or auto")
     c.run(*MODEL, "data.group=0", "inference.function=constant", "inference.domain=next").ends(78, "no window of neighbours; use self")
     c.run(*MODEL, "data.group=0", "data.missing=mask").ends(78, "cannot leave out single values")
     c.run(*MODEL, "data.group=0", "data.height=2").ends(78, "are no images; use 0")

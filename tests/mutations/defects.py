@@ -429,7 +429,7 @@ RAGGED = [
     Defect("a checksum that does not know where groups end", "src/data/data.c",
            "        r.checksum += avi_ragged_hash(source->first_entry, d->shape.rows, avi_comm_size(comm), avi_comm_rank(comm));", "        r.checksum += 0;", "^(test_ragged_np1|ragged_fits)$"),
     Defect("a value outside the likelihood named by its place after the shuffle", "src/data/settle.c",
-           "if (d->entry) return avi_ragged_given_entry(d, source, at);", "if (d->entry) return at;", "^(test_ragged_np2|intake)$"),
+           "if (d->entry) return d->feed ? at : avi_ragged_given_entry(d, source, at);", "if (d->entry) return at;", "^(test_ragged_np2|intake)$"),
     Defect("the first runs of a key taken for the whole group", "src/hdf5/hdf5_group_index.c",
            "const bool apart = r->count > groups;", "const bool apart = false;", "^intake$"),
     Defect("entries that follow each other in a part of the data taken for those of the whole", "src/source/holdout.c",
