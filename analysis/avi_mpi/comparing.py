@@ -1,6 +1,7 @@
 """compare: runs side by side, with the errors of their differences."""
 
 import argparse
+import os
 
 import numpy
 
@@ -84,13 +85,15 @@ def compare(runs):
     runs = runs_of(runs)
     if not runs:
         raise UsageError("no runs; use compare([run, other]) or their folders")
+    names = [run.name for run in runs]
     columns = {name: [] for name in ("run", "model", "function", "status", "ranks", "steps", "seconds")}
     for data, _ in SETS:
         for name in ("elbo", "difference", "gap"):
             columns[f"{name}_{data}"], columns[f"{name}_{data}_error"] = [], []
     for run in runs:
+        short = run.name if names.count(run.name) == 1 else os.path.relpath(run.folder)
         trace = run.trace["seconds"] if "seconds" in run.trace else []
-        for name, value in (("run", run.name), ("model", run.setting("model", "name")), ("function", run.setting("inference", "function")), ("status", run.status),
+        for name, value in (("run", short), ("model", run.setting("model", "name")), ("function", run.setting("inference", "function")), ("status", run.status),
                             ("ranks", run.provenance.get("ranks", 0)), ("steps", run.attributes.get("steps", 0)), ("seconds", float(trace[-1]) if len(trace) else numpy.nan)):
             columns[name].append(value)
         for data, _ in SETS:

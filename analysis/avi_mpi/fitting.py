@@ -82,8 +82,8 @@ def fit(X=None, model="vae", np=None, *, test=None, output=None, fresh=False, pr
               model__hidden=[400, 200] is model.hidden = 400, 200. avi_mpi --help-keys lists them.
 
     The same call again returns the fit at once when it is done, and resumes it when it was stopped. Another model,
-    other data or other keys in the same folder are a DataError; use another output, or fresh=True. The data are kept
-    in the folder of the run (data-*.h5), on which it can be evaluated later.
+    other data or other keys in the same folder are a DataError; use another output, or fresh=True. The rows are kept in
+    the folder of the run (data-*.h5), from which it resumes.
 
     Ctrl-C writes a checkpoint, ends the program and raises KeyboardInterrupt. All other ways to end than done raise
     an AviError with the program's message: ConfigError (keys), DataError (data), Diverged, Stopped (run__time_limit),

@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import time
 
 from . import plot
 from .commands import shown
 from .comparing import runs_of
+from .watching import open_going
 
 DOCS = {
     "trace": "Draws the ELBO against steps and seconds.",
@@ -23,6 +25,8 @@ def _add_arguments(parser, kind):
     parser.add_argument("runs", nargs="+" if several else 1, metavar="FOLDER", help=what)
     if kind == "latent":
         parser.add_argument("--dims", nargs=2, type=int, metavar=("A", "B"), help="dimensions to draw, counted from 0 (default: the two that are used most)")
+    if several:
+        parser.add_argument("--every", type=float, metavar="SECONDS", help="draw again after so many seconds, until no run is going on")
     if kind == "sweep":
         parser.add_argument("-x", help="swept key on the horizontal axis (default: the first)")
         parser.add_argument("-y", help="column of sweep.csv (default: elbo_test, else elbo_train)")
@@ -36,11 +40,15 @@ def draw(kind, given):
         what = given.runs[0]
         folder = what if os.path.isdir(what) else os.path.dirname(what)
     else:
-        what = runs_of(given.runs)
+        what = [open_going(run) for run in given.runs] if kind == "trace" else runs_of(given.runs)
         folder = what[0].folder if len(what) == 1 else ""
     output = given.output or os.path.join(folder, f"{kind}.png")
     getattr(plot, kind)(what, path=output, **options)
-    print(shown(output))
+    print(shown(output), flush=True)
+    while getattr(given, "every", None) and any(run.status == "running" for run in what):
+        time.sleep(given.every)
+        what = [run.reload() for run in what]
+        getattr(plot, kind)(what, path=output, **options)
 
 
 def main_of(kind):

@@ -32,7 +32,7 @@ def _draw_plane(axes, mean, first, second, labels):
         kinds, index = labels
         for k, kind in enumerate(kinds):
             axes.scatter(mean[index == k, first], mean[index == k, second], s=4, alpha=0.5, color=COLOURS[k % len(COLOURS)], linewidths=0, label=str(kind))
-        axes.legend(fontsize=7, markerscale=3, loc="best", ncols=2 if len(kinds) > 6 else 1)
+        axes.legend(fontsize=7, markerscale=3, loc="best", ncol=2 if len(kinds) > 6 else 1)
     elif len(mean) > MOST_DOTS:
         cells = axes.hexbin(mean[:, first], mean[:, second], gridsize=70, cmap="Blues", bins="log", mincnt=1, linewidths=0)
         axes.figure.colorbar(cells, ax=axes, label="rows in a cell", shrink=0.8)

@@ -4,9 +4,9 @@ import os
 
 import numpy
 
-from .comparing import runs_of
 from .errors import NotFound
 from .style import COLOURS, finish, new, save, styled
+from .watching import logged, open_going
 
 
 def running_mean(values, width):
@@ -57,16 +57,17 @@ def trace(runs, *, path=None):
     """The ELBO (nats per row) against steps and against seconds, of a run or a list of runs.
 
     Pale lines are the steps as logged (rows of a batch), lines their running mean, dots the evaluations on test rows,
-    or on training rows where there are none, with two standard errors where the evaluation takes draws.
+    or on training rows where there are none, with two standard errors where the evaluation takes draws. Of a run that
+    is going on the steps are those of metrics.csv, up to now.
     Returns a Figure; `path` writes it too. NotFound where no step was logged.
     """
-    runs = runs_of(runs)
+    runs = [open_going(run) for run in (runs if isinstance(runs, (list, tuple)) else [runs])]
     picture = new(9, 3.6)
     by_step, by_time = picture.subplots(1, 2, sharey=True)
     shown = []
     for number, run in enumerate(runs):
         colour = COLOURS[number % len(COLOURS)]
-        step, elbo, seconds = (run.trace[name].ravel() for name in ("step", "elbo_per_row", "seconds"))
+        step, elbo, seconds = logged(run, ("step", "elbo_per_row", "seconds"))
         if len(step) == 0:
             raise NotFound(f"{run.path}: no step was logged")
         width = max(1, len(elbo) // 40)

@@ -114,6 +114,17 @@ def _text_or_array(dataset):
     return _text(dataset[()]) if dataset.shape == () else dataset.asstr()[()]
 
 
+def configuration(text):
+    """Sections and keys of a configuration (ConfigParser); empty where the text is none."""
+    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",), strict=False)
+    parser.optionxform = str  # hmm has keys A and C
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        parser.clear()
+    return parser
+
+
 class Store:
     """A file of results, open for reading: what Run and Rows have in common.
 
@@ -150,15 +161,8 @@ class Store:
         self.config = self._read_config()
 
     def _read_config(self):
-        parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",), strict=False)
-        parser.optionxform = str  # hmm has keys A and C
         group = Group(self, "/config")
-        text = group.attributes.get("effective") or (group["effective"] if "effective" in group else "")
-        try:
-            parser.read_string(text)
-        except configparser.Error:
-            parser.clear()
-        return parser
+        return configuration(group.attributes.get("effective") or (group["effective"] if "effective" in group else ""))
 
     def group(self, path):
         """Any group of the file, for example group("/exact"). A Group, which is false where there is none."""

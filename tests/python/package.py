@@ -285,6 +285,17 @@ def figures(scratch):
     expect(text.count("data:image/png;base64,") >= 7 and not re.search(r"<script|<link|https?://", text), "the page lacks pictures, or asks for something outside itself")
     changed = [name for name in before if before[name] != matplotlib.rcParams[name]]
     expect(not changed, f"settings of matplotlib have changed: {changed}")
+    bare.close()
+    with h5py.File(scratch / "bare" / "run.h5", "a") as file:
+        file.attrs["status"] = numpy.bytes_("running")
+    with open(scratch / "bare" / "metrics.csv", "a") as file:
+        file.write("50" + ",1,2,3,-7" + ",0" * 20 + "\n60,1,2")
+    for _ in ("with run.h5, which is behind", "before it is there"):
+        line = avi_mpi.plot.trace(scratch / "bare").axes[0].lines[0]
+        expect(line.get_xdata()[-1] == 50 and len(line.get_xdata()) > 1, f"the last step of metrics.csv is not drawn: {line.get_xdata()}")
+        if (scratch / "bare" / "run.h5").exists():
+            (scratch / "bare" / "run.h5").rename(scratch / "bare" / "kept.h5")
+    (scratch / "bare" / "kept.h5").rename(scratch / "bare" / "run.h5")
     for kind, arguments in (("trace", [run.folder, bare.folder]), ("ranks", [run.folder])):
         done = subprocess.run([sys.executable, "-W", "error", "-m", "avi_mpi.plot", kind, *arguments, "-o", str(scratch / "command.png")], capture_output=True, text=True, cwd=SOURCE / "analysis")
         expect(done.returncode == 0 and (scratch / "command.png").is_file(), f"python -m avi_mpi.plot {kind}: {done.stderr}")
