@@ -125,5 +125,35 @@ AVI_API int64_t avi_convolutions_values(const avi_convolutions *c);
 AVI_API avi_node *avi_convolutions_forward(const avi_convolutions *c, avi_tape *t, avi_node *x,
                                            avi_node *const *params);
 AVI_API avi_node *avi_convolutions_back(const avi_convolutions *c, avi_tape *t, avi_node *x, avi_node *const *params);
+/* The patches of every row's image as rows: (R, image) -> (R height width, patch). *c as in avi_convolve. */
+AVI_API avi_node *avi_patches(avi_tape *t, avi_node *x, const avi_convolution *c);
+/* Patches of the pixels themselves, or of `side` pixels in height and width that do not overlap. Returns false where
+ * they do not fill the image. */
+AVI_API bool avi_patches_make(const avi_view *image, int64_t side, avi_convolution *c);
+
+/* ---- attention ---- */
+
+/* Softmax attention within segments of rows (Vaswani et al. 2017): qkv (E, 3 W) holds queries, keys and values of W
+ * columns each, of `heads` heads that are beside each other -> (E, W). Segment b is rows [first[b], first[b + 1]);
+ * first (segments + 1), borrowed until the next reset. */
+AVI_API avi_node *avi_attention(avi_tape *t, avi_node *qkv, int64_t heads, int64_t segments, const int64_t *first);
+
+/* An affine map to `width` values for every entry, then blocks h += attention(norm(h)), h += network(norm(h)) with one
+ * hidden layer, and a layer norm at the end. */
+typedef struct avi_transformer {
+    int64_t blocks, width, heads, hidden;
+    avi_activation activation;
+} avi_transformer;
+/* Declares "name.embed.weight", ..., "name.0.qkv.weight", ..., "name.norm.gain", ... Errors: INTERNAL. */
+AVI_API avi_status avi_transformer_declare(const avi_transformer *n, const char *name, int64_t inputs,
+                                           avi_params *params);
+AVI_API int avi_transformer_blocks(const avi_transformer *n); /* of parameters */
+/* x (E, inputs) -> (E, width); segments as in avi_attention. place: (T, width), added to the embedded entries of
+ * segments of T rows each; NULL: nothing is. */
+AVI_API avi_node *avi_transformer_forward(const avi_transformer *n, avi_tape *t, avi_node *x, avi_node *place,
+                                          int64_t segments, const int64_t *first, avi_node *const *params);
+
+/* Ends of `segments` segments of `rows` rows each, on the tape: (segments + 1). */
+AVI_API const int64_t *avi_segments_alike(avi_tape *t, int64_t segments, int64_t rows);
 
 #endif

@@ -61,3 +61,27 @@ avi_node *avi_convolve_transposed(avi_tape *t, avi_node *x, avi_node *weight, av
                      transposed.name, "weight (patch, channels), bias (1, channels of the image)", weight, bias);
     return avi_custom(t, &transposed, x->rows, avi_view_values(&c->image), 3, (avi_node *[]){x, weight, bias}, c);
 }
+
+static const avi_custom_op patches = {.name = "patches",
+                                      .forward = {avi_forward_patches_f32, avi_forward_patches_f64},
+                                      .backward = {avi_backward_patches_f32, avi_backward_patches_f64}};
+
+avi_node *avi_patches(avi_tape *t, avi_node *x, const avi_convolution *c)
+{
+    avi_tape_require(x->cols == avi_view_values(&c->image), patches.name, "x is not (R, image)", x, NULL);
+    return avi_custom(t, &patches, x->rows * c->height * c->width, avi_convolution_patch(c), 1, &x, c);
+}
+
+bool avi_patches_make(const avi_view *image, int64_t length, avi_convolution *c)
+{
+    const int64_t high = image->height == 1 ? 1 : length, wide = image->width == 1 ? 1 : length;
+    *c = (avi_convolution){.image = *image,
+                           .height = image->height / high,
+                           .width = image->width / wide,
+                           .channels = 1,
+                           .kernel_height = high,
+                           .kernel_width = wide,
+                           .stride_height = high,
+                           .stride_width = wide};
+    return image->height % high == 0 && image->width % wide == 0;
+}

@@ -19,6 +19,7 @@ void avi_patches_add_f64(const avi_convolution *c, int64_t rows, const double *p
     void avi_backward_##name##_f64(avi_tape *t, avi_node *n);
 AVI_CONVOLUTION_OP(convolution)
 AVI_CONVOLUTION_OP(transposed)
+AVI_CONVOLUTION_OP(patches)
 #undef AVI_CONVOLUTION_OP
 
 #endif

@@ -91,3 +91,16 @@ void AVI_R(avi_patches_add)(const avi_convolution *c, int64_t rows, const real *
                                  image + p * v->plane_stride + at * v->row_stride);
                 }
 }
+
+/* ---- patches as an operation of its own ---- */
+
+void AVI_R(avi_forward_patches)(avi_tape *t, avi_node *n)
+{
+    (void)t;
+    AVI_R(avi_patches_gather)(n->data, n->in[0]->rows, n->in[0]->value, n->value);
+}
+
+void AVI_R(avi_backward_patches)(avi_tape *t, avi_node *n)
+{
+    AVI_R(avi_patches_add)(n->data, n->in[0]->rows, n->grad, avi_tape_grad(t, n->in[0]));
+}

@@ -82,6 +82,13 @@ avi_node *avi_concat_rows(avi_tape *t, avi_node *a, avi_node *b)
     return avi_tape_run(t, avi_tape_node(t, &avi_op_concat_rows, a->rows + b->rows, a->cols, 2, (avi_node *[]){a, b}));
 }
 
+avi_node *avi_reshape(avi_tape *t, avi_node *a, int64_t rows, int64_t cols)
+{
+    if (a->rows == rows && a->cols == cols) return a;
+    avi_tape_require(a->rows * a->cols == rows * cols, "reshape", "another number of values", a, NULL);
+    return avi_tape_run(t, avi_tape_node(t, &avi_op_reshape, rows, cols, 1, &a));
+}
+
 static avi_node *binary(avi_tape *t, const avi_op *op, avi_node *a, avi_node *b)
 {
     b = avi_tape_spread(t, b, a->rows, a->cols, false);

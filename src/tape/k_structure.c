@@ -1,4 +1,4 @@
-/* Kernels of structure: gather, slices, concat, spread. All gradients add unless the target is fresh. */
+/* Kernels of structure: gather, slices, concat, reshape, spread. All gradients add unless the target is fresh. */
 #include "tape/lanes.h"
 
 #include <string.h>
@@ -178,4 +178,18 @@ void AVI_R(avi_backward_spread)(avi_tape *t, avi_node *n)
         else
             for (int64_t c = 0; c < cols; c++) row[c] += g[r * cols + c];
     }
+}
+
+void AVI_R(avi_forward_reshape)(avi_tape *t, avi_node *n)
+{
+    (void)t;
+    memcpy(n->value, n->in[0]->value, (size_t)(n->rows * n->cols) * sizeof(real));
+}
+
+void AVI_R(avi_backward_reshape)(avi_tape *t, avi_node *n)
+{
+    const real *g = n->grad;
+#define TERM(k) (g[k])
+    GRADIENT(t, n->in[0], TERM);
+#undef TERM
 }

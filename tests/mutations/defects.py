@@ -458,6 +458,11 @@ LAYERS = [
     Defect("gelu: the derivative without the density", "src/tape/activation.h", "pre[k] * R(0.39894228040143267794)", "0 * pre[k] * R(0.39894228040143267794)", "^test_layers_np1$"),
     Defect("images with channels last seen with channels first", "src/nn/view.c", "v.channel_stride = data->channels_last ? 1 : height * width;", "v.channel_stride = height * width;",
            "^(test_layers_np1|nn_encoders)$"),
+    Defect("attention: the softmax's gradient without what the other weights lose", "src/nn/k_attention.c", "d[k] = p[k] * (d[k] - sum);", "d[k] = p[k] * d[k];",
+           "^(test_layers_np1|test_gradient_np1)$"),
+    Defect("attention: the scale left out of the gradient by the keys", "src/nn/k_attention.c", "h.scale, d, h.rows, h.query, h.step, beta, key,", "1, d, h.rows, h.query, h.step, beta, key,",
+           "^(test_layers_np1|test_gradient_np1)$"),
+    Defect("the row in the middle of a window one place off", "src/infer/infer_attention.c", "(n->entries - 1) / 2 * width", "(n->entries + 1) / 2 * width", "^nn_entries$"),
     Defect("residual layers that add nothing", "src/nn/network.c", "avi_add(t, h, x) : h;", "avi_add(t, h, avi_scale(t, x, 0, 0)) : h;", "^nn_encoders$"),
 ]
 

@@ -133,6 +133,83 @@ def decoder(scratch):
     return f"largest difference {close('decoder', mean.reshape(len(z), -1), want):.1e}"
 
 
+def norm(p, name, x):
+    return (x - x.mean(1, keepdims=True)) / numpy.sqrt(x.var(1, keepdims=True) + 1e-5) * p[f"{name}.gain"] + p[f"{name}.offset"]
+
+
+def affine(p, name, x):
+    return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
+
+
+def transformer(p, x, blocks, heads, activation, place):
+    """x (entries, inputs) of one row."""
+    h = affine(p, "attention.embed", x) + place
+    for i in range(blocks):
+        name, seen = f"attention.{i}", numpy.zeros_like(h)
+        q, k, v = numpy.split(affine(p, f"{name}.qkv", norm(p, f"{name}.norm1", h)), 3, axis=1)
+        d = h.shape[1] // heads
+        for part in (slice(j * d, (j + 1) * d) for j in range(heads)):
+            weight = numpy.exp(q[:, part] @ k[:, part].T / math.sqrt(d))
+            seen[:, part] = weight / weight.sum(1, keepdims=True) @ v[:, part]
+        h = h + affine(p, f"{name}.out", seen)
+        h = h + affine(p, f"{name}.back", ACTIVATION[activation](affine(p, f"{name}.hidden", norm(p, f"{name}.norm2", h))))
+    return norm(p, "attention.norm", h)
+
+
+def entries(scratch):
+    """attention and set against numpy: windows, patches of images with channels first, values that are missing, groups of 0 to 9 entries; groups by a network of their means."""
+    generator, ini, worst = numpy.random.default_rng(9), empty_ini(scratch), 0.0
+    attention = ["inference.function=attention", "inference.width=6", "inference.heads=2", "inference.feed_forward=5"]
+    deep = ["inference.function=set", "inference.entry_hidden=5,4", "inference.hidden=3", "inference.activation=tanh"]
+    sizes = [3, 0, 1, 9, 5, 2, 1, 4, 7, 6, 2, 3]
+    groups = [numpy.column_stack([generator.integers(0, 2, n), generator.normal(size=(n, 2))]) for n in sizes]
+    with h5py.File(scratch / "x.h5", "w") as file:
+        file["series"], file["images"] = generator.normal(size=(20, 2)), generator.normal(size=(9, 2, 6, 8))
+        file["holes"] = numpy.where(generator.random((20, 2)) < 0.3, numpy.nan, file["series"][()])
+        file["groups/data"], file["groups/indptr"] = numpy.concatenate(groups), numpy.concatenate([[0], numpy.cumsum(sizes)])
+        series, images, holes = (file[n][()] for n in ("series", "images", "holes"))
+
+    def run(name, data, *arguments):
+        model = ["model.name=hier_logistic", "model.covariates=2"] if data == "groups" else VAE
+        order = ["data.shuffle=no"] if data != "images" else []
+        folder = fit(scratch / name, *model, *BASE, "data.source=hdf5", f"data.path={scratch / 'x.h5'}", f"data.dataset={data}", *order, *arguments, ini=ini)
+        with h5py.File(folder / "run.h5") as file:
+            return blocks(folder, "/inference"), file["/local/mean"][()]
+
+    def attended(p, rows, pool, blocks=2, activation="gelu", place=None):
+        place = p["attention.position"] if place is None else place
+        found = [pool(transformer(p, x, blocks, 2, activation, place)) if len(x) else numpy.zeros(6) for x in rows]
+        return affine(p, "encoder", numpy.array(found))
+    near = numpy.clip(numpy.arange(20)[:, None] + numpy.arange(-2, 3), 0, 19)
+    mean = (lambda h: h.mean(0))
+    p, got = run("window", "series", *attention, "inference.domain=window:2")
+    worst = max(worst, close("attention over a window", got, attended(p, series[near], mean)[:, :2]))
+    p, got = run("centre", "series", *attention, "inference.domain=window:2", "inference.pool=centre", "inference.positions=sine", "inference.activation=silu", "inference.blocks=1")
+    angle = numpy.arange(5)[:, None] * 10000 ** -(numpy.arange(6) // 2 * 2 / 6)
+    wave = numpy.where(numpy.arange(6) % 2, numpy.cos(angle), numpy.sin(angle))
+    worst = max(worst, close("attention, the row in the middle", got, attended(p, series[near], lambda h: h[2], 1, "silu", wave)[:, :2]))
+    p, got = run("patches", "images", *attention, "inference.patch=2")
+    patches = images.reshape(9, 2, 3, 2, 4, 2).transpose(0, 2, 4, 3, 5, 1).reshape(9, 12, 8)
+    worst = max(worst, close("attention over patches", got, attended(p, patches, mean)[:, :2]))
+    p, got = run("attention_groups", "groups", *attention)
+    worst = max(worst, close("attention over groups", got, attended(p, groups, mean, place=0)[:, :1]))
+    there = numpy.isfinite(holes)
+    seen = numpy.concatenate([numpy.where(there, holes, 0), there], 1)[near]
+    p, got = run("set_window", "holes", *deep, "inference.domain=window:2", "inference.pool=sum", "data.missing=mask")
+    inner = dense(p, "entry", seen.reshape(100, 4), 2, "tanh", last=True).reshape(20, 5, 4).sum(1)
+    worst = max(worst, close("set of a window with values that are missing", got, dense(p, "encoder", inner, 2, "tanh")[:, :2]))
+    size = numpy.log1p(sizes)[:, None]
+    for pool in ("mean", "sum"):
+        p, got = run(f"set_{pool}", "groups", *deep, f"inference.pool={pool}")
+        inner = [getattr(dense(p, "entry", g, 2, "tanh", last=True), pool)(0) if len(g) else numpy.zeros(4) for g in groups]
+        want = dense(p, "encoder", numpy.concatenate([inner, size], 1), 2, "tanh")[:, :1]
+        worst = max(worst, close(f"set of groups, {pool}", got, want))
+    p, got = run("means", "groups", "inference.function=mlp", "inference.hidden=4")
+    means = numpy.array([g.mean(0) if len(g) else numpy.zeros(3) for g in groups])
+    worst = max(worst, close("means of groups", got, dense(p, "encoder", numpy.concatenate([means, size], 1), 2, "relu")[:, :1]))
+    return f"8 encoders, largest difference {worst:.1e}"
+
+
 CONV = ["model.name=vae", "data.source=strokes", "model.latent=2", "model.decoder=conv", "model.channels=6,5", "model.hidden=7", "model.norm=layer", "inference.function=conv",
         "inference.channels=5,6", "inference.hidden=7,7", "inference.residual=yes", "inference.norm=layer", "inference.activation=silu", "model.activation=gelu"]
 
@@ -182,6 +259,13 @@ def refusals(scratch):
         ([*conv, "data.height=3", "inference.kernel=300", "inference.channels=60000"], "2^31 values or more for a row; use fewer channels", ["inference.channels=3"]),
         ([*conv, "data.height=3", "inference.kernel=300", "inference.channels=60000"], "a smaller inference.kernel", ["inference.kernel=3", "inference.channels=60"]),
         ([*conv, "data.height=3", "inference.channels="], "use 1 to 8 numbers", ["inference.channels=2"]),
+        (["inference.function=attention"], "[inference] function = attention: a row is 12 plain values", ["data.height=3", "inference.patch=1"]),
+        (["inference.function=attention"], "inference.domain = window:8", ["inference.domain=window:8"]),
+        (["inference.function=attention", "data.height=3"], "patches do not fill images of 3 x 4; use 1", ["inference.patch=1"]),
+        (["inference.function=attention", "inference.domain=window:1", "inference.heads=3"], "use 1, or inference.width = 66", ["inference.width=66"]),
+        (["inference.function=attention", "data.height=3", "inference.patch=1", "inference.pool=centre"], "use mean", ["inference.pool=mean"]),
+        (["inference.function=set"], "a row of these data is 12 plain values; use mlp", ["inference.domain=window:8"]),
+        (["inference.function=set", "inference.domain=next", "inference.entry_hidden="], "use 1 to 16 numbers", ["inference.entry_hidden=3"]),
         (["inference.residual=yes", "inference.hidden=3,4"], "use inference.hidden = 3, 3", ["inference.hidden=3,3"]),
         (["model.residual=yes"], "use model.hidden = 4, 4", ["model.hidden=4,4"]),
     ]
@@ -194,4 +278,4 @@ def refusals(scratch):
 
 
 if __name__ == "__main__":
-    main(encoders, decoder, bits, gradients, refusals)
+    main(encoders, decoder, entries, bits, gradients, refusals)

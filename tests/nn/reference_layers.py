@@ -29,6 +29,9 @@ CASES = [
     ("transposed, channels first", "transposed", "tanh", 2, (1, 3, 4, 5, False), 2, 3, 2),
     ("transposed, channels last", "transposed", "silu", 2, (1, 2, 5, 5, True), 3, 5, 2),
     ("transposed to a window", "transposed", "gelu", 2, (1, 2, 1, 7, True), 3, 4, 2),
+    # rows are entries of one segment and then of one of a single row; (width, heads); the weight is an affine map behind, which knows tiles
+    ("attention, one head", "attention", "identity", 6, (3, 1), 0, 0, 0),
+    ("attention, 2 heads", "attention", "identity", 5, (4, 2), 0, 0, 0),
 ]
 
 
@@ -63,6 +66,8 @@ def inputs_of(case, generator):
         return values(rows, sizes[0], scale=2), values(sizes[1], sizes[0]), values(1, sizes[1]), values(rows, sizes[1])
     if layer == "layer_norm":
         return values(rows, sizes[0], scale=2), values(1, sizes[0]), values(1, sizes[0]), values(rows, sizes[0])
+    if layer == "attention":
+        return values(rows, 3 * sizes[0], scale=2), values(sizes[0], sizes[0]), values(1, sizes[0]), values(rows, sizes[0])
     s = Shape(case)
     little = s.size[0] * s.size[1] * small
     if layer == "convolution":
@@ -82,6 +87,14 @@ def by_torch(case, x, weight, bias, g):
         y = apply(functional.linear(x, weight, bias[0]))
     elif case[1] == "layer_norm":
         y = functional.layer_norm(x, (x.shape[1],), weight[0], bias[0], 1e-5)
+    elif case[1] == "attention":
+        width, heads = case[4]
+        seen = []
+        for part in (x[:-1], x[-1:]):
+            q, k, v = (p.reshape(len(part), heads, width // heads).transpose(0, 1) for p in part.split(width, dim=1))
+            p = torch.softmax(q @ k.transpose(1, 2) / (width // heads) ** 0.5, dim=2)
+            seen.append((p @ v).transpose(0, 1).reshape(len(part), width))
+        y = functional.linear(torch.cat(seen), weight, bias[0])
     else:
         s = Shape(case)
         index = torch.tensor(s.as_channels())
@@ -139,6 +152,8 @@ def connections(case):
 def by_loops(case, x, weight, bias, g):
     if case[1] == "layer_norm":
         return norm_by_loops(x, weight[0], bias[0], g)
+    if case[1] == "attention":
+        return attention_by_loops(*case[4], x, weight, bias[0], g)
     products, of_bias = connections(case)
     w, b, dx, dw, db, y = weight.ravel(), bias.ravel(), numpy.zeros_like(x), numpy.zeros(weight.size), numpy.zeros(bias.size), numpy.zeros_like(g)
     for r in range(x.shape[0]):
@@ -168,6 +183,26 @@ def norm_by_loops(x, gain, offset, g):
             for o in range(n):
                 dx[r, i] += g[r, o] * gain[o] * ((i == o) - 1 / n - h[r, i] * h[r, o] / n) / sd
     return y, dx, numpy.sum(g * h, 0)[None], numpy.sum(g, 0)[None]
+
+
+def attention_by_loops(width, heads, x, weight, bias, g):
+    """The gradient by the scores from the matrix of all derivatives of a softmax."""
+    rows, d = len(x), width // heads
+    seen, dx, back = numpy.zeros((rows, width)), numpy.zeros_like(x), g @ weight
+    for segment in (range(rows - 1), range(rows - 1, rows)):
+        for h in range(heads):
+            part = [slice(k * width + h * d, k * width + (h + 1) * d) for k in range(3)]
+            for a in segment:
+                score = numpy.array([sum(x[a, part[0]] * x[b, part[1]]) / d**0.5 for b in segment])
+                p = numpy.exp(score) / numpy.exp(score).sum()
+                for i, b in enumerate(segment):
+                    seen[a, part[0]] += p[i] * x[b, part[2]]
+                    dx[b, part[2]] += p[i] * back[a, part[0]]
+                    for j, c in enumerate(segment):
+                        slope = sum(back[a, part[0]] * x[c, part[2]]) * p[j] * ((i == j) - p[i]) / d**0.5  # of p[j] by score i
+                        dx[a, part[0]] += slope * x[b, part[1]]
+                        dx[b, part[1]] += slope * x[a, part[0]]
+    return seen @ weight.T + bias, dx, g.T @ seen, numpy.sum(g, 0)[None]
 
 
 # ---- the header ----

@@ -30,6 +30,8 @@ typedef struct outcome {
 
 static bool is(const layer_case *c, const char *layer) { return !strcmp(c->layer, layer); }
 
+static bool has_image(const layer_case *c) { return is(c, "convolution") || is(c, "transposed"); }
+
 static avi_convolution convolution_of(const layer_case *c)
 {
     const int64_t *s = c->size;
@@ -50,6 +52,7 @@ static sizes sizes_of(const layer_case *c, const avi_convolution *made)
     const int64_t in = c->size[0], out = c->size[1];
     if (is(c, "dense")) return (sizes){in, out, out, in, out};
     if (is(c, "layer_norm")) return (sizes){in, out, 1, in, in};
+    if (is(c, "attention")) return (sizes){3 * in, in, in, in, in};
     const int64_t image = avi_view_values(&made->image), small = avi_convolution_values(made),
                   patch = avi_convolution_patch(made);
     if (is(c, "convolution")) return (sizes){image, small, made->channels, patch, made->channels};
@@ -74,6 +77,11 @@ static avi_node *layer_of(const layer_case *c, avi_tape *t, const avi_convolutio
 {
     if (is(c, "dense")) return avi_affine(t, x, weight, bias, avi_activation_find(c->activation));
     if (is(c, "layer_norm")) return avi_layer_norm(t, x, weight, bias);
+    if (is(c, "attention")) {
+        int64_t *first = avi_tape_alloc(t, 6);
+        memcpy(first, (int64_t[]){0, c->rows - 1, c->rows}, 3 * sizeof *first);
+        return avi_affine(t, avi_attention(t, x, c->size[1], 2, first), weight, bias, AVI_IDENTITY);
+    }
     return is(c, "convolution") ? avi_convolve(t, x, weight, bias, made)
                                 : avi_convolve_transposed(t, x, weight, bias, made);
 }
@@ -84,7 +92,7 @@ static void run(const layer_case *c, avi_precision p, outcome *o)
 {
     avi_tape *t = avi_tape_create(p);
     avi_convolution made;
-    if (!is(c, "dense") && !is(c, "layer_norm")) made = convolution_of(c);
+    if (has_image(c)) made = convolution_of(c);
     const sizes s = sizes_of(c, &made);
     const int64_t n[3] = {c->rows * s.in, s.weight_rows * s.weight_cols, s.bias};
     const int64_t rows[3] = {c->rows, s.weight_rows, 1};
@@ -123,7 +131,7 @@ static void layers_are_those_of_pytorch(void **state)
             const layer_case *c = &layer_cases[i];
             const double bound = p == AVI_PRECISION_DOUBLE ? 1e-14 : 4e-6;
             avi_convolution made;
-            if (!is(c, "dense") && !is(c, "layer_norm")) made = convolution_of(c);
+            if (has_image(c)) made = convolution_of(c);
             const sizes s = sizes_of(c, &made);
             run(c, (avi_precision)p, &o);
             compare(c, "y", o.y, c->y, c->rows * s.out, bound);
@@ -169,7 +177,7 @@ static void layers_know_the_tiles_of_their_rows(void **state)
                                         .products = take_products,
                                         .context = &got};
         avi_convolution made;
-        if (!is(c, "dense") && !is(c, "layer_norm")) made = convolution_of(c);
+        if (has_image(c)) made = convolution_of(c);
         const sizes s = sizes_of(c, &made);
         avi_tape *t = avi_tape_create(AVI_PRECISION_DOUBLE);
         got = (taken){0};

@@ -8,7 +8,7 @@ target_link_libraries(drift PRIVATE MPI::MPI_C)
 target_link_libraries(blot PRIVATE ${CMAKE_DL_LIBS})
 
 avi_add_run(same_bits_ranks ranks)
-avi_add_run(same_bits_registry registry)
+avi_add_run(same_bits_registry registry TIMEOUT 600)
 avi_add_run(same_bits_registry_long registry ARGS --long LABELS long TIMEOUT 3600)
 avi_add_checks(same_bits parts network global_draws clipped_rows chain window plain)
 set(AVI_CHECK_ARGS $<TARGET_FILE:drift>)

@@ -3,7 +3,7 @@ avi_add_checks(steps algebra constant local starts notebook saw clipping epoch a
 avi_add_checks(steps unbiased weights fits)
 avi_add_checks(steps precision row_values both_precisions)
 avi_add_checks(steps features standardised located digits dead)
-avi_add_run(steps_gradients gradients)
+avi_add_run(steps_gradients gradients TIMEOUT 600)
 avi_add_run(steps_gradients_long gradients ARGS --long LABELS long TIMEOUT 7200)
 avi_add_run(steps_local_rows local_rows)
 avi_add_run(steps_fits_long unbiased ARGS fits_long LABELS long TIMEOUT 3600)

@@ -96,6 +96,21 @@ static avi_node *transposed(const graph *g)
     return avi_convolve_transposed(g->tape, g->in[0], g->in[1], g->in[2], convolution_of(g->c->number));
 }
 
+static avi_node *patches(const graph *g)
+{
+    static avi_convolution c;
+    if (!avi_patches_make(&(avi_view){2, 2, 4, 2, 16, 8, 2, 1}, 2, &c)) abort();
+    return avi_patches(g->tape, g->in[0], &c);
+}
+static avi_node *reshape(const graph *g) { return avi_reshape(g->tape, g->in[0], 6, 4); }
+/* Segments of 3, 0, 1 and 2 rows, or two of 4. */
+static avi_node *attention(const graph *g)
+{
+    static const int64_t uneven[] = {0, 3, 3, 4, 6}, even[] = {0, 4, 8};
+    return g->in[0]->rows == 6 ? avi_attention(g->tape, g->in[0], g->c->number, 4, uneven)
+                               : avi_attention(g->tape, g->in[0], g->c->number, 2, even);
+}
+
 /* ---- factors and densities ---- */
 
 static avi_node *draw(const graph *g) { return avi_gaussian_draw(g->tape, g->in[0], g->in[1]); }
@@ -244,6 +259,10 @@ const gradient_case gradient_cases[] = {
     {NULL, "transposed, channels last", {FREE(3, 18), WITHIN(18, 3, -0.3, 0.3), FREE(1, 2)}, transposed, 0},
     {NULL, "transposed, channels first", {FREE(2, 60), WITHIN(18, 3, -0.3, 0.3), FREE(1, 2)}, transposed, 1},
     {NULL, "transposed to a window", {FREE(4, 12), WITHIN(9, 3, -0.3, 0.3), FREE(1, 3)}, transposed, 3},
+    {NULL, "patches", {FREE(2, 32)}, patches, 0},
+    {NULL, "attention, 2 heads", {FREE(8, 12)}, attention, 2},
+    {NULL, "attention, uneven segments", {FREE(6, 9)}, attention, 1},
+    {&avi_op_reshape, "to fewer columns", {FREE(3, 8)}, reshape, 0},
     {&avi_op_affine, "no bias", {FREE(6, 5), FREE(7, 5)}, affine, AVI_IDENTITY},
     {&avi_op_affine, "no bias, relu", {FREE(6, 5), FREE(7, 5)}, affine, AVI_RELU},
     {&avi_op_affine, "data in", {FIXED(6, 5), FREE(1, 5), FREE(1, 1)}, affine, AVI_IDENTITY},
