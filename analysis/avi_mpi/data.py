@@ -38,6 +38,9 @@ class Rows:
             group.attrs["shape"] = numpy.array(self.shape, dtype="i8")
             for part, values in self.values.items():
                 group[part] = values
+            for names, where in ((self.columns, "var/_index"), (self.names, "obs/_index")):  # as AnnData has them
+                if names is not None and where not in file:
+                    file.create_dataset(where, data=names, dtype=h5py.string_dtype())
             return
         file[name] = self.values
         for axis, names, what in ((1, self.columns, "columns"), (0, self.names, "rows")):
@@ -91,12 +94,15 @@ def _sparse(matrix, what):
 
 
 def rows_of(values, what="X"):
-    """Rows of an array, a DataFrame, a scipy sparse matrix, or anything that numpy.asarray takes.
+    """Rows of an array, a DataFrame, a scipy sparse matrix, the X of an AnnData, or anything that numpy.asarray takes.
 
     `what` is its name in messages. DataError for what has no numbers.
     """
     if isinstance(values, Rows):
         return values
+    if hasattr(values, "var_names") and hasattr(values, "obs_names"):
+        found = rows_of(values.X, f"{what}.X")
+        return Rows(found.values, [str(name) for name in values.var_names], [str(name) for name in values.obs_names], found.shape)
     if hasattr(values, "tocsr"):
         return _sparse(values, what)
     if hasattr(values, "iloc") and hasattr(values, "columns"):

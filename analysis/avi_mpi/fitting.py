@@ -69,8 +69,9 @@ def fit(X=None, model="vae", np=None, *, test=None, output=None, fresh=False, pr
 
         run = avi_mpi.fit(X, "ppca", np=4, model__latent=3, inference__hidden=[64, 64], optim__epochs=50)
 
-    X         rows: an array (rows), (rows, columns) or of images (rows, height, columns), a pandas DataFrame, whose
-              names of columns are kept, or a scipy sparse matrix. None: the data that keys name (data__source=...).
+    X         rows: an array (rows), (rows, columns) or of images (rows, height, columns), a scipy sparse matrix, or a
+              pandas DataFrame or an AnnData (its X), whose names of columns and rows are kept. None: the data that keys
+              name (data__source=...).
               Missing values are NaN, with data__missing="mask".
     model     model.name: vae, ppca, linear, ... (avi_mpi --list)
     np        ranks; None: the tasks of the Slurm job, else all cores, or fewer where there is less to do

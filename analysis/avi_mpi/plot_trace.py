@@ -89,7 +89,7 @@ def trace(runs, *, path=None):
     by_time.set(title="ELBO against time", xlabel="time (seconds)")
     by_step.margins(x=0.02)
     by_time.margins(x=0.02)
-    by_time.legend(loc="lower right", fontsize=8)
+    by_time.legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
     finish(picture, runs, "The ELBO during the fit; its first fall may lie below the picture.")
     if path:
         save(picture, path)

@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import types
 import warnings
 
 import h5py
@@ -70,12 +71,15 @@ def arrays(scratch):
         fits["a DataFrame"] = (pandas.DataFrame(x, columns=["a", "b", "\u03b3", "d", "e"], index=[f"r{n}" for n in range(200)]), 1)
     if sparse:
         fits["a sparse matrix"] = (sparse.coo_matrix(x), 1)
+        fits["an AnnData"] = (types.SimpleNamespace(X=sparse.csr_matrix(x), var_names=["a", "b", "\u03b3", "d", "e"], obs_names=[f"r{n}" for n in range(200)]), 1)
     for name, (values, ranks) in fits.items():
         other = avi_mpi.fit(values, "ppca", ranks, output=scratch / name, **SMALL)
         expect(other.provenance["ranks"] == ranks, f"{name}: {other.provenance['ranks']} ranks")
         for part, mean in theta.items():
             expect(mean.tobytes() == other.theta[part]["mean"].tobytes(), f"{name}: not the bits of the array on one rank in {part}")
+        expect(("columns" in other.data) == (name in ("a DataFrame", "an AnnData")), f"{name}: names of columns")
         if "columns" in other.data:
+            expect("row" in other.local and list(other.local["row"][:2]) == ["r0", "r1"], f"{name}: names of rows")
             names = other.data["columns"]
             expect((names.splitlines() if isinstance(names, str) else list(names)) == ["a", "b", "\u03b3", "d", "e"], f"names of columns: {names!r}")
     marks = sorted(path.name for path in (scratch / "one").glob("data-*.h5"))
