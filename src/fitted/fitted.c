@@ -22,7 +22,8 @@ static int64_t kind_of(const char *from)
     return S_ISDIR(info.st_mode) ? FOLDER : FILE_OF_ITS_OWN;
 }
 
-avi_status avi_fitted_find(avi_comm *comm, const char *from, char **path)
+/* The newest checkpoint of a run folder, or `from` itself where it is a file. Owner of *path: caller. */
+static avi_status find(avi_comm *comm, const char *from, char **path)
 {
     int64_t kind = avi_comm_rank(comm) == 0 ? kind_of(from) : NOTHING;
     *path = NULL;
@@ -56,11 +57,26 @@ static avi_status open_checkpoint(avi_comm *comm, const char *path, avi_store **
     return status;
 }
 
-avi_status avi_fitted_config(avi_comm *comm, const char *path, char **effective)
+/* A fit that goes on in the folder removes its older checkpoints: one that is gone when it is to be opened has a newer
+ * one beside it. What is open stays readable. */
+static avi_status open_newest(avi_comm *comm, const char *from, char **path, avi_store **store)
+{
+    enum { TRIES = 20 };
+    for (int i = 0;; i++) {
+        AVI_TRY(find(comm, from, path));
+        const avi_status status = open_checkpoint(comm, *path, store);
+        if (status != AVI_ERR_NOINPUT || i + 1 == TRIES || !strcmp(from, *path)) return status;
+        avi_error_clear();
+        free(*path);
+        *path = NULL;
+    }
+}
+
+avi_status avi_fitted_config(avi_comm *comm, const char *from, char **path, char **effective)
 {
     avi_store *store = NULL;
     *effective = NULL;
-    AVI_TRY(open_checkpoint(comm, path, &store));
+    AVI_TRY(open_newest(comm, from, path, &store));
     const avi_status status = avi_store_read_text(store, "/config", effective);
     avi_store_close(&store);
     return status;
@@ -165,27 +181,15 @@ static avi_status read_header(avi_store *store, avi_comm *comm, avi_fitted *f)
 
 avi_status avi_fitted_open(avi_comm *comm, const char *from, avi_fitted *f)
 {
-    avi_store *store = NULL;
-    enum { TRIES = 3 };
     *f = (avi_fitted){.shape.type = AVI_F64, .shape.scale = 1};
-    for (int i = 0;; i++) {
-        AVI_TRY(avi_fitted_find(comm, from, &f->path));
-        const avi_status status = open_checkpoint(comm, f->path, &store);
-        if (status == AVI_OK) break;
-        /* A fit that goes on in the folder removes its older checkpoints. */
-        if (status != AVI_ERR_NOINPUT || i + 1 == TRIES || !strcmp(from, f->path)) return status;
-        avi_error_clear();
-        free(f->path);
-        f->path = NULL;
-    }
-    const avi_status status = avi_agree(comm, read_header(store, comm, f));
-    avi_store_close(&store);
-    return status;
+    AVI_TRY(open_newest(comm, from, &f->path, &f->store));
+    return avi_agree(comm, read_header(f->store, comm, f));
 }
 
 void avi_fitted_close(avi_fitted *f)
 {
     avi_data_destroy(&f->like);
+    avi_store_close(&f->store);
     free(f->path);
     free(f->effective);
     free(f->columns);
@@ -262,14 +266,11 @@ const char *avi_fitted_vector(const avi_fitted *f) { return f->is_best ? AVI_CHE
 
 avi_status avi_fitted_params(const avi_fitted *f, const avi_session *s, void *params)
 {
-    avi_store *store = NULL;
-    AVI_TRY(open_checkpoint(s->comm, f->path, &store));
     avi_status status =
-        avi_store_read(store, avi_fitted_vector(f), s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64, 1,
+        avi_store_read(f->store, avi_fitted_vector(f), s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64, 1,
                        (int64_t[4]){s->layout.size}, false, params);
     if (status == AVI_OK && avi_vector_nonfinite(s->precision, params, s->layout.size, NULL) > 0)
         status = avi_fail(AVI_ERR_DATA, "%s: its parameters are not finite; use an earlier checkpoint", f->path);
-    avi_store_close(&store);
     return status;
 }
 
@@ -277,18 +278,13 @@ avi_status avi_fitted_params(const avi_fitted *f, const avi_session *s, void *pa
 static avi_status read_features(const avi_fitted *f, avi_session *s)
 {
     static const char mean[] = "/state/feature_mean", sd[] = "/state/feature_sd";
-    avi_store *store = NULL;
-    AVI_TRY(open_checkpoint(s->comm, f->path, &store));
-    avi_status status = AVI_OK;
-    if (has(store, mean, NULL)) {
-        status = avi_agree(s->comm, avi_column_moments_create(s->train, &s->moments));
-        if (status == AVI_OK) status = read_columns(store, mean, s->shape.width, s->moments->mean);
-        if (status == AVI_OK) status = read_columns(store, sd, s->shape.width, s->moments->sd);
-        if (status == AVI_OK) avi_column_moments_set_factor(s->moments);
-        s->problem.features = s->moments;
-    }
-    avi_store_close(&store);
-    return status;
+    if (!has(f->store, mean, NULL)) return AVI_OK;
+    AVI_TRY(avi_agree(s->comm, avi_column_moments_create(s->train, &s->moments)));
+    AVI_TRY(read_columns(f->store, mean, s->shape.width, s->moments->mean));
+    AVI_TRY(read_columns(f->store, sd, s->shape.width, s->moments->sd));
+    avi_column_moments_set_factor(s->moments);
+    s->problem.features = s->moments;
+    return AVI_OK;
 }
 
 /* ---- session ---- */

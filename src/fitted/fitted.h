@@ -3,10 +3,12 @@
 #ifndef AVI_FITTED_FITTED_H
 #define AVI_FITTED_FITTED_H
 
+#include "avi/store.h"
 #include "session/session.h"
 
 typedef struct avi_fitted {
     char *path;         /* of the checkpoint */
+    avi_store *store;   /* it, open: a fit that goes on may remove the file */
     char *effective;    /* its configuration */
     char *columns;      /* names of the columns of its data, one per line; "" where they had none */
     int64_t step, rows; /* step: that of its parameters */
@@ -16,11 +18,9 @@ typedef struct avi_fitted {
         *like; /* what became of its columns: scale, log1p, mean, sd, ranges in stats; NULL once a session has it */
 } avi_fitted;
 
-/* Collective. The newest checkpoint of a run folder, or `from` itself where it is a file. Owner of *path: caller.
- * Errors: NOINPUT (nothing there), DATA. */
-avi_status avi_fitted_find(avi_comm *comm, const char *from, char **path);
-/* Collective. The effective configuration that a checkpoint holds. Owner: caller. Errors: NOINPUT, DATA. */
-avi_status avi_fitted_config(avi_comm *comm, const char *path, char **effective);
+/* Collective. The newest checkpoint of a run folder, or `from` itself where it is a file, and the effective
+ * configuration that it holds. Owner of both: caller, also when it fails. Errors: NOINPUT (nothing there), DATA. */
+avi_status avi_fitted_config(avi_comm *comm, const char *from, char **path, char **effective);
 /* Collective. Finds and reads the checkpoint. Owner: caller, avi_fitted_close, also when it fails. Errors: NOINPUT,
  * DATA (no checkpoint, damaged), INTERNAL. */
 avi_status avi_fitted_open(avi_comm *comm, const char *from, avi_fitted *f);

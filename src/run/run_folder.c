@@ -34,9 +34,7 @@ avi_status avi_run_folder_is(avi_comm *comm, const char *file, bool *is)
 
 avi_status avi_run_folder_read(avi_comm *comm, const char *folder, char **checkpoint, char **effective)
 {
-    *effective = NULL;
-    AVI_TRY(avi_fitted_find(comm, folder, checkpoint));
-    return avi_fitted_config(comm, *checkpoint, effective);
+    return avi_fitted_config(comm, folder, checkpoint, effective);
 }
 
 /* What an override gives this key, the last of several; NULL when none does. */

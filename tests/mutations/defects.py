@@ -420,6 +420,8 @@ OUTPUTS = [
     Defect("draws with the noise that a fit starts at", "src/model/model_vae.c", "const double sd = v->log_noise_sd >= 0 ? exp(theta[v->log_noise_sd][0]) : v->noise_sd;",
            "const double sd = v->noise_sd;\n    (void)theta;", "^models_learned_noise$"),
     Defect("missing values counted by the noise", "src/density/learned_noise.c", "    if (mask) { /* D", "    if (mask && width < 0) { /* D", "^use_missing$"),
+    Defect("blocks of rows called done before they are on the disk", "src/store/row_file.c", "    if (status == AVI_OK) do\n            code = fdatasync(f->fd);\n        while (code != 0 && errno == EINTR);\n    if (code != 0) status",
+           "    done += 64;\n    if (code != 0) status", "^use_interrupted$"),
     Defect("covariances of local factors by the factor alone", "src/family/gaussian_full.c", "for (int64_t k = 0; k <= j; k++) sum +=", "for (int64_t k = j; k <= j; k++) sum +=", "^use_opened$"),
 ]
 

@@ -4,3 +4,4 @@ avi_add_script(use_opened COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/opened.py LABELS
 avi_add_script(use_scales COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/scales.py LABELS run TIMEOUT 240)
 avi_add_script(use_xarray COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/scales.py xarray LABELS run TIMEOUT 240)
 avi_add_script(use_missing COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/missing.py LABELS run TIMEOUT 120)
+avi_add_script(use_interrupted COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/interrupted.py LABELS run TIMEOUT 180)
