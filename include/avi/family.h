@@ -24,7 +24,8 @@ typedef struct avi_family_ops {
                       avi_node **log_q);
     /* Optional: log q(z) at any z, (B*S, 1). Sticking the landing needs it. */
     avi_node *(*log_q)(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *z);
-    /* Optional closed forms, (B, 1): the entropy, and the KL to N(0, I). Without them both come from the draws. */
+    /* Optional closed forms, (B, 1): the entropy, and the KL to N(0, I). Without them both come from the draws. With an
+     * entropy z must be affine in eps: the points of a quadrature then stand for the draws (objective.draws = 0). */
     avi_node *(*entropy)(const avi_family *f, avi_tape *t, avi_node *nu);
     avi_node *(*kl_std)(const avi_family *f, avi_tape *t, avi_node *nu);
     /* Required. Mean and log sd of each dimension of one factor: nu (width), own[i] the values of shared block i in

@@ -29,6 +29,11 @@ avi_status avi_optimum_check(const avi_session *s)
     if (ops && !strcmp(avi_config_get_string(s->config, "data", "missing"), "mask"))
         return avi_config_fail(s->config, "data", "missing",
                                "exact answers are of rows that are whole; use refuse, or leave exact out");
+    if (ops && !s->family->ops->independent && !avi_family_is(s->family, "gaussian_full"))
+        return avi_config_fail(
+            s->config, "inference", "family",
+            "exact knows the optima of independent dimensions and of a full covariance; use gaussian "
+            "or gaussian_full, or leave exact out");
     if (ops) return ops->check(s);
     char names[512] = "";
     for (int i = 0; i < avi_registry_count(r, AVI_KIND_CLOSED_FORM); i++) {

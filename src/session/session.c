@@ -97,7 +97,7 @@ static avi_status check_dense(const avi_session *s)
                                s->model->ops->name);
     /* A mean and a log sd, whatever the family is called: one dimension has no covariance. */
     const avi_family *f = s->family;
-    if (!f->ops->independent && !(f->latent == 1 && f->width == 2 && f->ops->entropy))
+    if (!f->ops->independent && !(f->latent == 1 && avi_family_is(f, "gaussian_full")))
         return avi_config_fail(c, "inference", "family",
                                "model %s takes its prior's expectation in closed form, which is there for independent "
                                "dimensions; use gaussian",

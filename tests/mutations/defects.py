@@ -422,6 +422,9 @@ OUTPUTS = [
     Defect("missing values counted by the noise", "src/density/learned_noise.c", "    if (mask) { /* D", "    if (mask && width < 0) { /* D", "^use_missing$"),
     Defect("blocks of rows called done before they are on the disk", "src/store/row_file.c", "    if (status == AVI_OK) do\n            code = fdatasync(f->fd);\n        while (code != 0 && errno == EINTR);\n    if (code != 0) status",
            "    done += 64;\n    if (code != 0) status", "^use_interrupted$"),
+    Defect("maps of a low-rank Gaussian undone in the order of the draw", "src/family/gaussian_lowrank.c", "for (int64_t k = rank_of(f) - 1; k >= 0; k--) {", "for (int64_t k = 0; k < rank_of(f); k++) {",
+           "^test_family_np1$"),
+    Defect("the table of Student's draws without its slopes", "src/family/student_t.c", "x * y * (s->slope[i] * y - s->slope[i + 1] * x) / PER_UNIT", "x * y * 0", "^test_family_np1$"),
     Defect("covariances of local factors by the factor alone", "src/family/gaussian_full.c", "for (int64_t k = 0; k <= j; k++) sum +=", "for (int64_t k = j; k <= j; k++) sum +=", "^use_opened$"),
 ]
 

@@ -1,5 +1,6 @@
 """Objectives and flows: the importance-weighted bound with one draw is the ELBO to the bit, rises with the draws to the exact log p(x), and is refused where it is no bound;
 a flow has the same bits at 1, 2 and 3 ranks."""
+import math
 import re
 
 import numpy
@@ -82,5 +83,52 @@ def flow(scratch):
     return "flows have the same bits at 1, 2 and 3 ranks"
 
 
+PPCA = ["model.name=ppca", "data.source=model", "data.rows=60", "data.test_rows=0", "run.precision=double", "inference.function=factorized", "objective.draws=0", "optim.method=lbfgs", "optim.batch=0",
+        "optim.steps=400", "log.second_start=no"]
+
+
+def between(scratch):
+    """Posteriors of ppca have a full covariance. In two dimensions one direction is enough for it, in three it is not; no family is above the exact log p(x)."""
+    ini, told = empty_ini(scratch), []
+    for latent in (2, 3):
+        shape = [*PPCA, f"model.latent={latent}", "model.simulate_width=5"]
+        start_of = fit(scratch / f"theta{latent}", *shape, "optim.steps=2", "optim.method=adam", ini=ini)  # its W is not along principal axes
+        shape += [f"model.theta_from={start_of}", "model.theta_fixed=yes"]
+        elbo = {}
+        for family, more in (("gaussian", []), ("gaussian_lowrank", []), ("gaussian_lowrank", ["inference.rank=3"]), ("gaussian_full", [])):
+            folder = fit(scratch / f"{family}{latent}{len(more)}", *shape, f"inference.family={family}", *more, ini=ini)
+            elbo[family + "".join(more)] = read(folder, "/eval/elbo_train")[-1]
+        full, rank_1, rank_3, least = elbo["gaussian_full"], elbo["gaussian_lowrank"], elbo["gaussian_lowrankinference.rank=3"], elbo["gaussian"]
+        if not (least + 1e-3 < rank_1 <= full + 1e-6 and abs(rank_3 - full) < 1e-5 and (abs(rank_1 - full) < 1e-6 or latent > 2)):
+            raise Failure(f"{latent} dimensions: {elbo}")
+        told.append(f"{latent} dimensions: {full - least:.1e}, {full - rank_1:.1e}, {full - rank_3:.1e} nats per row below the full covariance")
+    said = refusal(start(None, [ini, *PPCA, "inference.family=gaussian_lowrank", "run.task=exact", f"run.output={scratch / 'x'}"], expect=(78,)))
+    if "use gaussian or gaussian_full" not in said:
+        raise Failure(said)
+    return "; ".join(told)
+
+
+def heavy(scratch):
+    """Student's distribution with many degrees of freedom is a Gaussian; with 4 its optimum is further from the Gaussian posterior of the linear model by the KL that numpy integrates."""
+    ini = empty_ini(scratch)
+    common = [*LINEAR, "inference.function=constant", "model.tau=1e-3", "optim.batch=0", "optim.steps=1500", "optim.learning_rate=0.02", "optim.schedule=cosine", "objective.draws=64",
+              "objective.kl=sampled", "log.eval_draws=1024", "log.second_start=no"]
+    elbo, error = {}, {}
+    for name, family, more in (("gaussian", "gaussian", []), ("many", "student_t", ["inference.degrees=1e6"]), ("four", "student_t", ["inference.degrees=4"])):
+        folder = fit(scratch / name, *common, f"inference.family={family}", *more, ini=ini)
+        elbo[name], error[name] = read(folder, "/eval/elbo_train")[-1], read(folder, "/eval/elbo_train_error")[-1]
+    # With tau near 0 the posterior is the prior. The least KL(t_4(0, s) || N(0, 1)): the entropy of t_4, log s, and E z^2 = 2 s^2 give s^2 = 1 / 2.
+    t = numpy.linspace(-4000, 4000, 8000001)
+    density = 0.375 * (1 + t * t / 4) ** -2.5
+    entropy = -float(numpy.sum(density * numpy.log(density)) * (t[1] - t[0]))
+    expected = -(entropy + 0.5 * math.log(0.5)) + 0.5 + 0.5 * math.log(2 * math.pi)
+    found, allowed = elbo["gaussian"] - elbo["four"], 4 * math.hypot(error["gaussian"], error["four"]) + 0.003
+    if abs(elbo["many"] - elbo["gaussian"]) > allowed or abs(found - expected) > allowed:
+        raise Failure(f"{elbo} +- {error}; {found} below the Gaussian, {expected} expected")
+    if "use 1 or more" not in refusal(start(None, [ini, *common, "inference.family=student_t", "objective.draws=0", f"run.output={scratch / 'x'}"], expect=(78,))):
+        raise Failure("points of a quadrature are no draws of Student's distribution")
+    return f"4 degrees of freedom are {found:.4f} +- {error['four']:.4f} nats per row below a Gaussian, {expected:.4f} by quadrature; 1e6 are one"
+
+
 if __name__ == "__main__":
-    main(one_draw, many_draws, refused, beta, flow)
+    main(one_draw, many_draws, refused, beta, flow, between, heavy)

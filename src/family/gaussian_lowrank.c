@@ -1,0 +1,229 @@
+/* A Gaussian between independent dimensions and a full covariance: z = mean + D A_K .. A_1 eps with D = diag(sd) and
+ * K = `rank` rank-one maps
+ *   A_k = I + c_k v_k v_k',  c_k = (sqrt(1 + |v_k|^2) - 1) / |v_k|^2,
+ * each the square root of I + v_k v_k' (eigenvalue sqrt(1 + |v_k|^2) in the direction of v_k, 1 elsewhere). So
+ * K = 1 is the covariance D (I + v v') D, and log |det A_k| = log(1 + |v_k|^2) / 2. A draw takes O(K L), where a full
+ * covariance takes O(L^2).
+ *
+ * nu = (mean (L), log_sd (L), v~_1 (L), ..): v_k = v~_k + e_j with j = k mod L, and D has a factor 1 / sqrt(2) for each
+ * map that begins at its dimension: at v~ = 0 the factor is the independent Gaussian of (mean, log_sd), and the
+ * gradient by v~ is not zero, as it would be by v at v = 0. */
+#include "avi/family.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_2PI_E 2.83787706640934548356
+#define LOG_2     0.69314718055994530942
+
+static const avi_key keys[] = {
+    {"inference", "rank", AVI_KEY_INT, "1", 1, 64, NULL, "directions",
+     "directions in which the dimensions of a datapoint are correlated"},
+};
+
+typedef struct lowrank {
+    int64_t rank;
+    double *map; /* (L, L): room for a covariance */
+} lowrank;
+
+static avi_status create(avi_family *f, const avi_config *config)
+{
+    const int64_t l = f->latent;
+    const size_t bytes = sizeof(lowrank) + (size_t)(l * l) * sizeof(double);
+    lowrank *w = f->self = malloc(bytes);
+    if (!w) return avi_fail_memory(bytes, "the family");
+    w->map = (double *)(void *)(w + 1);
+    w->rank = avi_config_get_int(config, "inference", "rank");
+    f->width = l * (2 + w->rank);
+    return AVI_OK;
+}
+
+static int64_t rank_of(const avi_family *f) { return ((const lowrank *)f->self)->rank; }
+/* Maps that begin at dimension i. */
+static int64_t maps_at(const avi_family *f, int64_t i)
+{
+    return rank_of(f) / f->latent + (i < rank_of(f) % f->latent ? 1 : 0);
+}
+
+/* (1, L) of values that a function of the dimension gives. */
+static avi_node *constant_row(const avi_family *f, avi_tape *t, int64_t k)
+{
+    avi_node *n = avi_constant_new(t, 1, f->latent);
+    for (int64_t i = 0; i < f->latent; i++)
+        avi_vector_set(avi_tape_precision(t), n->value, i,
+                       k < 0 ? -0.5 * LOG_2 * (double)maps_at(f, i) : (double)(i == k % f->latent));
+    return n;
+}
+
+/* (mean, log of D): (B, 2L). */
+static avi_node *base_of(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    const int64_t l = f->latent;
+    avi_node *log_d = avi_add(t, avi_slice(t, nu, l, l), constant_row(f, t, -1));
+    return avi_concat(t, avi_slice(t, nu, 0, l), log_d);
+}
+
+/* v_k and |v_k|^2: (B, L), (B, 1). */
+static avi_node *direction(const avi_family *f, avi_tape *t, avi_node *nu, int64_t k, avi_node **square)
+{
+    const int64_t l = f->latent;
+    avi_node *v = avi_add(t, avi_slice(t, nu, (2 + k) * l, l), constant_row(f, t, k));
+    *square = avi_row_sum(t, avi_map(t, v, AVI_SQUARE));
+    return v;
+}
+
+/* sqrt(1 + q), (B, 1). */
+static avi_node *stretch(avi_tape *t, avi_node *q)
+{
+    return avi_map(t, avi_scale(t, avi_map(t, avi_scale(t, q, 1, 1), AVI_LOG), 0.5, 0), AVI_EXP);
+}
+
+static avi_node *reciprocal(avi_tape *t, avi_node *a)
+{
+    return avi_map(t, avi_scale(t, avi_map(t, a, AVI_LOG), -1, 0), AVI_EXP);
+}
+
+/* y + factor (v' y) v over the rows of the draws: factor (B, 1). */
+static avi_node *bend(avi_tape *t, avi_node *y, avi_node *v, avi_node *factor)
+{
+    const int64_t times = y->rows / v->rows, l = v->cols;
+    avi_node *row = avi_repeat(t, avi_concat(t, v, factor), times);
+    v = avi_slice(t, row, 0, l);
+    avi_node *along = avi_mul(t, avi_row_sum(t, avi_mul(t, y, v)), avi_slice(t, row, l, 1));
+    return avi_add(t, y, avi_mul(t, v, along));
+}
+
+/* sum_k log(1 + |v_k|^2) / 2, (B, 1). */
+static avi_node *log_volume(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    avi_node *sum = NULL;
+    for (int64_t k = 0; k < rank_of(f); k++) {
+        avi_node *q;
+        direction(f, t, nu, k, &q);
+        avi_node *term = avi_scale(t, avi_map(t, avi_scale(t, q, 1, 1), AVI_LOG), 0.5, 0);
+        sum = sum ? avi_add(t, sum, term) : term;
+    }
+    return sum;
+}
+
+static avi_node *log_q(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *z)
+{
+    const int64_t l = f->latent, times = z->rows / nu->rows;
+    avi_node *base = avi_repeat(t, base_of(f, t, nu), times), *log_d = avi_slice(t, base, l, l);
+    avi_node *y = avi_mul(t, avi_sub(t, z, avi_slice(t, base, 0, l)), avi_map(t, avi_scale(t, log_d, -1, 0), AVI_EXP));
+    for (int64_t k = rank_of(f) - 1; k >= 0; k--) { /* A^-1 = I - (1 - 1 / sqrt(1 + q)) / q v v' */
+        avi_node *q, *v = direction(f, t, nu, k, &q);
+        avi_node *less = avi_scale(t, reciprocal(t, stretch(t, q)), 1, -1);
+        y = bend(t, y, v, avi_mul(t, less, reciprocal(t, q)));
+    }
+    avi_node *volume = avi_add(t, avi_row_sum(t, log_d), avi_repeat(t, log_volume(f, t, nu), times));
+    return avi_sub(t, avi_std_normal_lpdf(t, y), volume);
+}
+
+static avi_node *draw(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *const *own, avi_node *eps,
+                      avi_node **logq)
+{
+    (void)own;
+    const int64_t l = f->latent, times = eps->rows / nu->rows;
+    avi_node *y = eps;
+    for (int64_t k = 0; k < rank_of(f); k++) {
+        avi_node *q, *v = direction(f, t, nu, k, &q);
+        y = bend(t, y, v, avi_mul(t, avi_scale(t, stretch(t, q), 1, -1), reciprocal(t, q)));
+    }
+    avi_node *base = avi_repeat(t, base_of(f, t, nu), times);
+    y = avi_mul(t, y, avi_map(t, avi_slice(t, base, l, l), AVI_EXP));
+    avi_node *z = avi_add(t, y, avi_slice(t, base, 0, l));
+    if (logq) *logq = log_q(f, t, nu, z);
+    return z;
+}
+
+static avi_node *entropy(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    const int64_t l = f->latent;
+    avi_node *sds = avi_row_sum(t, avi_slice(t, base_of(f, t, nu), l, l));
+    return avi_scale(t, avi_add(t, sds, log_volume(f, t, nu)), 1, 0.5 * (double)l * LOG_2PI_E);
+}
+
+/* ---- one factor in double ---- */
+
+static double direction_at(const avi_family *f, const double *nu, int64_t k, int64_t i)
+{
+    return nu[(2 + k) * f->latent + i] + (i == k % f->latent);
+}
+
+static double square_at(const avi_family *f, const double *nu, int64_t k)
+{
+    double q = 0;
+    for (int64_t i = 0; i < f->latent; i++) q += direction_at(f, nu, k, i) * direction_at(f, nu, k, i);
+    return q;
+}
+
+/* D A_K .. A_1 into w->map. */
+static const double *map_of(const avi_family *f, const double *nu)
+{
+    const int64_t l = f->latent;
+    double *m = ((lowrank *)f->self)->map;
+    memset(m, 0, (size_t)(l * l) * sizeof *m);
+    for (int64_t i = 0; i < l; i++) m[i * l + i] = 1;
+    for (int64_t k = 0; k < rank_of(f); k++) {
+        const double q = square_at(f, nu, k), c = q > 0 ? (sqrt(1 + q) - 1) / q : 0;
+        for (int64_t j = 0; j < l; j++) {
+            double along = 0;
+            for (int64_t i = 0; i < l; i++) along += direction_at(f, nu, k, i) * m[i * l + j];
+            for (int64_t i = 0; i < l; i++) m[i * l + j] += c * along * direction_at(f, nu, k, i);
+        }
+    }
+    for (int64_t i = 0; i < l; i++) {
+        const double d = exp(nu[l + i] - 0.5 * LOG_2 * (double)maps_at(f, i));
+        for (int64_t j = 0; j < l; j++) m[i * l + j] *= d;
+    }
+    return m;
+}
+
+static void moments(const avi_family *f, const double *nu, const double *const *own, double *mean, double *log_sd)
+{
+    (void)own;
+    const int64_t l = f->latent;
+    const double *m = map_of(f, nu);
+    memcpy(mean, nu, (size_t)l * sizeof *nu);
+    for (int64_t i = 0; i < l; i++) {
+        double variance = 0;
+        for (int64_t j = 0; j < l; j++) variance += m[i * l + j] * m[i * l + j];
+        log_sd[i] = 0.5 * log(variance);
+    }
+}
+
+static void covariance(const avi_family *f, const double *nu, double *out)
+{
+    const int64_t l = f->latent;
+    const double *m = map_of(f, nu);
+    for (int64_t i = 0; i < l; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double sum = 0;
+            for (int64_t k = 0; k < l; k++) sum += m[i * l + k] * m[j * l + k];
+            out[i * l + j] = out[j * l + i] = sum;
+        }
+}
+
+static double entropy_of(const avi_family *f, const double *nu)
+{
+    double sum = 0.5 * (double)f->latent * LOG_2PI_E;
+    for (int64_t i = 0; i < f->latent; i++) sum += nu[f->latent + i] - 0.5 * LOG_2 * (double)maps_at(f, i);
+    for (int64_t k = 0; k < rank_of(f); k++) sum += 0.5 * log1p(square_at(f, nu, k));
+    return sum;
+}
+
+const avi_family_ops avi_family_gaussian_lowrank = {
+    .name = "gaussian_lowrank",
+    .doc = "Gaussian whose dimensions are correlated in a few directions (rank)",
+    .keys = keys,
+    .key_count = 1,
+    .create = create,
+    .draw = draw,
+    .log_q = log_q,
+    .entropy = entropy,
+    .moments = moments,
+    .covariance = covariance,
+    .entropy_of = entropy_of,
+};
