@@ -50,7 +50,7 @@ def _draw_use(axes, mean, log_sd):
     axes.bar(position, spread[order], width=0.8, color=COLOURS[0], label="variance of the means over rows")
     if log_sd is not None:
         axes.plot(position, numpy.exp(2 * log_sd).mean(axis=0)[order], "o", color=COLOURS[1], markersize=4, label="mean variance of a factor")
-    axes.set(title="Dimensions by use", xlabel="dimension of z", ylabel="variance (prior: 1)", xticks=position, ylim=(0, None))
+    axes.set(title="Dimensions by use", xlabel="dimension of z", ylabel="variance (units of z squared)", xticks=position, ylim=(0, None))
     axes.set_xticklabels(order, fontsize=7 if len(order) <= 25 else 5)
     axes.grid(axis="x", visible=False)
     if len(order) < 4:
@@ -81,7 +81,7 @@ def latent(run, dims=None, labels=None, *, path=None):
     picture = new(9, 4)
     left, right = picture.subplots(1, 2)
     if dimensions == 1:
-        left.hist(mean[:, 0], bins=60, color=COLOURS[0])
+        left.hist(mean[:, 0], bins=int(numpy.clip(numpy.sqrt(len(mean)), 10, 60)), color=COLOURS[0])
         left.set(title="Means of the variational factors", xlabel="mean of z", ylabel="rows")
     else:
         first, second = dims or sorted(numpy.argsort(-mean.var(axis=0), kind="stable")[:2])
