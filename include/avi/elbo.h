@@ -183,6 +183,7 @@ typedef struct avi_refined {
     int steps;      /* accepted */
     bool converged; /* less than the tolerance is left by the quadratic model */
     double left;    /* nats that the quadratic model says are left */
+    double elbo;    /* of the row at its factor, nats, without the global part */
 } avi_refined;
 /* Moves the local factors of own rows [first, first + rows) (positions) to the optimum of each row's ELBO given the
  * global parameters, starting where the table has them, in at most `passes` passes over the rows. Rows must be

@@ -254,6 +254,7 @@ static avi_status solve(work *w, int passes)
         memcpy(w->trial, w->x, (size_t)(w->rows * n) * sizeof *w->x);
         w->active_count = kept;
     }
+    for (int64_t r = 0; r < w->rows; r++) w->out[r].elbo = -w->f[r];
     return AVI_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "session/sample.h"
 #include "tasks/post_fit.h"
 #include "train/second_start.h"
+#include "train/starts.h"
 #include "train/step.h"
 
 #include <inttypes.h>
@@ -105,6 +106,23 @@ static avi_status plan_steps(avi_session *s, avi_state *st, avi_plan *p)
     return AVI_OK;
 }
 
+/* One search of several starts, from that of a few rows. */
+static avi_status plan_starts(avi_session *s, avi_state *st, avi_plan *p)
+{
+    enum { TRIED = 64 /* rows of a rank */ };
+    const int64_t tried = avi_plan_least(s->partition.rows, TRIED * avi_comm_size(s->comm));
+    int64_t better;
+    double gain;
+    if (!avi_starts_wanted(s)) return AVI_OK;
+    AVI_TRY(avi_comm_barrier(s->comm));
+    double seconds = avi_plan_clock();
+    AVI_TRY(avi_starts_search(s, st, tried, &better, &gain));
+    seconds = avi_plan_clock() - seconds;
+    AVI_TRY(avi_comm_max_double(s->comm, &seconds, 1));
+    avi_plan_add(p, "starts", seconds * (double)s->counts.partition.rows / (double)tried);
+    return AVI_OK;
+}
+
 static avi_status plan_evaluations(avi_session *s, avi_state *st, avi_plan *p)
 {
     char a[32];
@@ -120,6 +138,7 @@ static avi_status plan_evaluations(avi_session *s, avi_state *st, avi_plan *p)
     if (e->rule && s->model->ops->quadratic != 2)
         checks += p->last_seconds_per_row * fmin(ROWS_OF_POINTS_CHECK, 3 * (double)s->counts.partition.rows);
     avi_plan_add(p, "evaluations", last + others + checks);
+    AVI_TRY(plan_starts(s, st, p));
     AVI_TRY(avi_plan_add_test_factors(s, st, p, asked,
                                       1 + (e->test_factors[0] ? (double)avi_evaluation_count(e, s->total_steps) : 0)));
     if (avi_comm_rank(s->comm) == 0)

@@ -3,12 +3,14 @@
 #include "plan/fit_plan.h"
 #include "tasks/post_fit.h"
 #include "train/patience.h"
+#include "train/starts.h"
 #include "train/stopping_rule.h"
 
 static avi_status check(const avi_session *s)
 {
     AVI_TRY(avi_stopping_rule_check(s));
     AVI_TRY(avi_patience_check(s));
+    AVI_TRY(avi_starts_check(s));
     return avi_post_fit_check(s);
 }
 

@@ -9,6 +9,7 @@
 #include "train/resume.h"
 #include "session/time_limit.h"
 #include "train/second_start.h"
+#include "train/starts.h"
 #include "train/step.h"
 #include "train/dead_block.h"
 #include "base/signals.h"
@@ -158,6 +159,7 @@ static avi_status after_step(fit *f, const avi_step_result *r, double step_secon
     f->applied++;
     avi_elbo_bins_add(&f->st->bins, step - 1, r->sums[AVI_SUM_ELBO], r->sums[AVI_SUM_ROWS]);
     f->st->seconds = f->seconds_before + avi_seconds() - f->start - f->paused;
+    if (last && avi_starts_wanted(s)) AVI_TRY(avi_starts_at_end(s, f->st, r->converged, &last));
     if (last ? avi_best_wanted(s) : avi_evaluation_due(&s->evaluation, step)) {
         AVI_TRY(evaluate_in_loop(f, &met, &left));
         last = !left && (last || met || avi_patience_spent(s, f->st));
