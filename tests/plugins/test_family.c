@@ -35,7 +35,7 @@ typedef struct sample {
     avi_tape *t;
     avi_params shared;
     double nu[MOST_WIDTH], own[MOST_WIDTH], mean[MOST_LATENT], log_sd[MOST_LATENT];
-    avi_node *factor, *z, *log_q; /* (1, width), (DRAWS, L), (DRAWS, 1) */
+    avi_node *factor, *z, *log_q, *eps; /* (1, width), (DRAWS, L), (DRAWS, 1), (DRAWS, L) */
 } sample;
 
 static void draw(avi_family *f, sample *s)
@@ -59,9 +59,9 @@ static void draw(avi_family *f, sample *s)
     }
     f->ops->moments(f, s->nu, f->count ? own : NULL, s->mean, s->log_sd);
     s->factor = avi_constant(s->t, 1, width, s->nu);
-    avi_node *eps = avi_constant_new(s->t, DRAWS, latent);
-    avi_normal_f64(avi_stream_make(3, AVI_DRAW_TEST, 0), 0, DRAWS, 0, latent, eps->value);
-    s->z = f->ops->draw(f, s->t, s->factor, leaf, eps, &s->log_q);
+    s->eps = avi_constant_new(s->t, DRAWS, latent);
+    avi_normal_f64(avi_stream_make(3, AVI_DRAW_TEST, 0), 0, DRAWS, 0, latent, s->eps->value);
+    s->z = f->ops->draw(f, s->t, s->factor, leaf, s->eps, &s->log_q);
     assert_int_equal(s->z->rows, DRAWS);
     assert_int_equal(s->z->cols, latent);
     assert_int_equal(s->log_q->rows, DRAWS);
@@ -137,6 +137,20 @@ static void check_expectations(const avi_family *f, const sample *s)
     if (!(fabs(kl - sampled) < noise(4 * sqrt(latent)))) fail_msg("%s: KL %g, by draws %g", f->ops->name, kl, sampled);
 }
 
+/* A family with an entropy has draws that are affine in eps, so that log q is a function of |eps|^2 and the entropy. */
+static void check_density_at_draws(const avi_family *f, const sample *s)
+{
+    if (!f->ops->entropy) return;
+    const double entropy = *(const double *)f->ops->entropy(f, s->t, s->factor)->value, *eps = s->eps->value,
+                 *logq = s->log_q->value;
+    for (int64_t i = 0; i < DRAWS; i++) {
+        double expected = 0.5 * (double)f->latent - entropy;
+        for (int64_t l = 0; l < f->latent; l++) expected -= 0.5 * eps[i * f->latent + l] * eps[i * f->latent + l];
+        if (!(fabs(logq[i] - expected) < 1e-9 * (1 + fabs(expected))))
+            fail_msg("%s: log q %.12g of a draw, expected %.12g", f->ops->name, logq[i], expected);
+    }
+}
+
 /* (1/n) sum of exp(log p - log q) over draws from q is 1 for a normalised p: log q has its constants. p is narrower
  * than q. */
 static void check_normalisation(const avi_family *f, const sample *s)
@@ -182,6 +196,7 @@ static void draws_entropy_density_and_moments_agree(void **state)
                 draw(f, &s);
                 check_moments(f, &s);
                 check_expectations(f, &s);
+                check_density_at_draws(f, &s);
                 check_normalisation(f, &s);
                 release(f, &s);
             }
