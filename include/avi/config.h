@@ -113,6 +113,9 @@ char *avi_config_effective(const avi_config *config); /* every key in force, val
                                                          reads back as the same run */
 char *
 avi_config_unused(const avi_config *config); /* "model.tau (line 12), ..." keys given but not in force; "" when none */
+/* What the command line gives a key that no table in force declares, as typed; NULL when it does not. Owned by the
+ * config. */
+const char *avi_config_passed_over(const avi_config *config, const char *section, const char *key);
 const char *avi_config_text(const avi_config *config); /* the file's text as given; owned by the config */
 /* A 64-bit checksum over all values in force except those named in `except` ("section.key" list that ends with NULL;
  * "section.*" allowed). */

@@ -48,6 +48,17 @@ char *avi_config_unused(const avi_config *config)
     return avi_text_take(&text);
 }
 
+const char *avi_config_passed_over(const avi_config *config, const char *section, const char *key)
+{
+    for (int given = 0; given < config->given_count; ++given) {
+        const avi_slot *slot = config->slots;
+        if (config->given[given].line != AVI_COMMAND_LINE || has_slot_in_force(config, given)) continue;
+        while (slot->given != given) ++slot;
+        if (avi_slot_is_named(slot, section, key)) return config->given[given].value;
+    }
+    return NULL;
+}
+
 const char *avi_config_text(const avi_config *config) { return config->source.data ? config->source.data : ""; }
 
 /* ---- comparing --------------------------------------------------------------------------------------------------- */

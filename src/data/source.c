@@ -79,12 +79,24 @@ static avi_status settle_storage(avi_source *s, const avi_config *config)
         s->ops->read_rows ? "its rows follow from the rows before them" : "its rows come from a file");
 }
 
+/* A file that is named for a source that reads none would be passed over, and other rows fitted in its place. */
+static avi_status check_path(const avi_config *config, const char *source)
+{
+    const char *path = avi_config_passed_over(config, "data", "path");
+    if (!path) return AVI_OK;
+    return avi_fail(AVI_ERR_CONFIG,
+                    "command line: [data] path = %s: data.source = %s reads no file; use data.source = hdf5 (or idx) "
+                    "for the rows of that file",
+                    path, source);
+}
+
 avi_status avi_source_open(const avi_config *config, avi_comm *comm, avi_split split, avi_source **source)
 {
     *source = NULL;
     const char *name = avi_config_get_string(config, "data", "source");
     const avi_source_ops *ops = avi_registry_find(avi_config_registry(config), AVI_KIND_SOURCE, name);
     if (!ops) return avi_fail(AVI_ERR_INTERNAL, "data.source = %s is not registered", name);
+    AVI_TRY(check_path(config, name));
     avi_source *s = calloc(1, sizeof *s);
     AVI_TRY(avi_agree_memory(comm, s, sizeof *s, "a data source"));
     s->ops = ops;

@@ -45,6 +45,8 @@ def case_keys_of_another_source(c):
     c.run("data.source=idx", "data.path=train.gz", *small, ini=vae).good("300 rows of 6 x 6", r"does not use: data.rows \(line")
     c.run("data.source=idx", "data.path=train.gz", "data.rows=200", *small, ini=vae).good("200 rows of 6 x 6")
     c.run("data.source=strokes", *small, ini=vae).good("20000 rows of 28 x 28")
+    for ranks in (1, 2):  # a file that the source of the configuration would not read is no wish to be passed over
+        c.run("data.path=train.gz", *small, ini=vae, ranks=ranks).ends(78, r"\[data\] path = train.gz: data.source = strokes reads no file; use data.source = hdf5 .or idx.")
 
 
 def case_simulate_says_what_can_draw(c):

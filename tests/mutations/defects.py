@@ -40,6 +40,11 @@ RANDOM = [
 ]
 
 ROWS = [
+    Defect("a fill value of netCDF taken for a number", "src/hdf5/hdf5_packed.c", "out[i] == p->missing[0] || out[i] == p->missing[1] ? NAN :", "", "^intake$"),
+    Defect("outcomes as -1 and 1 taken for trials that are not there", "src/session/values.c", "if (!low || !high) return AVI_OK;", "if (!low || high) return AVI_OK;", "^intake$"),
+    Defect("the checkpoint beside a run folder passed over", "src/run/run_folder.c", "checkpoint && *checkpoint ? checkpoint : s->folder", "s->folder", "^intake$"),
+    Defect("fields of a field in the order of the file", "src/hdf5/hdf5_fields.c", "const size_t at = (size_t)x->fields * sizeof(double);",
+           "const size_t at = 0;", "^intake$"),
     Defect("missing values counted in the density of ppca", "src/density/masked.c",
            "avi_repeat(t, avi_row_sum(t, mask), draws)", "avi_repeat(t, avi_scale(t, avi_row_sum(t, mask), 0, (double)mask->cols), draws)",
            "^intake$"),
