@@ -1,5 +1,7 @@
 /* Task exact: closed-form answers into run.h5, beside the fit of the same configuration where the folder holds one. */
 #include "closed_form/optimum.h"
+#include "output/data_fields.h"
+#include "output/names.h"
 #include "train/evaluation.h"
 #include "tasks/stored_fit.h"
 #include "plan/exact_plan.h"
@@ -16,9 +18,10 @@ static const char ALONE[] = "exact"; /* why_stopped of a run.h5 without a fit */
 static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_optimum *a, double seconds)
 {
     avi_attribute attribute[32];
-    char *effective = avi_config_effective(s->config),
+    char *effective = avi_config_effective(s->config), *names = avi_data_column_names(s),
          *path = avi_fields_text(&a->fields, "%s/run.h5", avi_folder_path(folder));
-    avi_status status = effective && path ? AVI_OK : avi_fail_memory(1, "results");
+    avi_status status = effective && path && names ? AVI_OK : avi_fail_memory(1, "results");
+    if (status == AVI_OK) status = avi_names_of_columns(&a->fields, names, s->shape.width);
     if (status == AVI_OK)
         status = avi_fields_add(&a->fields, (avi_field){.path = "/config/ini",
                                                         .text = avi_config_text(s->config),
@@ -37,6 +40,7 @@ static avi_status write_alone(const avi_session *s, avi_folder *folder, avi_opti
         status = avi_store_write_results(s->comm, path, a->fields.field, a->fields.count, attribute, n);
     }
     free(effective);
+    free(names);
     return status;
 }
 

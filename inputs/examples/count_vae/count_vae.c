@@ -50,7 +50,8 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
         in = out;
     }
     const double r = avi_config_get_real(config, "model", "dispersion");
-    return avi_params_add(&m->theta, "log_dispersion", 1, shape->width, AVI_INIT_CONSTANT, log(r), NULL);
+    AVI_TRY(avi_params_add(&m->theta, "log_dispersion", 1, shape->width, AVI_INIT_CONSTANT, log(r), NULL));
+    return avi_params_describe(&m->theta, "log_dispersion", "column", "logarithm of r, the dispersion of each column");
 }
 
 static avi_support support(const avi_model *m, int64_t column)
