@@ -56,7 +56,8 @@ static const avi_key keys[] = {
     {"log", "second_start", AVI_KEY_BOOL, "yes", 0, 0, NULL, NULL,
      "yes: the end of a fit says how much a second start of the factors of some rows gained, where the expectations "
      "take "
-     "no draws and a posterior may have several modes; at most 5 % of the work of the steps"},
+     "no draws and a posterior may have several modes (not of groups, data.group); at most 5 % of the work of the "
+     "steps"},
     {"log", "test_factors", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
      "whether the last evaluation of a factorized run fits factors of the test rows, with the model's parameters "
      "fixed, in at most rows.passes passes; auto: where that takes no more than half of the work of the steps. "
