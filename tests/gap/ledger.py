@@ -5,6 +5,7 @@ import sys
 import h5py
 import numpy
 
+from arrays import close
 from runs import Failure, empty_ini, expect_same_bits, fit, main, refusal, small_data, start
 
 PSIS = sys.argv[sys.argv.index("--psis") + 1] if "--psis" in sys.argv else None
@@ -24,12 +25,6 @@ def ledger(folder, name="train"):
     with h5py.File(folder / "run.h5") as file:
         group = file[f"gap/{name}"]
         return {key: group[key][()] for key in group}, dict(group.attrs), {key: file[key][()] for key in ("global/theta/mean",) if key in file}
-
-
-def close(what, got, want, tolerance):
-    worst = float(numpy.max(numpy.abs(numpy.asarray(got) - want)))
-    if not worst <= tolerance:
-        raise Failure(f"{what}: off by {worst:.3g}, at most {tolerance:g} expected")
 
 
 def linear(scratch):

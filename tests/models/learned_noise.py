@@ -1,13 +1,10 @@
 """vae with model.noise = learned. With a linear decoder it is ppca: at the optimum the noise is the mean of the eigenvalues that are left out, the ELBO the maximum of the likelihood, and draws have the
 covariance W W' + s^2 I. Finite differences with and without missing values, by a point and by q(theta); the same bits on 1 and 3 ranks."""
-import pathlib
-import sys
-
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from runs import Failure, empty_ini, expect_same_bits, fit, main, start  # noqa: E402
+from arrays import read
+from runs import Failure, empty_ini, expect_same_bits, fit, main, start
 
 VAE = ["model.name=vae", "model.likelihood=gaussian", "model.noise=learned", "data.source=hdf5", "data.dataset=x"]
 
@@ -21,11 +18,6 @@ def write(scratch, missing=False):
     with h5py.File(path, "w") as file:
         file["x"] = x
     return path, x
-
-
-def read(path, *names):
-    with h5py.File(path) as file:
-        return [file[name][()] for name in names]
 
 
 def close(what, got, want, tolerance):

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Training and test rows of data.source = model come from one theta: their means and covariances agree within sampling error, for every model whose rows are independent, and so do the
 log densities under the maximum likelihood of the training rows for ppca, which draws its W."""
-
 import h5py
 import numpy
 

@@ -4,14 +4,12 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from runs import Failure, Skip, command, empty_ini, fit, main, start  # noqa: E402
+from runs import Failure, Skip, command, empty_ini, fit, main, start
 
 ROWS, BLOCK = 3000, 64
 

@@ -1,13 +1,10 @@
 """data.missing = mask through encode, evaluate and reconstruct of other rows, under random masks: codes, ELBO, log p(x) and reconstructions against the exact posterior given the columns that are there
 (ppca: own factors, a network in numpy), and against draws of numpy's own (vae with a learned noise). A row without any value has the prior. The same bits on 1, 2 and 3 ranks."""
-import pathlib
-import sys
-
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from runs import Failure, empty_ini, fit, main, start  # noqa: E402
+from arrays import close, read, within_errors
+from runs import Failure, empty_ini, fit, main, start
 
 LOG_2PI = numpy.log(2 * numpy.pi)
 
@@ -18,23 +15,6 @@ def rows_with_gaps(generator, weight, rows, part):
     x[0], x[1, 1:] = numpy.nan, numpy.nan
     x[2] = 1.0
     return x
-
-
-def read(path, *names):
-    with h5py.File(path) as file:
-        return [file[name][()] for name in names]
-
-
-def close(what, got, want, tolerance):
-    worst = float(numpy.max(numpy.abs(numpy.asarray(got) - want)))
-    if not worst <= tolerance:
-        raise Failure(f"{what}: off by {worst:.3g}, at most {tolerance:g} expected")
-
-
-def within_errors(what, got, want, error):
-    z = (numpy.asarray(got) - want) / error
-    if not (numpy.max(numpy.abs(z)) < 6 and abs(numpy.mean(z)) < 6 / numpy.sqrt(z.size) and 0.5 < numpy.std(z) < 1.6):
-        raise Failure(f"{what}: in units of its error at most {numpy.max(numpy.abs(z)):.2f}, mean {numpy.mean(z):.3f}, spread {numpy.std(z):.2f}")
 
 
 def log_p(x, w, mu, s):

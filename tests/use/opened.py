@@ -1,33 +1,12 @@
 """What is written opens elsewhere with the user's names: covariances of q(z_n) against the closed form and against the factor's Cholesky in numpy; names of columns and rows, of AnnData (dense and
 sparse), dimension scales and compound fields, with held-out rows, on 1 and 3 ranks, in run.h5, rows.h5 and samples.h5."""
-import pathlib
-import sys
-
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from runs import Failure, empty_ini, fit, main, start  # noqa: E402
+from arrays import close, read, write
+from runs import Failure, empty_ini, fit, main, start
 
 PPCA = ["model.name=ppca", "model.latent=3", "data.source=hdf5", "data.dataset=x", "inference.family=gaussian_full", "optim.batch=40", "optim.learning_rate=0.02", "run.precision=double"]
-
-
-def write(path, **arrays):
-    with h5py.File(path, "a") as file:
-        for name, values in arrays.items():
-            file[name] = values
-    return path
-
-
-def read(path, *names):
-    with h5py.File(path) as file:
-        return [file[name][()] for name in names]
-
-
-def close(what, got, want, tolerance):
-    worst = float(numpy.max(numpy.abs(numpy.asarray(got) - want)))
-    if not worst <= tolerance:
-        raise Failure(f"{what}: off by {worst:.3g}, at most {tolerance:g} expected")
 
 
 def of_factor(nu, latent):

@@ -1,13 +1,11 @@
 """Every file of results names its dimensions: a walker asserts one attached scale per axis, in the dataset's group, with the name that attribute `axes` says; xarray then opens every group with these
 dimensions. What is walked: run.h5 with images, trace, local factors, gap, exact and diagnose; rows.h5, samples.h5 of both kinds, data.h5, sweep.h5."""
-import pathlib
 import sys
 
 import h5py
 import numpy
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from runs import Failure, Skip, empty_ini, fit, main, start  # noqa: E402
+from runs import Failure, Skip, empty_ini, fit, main, start
 
 PPCA = ["model.name=ppca", "model.latent=2", "inference.hidden=8", "inference.family=gaussian_full", "optim.batch=40", "optim.epochs=4", "output.local=yes", "log.profile=yes"]
 # Scales that hold the coordinates of their axis; the others have a size alone.
