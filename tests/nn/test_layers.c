@@ -195,11 +195,33 @@ static void layers_know_the_tiles_of_their_rows(void **state)
     }
 }
 
+/* gelu over its range against the error function of the C library. */
+static void gelu_is_right_everywhere(void **state)
+{
+    (void)state;
+    enum { VALUES = 8001 };
+    static double x[VALUES], y[VALUES];
+    for (int i = 0; i < VALUES; i++) x[i] = (i - VALUES / 2) / 100.0;
+    for (int p = 0; p < 2; p++) {
+        avi_tape *t = avi_tape_create((avi_precision)p);
+        avi_node *a = avi_constant(t, VALUES, 1, as_real(t, x, VALUES));
+        avi_vector_to_double((avi_precision)p, avi_activate(t, a, AVI_ACT_GELU)->value, VALUES, y);
+        for (int i = 0; i < VALUES; i++) {
+            const double seen = p == AVI_PRECISION_DOUBLE ? x[i] : (double)(float)x[i],
+                         want = 0.5 * seen * erfc(-seen / sqrt(2.0)), unit = p == AVI_PRECISION_DOUBLE ? 1e-15 : 5e-7;
+            if (!(fabs(y[i] - want) <= unit * (1 + fabs(seen))))
+                fail_msg("gelu(%g) is %.17g, not %.17g", seen, y[i], want);
+        }
+        avi_tape_destroy(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_are_those_of_pytorch),
         cmocka_unit_test(layers_know_the_tiles_of_their_rows),
+        cmocka_unit_test(gelu_is_right_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
