@@ -95,10 +95,10 @@ def open_going(path):
 
 def logged(run, names):
     """Columns of the logged steps (list of arrays): of the trace; of a run that is going on those of metrics.csv, which is ahead of run.h5."""
-    values = [run.trace[name].ravel() for name in names] if run.trace else [numpy.empty(0) for _ in names]
     path = os.path.join(run.folder, "metrics.csv")
     if run.status != "running" or not os.path.isfile(path):
-        return values
+        return [run.trace[name].ravel() for name in names]
+    values = [run.trace[name].ravel() if name in run.trace else numpy.empty(0) for name in names]
     with open(path, encoding="utf-8") as file:
         head, *lines = file.read().rpartition("\n")[0].split("\n")  # without a line that is being written
     at = [head.split(",").index(name) for name in names]
