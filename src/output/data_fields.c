@@ -60,6 +60,9 @@ int avi_data_attributes(const avi_session *s, avi_attribute a[AVI_DATA_ATTRIBUTE
     const avi_data *d = s->train;
     int n = 0;
     a[n++] = (avi_attribute){.group = "/data", .name = "scale", .is_real = true, .real = d->shape.scale};
+    /* How the file keeps its numbers: "stored value * 0.01 + 273.15"; values are those of what this says. */
+    const char *packing = s->train_source->packing;
+    a[n++] = (avi_attribute){.group = "/data", .name = "packing", .text = packing[0] ? packing : "none"};
     a[n++] = (avi_attribute){.group = "/data", .name = "transform", .text = d->log1p ? "log1p" : "none"};
     a[n++] = (avi_attribute){.group = "/data", .name = "standardise", .text = d->mean ? "yes" : "no"};
     /* To be added to ELBOs per row (nats), which are of what the model sees, for those of the values as given. */

@@ -5,7 +5,7 @@
 #include "avi/store.h"
 #include "session/session.h"
 
-enum { AVI_DATA_FIELDS = 5, AVI_DATA_ATTRIBUTES = 11 };
+enum { AVI_DATA_FIELDS = 5, AVI_DATA_ATTRIBUTES = 12 };
 /* Not collective. Fields and attributes, which borrow from the session; returns how many. */
 /* columns: the names as avi_data_column_names has them, "" where there are none. */
 int avi_data_fields(const avi_session *s, const char *columns, avi_field field[AVI_DATA_FIELDS]);

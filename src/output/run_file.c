@@ -299,7 +299,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *state, avi_folder
     if (result == AVI_OK && whole) result = avi_run_file_mark(s, st, mark);
     if (result == AVI_OK && whole) result = avi_run_file_keep(s, path, mark, &l);
     if (result == AVI_OK) result = avi_agree(s->comm, name_columns(s, &l));
-    a = avi_fields_memory(&l, (size_t)(48 + l.attributes) * sizeof *a);
+    a = avi_fields_memory(&l, (size_t)(64 + l.attributes) * sizeof *a);
     result = avi_agree(s->comm, result == AVI_OK ? need(a) : result);
     if (result == AVI_OK) {
         int n = avi_run_file_provenance(s, &l, status, why, st->seconds, a);

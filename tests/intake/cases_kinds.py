@@ -72,6 +72,8 @@ def case_netcdf(c):
     mask = ["data.missing=mask", "data.standardise=yes", "run.precision=double", "optim.steps=2"]
     run = c.run(*mask).good(r"\(stored value \* 0.01 \+ 273.15, -32767 is missing, -1 is missing\)")
     close(run.read("/trace/elbo"), c.run(*mask, "data.dataset=whole").good().read("/trace/elbo"), 1e-9, "ELBO of packed numbers")
+    assert run.attribute("/data", "packing") in (b"stored value * 0.01 + 273.15, -32767 is missing, -1 is missing", "stored value * 0.01 + 273.15, -32767 is missing, -1 is missing")
+    assert c.run("data.dataset=nan", *mask).good().attribute("/data", "packing") in (b"none", "none")
     close(run.read("/data/largest"), numpy.where(gone, -1, stored * 0.01 + 273.15).max(0), 1e-9, "largest values")
     same(c, ["data.dataset=nan"], ["data.dataset=floats"], more=["data.missing=mask"])
     c.run("data.dataset=fill_is_nan").good().silent("stored value|missing")
