@@ -96,7 +96,7 @@ AVI_API avi_node *avi_concat_rows(avi_tape *t, avi_node *a, avi_node *b); /* a a
 AVI_API avi_node *avi_repeat(avi_tape *t, avi_node *a, int64_t times);    /* (R*times, C), row r*times + s = a[r] */
 /* The values of a in their order: (R, C) -> (rows, cols), R C = rows cols. */
 AVI_API avi_node *avi_reshape(avi_tape *t, avi_node *a, int64_t rows, int64_t cols);
-AVI_API avi_node *avi_detach(avi_tape *t, avi_node *a);                   /* same values, no gradient */
+AVI_API avi_node *avi_detach(avi_tape *t, avi_node *a); /* same values, no gradient */
 
 /* ---- rows in segments: entries of ragged datapoints, nonzeros of sparse rows. Index arrays are borrowed until the
  * next reset. ---- */

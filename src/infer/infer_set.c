@@ -29,7 +29,7 @@ static avi_status read_entry_network(const avi_config *config, avi_network *n)
     int64_t width[AVI_NETWORK_LAYERS];
     const int count = avi_config_get_int_list(config, "inference", "entry_hidden", width, AVI_NETWORK_LAYERS);
     if (count < 1 || count > AVI_NETWORK_LAYERS)
-        return avi_config_fail(config, "inference", "entry_hidden", "%d layers; use 1 to %d", count,
+        return avi_config_fail(config, "inference", "entry_hidden", "%d layers; use 1 to %d numbers", count,
                                AVI_NETWORK_LAYERS);
     n->hidden = count - 1;
     for (int i = 0; i < n->hidden; i++) n->width[i] = width[i];

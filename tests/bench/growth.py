@@ -105,7 +105,7 @@ AXES = [
          lambda n: [*wide(n), "inference.function=factorized"], 1, 40, timed_sizes=(1000000, 2000000, 4000000)),
     Axis("A-VI rows", "polynomial `linear` in single precision, rows held in memory", (1000000, 2000000, 4000000), lambda n: [*wide(n), "inference.function=polynomial"], 1, 5),
     Axis("trace lines", "checkpoint on 2 ranks, lines of the trace", (200, 400, 800), lambda n: [*small(), "log.every=1"], 1, 125, ranks=lambda n: 2, checkpoint=True, steps=lambda n: n),
-    Axis("trace ranks", "checkpoint with 400 lines of the trace, ranks", (1, 2, 4), lambda n: [*small(), "log.every=1"], 1, 6600, ranks=lambda n: n, checkpoint=True, steps=400,
+    Axis("trace ranks", "checkpoint with 400 lines of the trace, ranks", (1, 2, 4), lambda n: [*small(), "log.every=1"], 1, 7000, ranks=lambda n: n, checkpoint=True, steps=400,
          why="the ELBO and the seconds of every rank on every line; a rank holds its own"),
     Axis("step rows", "a step of `linear` with all rows, 10 draws, factorized, rows", (20000, 40000, 80000),
          lambda n: steps("linear", f"data.rows={n}", "objective.draws=10", "inference.function=factorized"), 1, 60, time_power=1, steps=20, short=False),

@@ -218,7 +218,8 @@ static void sound_chunks(void **state)
     assert_int_equal(avi_comm_barrier(world), AVI_OK);
     avi_hdf5 x;
     assert_int_equal(
-        avi_hdf5_open(&x, &(avi_hdf5_request){"path", in_folder("edges.h5"), "dataset", "x", "", "auto", "0", ""}), AVI_OK);
+        avi_hdf5_open(&x, &(avi_hdf5_request){"path", in_folder("edges.h5"), "dataset", "x", "", "auto", "0", ""}),
+        AVI_OK);
     for (int part = 0; part < 4; part++) {
         const avi_status status = avi_hdf5_check_chunks(&x, 0, part, 4, NULL);
         if (status != AVI_OK) print_message("%s\n", avi_error_text());

@@ -120,6 +120,6 @@ def case_damaged(c):
     with h5py.File(c.folder / "d.h5") as file:
         info = file["x"].id.get_chunk_info(2)
     broken = bytearray(whole)
-    broken[info.byte_offset : info.byte_offset + info.size] = bytes(info.size)
+    broken[info.byte_offset:info.byte_offset + info.size] = bytes(info.size)
     (c.folder / "broken.h5").write_bytes(broken)
     c.run(*MODEL, "data.path=broken.h5", "data.group=0", ranks=2).ends(65)

@@ -1,4 +1,5 @@
-"""Files as other programs write them: fields of fields, complex numbers, arrays as elements, netCDF's packed numbers, MATLAB's other classes, links, groups, storage; and codes of outcomes and missing values."""
+"""Files as other programs write them: fields of fields, complex numbers, arrays as elements, netCDF's packed numbers, MATLAB's other classes, links, groups, storage; and codes of outcomes and
+missing values."""
 import h5py
 import numpy
 

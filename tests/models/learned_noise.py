@@ -1,5 +1,5 @@
-"""vae with model.noise = learned. With a linear decoder it is ppca: at the optimum the noise is the mean of the eigenvalues that are left out, the ELBO the maximum of the likelihood, and draws have the
-covariance W W' + s^2 I. Finite differences with and without missing values, by a point and by q(theta); the same bits on 1 and 3 ranks."""
+"""vae with model.noise = learned. With a linear decoder it is ppca: at the optimum the noise is the mean of the eigenvalues that are left out, the ELBO the maximum of the likelihood, and draws
+have the covariance W W' + s^2 I. Finite differences with and without missing values, by a point and by q(theta); the same bits on 1 and 3 ranks."""
 import h5py
 import numpy
 
@@ -51,7 +51,8 @@ def gradients(scratch):
                                 "model.activation=tanh", "inference.hidden=3", "inference.activation=tanh", "run.precision=double", "optim.batch=0", "--check-gradient"])
             if "log_noise_sd" not in said:
                 raise Failure(f"the gradient of the noise was not looked at: {said}")
-    common = [*VAE, f"data.path={paths[True]}", "data.missing=mask", "model.latent=2", "model.hidden=3", "inference.hidden=3", "optim.batch=40", "optim.tile=10", "optim.epochs=3", "run.reproducible=yes"]
+    common = [*VAE, f"data.path={paths[True]}", "data.missing=mask", "model.latent=2", "model.hidden=3", "inference.hidden=3", "optim.batch=40", "optim.tile=10", "optim.epochs=3",
+              "run.reproducible=yes"]
     runs = [fit(scratch / f"n{np}", *common, np=np, ini=empty_ini(scratch)) for np in (None, 3)]
     expect_same_bits(*runs, "1 and 3 ranks")
     before, after = numpy.log(1.0), read(runs[0] / "run.h5", "global/log_noise_sd/mean")[0][0]

@@ -12,6 +12,7 @@ class Defect:
     new: str
     tests: str  # regular expression of ctest
 
+
 RANDOM = [
     Defect("draws of z from a seed that depends on the rank", "src/elbo/estimator.c",
            ".stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)", ".stream = avi_stream_make(e->p.seed + (uint64_t)avi_comm_rank(e->comm), AVI_DRAW_LOCAL, (uint64_t)step)",
@@ -423,14 +424,18 @@ OUTPUTS = [
     Defect("a scale shared by axes of other sizes", "src/store/store_scales.c", "if (!there || there->size != f->dims[d] ||", "if (!there ||", "^use_scales$"),
     Defect("rows.h5 without dimension scales", "src/store/row_file.c", "    f->plan.scaled = true;\n", "", "^use_scales$"),
     Defect("scales that do not say where they are attached", "src/store/store_scales.c", "if (one->uses > 0 && put_references(", "if (one->uses > 1000 && put_references(", "^use_scales$"),
-    Defect("names of rows in the order of the whole data, those held out among them", "src/source/holdout.c", "const int64_t from = row_of(p, first + done);", "const int64_t from = first + done;", "^use_opened$"),
-    Defect("names of the rows of the first block for all blocks", "src/tasks/rows_task.c", "avi_names_of_rows(j->s->train_source, d->first, d->count,", "avi_names_of_rows(j->s->train_source, 0, d->count,", "^use_opened$"),
+    Defect("names of rows in the order of the whole data, those held out among them", "src/source/holdout.c", "const int64_t from = row_of(p, first + done);", "const int64_t from = first + done;",
+           "^use_opened$"),
+    Defect("names of the rows of the first block for all blocks", "src/tasks/rows_task.c", "avi_names_of_rows(j->s->train_source, d->first, d->count,",
+           "avi_names_of_rows(j->s->train_source, 0, d->count,", "^use_opened$"),
     Defect("draws with the noise that a fit starts at", "src/model/model_vae.c", "const double sd = v->log_noise_sd >= 0 ? exp(theta[v->log_noise_sd][0]) : v->noise_sd;",
            "const double sd = v->noise_sd;\n    (void)theta;", "^models_learned_noise$"),
     Defect("missing values counted by the noise", "src/density/learned_noise.c", "    if (mask) { /* D", "    if (mask && width < 0) { /* D", "^use_missing$"),
-    Defect("blocks of rows called done before they are on the disk", "src/store/row_file.c", "    if (status == AVI_OK) do\n            code = fdatasync(f->fd);\n        while (code != 0 && errno == EINTR);\n    if (code != 0) status",
+    Defect("blocks of rows called done before they are on the disk", "src/store/row_file.c",
+           "    if (status == AVI_OK) do\n            code = fdatasync(f->fd);\n        while (code != 0 && errno == EINTR);\n    if (code != 0) status",
            "    done += 64;\n    if (code != 0) status", "^use_interrupted$"),
-    Defect("maps of a low-rank Gaussian undone in the order of the draw", "src/family/gaussian_lowrank.c", "for (int64_t k = rank_of(f) - 1; k >= 0; k--) {", "for (int64_t k = 0; k < rank_of(f); k++) {",
+    Defect("maps of a low-rank Gaussian undone in the order of the draw", "src/family/gaussian_lowrank.c", "for (int64_t k = rank_of(f) - 1; k >= 0; k--) {",
+           "for (int64_t k = 0; k < rank_of(f); k++) {",
            "^test_family_np1$"),
     Defect("the table of Student's draws without its slopes", "src/family/student_t.c", "x * y * (s->slope[i] * y - s->slope[i + 1] * x) / PER_UNIT", "x * y * 0", "^test_family_np1$"),
     Defect("covariances of local factors by the factor alone", "src/family/gaussian_full.c", "for (int64_t k = 0; k <= j; k++) sum +=", "for (int64_t k = j; k <= j; k++) sum +=", "^use_opened$"),

@@ -33,7 +33,7 @@ def write_padded(path, groups, trials):
     rows[:, :trials] = -1
     for row, group in zip(rows, groups):
         row[: len(group)] = group[:, 0]
-        row[trials : trials + 2 * len(group)] = group[:, 1:].ravel()
+        row[trials:trials + 2 * len(group)] = group[:, 1:].ravel()
     with h5py.File(path, "w") as file:
         file["x"] = rows
     return path
@@ -120,7 +120,8 @@ def ranks(scratch):
     held = read(runs[0], "/data/held_out")
     kept = [g for n, g in enumerate(groups) if n not in set(held)]
     split = write_groups(write_groups(scratch / "split.h5", kept), [groups[n] for n in held], "x_test")
-    files = fit(scratch / "files", *BASE, f"data.path={split}", "data.test_dataset=x_test", *function, "run.reproducible=yes", "optim.batch=24", "optim.tile=4", "optim.steps=12", ini=empty_ini(scratch))
+    files = fit(scratch / "files", *BASE, f"data.path={split}", "data.test_dataset=x_test", *function, "run.reproducible=yes", "optim.batch=24", "optim.tile=4", "optim.steps=12",
+                ini=empty_ini(scratch))
     for what in ("/trace/elbo", "/eval/elbo_test"):
         if read(files, what).tobytes() != read(runs[0], what).tobytes():
             raise Failure(f"groups that are held out and groups in two datasets: other bits of {what}")
@@ -245,7 +246,8 @@ def drawn(scratch):
         if entries != (n.sum(), 3) or len(n) != 400 or outcomes != {0, 1} or abs(mean - 6) > 5 * (want / 400) ** 0.5 or abs(spread - want) > 0.5 * want:
             raise Failure(f"{sizes}: {len(n)} groups of {entries} entries, mean {mean}, variance {spread}, expected {want}; outcomes {outcomes}")
         a = fit(scratch / f"{sizes}_drawn", *how, f"model.group_sizes={sizes}", ini=empty_ini(scratch))
-        b = fit(scratch / f"{sizes}_read", *how[:1], "data.source=hdf5", f"data.path={scratch / sizes / 'data.h5'}", "data.dataset=x", "data.test_dataset=x_test", *how[4:], np=3, ini=empty_ini(scratch))
+        b = fit(scratch / f"{sizes}_read", *how[:1], "data.source=hdf5", f"data.path={scratch / sizes / 'data.h5'}", "data.dataset=x", "data.test_dataset=x_test", *how[4:], np=3,
+                ini=empty_ini(scratch))
         if not numpy.max(numpy.abs(read(a, "/trace/elbo") / read(b, "/trace/elbo") - 1)) < 1e-6:
             raise Failure(f"{sizes}: a fit of what was written is another than one of what is drawn")
     return "three kinds of sizes"

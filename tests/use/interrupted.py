@@ -1,5 +1,5 @@
-"""encode that is cut off: the ranks killed half-way (what is recorded is in the file, and the same command on another number of ranks makes the other rows alone), the disk filled half-way (74, and the
-same command resumes when there is room), a disk that is too small from the start; several readers of a fit while it is fitted on."""
+"""encode that is cut off: the ranks killed half-way (what is recorded is in the file, and the same command on another number of ranks makes the other rows alone), the disk filled half-way (74, and
+the same command resumes when there is room), a disk that is too small from the start; several readers of a fit while it is fitted on."""
 import os
 import pathlib
 import signal

@@ -1,5 +1,5 @@
-"""data.missing = mask through encode, evaluate and reconstruct of other rows, under random masks: codes, ELBO, log p(x) and reconstructions against the exact posterior given the columns that are there
-(ppca: own factors, a network in numpy), and against draws of numpy's own (vae with a learned noise). A row without any value has the prior. The same bits on 1, 2 and 3 ranks."""
+"""data.missing = mask through encode, evaluate and reconstruct of other rows, under random masks: codes, ELBO, log p(x) and reconstructions against the exact posterior given the columns that are
+there (ppca: own factors, a network in numpy), and against draws of numpy's own (vae with a learned noise). A row without any value has the prior. The same bits on 1, 2 and 3 ranks."""
 import h5py
 import numpy
 

@@ -106,7 +106,8 @@ def names(scratch):
     same("draws of the prior", texts(scratch / "prior/samples.h5", "prior/column"), GENES)
     with h5py.File(scratch / "fields.h5", "w") as file:
         file["x"] = numpy.array([(1.0, 2), (2.0, 1), (0.5, 4)] * 20, dtype=[("größe", "f8"), ("n", "i4")])
-    run = fit(scratch / "fields", *model, f"data.path={scratch / 'fields.h5'}", "data.dataset=x", "data.columns=größe, n", "data.holdout=10", "model.latent=1", "run.after=exact", ini=empty_ini(scratch))
+    run = fit(scratch / "fields", *model, f"data.path={scratch / 'fields.h5'}", "data.dataset=x", "data.columns=größe, n", "data.holdout=10", "model.latent=1", "run.after=exact",
+              ini=empty_ini(scratch))
     same("compound fields", texts(run / "run.h5", "data/column") + texts(run / "run.h5", "exact/column"), ["größe", "n"] * 2)
     start(None, [empty_ini(scratch), *model, f"data.path={scratch / 'fields.h5'}", "data.dataset=x", "data.columns=größe, n", "model.latent=1", "run.task=exact", f"run.output={scratch / 'alone'}"])
     same("exact answers without a fit", texts(scratch / "alone/run.h5", "exact/column"), ["größe", "n"])
