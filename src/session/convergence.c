@@ -171,7 +171,8 @@ bool avi_convergence_describe(const avi_session *s, const avi_state *st, const c
         snprintf(text, AVI_CONVERGENCE_TEXT, "the %s has converged: optim.tolerance is reached", what);
         return true;
     }
-    if (c->spans == 0) return false;
+    /* A dead network sits still without having arrived. */
+    if (c->spans == 0 || (why && !strncmp(why, "dead", strlen("dead")))) return false;
     const int digits = places(c->slope, c->error);
     const bool rises = c->slope > c->bound && c->slope * c->epochs > SMALL,
                falls = -c->slope > c->bound && -c->slope * c->epochs > SMALL;
