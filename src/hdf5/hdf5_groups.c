@@ -92,10 +92,10 @@ static avi_status open_without_key(avi_hdf5_groups *x, const avi_hdf5_request *p
         return avi_fail(AVI_ERR_DATA,
                         "%s: dataset %s has nothing but the key column %s; use a table with values beside it",
                         part->path, part->dataset, part->group);
-    if (key > 0) snprintf(text, sizeof text, "0..%lld", (long long)(key - 1));
+    if (key > 0) snprintf(text, sizeof text, "0..%lld", (long long)key - 1);
     if (key + 1 < columns)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s%lld..%lld", key > 0 ? "," : "",
-                 (long long)(key + 1), (long long)(columns - 1));
+                 (long long)key + 1, (long long)columns - 1);
     rest.columns = text;
     return avi_hdf5_open(&x->table, &rest);
 }

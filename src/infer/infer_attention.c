@@ -108,7 +108,7 @@ static avi_node *waves(const attention *n, avi_tape *t)
     avi_node *made = avi_constant_new(t, n->entries, width);
     for (int64_t e = 0; e < n->entries; e++)
         for (int64_t k = 0; k < width; k++) {
-            const double angle = (double)e * pow(10000, -(double)(k / 2 * 2) / (double)width);
+            const double angle = (double)e * pow(10000, -(double)(k - k % 2) / (double)width);
             avi_vector_set(avi_tape_precision(t), made->value, e * width + k, k % 2 ? cos(angle) : sin(angle));
         }
     return made;

@@ -78,7 +78,7 @@ static avi_status describe_affine(avi_params *p, const char *weight, const char 
     if (strlen(word) + 32 > sizeof p->block->axes / 2) snprintf(word, sizeof word, "map");
     snprintf(axes, sizeof axes, "%s_output, %s_input", word, word);
     AVI_TRY(avi_params_describe(p, weight, axes, of_weight));
-    *strchr(axes, ',') = '\0';
+    axes[strcspn(axes, ",")] = '\0';
     return avi_params_describe(p, bias, axes, of_bias);
 }
 

@@ -10,6 +10,7 @@ static inline int64_t tiles_draws(const avi_gradient_sink *sink, int64_t rows, c
 {
     int64_t data = 0;
     for (int i = 0; i < sink->tiles; i++) data += sink->rows[i];
+    if (data == 0) return 0; /* a block without rows has none of any tile */
     avi_tape_require(sink->tiles == 1 || rows % data == 0, op,
                      "rows are no multiple of the rows of a block of several tiles", NULL, NULL);
     return rows / data;
