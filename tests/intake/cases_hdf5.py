@@ -1,5 +1,8 @@
 """What an HDF5 file may hold: types, dimensions, layouts, names; and what is refused with a remedy that works."""
 import os
+import shutil
+import subprocess
+import sys
 
 import h5py
 import numpy
@@ -230,6 +233,22 @@ def case_no_numbers(c):
                         ("cells", "references"), ("empty", "has no datasets")):
         c.run(f"data.dataset={name}").ends(65, words)
     c.run("data.dataset=complex", "data.columns=r, i").good("60 rows of 2")
+
+
+def case_left_open(c):
+    """Shared case 26: a writer in SWMR mode was killed. The message names h5clear, which helps where it is installed."""
+    killed = """import h5py, numpy, os, sys
+file = h5py.File(sys.argv[1], "w", libver="latest")
+x = file.create_dataset("x", data=numpy.random.default_rng(0).normal(size=(60, 6)), maxshape=(None, 6), chunks=(10, 6))
+file.swmr_mode = True
+x.flush()
+os._exit(9)"""
+    path = c.folder / "open.h5"
+    subprocess.run([sys.executable, "-c", killed, path], check=False)
+    c.run(f"data.path={path}").ends(65, "h5clear -s")
+    if shutil.which("h5clear"):
+        subprocess.run(["h5clear", "-s", path], check=True)
+        c.run(f"data.path={path}").good("60 rows of 6")
 
 
 def case_pandas(c):
