@@ -3,7 +3,7 @@
 #ifndef AVI_DIAGNOSE_SAMPLE_H
 #define AVI_DIAGNOSE_SAMPLE_H
 
-#include "gap/fixed_theta.h"
+#include "factors/fixed_theta.h"
 
 enum { AVI_SAMPLE_REACH = 8 /* the widest window that is tried */ };
 

@@ -2,7 +2,7 @@
 #include "avi/store.h"
 #include "data/column_stats.h"
 #include "fitted/missing.h"
-#include "output/checkpoint_best.h"
+#include "checkpoint/checkpoint_best.h"
 #include "session/build.h"
 #include "session/values.h"
 

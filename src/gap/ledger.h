@@ -7,7 +7,7 @@
 #ifndef AVI_GAP_LEDGER_H
 #define AVI_GAP_LEDGER_H
 
-#include "gap/fixed_theta.h"
+#include "factors/fixed_theta.h"
 #include "output/run_file.h"
 
 /* Columns of a row. */

@@ -3,7 +3,7 @@
 #ifndef AVI_GAP_PROGRESS_H
 #define AVI_GAP_PROGRESS_H
 
-#include "gap/fixed_theta.h"
+#include "factors/fixed_theta.h"
 #include "io/parts.h"
 
 typedef struct avi_gap_progress {

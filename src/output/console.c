@@ -1,6 +1,6 @@
 #include "output/console.h"
 #include "output/fit_notes.h"
-#include "session/convergence.h"
+#include "state/convergence.h"
 #include "session/sample.h"
 #include "session/values.h"
 #include "session/version.h"

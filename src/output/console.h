@@ -2,7 +2,7 @@
 #ifndef AVI_OUTPUT_CONSOLE_H
 #define AVI_OUTPUT_CONSOLE_H
 
-#include "session/state.h"
+#include "state/state.h"
 
 void avi_console_header(const avi_session *s);
 /* A line or the bar; prints at most every few seconds unless `last`. */

@@ -1,5 +1,5 @@
 #include "output/fit_notes.h"
-#include "session/state.h"
+#include "state/state.h"
 #include "session/values.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
 #include "output/names.h"
 #include "output/run_file_ending.h"
 #include "output/run_file_kept.h"
-#include "session/best.h"
+#include "state/best.h"
 #include "source/holdout.h"
 #include "session/version.h"
 

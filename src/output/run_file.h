@@ -3,7 +3,7 @@
 #define AVI_OUTPUT_RUN_FILE_H
 
 #include "avi/store.h"
-#include "session/moments.h"
+#include "state/moments.h"
 
 /* What a task adds to the fields of a store. Arrays are freed with the list. */
 typedef struct avi_fields {

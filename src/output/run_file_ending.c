@@ -1,6 +1,6 @@
 #include "output/run_file_ending.h"
-#include "session/best.h"
-#include "session/convergence.h"
+#include "state/best.h"
+#include "state/convergence.h"
 
 static int list_second_start(const avi_second_start_result *r, avi_attribute *a)
 {

@@ -5,8 +5,8 @@
 #include "output/run_file.h"
 #include "session/sample.h"
 #include "tasks/post_fit.h"
-#include "train/second_start.h"
-#include "train/starts.h"
+#include "factors/second_start.h"
+#include "factors/starts.h"
 #include "train/step.h"
 
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 #include "output/run_file.h"
 #include "session/sample.h"
 #include "train/evaluation.h"
-#include "train/test_factors.h"
+#include "factors/test_factors.h"
 
 #include <math.h>
 #include <stdio.h>

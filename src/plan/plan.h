@@ -3,7 +3,7 @@
 #ifndef AVI_PLAN_PLAN_H
 #define AVI_PLAN_PLAN_H
 
-#include "session/state.h"
+#include "state/state.h"
 
 enum { AVI_PLAN_PARTS = 12 };
 

@@ -4,9 +4,9 @@
 #define AVI_ROWS_ROW_USE_H
 
 #include "data/row_block.h"
-#include "gap/fixed_theta.h"
+#include "factors/fixed_theta.h"
 #include "fitted/fitted.h"
-#include "session/moments.h"
+#include "state/moments.h"
 
 typedef struct avi_row_settings {
     int draws;        /* K of z per row: importance weights, reconstructions */

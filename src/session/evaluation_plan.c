@@ -113,7 +113,7 @@ static double work_of_last(const avi_session *s, int draws)
 /* ---- factors of test rows ---- */
 
 /* Passes forward and backward until a row's own factor is at its optimum (a VAE of images with 20 dimensions: 10), each
- * at so many points (gap/fixed_theta.c). */
+ * at so many points (factors/fixed_theta.c). */
 static double fit_of_factor(const avi_session *s)
 {
     enum { PASSES = 10, LEAST_POINTS = 40, POINTS = 64 };

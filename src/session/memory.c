@@ -1,5 +1,5 @@
 #include "session/memory.h"
-#include "session/best.h"
+#include "state/best.h"
 #include "base/available.h"
 
 #include <math.h>

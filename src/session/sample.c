@@ -1,9 +1,9 @@
 /* How many rows --dry-run loads, from counts alone: the same on every machine and number of ranks, but for ranks that
  * have to have some. */
 #include "session/session.h"
-#include "session/best.h"
+#include "state/best.h"
 #include "session/sample.h"
-#include "session/state.h"
+#include "state/state.h"
 
 #include <math.h>
 

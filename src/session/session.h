@@ -72,7 +72,7 @@ typedef struct avi_session {
     struct avi_fitted *theta_from; /* model.theta_from, owned; NULL: none */
     int64_t fixed;                 /* the first values of the parameters that no step moves (model.theta_fixed) */
     double local_rate; /* F-VI: of the factors of rows, at the height of the schedule (optim.local_learning_rate) */
-    bool local_own;    /* local_learning_rate = auto gives them steps of their own (train/own_steps.h) */
+    bool local_own;    /* local_learning_rate = auto gives them steps of their own (factors/own_steps.h) */
     int local_steps;   /* of them, each time that a row is in the batch */
     bool local_all;    /* F-VI by minibatches: a step moves the factors of all rows (optim.local_rows) */
     avi_schedule schedule;

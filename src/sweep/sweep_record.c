@@ -1,6 +1,6 @@
 /* One run of a sweep as its run.h5 tells it. */
 #include "sweep/sweep_table.h"
-#include "session/trace.h"
+#include "state/trace.h"
 
 #include <math.h>
 #include <stddef.h>

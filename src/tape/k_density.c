@@ -2,7 +2,7 @@
  * them). */
 #include "avi/vmath.h"
 #include "tape/lanes.h"
-#include "tape/log_factorial.h"
+#include "base/log_factorial.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* --check-gradient: the gradient of the configured ELBO, draws held fixed, against central differences along random
  * coordinates of every block. */
-#include "session/state.h"
+#include "state/state.h"
 #include "tasks/task.h"
 
 #include <inttypes.h>

@@ -3,7 +3,7 @@
 #include "plan/fit_plan.h"
 #include "tasks/post_fit.h"
 #include "train/patience.h"
-#include "train/starts.h"
+#include "factors/starts.h"
 #include "train/stopping_rule.h"
 
 static avi_status check(const avi_session *s)

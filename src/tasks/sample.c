@@ -4,7 +4,7 @@
 #include "output/names.h"
 #include "output/run_file.h"
 #include "rows/theta_draw.h"
-#include "session/state.h"
+#include "state/state.h"
 #include "tasks/rows_guard.h"
 #include "tasks/rows_task.h"
 

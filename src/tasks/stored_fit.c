@@ -1,11 +1,11 @@
 #include "tasks/stored_fit.h"
 #include "fitted/missing.h"
-#include "output/checkpoint_identity.h"
-#include "output/checkpoint_state.h"
+#include "checkpoint/checkpoint_identity.h"
+#include "checkpoint/checkpoint_state.h"
 #include "output/run_file.h"
-#include "session/best.h"
+#include "state/best.h"
 #include "train/evaluation.h"
-#include "train/second_start.h"
+#include "factors/second_start.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #define AVI_TASKS_STORED_FIT_H
 
 #include "avi/store.h"
-#include "session/state.h"
+#include "state/state.h"
 
 typedef struct avi_stored_fit {
     avi_folder *folder; /* run.output, locked */

@@ -2,7 +2,7 @@
 #ifndef AVI_TRAIN_DEAD_BLOCK_H
 #define AVI_TRAIN_DEAD_BLOCK_H
 
-#include "session/state.h"
+#include "state/state.h"
 
 /* The name of the first block of weights of the inference function whose gradient in the last step is exactly 0 in
  * every value, though what the function sees differs between rows; NULL: none. Owned by the session. The same on all

@@ -2,7 +2,7 @@
 #ifndef AVI_TRAIN_ENDING_H
 #define AVI_TRAIN_ENDING_H
 
-#include "session/state.h"
+#include "state/state.h"
 
 enum { AVI_ENDING_TEXT = 320 };
 

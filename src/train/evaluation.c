@@ -1,7 +1,7 @@
 #include "train/evaluation.h"
-#include "session/best.h"
+#include "state/best.h"
 #include "train/mean_mse.h"
-#include "train/test_factors.h"
+#include "factors/test_factors.h"
 
 #include <inttypes.h>
 #include <math.h>

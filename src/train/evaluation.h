@@ -2,7 +2,7 @@
 #ifndef AVI_TRAIN_EVALUATION_H
 #define AVI_TRAIN_EVALUATION_H
 
-#include "session/state.h"
+#include "state/state.h"
 
 /* Collective. One row of the eval table, by s->evaluation: `limit` rows of each data set (0: all), with as many draws
  * as an evaluation during the fit, or as at its end (`last`). Fills st->half and st->kl_dimension. A value is NaN where

@@ -1,5 +1,5 @@
 /* Steps of a fit that are not finite: skip them, go back, or end. */
-#include "output/checkpoint_state.h"
+#include "checkpoint/checkpoint_state.h"
 #include "output/console.h"
 #include "train/fit_internal.h"
 

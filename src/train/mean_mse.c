@@ -1,7 +1,7 @@
 #include "train/mean_mse.h"
 #include "base/signals.h"
 #include "avi/fixed_point.h"
-#include "session/moments.h"
+#include "state/moments.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef AVI_TRAIN_MEAN_MSE_H
 #define AVI_TRAIN_MEAN_MSE_H
 
-#include "session/state.h"
+#include "state/state.h"
 
 /* Collective. Mean squared error of a value of E[x | z, theta] at the means of q(z_n) and q(theta), over rows [0,
  * limit) by position (0: all) on all ranks. Memory: a piece of rows. */

@@ -1,5 +1,5 @@
 #include "train/patience.h"
-#include "session/best.h"
+#include "state/best.h"
 
 #include <inttypes.h>
 #include <math.h>

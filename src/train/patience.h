@@ -2,7 +2,7 @@
 #ifndef AVI_TRAIN_PATIENCE_H
 #define AVI_TRAIN_PATIENCE_H
 
-#include "session/state.h"
+#include "state/state.h"
 
 enum { AVI_PATIENCE_TEXT = 96 };
 

@@ -2,7 +2,7 @@
 #ifndef AVI_TRAIN_POINTS_CHECK_H
 #define AVI_TRAIN_POINTS_CHECK_H
 
-#include "session/state.h"
+#include "state/state.h"
 
 /* Collective. Compares the ELBO of some rows by the quadrature of the evaluations with that of twice the points, and
  * warns on rank 0 where they differ: with the difference in nats, and how many points to take. Nothing is done where

@@ -1,6 +1,6 @@
 #include "train/resume.h"
-#include "output/checkpoint_identity.h"
-#include "output/checkpoint_state.h"
+#include "checkpoint/checkpoint_identity.h"
+#include "checkpoint/checkpoint_state.h"
 #include "output/run_file.h"
 #include "train/patience.h"
 #include "train/stopping_rule.h"

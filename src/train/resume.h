@@ -6,7 +6,7 @@
 #define AVI_TRAIN_RESUME_H
 
 #include "avi/store.h"
-#include "session/state.h"
+#include "state/state.h"
 
 typedef struct avi_resume {
     avi_folder *folder; /* where the run writes: run.output, or `fresh` in it */

@@ -1,6 +1,6 @@
 #include "train/step.h"
 #include "train/lbfgs_step.h"
-#include "train/own_steps.h"
+#include "factors/own_steps.h"
 
 #include <inttypes.h>
 #include <math.h>

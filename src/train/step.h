@@ -2,7 +2,7 @@
 #ifndef AVI_TRAIN_STEP_H
 #define AVI_TRAIN_STEP_H
 
-#include "session/state.h"
+#include "state/state.h"
 
 typedef struct avi_step_result {
     bool

@@ -5,7 +5,7 @@
 #define AVI_TRAIN_STOPPING_RULE_H
 
 #include "session/session.h"
-#include "session/trace.h"
+#include "state/trace.h"
 
 /* How the why_stopped of a run begins whose target was met, and that of one which ended without. */
 #define AVI_STOPPING_RULE_MET    "stop rule met"

@@ -4,7 +4,7 @@
 - A file includes only headers of its own floor or of lower ones; public headers include public headers only.
 - Message passing and HDF5 are used only where they may be: base/comm*, data/, linalg/, io/.
 - Plug-ins and the tape open no files.
-- A file has at most 500 lines; nothing unfinished is marked in it; no variable is named I.
+- A file has at most 400 lines, a folder at most 30 files and 2,800 lines; nothing unfinished is marked in it; no variable is named I.
 
     check_floors.py [ROOT]        check the tree (default: AVI_SOURCE_DIR, else the tree this script is in)
     check_floors.py --self-test   build a small sound tree, plant one violation at a time, expect each to be found
@@ -17,8 +17,8 @@ import sys
 import tempfile
 
 FLOOR = {"base": 0, "sum": 0, "config": 1, "data": 2, "source": 2, "hdf5": 2, "param": 3, "products": 3, "tape": 3, "density": 3, "nn": 3, "linalg": 3, "model": 4, "infer": 4,
-         "family": 4, "objective": 4, "optim": 4, "graph": 5, "reduce": 5, "newton": 5, "elbo": 5, "store": 6, "io": 6, "session": 7, "fitted": 7, "output": 7,
-         "train": 8, "closed_form": 8, "gap": 8, "diagnose": 8, "rows": 8, "plan": 9, "tasks": 9, "sweep": 9, "run": 9, "cli": 9}
+         "family": 4, "objective": 4, "optim": 4, "graph": 5, "reduce": 5, "newton": 5, "elbo": 5, "store": 6, "io": 6, "session": 7, "state": 7, "fitted": 7, "checkpoint": 7, "output": 7,
+         "factors": 8, "train": 8, "closed_form": 8, "gap": 8, "diagnose": 8, "rows": 8, "plan": 9, "tasks": 9, "sweep": 9, "run": 9, "cli": 9}
 
 # Public headers whose name is not the name of their floor's folder.
 HEADER = {"arena.h": "base", "comm.h": "base", "fixed_point.h": "sum", "registry.def": "cli", "registry.h": "config", "rng.h": "base", "status.h": "base",
@@ -39,6 +39,7 @@ UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 NAMED_I = re.compile(r"\b(?:int|long|size_t|u?int\d+_t|float|double|real)\s+(?:\*\s*)?I\b\s*[=;,\[)]")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"][^>"]+[>"])')
 MAX_LINES = 400
+MAX_FILES, MAX_FOLDER_LINES = 30, 2800
 
 TOKENS = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
@@ -133,7 +134,19 @@ def check(root):
     files = sorted(p for d in ("src", "include") for p in (root / d).rglob("*") if p.suffix in (".c", ".h", ".def"))
     if not files:
         return [f"{root}: no C sources; ROOT is the folder that holds src/ and include/"], 0
-    return [v for p in files for v in check_file(p, root)], len(files)
+    return [v for p in files for v in check_file(p, root)] + check_folders(root, files), len(files)
+
+
+def check_folders(root, files):
+    """A folder that outgrows these is several programs."""
+    found = []
+    for folder in sorted({p.parent for p in files if p.parent.parent == root / "src"}):
+        inside = [p for p in files if p.parent == folder]
+        lines = sum(p.read_text(encoding="utf-8").count("\n") for p in inside if p.suffix != ".def")
+        for count, most, what in ((len(inside), MAX_FILES, "files"), (lines, MAX_FOLDER_LINES, "lines")):
+            if count > most:
+                found.append(f"src/{folder.name}:1: {count} {what}; at most {most} in a folder (find the second thing that it holds, and give it a folder)")
+    return found
 
 
 # ---- self-test: the check must be able to fail ----
@@ -200,6 +213,13 @@ def self_test():
     with tempfile.TemporaryDirectory() as folder:
         if not check(folder)[0]:
             wrong.append("an empty tree passes")
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "src" / "data").mkdir(parents=True)
+        for k in range(MAX_FILES + 1):
+            (pathlib.Path(folder) / "src" / "data" / f"f{k}.c").write_text("int x;\n" * 100)
+        found = check(folder)[0]
+        if len(found) != 2 or "31 files" not in found[0] or "3100 lines" not in found[1]:
+            wrong.append(f"a folder that is too large: {found}")
     print("\n".join(wrong) if wrong else f"{len(PLANTED)} planted violations found, the sound tree passes")
     return 1 if wrong else 0
 

@@ -1,6 +1,6 @@
 /* The slope of the ELBO at the end of a fit, from synthetic steps whose slope is known. */
-#include "session/convergence.h"
-#include "session/elbo_bins.h"
+#include "state/convergence.h"
+#include "state/elbo_bins.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -8,7 +8,7 @@
 static avi_status forge(avi_comm *comm, const char *path, const avi_field *fields, int count,
                         const avi_attribute *attributes, int attribute_count);
 #define avi_store_write forge
-#include "output/checkpoint_state.c"
+#include "checkpoint/checkpoint_state.c"
 #undef avi_store_write
 
 #include "cli/registry.h"
