@@ -2,18 +2,9 @@
  * quadrature, whose rows have ELBOs and gradients in closed form:
  *   E log p(x | z) = -log(sigma sqrt(2 pi)) - ((x - theta - tau m)^2 + tau^2 s^2) / (2 sigma^2),
  *   KL(q(z) || p(z)) = (m^2 + s^2 - 1) / 2 - log s,  with nu = (m, log s). */
-#include "avi/elbo.h"
+#include "support/estimator_bench.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "registry_support.h"
 
 /* 12 tiles, the last of one row, in 5 lanes of 2 or 3: the steps of an epoch are unequal. */
 enum { ROWS = 23, TILE = 2, LANES = 5, STEPS = 3, WIDTH = 2 };
@@ -54,123 +45,24 @@ static double kl_theta(void)
 
 /* ---- an estimator and what it works on ---- */
 
-typedef struct bench {
-    avi_comm *comm;
-    avi_config *config;
-    avi_source source;
-    avi_partition partition;
-    avi_data *data;
-    avi_model *model;
-    avi_family *family;
-    avi_objective *objective;
-    avi_infer *infer;
-    avi_quadrature *rule;
-    avi_estimator *estimator;
-    avi_parameter_layout layout;
-    double *params, *gradient, *table, *table_grad;
-    int64_t *first, *rows;
-} bench;
-
-static void ok(avi_status status)
-{
-    if (status != AVI_OK) fail_msg("%s", avi_error_text());
-}
-
-static void fill(bench *b)
-{
-    const int64_t size = b->layout.size, values = (b->data->count + 2) * WIDTH;
-    b->params = calloc((size_t)size, sizeof(double));
-    b->gradient = calloc((size_t)size, sizeof(double));
-    b->table = calloc((size_t)values, sizeof(double));
-    b->table_grad = calloc((size_t)values, sizeof(double));
-    b->first = calloc(LANES, sizeof(int64_t));
-    b->rows = calloc(LANES, sizeof(int64_t));
-    assert_true(b->params && b->gradient && b->table && b->table_grad && b->first && b->rows);
-    b->params[0] = theta;
-    for (int64_t i = 0; i < b->data->count; i++) {
-        const int64_t given = avi_partition_original(&b->partition, b->data->first + i);
-        b->table[(1 + i) * WIDTH] = mean_of(given);
-        b->table[(1 + i) * WIDTH + 1] = log_sd_of(given);
-    }
-}
-
 static bench open_bench(avi_comm *comm, bool reproducible)
 {
-    bench b = {.comm = comm, .config = test_config_new()};
-    b.source = (avi_source){.ops = &source_ops,
-                            .shape = {.rows = ROWS, .width = 1, .height = 1, .columns = 1, .type = AVI_F64, .scale = 1},
-                            .label = "made data"};
-    ok(avi_config_parse(b.config, "test",
-                        "[model]\nname = linear\ntau = 1.5\nsigma = 0.8\nprior_sd = 2\nglobal = point\n"
-                        "[inference]\nfunction = factorized\n[objective]\ndraws = 0\n",
-                        0, NULL));
-    ok(avi_partition_make(ROWS, TILE, LANES, avi_comm_size(comm), 5, true, &b.partition));
-    ok(avi_data_load(&b.source, comm, &b.partition, 0, 0, &b.data));
-    ok(avi_model_create(b.config, &b.source.shape, &b.model));
-    ok(avi_family_create(b.config, b.model->latent, &b.family));
-    ok(avi_objective_create(b.config, &b.objective));
-    const avi_feature_shape seen = avi_feature_shape_of(&b.source.shape, &(avi_domain){0}, false);
-    ok(avi_infer_create(b.config, &seen, b.family->width, b.model->latent, &b.infer));
-    ok(avi_quadrature_create(b.model, false, 8, &b.rule));
-    const avi_problem p = {.precision = AVI_PRECISION_DOUBLE,
-                           .seed = 5,
-                           .reproducible = reproducible,
-                           .model = b.model,
-                           .infer = b.infer,
-                           .family = b.family,
-                           .objective = b.objective,
-                           .rule = b.rule,
-                           .draws = b.rule->count,
-                           .block_rows = 4};
-    b.layout = avi_parameter_layout_of(&p);
+    bench b = {.source = {.ops = &source_ops,
+                          .shape = {.rows = ROWS, .width = 1, .height = 1, .columns = 1, .type = AVI_F64, .scale = 1},
+                          .label = "made data"}};
+    bench_open(&b, comm,
+               "[model]\nname = linear\ntau = 1.5\nsigma = 0.8\nprior_sd = 2\nglobal = point\n"
+               "[inference]\nfunction = factorized\n[objective]\ndraws = 0\n",
+               TILE, LANES, reproducible, 0);
     assert_int_equal(b.family->width, WIDTH);
     assert_int_equal(avi_partition_epoch_steps(&b.partition), STEPS);
-    ok(avi_estimator_create(&p, comm, b.data, &b.estimator));
-    fill(&b);
-    return b;
-}
-
-static void close_bench(bench *b)
-{
-    free(b->params);
-    free(b->gradient);
-    free(b->table);
-    free(b->table_grad);
-    free(b->first);
-    free(b->rows);
-    avi_estimator_destroy(&b->estimator);
-    avi_quadrature_destroy(&b->rule);
-    avi_infer_destroy(&b->infer);
-    avi_objective_destroy(&b->objective);
-    avi_family_destroy(&b->family);
-    avi_model_destroy(&b->model);
-    avi_data_destroy(&b->data);
-    avi_config_destroy(&b->config);
-}
-
-/* The tiles of this rank's lanes in a step of the first epoch. */
-static avi_row_ranges job_of(bench *b, int64_t step)
-{
-    avi_row_ranges job = {.first = b->first, .rows = b->rows};
-    const int rank = avi_comm_rank(b->comm);
-    for (int64_t lane = avi_partition_first_lane(&b->partition, rank);
-         lane < avi_partition_first_lane(&b->partition, rank + 1); lane++) {
-        const int64_t tile = avi_partition_step_tile(&b->partition, lane, 0, step);
-        if (tile < 0) continue;
-        job.first[job.count] = avi_partition_tile_first(&b->partition, tile);
-        job.rows[job.count++] = avi_partition_tile_rows(&b->partition, tile);
+    b.params[0] = theta;
+    for (int64_t i = 0; i < b.data->count; i++) {
+        const int64_t given = avi_partition_original(&b.partition, b.data->first + i);
+        b.table[(1 + i) * WIDTH] = mean_of(given);
+        b.table[(1 + i) * WIDTH + 1] = log_sd_of(given);
     }
-    return job;
-}
-
-static avi_bad take_step(bench *b, int64_t step, double sums[AVI_SUMS])
-{
-    avi_bad bad;
-    const avi_row_ranges job = job_of(b, step);
-    double own[AVI_SUMS];
-    memset(sums, 0, AVI_SUMS * sizeof *sums);
-    ok(avi_estimator_step(b->estimator, b->params, b->table, b->table_grad, step, &job, sums, b->gradient, own, &bad));
-    return bad;
+    return b;
 }
 
 /* Sums over the rows of a step, of all ranks, in closed form. */
@@ -202,7 +94,7 @@ static void near(double got, double expected)
 static void check_step(bench *b, int64_t step, double *local)
 {
     double sums[AVI_SUMS], rows, elbo, by_theta;
-    const avi_bad bad = take_step(b, step, sums);
+    const avi_bad bad = bench_step(b, step, sums);
     expected_step(b, step, &rows, &elbo, &by_theta);
     assert_int_equal(bad.position, -1);
     near(sums[AVI_SUM_ROWS], rows);
@@ -227,7 +119,7 @@ static void an_epoch(bool reproducible)
         near(b.table_grad[(1 + i) * WIDTH], -row_by_mean(given));
         near(b.table_grad[(1 + i) * WIDTH + 1], -row_by_log_sd(given));
     }
-    close_bench(&b);
+    bench_close(&b);
 }
 static void test_epoch(void **state)
 {
@@ -248,13 +140,13 @@ static void test_bits_of_one_rank(void **state)
     bench all = open_bench(world, true), one = open_bench(alone, true);
     for (int64_t step = 0; step < STEPS; step++) {
         double sums[AVI_SUMS], same[AVI_SUMS];
-        take_step(&all, step, sums);
-        take_step(&one, step, same);
+        bench_step(&all, step, sums);
+        bench_step(&one, step, same);
         assert_memory_equal(sums, same, sizeof sums);
         assert_memory_equal(all.gradient, one.gradient, (size_t)all.layout.size * sizeof(double));
     }
-    close_bench(&all);
-    close_bench(&one);
+    bench_close(&all);
+    bench_close(&one);
 }
 
 /* A factor that is not finite: counted on every rank, its position known to the rank that owns it, and no gradient. */
@@ -267,13 +159,13 @@ static void test_bad_row(void **state)
     const bool mine = position >= b.data->first && position < b.data->first + b.data->count;
     if (mine) b.table[(1 + position - b.data->first) * WIDTH] = NAN;
     double sums[AVI_SUMS];
-    const avi_bad bad = take_step(&b, 0, sums);
+    const avi_bad bad = bench_step(&b, 0, sums);
     assert_true(sums[AVI_SUM_BAD] >= 1);
     assert_int_equal(bad.position, mine ? position : -1);
     assert_int_equal(bad.value, -1);
-    take_step(&b, 1, sums); /* a step without that row is none the worse for it */
+    bench_step(&b, 1, sums); /* a step without that row is none the worse for it */
     near(sums[AVI_SUM_BAD], 0);
-    close_bench(&b);
+    bench_close(&b);
 }
 
 static void test_evaluation(void **state)
@@ -296,7 +188,7 @@ static void test_evaluation(void **state)
     near(estimate.rows, ROWS);
     near(estimate.error, 0);
     free(elbo);
-    close_bench(&b);
+    bench_close(&b);
 }
 
 int main(int argc, char **argv)
