@@ -5,22 +5,8 @@ set -uo pipefail
 # shellcheck source=tests/slurm/cluster.sh
 source "$AVI_SOURCE_DIR/tests/slurm/cluster.sh"
 
-folder=$(mktemp -d /tmp/avi_slurm.XXXXXX)
-finish() {
-    local status=$?
-    cluster_stop
-    if [ $status -ne 0 ] && [ $status -ne 77 ]; then tail -n 40 -- "$folder"/*.out >&2; fi
-    rm -rf "$folder"
-}
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
-
-cluster_start "$folder"
-trap finish EXIT
-cd "$folder" || exit 1
-export PYTHONPATH=$AVI_SOURCE_DIR/analysis OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+cluster_test
+export PYTHONPATH=$AVI_SOURCE_DIR/analysis
 cat >fit.py <<'FIT'
 import os
 import subprocess

@@ -1,4 +1,4 @@
-# A Slurm cluster of one node on this machine, for tests: source it, then cluster_start FOLDER; cluster_stop runs when the shell ends.
+# A Slurm cluster of one node on this machine, for tests: source it, then cluster_test.
 # It has sockets, ports and a key of its own and leaves a Slurm that is already there alone. Status 77 where it cannot run.
 # shellcheck shell=bash
 
@@ -33,7 +33,6 @@ cluster_start() {
     done
     if [ "$(id -u)" -ne 0 ]; then skip "a Slurm node can only be started by root"; fi
     PATH=$PATH:/usr/sbin
-    trap cluster_stop EXIT
 
     mkdir -p "$folder"/{munge,state,spool,tmp}
     dd if=/dev/urandom of="$folder/munge/key" bs=1024 count=1 status=none
@@ -102,4 +101,30 @@ CONF
     echo "the cluster did not come up after $tries looks; its logs:" >&2
     tail -n 20 "$folder"/munge/log "$folder"/slurmctld.log "$folder"/slurmd.n1.log >&2
     exit 1
+}
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# What is left of a test: nothing, but for the last words of jobs and controller where it has failed.
+cluster_finish() {
+    local status=$?
+    cluster_stop
+    if [ $status -ne 0 ] && [ $status -ne 77 ]; then
+        tail -n 60 -- "$folder"/*.out >&2 2>/dev/null
+        tail -n 10 "$folder/slurmctld.log" >&2 2>/dev/null
+    fi
+    rm -rf "$folder"
+}
+
+# cluster_test    brings the cluster up in a folder of its own, which goes away at the end, and goes there. Sets `folder`.
+cluster_test() {
+    folder=$(mktemp -d /tmp/avi_slurm.XXXXXX)
+    trap cluster_finish EXIT
+    cluster_start "$folder"
+    # More CPUs are claimed than the machine has: ranks must give way to each other.
+    export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+    cd "$folder" || exit 1
 }

@@ -5,26 +5,8 @@ set -uo pipefail
 # shellcheck source=tests/slurm/cluster.sh
 source "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 
-folder=$(mktemp -d /tmp/avi_slurm.XXXXXX)
-finish() {
-    local status=$?
-    cluster_stop
-    if [ $status -ne 0 ] && [ $status -ne 77 ]; then
-        tail -n 40 -- *.out >&2 2>/dev/null
-        tail -n 10 slurmctld.log >&2
-    fi
-    rm -rf "$folder"
-}
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
-
-cluster_start "$folder"
-trap finish EXIT
-export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+cluster_test
 export AVI_JOBS=$AVI_SOURCE_DIR/jobs AVI_LAUNCHER=mpirun
-cd "$folder" || exit 1
 small=("$AVI_SOURCE_DIR/inputs/vae.ini" data.rows=256 data.test_rows=0 model.hidden=8 model.latent=2 inference.hidden=8 optim.batch=64 log.every=10 log.eval_every=-1)
 
 # until_empty SECONDS    until no job is left

@@ -8,28 +8,9 @@ set -uo pipefail
 launcher=$1
 source "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 
-folder=$(mktemp -d /tmp/avi_slurm.XXXXXX)
-finish() {
-    local status=$?
-    cluster_stop
-    if [ $status -ne 0 ] && [ $status -ne 77 ]; then
-        tail -n 60 job.out cancelled.out >&2 2>/dev/null
-        tail -n 10 slurmctld.log >&2
-    fi
-    rm -rf "$folder"
-}
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
+cluster_test
 
-cluster_start "$folder"
-trap finish EXIT
-
-# 64 CPUs are claimed on a machine that has fewer: ranks must give way to each other.
-export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
 export AVI_LAUNCHER=$launcher
-cd "$folder" || exit 1
 
 # state JOB, restarts JOB
 state() { scontrol show job "$1" 2>/dev/null | grep -oE 'JobState=[A-Z_]+' | cut -d= -f2; }
