@@ -122,7 +122,7 @@ static int64_t number_groups(runs *r)
 {
     int64_t groups = 0;
     qsort(r->run, (size_t)r->count, sizeof *r->run, by_key);
-    for (int64_t i = 0, first = 0; i < r->count; i++) { /* the first row of its group, for now */
+    for (int64_t i = 0, first = 0; i < r->count; i++) { /* group: its first row; numbers come below */
         if (i == 0 || r->run[i].key != r->run[i - 1].key) first = r->run[i].first;
         r->run[i].group = first;
     }

@@ -23,8 +23,8 @@ static const avi_key common_keys[] = {
      "the function sees (value - mean) / sd of each column, by mean and sd of training rows; auto: yes, except for "
      "images and values from 0 to 1"},
     {"inference", "starts", AVI_KEY_INT, "1", 1, 1000, NULL, "starts",
-     "F-VI of independent rows: starts of each row's own factor, the best of which is kept, when the steps are done or "
-     "lbfgs has converged, which then goes on where a row gained"},
+     "F-VI of independent rows: how often each row's own factor is fitted from another start; the best is kept. The "
+     "starts come after the last step; after lbfgs, which then continues where a row has gained"},
 };
 
 avi_status avi_infer_register_keys(avi_registry *registry)
