@@ -355,7 +355,7 @@ void avi_console_summary(const avi_session *s, const avi_state *st, const char *
         double kl;
         const int used = print_dimensions(s, row + st->eval.columns, st->eval.extra, &kl);
         const bool dead = why && !strncmp(why, "dead", strlen("dead")); /* which has its own warning */
-        if (st->step > 0 && !dead) avi_fit_notes_print(s, row, used, kl);
+        if (st->step > 0 && !dead) avi_fit_notes_print(s, st, used, kl);
     }
     printf("  results      %s/run.h5\n  to watch     %s/metrics.csv\n  pictures     analysis/plot_trace.py %s\n"
            "  report       analysis/report.py %s\n",

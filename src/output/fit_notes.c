@@ -56,10 +56,30 @@ static void print_error(const avi_session *s, double variance)
         variance, standardises && other_scale ? "data.standardise = yes, or " : "");
 }
 
-void avi_fit_notes_print(const avi_session *s, const double *evaluation, int used, double kl)
+/* Of overfitting. Evaluations have the same draws, so that three standard errors of one are more than three of their
+ * difference. */
+static void print_better_before(const avi_trace *t)
 {
+    const int64_t width = t->columns + t->extra;
+    const double *last = t->value + (t->rows - 1) * width, *best = last;
+    for (const double *row = t->value; row < last; row += width)
+        if (row[AVI_EVAL_ELBO_TEST] > best[AVI_EVAL_ELBO_TEST]) best = row;
+    const double less = best[AVI_EVAL_ELBO_TEST] - last[AVI_EVAL_ELBO_TEST];
+    const double error = fmax(best[AVI_EVAL_ELBO_TEST_ERROR], last[AVI_EVAL_ELBO_TEST_ERROR]);
+    if (!(less > 0.1 && less > 3 * error)) return;
+    printf(
+        "  note         the ELBO on test rows was largest after %.0f steps, %.6g nats per row, and is %.3g lower now: "
+        "the fit is overfitted to its training rows. Use stop.patience = 3, which keeps the best parameters\n",
+        best[AVI_EVAL_STEP], best[AVI_EVAL_ELBO_TEST], less);
+}
+
+void avi_fit_notes_print(const avi_session *s, const avi_state *st, int used, double kl)
+{
+    const avi_trace *t = &st->eval;
+    const double *evaluation = t->value + (t->rows - 1) * (t->columns + t->extra);
     const double mse = evaluation[AVI_EVAL_MSE_TRAIN], variance = variance_of(s->train);
     if (used == 0) print_collapsed(s, kl, sqrt(mse));
     /* The error is one of draws of z: without any information it is twice the variance at most. */
     if (isfinite(mse) && variance > 0 && mse > 2.1 * variance) print_error(s, variance);
+    if (!st->best.taken) print_better_before(t);
 }

@@ -2,11 +2,11 @@
 #ifndef AVI_OUTPUT_FIT_NOTES_H
 #define AVI_OUTPUT_FIT_NOTES_H
 
-#include "session/session.h"
+#include "state/state.h"
 
-/* Not collective. Prints notes on an evaluation of the fit: a posterior that has collapsed (`used` of its latent
- * dimensions differ from the prior, -1: not known; `kl` nats per row in all), and an error that is above the variance
- * of the data. evaluation: (AVI_EVAL_COLUMNS). */
-void avi_fit_notes_print(const avi_session *s, const double *evaluation, int used, double kl);
+/* Not collective. Prints notes on the last evaluation of the fit: a posterior that has collapsed (`used` of its latent
+ * dimensions differ from the prior, -1: not known; `kl` nats per row in all), an error that is above the variance of
+ * the data, and an ELBO on test rows that was larger before. */
+void avi_fit_notes_print(const avi_session *s, const avi_state *st, int used, double kl);
 
 #endif

@@ -1,4 +1,5 @@
 """stop.patience: a network that overfits few rows ends some evaluations after the best one, and its results are the parameters of that one, whatever happened on the way."""
+import re
 import subprocess
 import time
 
@@ -60,6 +61,11 @@ def patient_kept(scratch):
     arguments, ini = given(scratch), empty_ini(scratch)
     whole = fit(scratch / "whole", *arguments, "optim.steps=120", ini=ini)
     best, place = best_of(whole)
+    note = rf"the ELBO on test rows was largest after {best} steps, .* Use stop.patience = 3"
+    for name, more, wanted in (("told", [], True), ("heard", [f"stop.patience={PATIENCE}"], False)):
+        text = start(None, [ini, *arguments, "optim.steps=120", *more, f"run.output={scratch / name}"])
+        if bool(re.search(note, text)) != wanted:
+            raise Failure(f"{name}: {note} {'expected' if wanted else 'not expected'}: {text}")
     by_hand = fit(scratch / "by_hand", *arguments, f"optim.steps={best}", ini=ini)
     runs = [fit(scratch / f"patient-{np}", *arguments, "optim.steps=120", f"stop.patience={PATIENCE}", np=np, ini=ini) for np in RANKS]
     for run in runs:
