@@ -17,6 +17,7 @@ static double quantile(int freedom)
 {
     static const double t[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228};
     enum { KNOWN = sizeof t / sizeof t[0] };
+    if (freedom < 1) return INFINITY; /* two points: any line */
     return freedom <= KNOWN ? t[freedom - 1] : 1.96 + 2.5 / (double)freedom;
 }
 

@@ -60,6 +60,10 @@ void avi_stopping_rule_describe(const avi_config *config, const double row[AVI_E
     const char *between = ": ";
     char error[32];
     int n = snprintf(text, AVI_STOPPING_RULE_TEXT, "%s", met ? AVI_STOPPING_RULE_MET : AVI_STOPPING_RULE_MISSED);
+    if (!sound(row)) {
+        snprintf(text + n, (size_t)(AVI_STOPPING_RULE_TEXT - n), ": elbo_train is not finite, which meets no rule");
+        return;
+    }
     if (met ? mse_met(config, row) : mse > 0) {
         n += snprintf(text + n, (size_t)(AVI_STOPPING_RULE_TEXT - n), "%smse_train %.6g%s is %s %.6g", between,
                       row[AVI_EVAL_MSE_TRAIN], with_error(row[AVI_EVAL_MSE_TRAIN_ERROR], error),
