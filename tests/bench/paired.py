@@ -25,7 +25,7 @@ from workloads import WORKLOADS  # noqa: E402
 
 README = HERE / "README.md"
 BEGIN, END = "<!-- paired.py --readme: begin -->\n", "<!-- paired: end -->\n"
-QUIET = ["-q", "--fresh", "log.every=10", "log.eval_every=1000000000", "log.last_rows=1000", "log.progress=none", "checkpoint.minutes=1000000", "log.images=0"]
+QUIET = ["-q", "--fresh", "log.eval_every=1000000000", "log.last_rows=1000", "log.progress=none", "checkpoint.minutes=1000000", "log.images=0"]
 STEPS = {"vae_1024": 40, "vae_128": 240, "bayes_vae_avi": 40, "bayes_vae_fvi": 40, "linear_fvi": 240, "linear_avi": 240, "nonlinear_fvi": 80, "nonlinear_avi": 80, "saw_fvi": 1600, "saw_avi": 1600}
 MODEL = ["data.source=model", "optim.batch=0", "objective.draws=0"]
 SMALL = [
@@ -40,7 +40,7 @@ SMALL = [
 
 
 def keys_of(program):
-    return subprocess.run([program, "--help-keys=log"], capture_output=True, text=True, check=True).stdout
+    return "".join(subprocess.run([program, f"--help-keys={section}"], capture_output=True, text=True, check=True).stdout for section in ("log", "optim"))
 
 
 def images():
@@ -60,9 +60,10 @@ def workloads(scratch):
         yield name, title, [str(empty), *overrides], steps
 
 
-def run(program, keys, scratch, arguments, steps):
-    """User seconds of the process, and the seconds of a step in each interval of the trace."""
-    own = [f"{key}" for key in ("log.eval_draws=2", "log.second_start=no") if key.split("=")[0].split(".")[1] + " = " in keys]
+def run(program, keys, scratch, arguments, steps, every):
+    """User seconds of the process, and the seconds of a step in each interval of the trace. A step is one of each revision: what a later one does on top by default is left out."""
+    own = [f"log.every={max(1, min(every, steps // 4))}"]
+    own += [f"{key}" for key in ("log.eval_draws=2", "log.second_start=no", "optim.local_steps=1", "optim.local_learning_rate=1e-3") if key.split("=")[0].split(".")[1] + " = " in keys]
     out = pathlib.Path(scratch) / "run"
     command = [program, arguments[0], *arguments[1:], *QUIET, *own, f"optim.steps={steps}", f"run.output={out}"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -76,7 +77,7 @@ def run(program, keys, scratch, arguments, steps):
     return usage.ru_utime, numpy.diff(seconds) / numpy.diff(step)
 
 
-def measure(programs, scratch, arguments, steps, rounds):
+def measure(programs, scratch, arguments, steps, rounds, every):
     """(rounds, programs): user seconds of a step; and the shortest tenth of the intervals."""
     keys = [keys_of(p) for p in programs]
     user, interval = [], []
@@ -84,8 +85,8 @@ def measure(programs, scratch, arguments, steps, rounds):
         order = range(len(programs)) if r % 2 == 0 else reversed(range(len(programs)))
         found = {}
         for k in order:
-            long, quotients = run(programs[k], keys[k], scratch, arguments, steps)
-            short, _ = run(programs[k], keys[k], scratch, arguments, steps // 8)
+            long, quotients = run(programs[k], keys[k], scratch, arguments, steps, every)
+            short, _ = run(programs[k], keys[k], scratch, arguments, steps // 8, every)
             found[k] = ((long - short) / (steps - steps // 8), numpy.quantile(quotients[1:], 0.1))
         user.append([found[k][0] for k in range(len(programs))])
         interval.append([found[k][1] for k in range(len(programs))])
@@ -104,6 +105,7 @@ def main():
     p.add_argument("new", nargs="?", default=os.environ.get("AVI_MPI", str(HERE.parents[1] / "build" / "avi_mpi")))
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--only", default="")
+    p.add_argument("--every", type=int, default=10, help="steps between lines of the trace, which cost row values in double")
     p.add_argument("--readme", action="store_true", help="put the table into tests/bench/README.md")
     args = p.parse_args()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -114,10 +116,10 @@ def main():
         for name, title, arguments, steps in workloads(scratch):
             if args.only and name not in args.only.split(","):
                 continue
-            lines.append(line(title, *measure((args.old, args.new), scratch, arguments, steps, args.rounds)))
+            lines.append(line(title, *measure((args.old, args.new), scratch, arguments, steps, args.rounds, args.every)))
             print(lines[-1], flush=True)
     where = f"load average {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
-    text = f"{datetime.date.today()}, old {revision[0]}, new {revision[1]}, one rank, {args.rounds} rounds, {where}:\n\n" + "\n".join(lines) + "\n"
+    text = f"{datetime.date.today()}, old {revision[0]}, new {revision[1]}, one rank, {args.rounds} rounds, a line of the trace every {args.every} steps, {where}:\n\n" + "\n".join(lines) + "\n"
     print(text)
     if args.readme:
         before, rest = README.read_text().split(BEGIN)

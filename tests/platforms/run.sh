@@ -79,6 +79,8 @@ try() {
     local system=$1 root=$folder/$1 log=$folder/$1.log status=0 suite mirror mpi first second bits versions revision passed skipped failed repeated
     description "$system" || { echo "run.sh: $system is not known; the head of this file lists the systems" >&2; return 1; }
     make_root "$system" "$root" || return 77
+    # A bare system has no name for itself: MPICH then asks the network for it at every start, and waits 5 s or 10.
+    grep -qsw "$(hostname)" "$root/etc/hosts" || echo "127.0.0.1 localhost $(hostname)" >>"$root/etc/hosts"
     revision=$(git -C "$repository" rev-parse --short=12 HEAD)
     rm -rf "$root/root/avi_mpi"
     git clone -q --no-hardlinks "$repository" "$root/root/avi_mpi" && git -C "$root/root/avi_mpi" checkout -q --detach "$revision" || return 1
