@@ -25,9 +25,17 @@ typedef struct avi_family_ops {
     /* Optional: log q(z) at any z, (B*S, 1). Sticking the landing needs it. */
     avi_node *(*log_q)(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *z);
     /* Optional closed forms, (B, 1): the entropy, and the KL to N(0, I). Without them both come from the draws. With an
-     * entropy z must be affine in eps: the points of a quadrature then stand for the draws (objective.draws = 0). */
+     * entropy z must be affine in eps: the points of a quadrature then stand for the draws (objective.draws = 0). With
+     * draw_after the entropy is that of z_n given z_{n-1}. */
     avi_node *(*entropy)(const avi_family *f, avi_tape *t, avi_node *nu);
     avi_node *(*kl_std)(const avi_family *f, avi_tape *t, avi_node *nu);
+    /* Optional: the factors of a chain (model.h), q(z) = prod_n q(z_n | z_{n-1}). A draw of z_n (B*S, L) given the draw
+     * of z_{n-1} that `draw` makes of eps_before (B*S, L) and the nu of that row; log_q as in draw, of z_n given
+     * z_{n-1}. draw itself is then from the marginal q(z_n). Pairs of neighbours so drawn have the distribution that
+     * they have under q, which is all that the ELBO of a chain asks for; each row needs its neighbours and no pass
+     * along the chain. NULL: rows are independent under q. */
+    avi_node *(*draw_after)(const avi_family *f, avi_tape *t, avi_node *nu, avi_node *const *own, avi_node *eps,
+                            avi_node *eps_before, avi_node **log_q);
     /* Required. Mean and log sd of each dimension of one factor: nu (width), own[i] the values of shared block i in
      * double (NULL without any); mean, log_sd (L). */
     void (*moments)(const avi_family *f, const double *nu, const double *const *own, double *mean, double *log_sd);
@@ -42,6 +50,7 @@ typedef struct avi_family_ops {
 struct avi_family {
     const avi_family_ops *ops;
     int64_t latent, width; /* L; values of nu */
+    int64_t tied;          /* with draw_after: the last values of nu, 0 where there is no row before */
     int first, count;      /* the shared blocks: [first, first + count) of phi */
     void *self;
 };

@@ -29,11 +29,12 @@ avi_status avi_optimum_check(const avi_session *s)
     if (ops && !strcmp(avi_config_get_string(s->config, "data", "missing"), "mask"))
         return avi_config_fail(s->config, "data", "missing",
                                "exact answers are of rows that are whole; use refuse, or leave exact out");
-    if (ops && !s->family->ops->independent && !avi_family_is(s->family, "gaussian_full"))
+    if (ops && !s->family->ops->independent && !avi_family_is(s->family, "gaussian_full") &&
+        !avi_family_is(s->family, "tridiagonal"))
         return avi_config_fail(
             s->config, "inference", "family",
-            "exact knows the optima of independent dimensions and of a full covariance; use gaussian "
-            "or gaussian_full, or leave exact out");
+            "exact knows the optima of independent dimensions, of a full covariance and of the neighbours in a chain; "
+            "use gaussian, gaussian_full or tridiagonal, or leave exact out");
     if (ops) return ops->check(s);
     char names[512] = "";
     for (int i = 0; i < avi_registry_count(r, AVI_KIND_CLOSED_FORM); i++) {
@@ -207,9 +208,11 @@ avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, const double *
     const double rows = (double)a->s->partition.rows, elbo = evaluation[AVI_EVAL_ELBO_TRAIN] * rows;
     *fit = (avi_fit_comparison){
         .elbo = elbo, .gap = a->elbo - elbo, .error = evaluation[AVI_EVAL_ELBO_TRAIN_ERROR] * rows, .estimated = true};
-    if (!a->ops->residuals || full_covariance(a)) return AVI_OK;
+    fit->evidence_gap = a->log_evidence - elbo;
+    if (!a->ops->residuals || full_covariance(a) || a->s->family->ops->draw_after) return AVI_OK;
     AVI_TRY(gaussian_gap(a, st, &fit->gap));
     fit->elbo = a->elbo - fit->gap;
+    fit->evidence_gap = a->log_evidence - fit->elbo;
     fit->error = 0;
     fit->estimated = false;
     return AVI_OK;

@@ -76,9 +76,10 @@ struct avi_optimum {
 
 /* The exact answers of a fit, where there is one. */
 typedef struct avi_fit_comparison {
-    double elbo, gap; /* nats */
-    double error;     /* standard error of both, nats: that of the last evaluation; 0 where the gap is in closed form */
-    bool estimated;   /* elbo is the estimate of the last evaluation, not the closed form */
+    double elbo, gap;    /* nats; gap: to the F-VI optimum, below 0 where the family is larger than that of F-VI */
+    double evidence_gap; /* log p(x) - elbo, nats */
+    double error;   /* standard error of both, nats: that of the last evaluation; 0 where the gap is in closed form */
+    bool estimated; /* elbo is the estimate of the last evaluation, not the closed form */
 } avi_fit_comparison;
 
 /* Adds the closed form of a model to the registry. Errors: INTERNAL. Not collective. */

@@ -153,6 +153,7 @@ avi_status avi_optimum_fields(avi_optimum *a, const avi_fit_comparison *fit)
     AVI_TRY(add_monomials(a));
     if (!fit) return AVI_OK;
     AVI_TRY(add_numbers(a, "fit", fit->gap, fit->estimated ? "the fit, by its last evaluation" : "the fit"));
+    AVI_TRY(avi_optimum_scalar(a, "evidence_gap_fit", fit->evidence_gap, "nats", "log_evidence - the ELBO of the fit"));
     return avi_optimum_scalar(a, "gap_fit_error", fit->error, "nats",
                               "standard error of gap_fit by the draws of the last evaluation; 0 where there are none");
 }
@@ -205,5 +206,7 @@ void avi_optimum_print(const avi_optimum *a, const avi_fit_comparison *fit)
         printf("  theta: %.8g\n", a->theta_mean);
     printf("  log p(x): %s; %.6g nats above the F-VI optimum (approximation gap)\n", a->evidence,
            a->log_evidence - a->elbo);
+    if (fit && s->family->ops->draw_after)
+        printf("  this fit ties neighbours together: its ELBO is %.6g nats below log p(x)\n", fit->evidence_gap);
     fflush(stdout);
 }

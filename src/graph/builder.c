@@ -31,6 +31,7 @@ static bool is_fused(const avi_graph_context *c, const avi_pass *pass, kl_form f
 typedef struct group {
     avi_batch batch;
     avi_node *eps, *nu, *nu_of_q;
+    avi_node *eps_before; /* of the rows before; NULL unless the family ties rows */
     const double *weight; /* of the draws */
     kl_form form;
     avi_node *closed_kl; /* (B, 1): made once for all groups; NULL unless KL_CLOSED */
@@ -50,12 +51,12 @@ static void evaluate_fused(avi_graph_context *c, group *g)
 
 /* E log p(z) - E log q(z), and the weights of the draws: from the prior of every draw or its expectation. */
 static void evaluate_kl(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, group *g, avi_node *z,
-                        avi_node *loglik, avi_node *log_q)
+                        avi_node *before, avi_node *loglik, avi_node *log_q)
 {
     avi_tape *t = c->tape;
     const int draws = (int)g->batch.draws;
     const bool dense = c->p->model->ops->coupling == AVI_DENSE;
-    avi_node *prior = dense ? avi_graph_dense_prior(c, b, g->nu) : avi_graph_prior(c, pass, b, &g->batch, z);
+    avi_node *prior = dense ? avi_graph_dense_prior(c, b, g->nu) : avi_graph_prior(c, pass, b, &g->batch, z, before);
     if (g->form == KL_ENTROPY) {
         avi_node *mean = dense ? prior : avi_draw_mean(t, prior, draws, g->weight);
         g->terms.minus_kl = avi_add(t, mean, c->p->family->ops->entropy(c->p->family, t, g->nu));
@@ -76,16 +77,17 @@ static void evaluate_draws(avi_graph_context *c, const avi_pass *pass, const avi
     avi_tape *t = c->tape;
     const int draws = (int)g->batch.draws;
     avi_node *log_q = NULL;
-    avi_node *z = avi_graph_z(c, g->nu, g->nu_of_q, g->eps, g->form == KL_SAMPLED ? &log_q : NULL);
+    avi_node *z = avi_graph_z(c, g->nu, g->nu_of_q, g->eps, g->eps_before, g->form == KL_SAMPLED ? &log_q : NULL);
+    avi_node *before = g->eps_before ? avi_graph_z(c, g->nu, g->nu, g->eps, NULL, NULL) : z;
     avi_node *loglik = m->ops->log_likelihood(m, t, &g->batch, z, c->theta);
     g->terms.loglik = avi_draw_mean(t, loglik, draws, g->weight);
     if (pass->reconstruct && m->ops->reconstruct) {
         g->draw_x = m->ops->reconstruct(m, t, &g->batch, z, c->theta);
         g->mean_x = avi_draw_mean(t, g->draw_x, draws, g->weight);
     }
-    if (g->form != KL_CLOSED) evaluate_kl(c, pass, b, g, z, loglik, log_q);
+    if (g->form != KL_CLOSED) evaluate_kl(c, pass, b, g, z, before, loglik, log_q);
     g->z = z;
-    g->edge = avi_graph_edge(c, pass, b, z);
+    g->edge = avi_graph_edge(c, pass, b, before);
 }
 
 static avi_node *accumulate(avi_tape *t, avi_node *sum, avi_node *one, double weight)
@@ -171,6 +173,7 @@ void avi_graph_build(avi_graph_context *c, const avi_pass *pass, int runs, const
                    .weight = p->rule ? p->rule->weight : NULL};
         if (s) avi_graph_leaves(c, pass, s);
         g.eps = avi_graph_eps(c, pass, &b, s * draws, draws);
+        g.eps_before = avi_graph_eps_before(c, pass, &b, s * draws, draws);
         if (is_fused(c, pass, form))
             evaluate_fused(c, &g);
         else

@@ -97,16 +97,24 @@ avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_blo
 /* Standard normals, or the points of a quadrature: draws [first_draw, first_draw + draws) of each row, (B*S, L). */
 avi_node *avi_graph_eps(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, int first_draw, int draws);
 /* z, and log q(z) of every draw when log_q is not NULL. nu_of_q: the parameters that log q(z; nu) sees; nu itself where
- * they are the same. */
-avi_node *avi_graph_z(avi_graph_context *c, avi_node *nu, avi_node *nu_of_q, avi_node *eps, avi_node **log_q);
+ * they are the same. eps_before: draws of the rows before, for families of chains (draw_after); NULL: a draw of z_n
+ * from its marginal. */
+avi_node *avi_graph_z(avi_graph_context *c, avi_node *nu, avi_node *nu_of_q, avi_node *eps, avi_node *eps_before,
+                      avi_node **log_q);
+/* avi_graph_eps of the rows before those of the block, where the family wants them; else NULL. The first row of the
+ * data has none before it: its draws are of no effect, since its nu is not tied. */
+avi_node *avi_graph_eps_before(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, int first_draw,
+                               int draws);
 /* With sticking the landing the parameters of q held fixed, so that no score term arises; else nu itself. */
 avi_node *avi_graph_nu_of_q(avi_graph_context *c, avi_node *nu);
 
-/* prior.c: log p(z | ..) of every draw, (B*S, 1), of independent rows and chains. */
+/* prior.c: log p(z | ..) of every draw, (B*S, 1), of independent rows and chains. before: z as the row after each row
+ * has it for the one before; z itself where rows are independent under q. */
 avi_node *avi_graph_prior(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, const avi_batch *batch,
-                          avi_node *z);
-/* The factor between the block's last row and the next one, whose gradient belongs here: (1, 1), or NULL. */
-avi_node *avi_graph_edge(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *z);
+                          avi_node *z, avi_node *before);
+/* The factor between the block's last row and the next one, whose gradient belongs here: (1, 1), or NULL. before: as in
+ * avi_graph_prior. */
+avi_node *avi_graph_edge(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *before);
 
 /* dense.c: E_q[log p(z)] of the block's rows in closed form, (B, 1). */
 avi_node *avi_graph_dense_prior(avi_graph_context *c, const avi_block_rows *b, avi_node *nu);

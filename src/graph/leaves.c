@@ -150,6 +150,17 @@ static avi_node *fetch_features(avi_graph_context *c, const avi_block_rows *b, a
     return avi_concat(c->tape, avi_mul(c->tape, values, mask), mask);
 }
 
+/* The first row of a chain has none before it that it could be tied to. */
+static avi_node *without_tie(avi_graph_context *c, const avi_block_rows *b, avi_node *nu)
+{
+    const int64_t tied = c->p->family->tied;
+    if (!tied || b->first[0] != 0) return nu;
+    avi_node *mask = avi_constant_new(c->tape, nu->rows, nu->cols);
+    for (int64_t i = 0; i < nu->rows * nu->cols; i++)
+        avi_vector_set(c->p->precision, mask->value, i, i < nu->cols - tied || i >= nu->cols);
+    return avi_mul(c->tape, nu, mask);
+}
+
 avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x,
                        const int64_t *entry)
 {
@@ -161,7 +172,7 @@ avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_blo
             row[i] = b->first[i] - c->data->first + 1; /* row 0 of the table is a halo row */
         table = avi_gather(c->tape, f->outputs, pass->table, pass->table_grad, b->runs, row, b->rows);
     }
-    return f->ops->forward(f, c->tape, b->total, features, table, c->phi);
+    return without_tie(c, b, f->ops->forward(f, c->tape, b->total, features, table, c->phi));
 }
 
 avi_node *avi_graph_factors(avi_graph_context *c, const avi_pass *pass, int64_t first, int64_t rows)
@@ -217,6 +228,15 @@ avi_node *avi_graph_eps(avi_graph_context *c, const avi_pass *pass, const avi_bl
     return eps;
 }
 
+avi_node *avi_graph_eps_before(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, int first_draw,
+                               int draws)
+{
+    if (!c->p->family->ops->draw_after) return NULL;
+    const int64_t first = b->first[0] - 1; /* a chain has one run in a block */
+    const avi_block_rows before = {1, &first, b->rows, b->total};
+    return avi_graph_eps(c, pass, &before, first_draw, draws);
+}
+
 avi_node *avi_graph_nu_of_q(avi_graph_context *c, avi_node *nu)
 {
     if (!c->p->stl) return nu;
@@ -231,11 +251,19 @@ avi_node *avi_graph_nu_of_q(avi_graph_context *c, avi_node *nu)
     return fixed;
 }
 
-avi_node *avi_graph_z(avi_graph_context *c, avi_node *nu, avi_node *nu_of_q, avi_node *eps, avi_node **log_q)
+static avi_node *draw_z(avi_graph_context *c, avi_node *nu, avi_node *eps, avi_node *eps_before, avi_node **log_q)
+{
+    const avi_family *f = c->p->family;
+    return eps_before ? f->ops->draw_after(f, c->tape, nu, c->phi + f->first, eps, eps_before, log_q)
+                      : f->ops->draw(f, c->tape, nu, c->phi + f->first, eps, log_q);
+}
+
+avi_node *avi_graph_z(avi_graph_context *c, avi_node *nu, avi_node *nu_of_q, avi_node *eps, avi_node *eps_before,
+                      avi_node **log_q)
 {
     const avi_family *f = c->p->family;
     const bool elsewhere = log_q && nu_of_q != nu; /* log q has parameters of its own */
-    avi_node *z = f->ops->draw(f, c->tape, nu, c->phi + f->first, eps, elsewhere ? NULL : log_q);
+    avi_node *z = draw_z(c, nu, eps, eps_before, elsewhere ? NULL : log_q);
     if (elsewhere) *log_q = f->ops->log_q(f, c->tape, nu_of_q, z);
     return z;
 }

@@ -11,6 +11,11 @@ static avi_status check_objective(const avi_session *s)
     const avi_config *c = s->config;
     const avi_problem *p = &s->problem;
     const char *name = s->objective->ops->name;
+    if (s->family->ops->draw_after && s->model->ops->coupling != AVI_CHAIN)
+        return avi_config_fail(c, "inference", "family",
+                               "%s ties every row to the one before it, and the rows of model %s are no chain; use "
+                               "gaussian, or gaussian_full",
+                               s->family->ops->name, s->model->ops->name);
     if (p->stl && !s->family->ops->log_q)
         return avi_config_fail(c, "objective", "estimator",
                                "sticking the landing needs log q at any z, which family %s does not give; use pathwise",

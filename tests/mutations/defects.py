@@ -265,8 +265,8 @@ MATHEMATICS = [
            "^steps_stl$"),
     Defect("a chain's factor of the next tile without gradient", "src/elbo/estimator.c", "if (g.edge) avi_tape_seed(e->tape, g.edge, -1);", "", "^steps_tiles$"),
     Defect("a chain's neighbour moved by rows that do not own it", "src/graph/prior.c",
-           "return avi_detach(c->tape, avi_graph_z(c, nu, nu, avi_graph_eps(c, pass, &b, 0, c->p->draws), NULL));",
-           "nu = avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0)); return avi_graph_z(c, nu, nu, avi_graph_eps(c, pass, &b, 0, c->p->draws), NULL);",
+           "return avi_detach(c->tape, avi_graph_z(c, nu, nu, eps, before, NULL));",
+           "nu = avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0)); return avi_graph_z(c, nu, nu, eps, before, NULL);",
            "^steps_tiles$"),
 ]
 
@@ -438,6 +438,11 @@ OUTPUTS = [
     Defect("maps of a low-rank Gaussian undone in the order of the draw", "src/family/gaussian_lowrank.c", "for (int64_t k = rank_of(f) - 1; k >= 0; k--) {",
            "for (int64_t k = 0; k < rank_of(f); k++) {",
            "^test_family_np1$"),
+    Defect("the first row of a chain tied to none", "src/graph/leaves.c", "i < nu->cols - tied || i >= nu->cols", "i >= 0 || i >= tied", "^optima_chains$"),
+    Defect("the row before a block drawn given the one before it", "src/graph/prior.c", "neighbour(c, pass, first - 1, false)", "neighbour(c, pass, first - 1, true)", "^optima_chains$"),
+    Defect("the factor between two blocks of a chain without the weight of the KL", "src/graph/prior.c", "pass->kl_weight == 1 ? factor", "pass->kl_weight > 0 ? factor", "^optima_chains$"),
+    Defect("the gradient of a chain's marginals without their tie", "src/density/k_chain_factor.c", "dp[i * l + j] += symmetric_product", "dp[i * l + j] += 0 * symmetric_product",
+           "^(optima_chains|steps_gradients)$"),
     Defect("the table of Student's draws without its slopes", "src/family/student_t.c", "x * y * (s->slope[i] * y - s->slope[i + 1] * x) / PER_UNIT", "x * y * 0", "^test_family_np1$"),
     Defect("covariances of local factors by the factor alone", "src/family/gaussian_full.c", "for (int64_t k = 0; k <= j; k++) sum +=", "for (int64_t k = j; k <= j; k++) sum +=", "^use_opened$"),
 ]

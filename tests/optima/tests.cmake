@@ -1,6 +1,7 @@
 # Where fits end: closed forms, quadrature, the order of F-VI, A-VI and a constant factor. What needs real digits has the label mnist.
 avi_add_checks(optima groups expected)
 avi_add_checks(optima held_out_factors closed chosen patient_factors)
+avi_add_run(optima_chains chains)
 avi_add_checks(optima starts modes best_known starts_refused)
 avi_add_run(optima_functions functions)
 avi_add_run(optima_closed_forms closed)

@@ -126,7 +126,7 @@ static void check_expectations(const avi_family *f, const sample *s)
         const avi_node *again = f->ops->log_q(f, s->t, s->factor, s->z);
         assert_memory_equal(again->value, s->log_q->value, DRAWS * sizeof(double));
     }
-    if (f->ops->entropy) {
+    if (f->ops->entropy && !f->ops->draw_after) {
         const double entropy = *(const double *)f->ops->entropy(f, s->t, s->factor)->value;
         if (!(fabs(mean + entropy) < noise(spread(s->log_q->value, DRAWS, 1))))
             fail_msg("%s: entropy %g, -E log q = %g", f->ops->name, entropy, -mean);
@@ -140,7 +140,7 @@ static void check_expectations(const avi_family *f, const sample *s)
 /* A family with an entropy has draws that are affine in eps, so that log q is a function of |eps|^2 and the entropy. */
 static void check_density_at_draws(const avi_family *f, const sample *s)
 {
-    if (!f->ops->entropy) return;
+    if (!f->ops->entropy || f->ops->draw_after) return;
     const double entropy = *(const double *)f->ops->entropy(f, s->t, s->factor)->value, *eps = s->eps->value,
                  *logq = s->log_q->value;
     for (int64_t i = 0; i < DRAWS; i++) {
@@ -171,6 +171,21 @@ static void check_normalisation(const avi_family *f, const sample *s)
     if (!(fabs(sum - 1) < noise(sqrt(square)))) fail_msg("%s: q has mass %g", f->ops->name, 1 / sum);
 }
 
+/* Families of chains: given the row before a draw has the moments of the marginal, and -E log q is the entropy. */
+static void check_draws_after(const avi_family *f, sample *s)
+{
+    if (!f->ops->draw_after) return;
+    const int64_t latent = f->latent;
+    avi_node *before = avi_constant_new(s->t, DRAWS, latent);
+    avi_normal_f64(avi_stream_make(3, AVI_DRAW_TEST, 1), 0, DRAWS, 0, latent, before->value);
+    s->z = f->ops->draw_after(f, s->t, s->factor, NULL, s->eps, before, &s->log_q);
+    check_moments(f, s);
+    const double entropy = *(const double *)f->ops->entropy(f, s->t, s->factor)->value,
+                 mean = average(s->log_q->value, DRAWS, 1);
+    if (!(fabs(mean + entropy) < noise(spread(s->log_q->value, DRAWS, 1))))
+        fail_msg("%s: entropy %g given the row before, -E log q = %g", f->ops->name, entropy, -mean);
+}
+
 /* As they are, and with other settings of the families that have them. */
 static const struct {
     const char *key, *text;
@@ -198,6 +213,7 @@ static void draws_entropy_density_and_moments_agree(void **state)
                 check_expectations(f, &s);
                 check_density_at_draws(f, &s);
                 check_normalisation(f, &s);
+                check_draws_after(f, &s);
                 release(f, &s);
             }
 }
