@@ -3,6 +3,7 @@
 
     analysis/plot_latent.py runs/vae                -> runs/vae/latent.png
     analysis/plot_latent.py runs/vae --dims 3 7     these two, counted from 0, in place of the two that are used most
+    analysis/plot_latent.py runs/vae --labels FILE  coloured by labels: IDX, FILE.h5:DATASET, .npy, or a text with one per line; those beside MNIST's images are found
 
 Reads /local/mean (and /local/log_sd) of run.h5.
 """

@@ -25,6 +25,7 @@ def _add_arguments(parser, kind):
     parser.add_argument("runs", nargs="+" if several else 1, metavar="FOLDER", help=what)
     if kind == "latent":
         parser.add_argument("--dims", nargs=2, type=int, metavar=("A", "B"), help="dimensions to draw, counted from 0 (default: the two that are used most)")
+        parser.add_argument("--labels", metavar="FILE", help="colour the rows by these labels: an IDX file, FILE.h5:DATASET, FILE.npy or a text with one per line (default: the labels beside images in IDX format)")
     if several:
         parser.add_argument("--every", type=float, metavar="SECONDS", help="draw again after so many seconds, until no run is going on")
     if kind == "sweep":
@@ -35,7 +36,7 @@ def _add_arguments(parser, kind):
 
 def draw(kind, given):
     """Draws what the arguments of a command ask for, and prints where it is."""
-    options = {name: getattr(given, name) for name in ("dims", "x", "y") if getattr(given, name, None) is not None}
+    options = {name: getattr(given, name) for name in ("dims", "labels", "x", "y") if getattr(given, name, None) is not None}
     if kind == "sweep":
         what = given.runs[0]
         folder = what if os.path.isdir(what) else os.path.dirname(what)

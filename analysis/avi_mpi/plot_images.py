@@ -71,8 +71,10 @@ def _panels(run):
     walk = read(run, "walk")
     if walk is not None:
         side = int(numpy.ceil(numpy.sqrt(len(walk))))
-        both = run.setting("model", "latent") == "2"
-        found.append(("Walk through the latent space", f"{'both' if both else 'its first two'} dimensions, -2.1 to 2.1", tile(walk, side)))
+        about = run.images.attributes  # files of earlier versions walk the first two dimensions and do not say so
+        first, second = about.get("walk_first", 0), about.get("walk_second", 1)
+        where = f"z[{first}] to the right" + (f", z[{second}] upwards" if second != first else "")
+        found.append(("Walk through the latent space", f"{where}, -2.1 to 2.1", tile(walk, side)))
     return found
 
 

@@ -1,12 +1,17 @@
 """plot.latent: where the variational factors lie, and how much each dimension is used."""
 
+import os
+
 import numpy
+from matplotlib import colormaps
 
 from .comparing import runs_of
 from .errors import NotFound, UsageError
+from .labels import labels_of, read_labels
 from .style import COLOURS, finish, new, save, styled
 
 MOST_ROWS = 200000  # rows read: evenly spaced when there are more
+MOST_LABELS = 20
 MOST_DOTS = 20000  # above this many, counts in small cells say more than dots
 
 
@@ -24,14 +29,19 @@ def _colours(labels, rows):
     if labels.shape != (rows,):
         raise UsageError(f"labels has the shape {labels.shape}, but the run has {rows} rows; use one label per row")
     kinds, index = numpy.unique(labels[::max(1, -(-rows // MOST_ROWS))], return_inverse=True)
+    if len(kinds) > MOST_LABELS:
+        raise UsageError(f"labels has {len(kinds)} different values, too many for a legend; use labels with at most {MOST_LABELS} kinds")
     return kinds, index
 
 
 def _draw_plane(axes, mean, first, second, labels):
     if labels is not None:
         kinds, index = labels
+        colours = COLOURS if len(kinds) <= len(COLOURS) else [colormaps["tab10" if len(kinds) <= 10 else "tab20"](k) for k in range(len(kinds))]
+        step = max(1, len(mean) // MOST_DOTS)
         for k, kind in enumerate(kinds):
-            axes.scatter(mean[index == k, first], mean[index == k, second], s=4, alpha=0.5, color=COLOURS[k % len(COLOURS)], linewidths=0, label=str(kind))
+            of_kind = mean[index == k][::step]
+            axes.scatter(of_kind[:, first], of_kind[:, second], s=4, alpha=0.5, color=colours[k], linewidths=0, label=str(kind))
         axes.legend(fontsize=7, markerscale=3, loc="best", ncol=2 if len(kinds) > 6 else 1)
     elif len(mean) > MOST_DOTS:
         cells = axes.hexbin(mean[:, first], mean[:, second], gridsize=70, cmap="Blues", bins="log", mincnt=1, linewidths=0)
@@ -64,7 +74,8 @@ def latent(run, dims=None, labels=None, *, path=None):
     """Means of the variational factors in two latent dimensions, and how much each dimension is used.
 
     dims      (a, b), counted from 0; None: the two whose means vary most over rows
-    labels    (rows) what to colour the rows by; None: one colour
+    labels    (rows) what to colour the rows by, or a file that has them (IDX, FILE.h5:DATASET, .npy, a text with one
+              per line); None: the labels beside the images of MNIST and its kin, where they are there; False: none
 
     Returns a Figure; `path` writes it too. NotFound where the run kept no factors (output__local=True keeps them),
     UsageError for dimensions that there are not.
@@ -77,7 +88,12 @@ def latent(run, dims=None, labels=None, *, path=None):
         raise NotFound(f"{run.path}: /local/mean is empty")
     log_sd = _read(run, "log_sd") if "log_sd" in run.local else None
     dimensions = mean.shape[1]
-    labels = None if labels is None else _colours(labels, run.local.dataset("mean").shape[0])
+    rows = run.local.dataset("mean").shape[0]
+    if labels is None:
+        labels = labels_of(run, rows)
+    elif isinstance(labels, (str, os.PathLike)):
+        labels = read_labels(os.fspath(labels))
+    labels = None if labels is None or labels is False else _colours(labels, rows)
     picture = new(9, 4)
     left, right = picture.subplots(1, 2)
     if dimensions == 1:
@@ -89,7 +105,7 @@ def latent(run, dims=None, labels=None, *, path=None):
             raise UsageError(f"{run.path}: --dims {first} {second}: the run has dimensions 0 to {dimensions - 1}")
         _draw_plane(left, mean, first, second, labels)
     _draw_use(right, mean, log_sd if log_sd is not None and log_sd.shape == mean.shape else None)
-    finish(picture, [run], f"Means of the factors of {len(mean)} rows in the latent dimensions that are used most, and how much each dimension is used.")
+    finish(picture, [run], f"Means of the factors of {len(mean)} rows in the latent dimensions that are used most{', coloured by label' if labels else ''}, and how much each dimension is used.")
     if path:
         save(picture, path)
     return picture

@@ -181,15 +181,34 @@ static avi_status add_images(avi_fields *l, const char *path, const char *axes, 
 
 enum { WALK = 15 /* images along each of two dimensions */ };
 
-/* z of the prior's samples, and a grid of quantile-like steps from -2.1 to 2.1 over the first two dimensions. */
-static void choose_z(const avi_session *s, int64_t samples, double *sample, double *walk)
+/* The two dimensions that the last evaluation found used most, the lower number first; the first two where there is no
+ * KL of each dimension. */
+static void choose_dimensions(const avi_session *s, const avi_state *st, int64_t dimension[2])
+{
+    const avi_trace *t = &st->eval;
+    const int64_t dims = s->model->latent;
+    dimension[0] = 0;
+    dimension[1] = dims > 1;
+    if (!t->rows || t->extra != dims || dims < 3 || !avi_estimator_kl_dimensions(&s->problem)) return;
+    const double *kl = t->value + (t->rows - 1) * (t->columns + t->extra) + t->columns;
+    int64_t first = 0, second = -1;
+    for (int64_t d = 1; d < dims; d++)
+        if (kl[d] > kl[first]) first = d;
+    for (int64_t d = 0; d < dims; d++)
+        if (d != first && (second < 0 || kl[d] > kl[second])) second = d;
+    dimension[0] = first < second ? first : second;
+    dimension[1] = first < second ? second : first;
+}
+
+/* z of the prior's samples, and a grid of quantile-like steps from -2.1 to 2.1 over two dimensions. */
+static void choose_z(const avi_session *s, int64_t samples, const int64_t dimension[2], double *sample, double *walk)
 {
     const int64_t dims = s->model->latent;
     avi_normal_f64(avi_stream_make(s->seed, AVI_DRAW_EVAL, 2), 0, samples, 0, dims, sample);
     for (int64_t i = 0; i < WALK * WALK; i++) {
         memset(walk + i * dims, 0, (size_t)dims * sizeof *walk);
-        walk[i * dims] = 0.3 * (double)(i % WALK - WALK / 2);
-        if (dims > 1) walk[i * dims + 1] = 0.3 * (double)(WALK / 2 - i / WALK);
+        walk[i * dims + dimension[0]] = 0.3 * (double)(i % WALK - WALK / 2);
+        if (dims > 1) walk[i * dims + dimension[1]] = 0.3 * (double)(WALK / 2 - i / WALK);
     }
 }
 
@@ -217,7 +236,9 @@ avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *
     AVI_TRY(avi_agree(
         s->comm, original && image && sample && walk && z ? AVI_OK : avi_fail_memory((size_t)n * bytes, "images")));
     AVI_TRY(reconstruct(s, st, test ? s->test_elbo : s->train_elbo, data, test ? NULL : st->table, n, original, image));
-    choose_z(s, samples, z, z + samples * dims);
+    int64_t dimension[2];
+    choose_dimensions(s, st, dimension);
+    choose_z(s, samples, dimension, z, z + samples * dims);
     AVI_TRY(avi_estimator_decode(s->train_elbo, st->params, samples, z, sample));
     avi_data_as_given(s->train, samples, sample);
     const char *group = avi_run_file_examples(s);
@@ -232,6 +253,11 @@ avi_status avi_run_file_images(const avi_session *s, avi_state *st, avi_fields *
     if (!grey) return AVI_OK;
     AVI_TRY(avi_estimator_decode(s->train_elbo, st->params, walk_count, z + samples * dims, walk));
     avi_data_as_given(s->train, walk_count, walk);
-    return add_images(l, "/images/walk", "place, pixel", walk_count, width, walk,
-                      "E[x | z] on a grid over the first two dimensions of z, the others 0: 15 x 15, steps of 0.3");
+    AVI_TRY(
+        add_images(l, "/images/walk", "place, pixel", walk_count, width, walk,
+                   "E[x | z] on a grid over the two dimensions of z with the largest KL (attributes walk_first, from "
+                   "left to right, and walk_second, upwards), the others 0: 15 x 15, steps of 0.3"));
+    AVI_TRY(
+        avi_fields_attribute(l, (avi_attribute){.group = "/images", .name = "walk_first", .integer = dimension[0]}));
+    return avi_fields_attribute(l, (avi_attribute){.group = "/images", .name = "walk_second", .integer = dimension[1]});
 }

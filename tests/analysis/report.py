@@ -82,6 +82,27 @@ def images(scratch):
     return f"a page of {len(text) // 1024} kB; " + ("no browser here" if seen is None else f"the browser shows ink in {100 * seen:.0f} % of the lines")
 
 
+def walk(scratch):
+    """The walk goes through the two dimensions with the largest KL, the others 0: what the decoder makes of it in numpy."""
+    folder = fit(scratch / "run", *small_data("vae"), "data.rows=200", "model.latent=5", "model.hidden=9", "model.activation=relu", "inference.function=mlp", "inference.hidden=16", "optim.batch=50", "optim.tile=10",
+                 "optim.learning_rate=1e-2", "optim.steps=120", "run.precision=double", ini=empty_ini(scratch))
+    with h5py.File(folder / "run.h5") as file:
+        kl, about, got = file["eval/kl_dimension"][-1], dict(file["images"].attrs), file["images/walk"][()]
+        weight, bias = ([file[f"global/decoder.{k}.{name}/mean"][()] for k in (0, 1)] for name in ("weight", "bias"))
+    first, second = sorted(numpy.argsort(-kl)[:2])
+    if (first, second) == (0, 1):
+        raise Failure(f"KL {kl}: the two dimensions that are used most are the first two, which tells nothing")
+    if (about["walk_first"], about["walk_second"]) != (first, second):
+        raise Failure(f"KL {kl}, but the walk is in {about['walk_first']} and {about['walk_second']}")
+    z = numpy.zeros((225, 5))
+    z[:, first], z[:, second] = 0.3 * (numpy.arange(225) % 15 - 7), 0.3 * (7 - numpy.arange(225) // 15)
+    hidden = numpy.maximum(z @ weight[0].T + bias[0], 0)
+    want = 1 / (1 + numpy.exp(-(hidden @ weight[1].T + bias[1])))
+    if not numpy.allclose(got, want, atol=1e-6):
+        raise Failure(f"the walk differs from the decoder in numpy by {numpy.abs(got - want).max()}")
+    return f"dimensions {first} and {second} of 5"
+
+
 def others(scratch):
     """Runs that have less: no ledger, no images, a series of numbers."""
     if not matplotlib:
@@ -98,4 +119,4 @@ def others(scratch):
 
 
 if __name__ == "__main__":
-    main(images, others)
+    main(images, walk, others)

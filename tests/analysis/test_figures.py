@@ -107,6 +107,43 @@ class Figures(unittest.TestCase):
         self.assertGreater(np.mean(left == 1.0), 0.2)  # originals: white
         self.assertGreater(np.mean(np.abs(right - 0.5) < 0.12), 0.2)  # samples: grey
 
+    def test_labels_colour_the_latent_plot(self):
+        """Labels beside images in IDX format are found; a file that is named is read; what does not fit the rows is refused."""
+        import struct
+
+        def colours(folder):
+            picture = pixels(os.path.join(folder, "latent.png"))
+            left = picture[60:-60, 150:picture.shape[1] // 2 - 20].reshape(-1, 3)
+            return [bool(np.any((left[:, a] > left[:, b] + 0.25) & (left[:, a] > left[:, c] + 0.1))) for a, b, c in ((2, 0, 1), (0, 2, 1))]  # blue, red
+
+        folder = self.run_folder()
+        self.assertEqual(call("plot_latent.py", folder)[0], 0)
+        self.assertEqual(colours(folder), [True, False])
+        kinds = (np.arange(fixture.ROWS) % 2).astype(np.uint8)
+        images = os.path.join(self.scratch.name, "train-images-idx3-ubyte")
+        with open(images.replace("images-idx3", "labels-idx1"), "wb") as file:
+            file.write(struct.pack(">ii", 2049, len(kinds)) + kinds.tobytes())
+        with h5py.File(os.path.join(folder, "run.h5"), "a") as file:
+            text = file["/config/effective"][()].decode() + f"[data]\nsource = idx\npath = {images}\n"
+            del file["/config/effective"]
+            fixture.put(file, "/config/effective", text, "every key in force")
+        self.assertEqual(call("plot_latent.py", folder)[0], 0)
+        self.assertEqual(colours(folder), [True, True])
+        self.check_picture(os.path.join(folder, "latent.png"))
+        words = os.path.join(self.scratch.name, "words.txt")
+        with open(words, "w") as file:
+            file.writelines(f"{'cat' if k else 'dog'}\n" for k in kinds)
+        with h5py.File(os.path.join(self.scratch.name, "labels.h5"), "w") as file:
+            file["of/rows"] = kinds
+        for named in (words, os.path.join(self.scratch.name, "labels.h5:of/rows")):
+            other = self.run_folder("other")
+            self.assertEqual(call("plot_latent.py", other, "--labels", named)[0], 0)
+            self.assertEqual(colours(other), [True, True], named)
+        with open(words, "a") as file:
+            file.write("cow\n")
+        self.check_refusal(64, ["3001", "3000 rows"], "plot_latent.py", folder, "--labels", words)
+        self.check_refusal(66, [words + "x", "FILE.h5:DATASET"], "plot_latent.py", folder, "--labels", words + "x")
+
     def test_what_is_missing_is_named(self):
         bare = self.run_folder("bare", without=("images", "local", "trace"))
         self.check_refusal(66, ["no images"], "plot_images.py", bare)
