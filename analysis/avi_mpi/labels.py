@@ -49,7 +49,10 @@ def read_labels(path):
 
 
 def labels_of(run, rows):
-    """Labels (rows) of the training rows of a run, or None: those of images in IDX format whose labels lie beside them under the usual name (train-labels-idx1-ubyte beside train-images-idx3-ubyte)."""
+    """Labels (rows) of the training rows of a run, or None.
+
+    They are those of images in IDX format that have their labels beside them under the usual name (train-labels-idx1-ubyte beside train-images-idx3-ubyte).
+    """
     path = run.setting("data", "path")
     folder, name = os.path.split(path)
     if run.setting("data", "source") != "idx" or "images" not in name or float(run.setting("data", "holdout", "0") or 0):

@@ -25,7 +25,7 @@ def _add_arguments(parser, kind):
     parser.add_argument("runs", nargs="+" if several else 1, metavar="FOLDER", help=what)
     if kind == "latent":
         parser.add_argument("--dims", nargs=2, type=int, metavar=("A", "B"), help="dimensions to draw, counted from 0 (default: the two that are used most)")
-        parser.add_argument("--labels", metavar="FILE", help="colour the rows by these labels: an IDX file, FILE.h5:DATASET, FILE.npy or a text with one per line (default: the labels beside images in IDX format)")
+        parser.add_argument("--labels", metavar="FILE", help="colours of the rows: an IDX file of labels, FILE.h5:DATASET, FILE.npy or a text with one per line (default: those beside IDX images)")
     if several:
         parser.add_argument("--every", type=float, metavar="SECONDS", help="draw again after so many seconds, until no run is going on")
     if kind == "sweep":

@@ -140,3 +140,20 @@ avi_status avi_diagnosis_compare_rows(const avi_sample *s, int64_t inputs, const
     free(copy);
     return status;
 }
+
+avi_status avi_diagnosis_nearest(const avi_sample *s, int64_t inputs, const double *x, double *fitted, double *left_out)
+{
+    const size_t row = (size_t)s->width * sizeof *s->nu;
+    int64_t *nearest = malloc((size_t)s->rows * sizeof *nearest);
+    double *distance = malloc((size_t)s->rows * sizeof *distance);
+    const avi_regression r = {s->rows, inputs, s->width, x, s->nu, s->metric};
+    avi_status status = nearest && distance ? avi_nearest(&r, nearest, distance)
+                                            : avi_fail_memory((size_t)s->rows * sizeof *distance, "nearest rows");
+    for (int64_t m = 0; m < s->rows && status == AVI_OK; m++) {
+        memcpy(left_out + m * s->width, s->nu + nearest[m] * s->width, row);
+        memcpy(fitted + m * s->width, s->nu + (distance[m] > 0 ? m : nearest[m]) * s->width, row);
+    }
+    free(nearest);
+    free(distance);
+    return status;
+}

@@ -1,6 +1,7 @@
 #include "diagnose/diagnose.h"
 #include "diagnose/regress.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,12 +133,15 @@ static loss loss_of(const work *w, const double *elbo)
     return (loss){mean, sqrt((variance * sampled + noise) / (double)m)};
 }
 
-static void offer(avi_domain_floor *f, double floor, double error)
+/* Whether it is the least so far. */
+static bool offer(avi_domain_floor *f, double floor, double error)
 {
-    if (f->known && floor >= f->floor) return;
+    if (f->known && floor >= f->floor) return false;
     f->known = true;
+    f->nearest = false;
     f->floor = fmax(floor, 0);
     f->error = error;
+    return true;
 }
 
 /* Collective. The floor by one regression; gain: what it takes off the loss of the function. */
@@ -150,8 +154,39 @@ static avi_status try_regression(work *w, avi_domain_floor *f, int64_t inputs, c
     const loss with = loss_of(w, w->value[0]), without = loss_of(w, w->value[1]);
     const double half = 0.5 * (without.mean - with.mean);
     offer(f, n * 0.5 * (with.mean + without.mean), n * sqrt(half * half + without.error * without.error));
+    /* Nothing that knows the inference function says what rows lose that it has not seen: it was fitted to all. */
+    if (!from_function && (f->left_out <= 0 || n * without.mean < f->left_out))
+        f->left_out = fmax(n * without.mean, DBL_MIN);
     if (w->function && f == &w->d->domain[w->d->own])
         w->d->gain = fmax(w->d->gain, n * (loss_of(w, w->function).mean - without.mean));
+    return AVI_OK;
+}
+
+/* Collective. On rank 0 for all. */
+static avi_status take_nearest(work *w, int64_t inputs)
+{
+    const avi_sample *s = &w->sample;
+    avi_comm *comm = s->f->s->comm;
+    const size_t bytes = (size_t)(s->rows * s->width) * sizeof *s->nu;
+    avi_status status = AVI_OK;
+    if (avi_comm_rank(comm) == 0) status = avi_diagnosis_nearest(s, inputs, w->x, w->fitted, w->left_out);
+    AVI_TRY(avi_agree(comm, status));
+    AVI_TRY(avi_comm_bcast(comm, w->fitted, bytes, 0));
+    return avi_comm_bcast(comm, w->left_out, bytes, 0);
+}
+
+/* Collective. The factor of the nearest row in place of a regression, where it loses less of rows left out. */
+static avi_status try_nearest(work *w, avi_domain_floor *f, int64_t inputs)
+{
+    const double n = (double)w->sample.all;
+    AVI_TRY(take_nearest(w, inputs));
+    AVI_TRY(avi_sample_elbo(&w->sample, w->fitted, w->value[0]));
+    AVI_TRY(avi_sample_elbo(&w->sample, w->left_out, w->value[1]));
+    const loss with = loss_of(w, w->value[0]), without = loss_of(w, w->value[1]);
+    if (!(n * without.mean < f->left_out) || without.mean - with.mean < 0) return AVI_OK;
+    const double half = 0.5 * (without.mean - with.mean), floor = n * 0.5 * (with.mean + without.mean);
+    f->left_out = n * without.mean;
+    if (offer(f, floor, n * sqrt(half * half + without.error * without.error))) f->nearest = true;
     return AVI_OK;
 }
 
@@ -163,6 +198,7 @@ static avi_status floor_of_rows(work *w, avi_domain_floor *f)
     look(w, &f->domain, w->x);
     avi_standardise(s->rows, inputs, w->x);
     AVI_TRY(try_regression(w, f, inputs, w->x, false));
+    AVI_TRY(try_nearest(w, f, inputs));
     if (!w->function || !contains(&f->domain, own)) return AVI_OK;
     offer(f, w->d->gap, w->d->gap_error);
     AVI_TRY(try_regression(w, f, inputs, w->x, true));
@@ -321,8 +357,9 @@ static avi_status diagnose(work *w)
     /* A function of a domain is one of every larger domain too. */
     for (int i = 0; i < d->domains; i++)
         for (int k = 0; k < d->domains; k++)
-            if (d->domain[k].known && contains(&d->domain[i].domain, &d->domain[k].domain))
-                offer(&d->domain[i], d->domain[k].floor, d->domain[k].error);
+            if (d->domain[k].known && contains(&d->domain[i].domain, &d->domain[k].domain) &&
+                offer(&d->domain[i], d->domain[k].floor, d->domain[k].error))
+                d->domain[i].nearest = d->domain[k].nearest;
     AVI_TRY(compare_rows(w));
     avi_diagnosis_judge(d);
     return AVI_OK;

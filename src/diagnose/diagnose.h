@@ -5,7 +5,9 @@
  * Where every row's factor depends on what the domain shows alone (rows independent given theta, the row itself and all
  * that its likelihood looks at in the domain), such an f exists for every data set (theorem 3.2). The floor is what a
  * smooth f leaves: nats lost by a regression of nu* on the domain, the mean of its loss with the row and of that
- * without it, half of their difference being part of the error. */
+ * without it, half of their difference being part of the error. Where posteriors have several modes, optimal factors
+ * jump from one to the next as the input moves, and a smooth f between the two modes is worse than either: the function
+ * that takes the factor of the nearest row is in place of the regression where it loses less of rows left out. */
 #ifndef AVI_DIAGNOSE_DIAGNOSE_H
 #define AVI_DIAGNOSE_DIAGNOSE_H
 
@@ -19,7 +21,9 @@ typedef struct avi_domain_floor {
     avi_domain domain;
     bool exists;         /* by theorem 3.2 */
     bool known;          /* there is a floor */
+    bool nearest;        /* its function takes the factor of the nearest row: optimal factors jump */
     double floor, error; /* nats, all rows of the data */
+    double left_out;     /* nats, all rows: what the function loses of rows that it was not fitted to; 0: not known */
 } avi_domain_floor;
 
 /* Two rows that look alike to the function and have different optimal factors. */
@@ -75,5 +79,9 @@ void avi_diagnosis_judge(avi_diagnosis *d);
  * Errors: INTERNAL. */
 avi_status avi_diagnosis_compare_rows(const avi_sample *s, int64_t inputs, const double *x, avi_diagnosis *d,
                                       double *shared);
+/* On one rank: left_out (rows, width) has the optimal factor of the nearest other row by x (rows, inputs), fitted the
+ * row's own, or that of a row with an equal input. Errors: INTERNAL. */
+avi_status avi_diagnosis_nearest(const avi_sample *s, int64_t inputs, const double *x, double *fitted,
+                                 double *left_out);
 
 #endif

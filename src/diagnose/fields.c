@@ -96,6 +96,10 @@ avi_status avi_diagnosis_fields(const avi_diagnosis *d, avi_fields *l)
         AVI_TRY(
             scalar(l, avi_fields_text(l, "/diagnose/floor_error_%s", f->name), &f->error,
                    "its standard error: of the sample of rows, and half of what rows cost more that were left out"));
+        if (f->left_out > 0)
+            AVI_TRY(scalar(l, avi_fields_text(l, "/diagnose/left_out_%s", f->name), &f->left_out,
+                           "what a function of this domain that was fitted to the sample loses of rows that it has not "
+                           "seen, as if all rows were such: the gap to expect on held-out rows"));
     }
     AVI_TRY(witness_fields(d, l));
     AVI_TRY(avi_fields_add(l, (avi_field){.path = "/diagnose/row",

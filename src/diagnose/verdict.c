@@ -78,8 +78,9 @@ static void judge_closable(avi_diagnosis *d, const avi_domain_floor *own)
                                                    "a function exists; "
                                                  : "an optimal factor depends on its row alone, so that a function "
                                                    "exists; ");
-    snprintf(text, sizeof text, "a smooth one, fitted to the factors of %" PRId64 " rows, leaves %s +- %s nats per row",
-             d->rows, number(d, own->floor, 4, a), number(d, own->error, 2, b));
+    snprintf(text, sizeof text, "%s, fitted to the factors of %" PRId64 " rows, leaves %s +- %s nats per row",
+             own->nearest ? "one that jumps where optimal factors do" : "a smooth one", d->rows,
+             number(d, own->floor, 4, a), number(d, own->error, 2, b));
     append(d, text);
 }
 
@@ -117,9 +118,18 @@ static void print_floors(const avi_diagnosis *d)
         if (d->domain[i].known)
             printf("%s%s %s +- %s", n++ ? ", " : "", d->domain[i].name, number(d, d->domain[i].floor, 4, a),
                    number(d, d->domain[i].error, 2, b));
-    printf(" nats per row, the least that a smooth function of the domain leaves; from %" PRId64 " of %" PRId64
-           " rows\n",
-           d->rows, d->all);
+    printf(" nats per row, the least that a %sfunction of the domain leaves; from %" PRId64 " of %" PRId64 " rows\n",
+           d->domain[d->own].nearest ? "" : "smooth ", d->rows, d->all);
+}
+
+static void print_new_rows(const avi_diagnosis *d)
+{
+    const avi_domain_floor *own = &d->domain[d->own];
+    char a[NUMBER];
+    if (!(own->left_out > 0) || per_row(d, own->left_out) <= d->tolerance) return;
+    printf("    new rows   lose %s nats per row by a function of domain %s that was fitted to these %" PRId64
+           " rows and has not seen them\n",
+           number(d, own->left_out, 4, a), own->name, d->rows);
 }
 
 /* Whether a larger inference function or a larger domain would help. */
@@ -151,6 +161,7 @@ void avi_diagnosis_print(const avi_diagnosis *d)
 {
     printf("  diagnose     %s\n", d->verdict);
     print_floors(d);
+    print_new_rows(d);
     if (d->has_function) print_advice(d);
     if (d->converged < d->rows)
         printf("    refined    %" PRId64 " of %" PRId64 " rows converged; raise gap.passes for the others\n",

@@ -84,8 +84,8 @@ def images(scratch):
 
 def walk(scratch):
     """The walk goes through the two dimensions with the largest KL, the others 0: what the decoder makes of it in numpy."""
-    folder = fit(scratch / "run", *small_data("vae"), "data.rows=200", "model.latent=5", "model.hidden=9", "model.activation=relu", "inference.function=mlp", "inference.hidden=16", "optim.batch=50", "optim.tile=10",
-                 "optim.learning_rate=1e-2", "optim.steps=120", "run.precision=double", ini=empty_ini(scratch))
+    folder = fit(scratch / "run", *small_data("vae"), "data.rows=200", "model.latent=5", "model.hidden=9", "model.activation=relu", "inference.function=mlp", "inference.hidden=16", "optim.batch=50",
+                 "optim.tile=10", "optim.learning_rate=1e-2", "optim.steps=120", "run.precision=double", ini=empty_ini(scratch))
     with h5py.File(folder / "run.h5") as file:
         kl, about, got = file["eval/kl_dimension"][-1], dict(file["images"].attrs), file["images/walk"][()]
         weight, bias = ([file[f"global/decoder.{k}.{name}/mean"][()] for k in (0, 1)] for name in ("weight", "bias"))

@@ -46,6 +46,7 @@ ROWS = [
     Defect("the checkpoint beside a run folder passed over", "src/run/run_folder.c", "checkpoint && *checkpoint ? checkpoint : s->folder", "s->folder", "^intake$"),
     Defect("fields of a field in the order of the file", "src/hdf5/hdf5_fields.c", "const size_t at = (size_t)x->fields * sizeof(double);",
            "const size_t at = 0;", "^intake$"),
+    Defect("a smooth function for optimal factors that jump", "src/diagnose/diagnose.c", "if (!(n * without.mean < f->left_out) ||", "if (f->known ||", "^diagnose$"),
     Defect("missing values counted in the density of ppca", "src/density/masked.c",
            "avi_repeat(t, avi_row_sum(t, mask), draws)", "avi_repeat(t, avi_scale(t, avi_row_sum(t, mask), 0, (double)mask->cols), draws)",
            "^intake$"),
