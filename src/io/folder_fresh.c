@@ -1,6 +1,7 @@
 /* A run begun afresh beside results that are kept: it writes to FOLDER/fresh, and its files take the place of the old
  * ones when its results are complete. Until then nothing in FOLDER changes. A file `complete` in FOLDER/fresh, which
  * lists the new checkpoints, marks the moment: moving that was cut short after it is made up for at the next start. */
+#include "io/folder_state.h"
 #include "store/store_internal.h"
 
 #include <dirent.h>
@@ -177,6 +178,16 @@ static avi_status empty(const char *fresh)
 
 /* ---- what a run sees ---- */
 
+/* A run that was killed before its first checkpoint leaves a run.h5 that holds no results: its status is `running`. */
+static bool has_results(const char *outer)
+{
+    avi_folder_state state;
+    if (!exists(outer, "run.h5")) return false;
+    if (avi_folder_state_read(outer, &state) == AVI_OK) return strcmp(state.status, "running") != 0;
+    avi_error_clear();
+    return true;
+}
+
 static avi_status look(const char *outer, const char *fresh, int64_t *found)
 {
     char *old = avi_file_join(outer, "checkpoint", ""), *new = avi_file_join(fresh, "checkpoint", "");
@@ -185,7 +196,7 @@ static avi_status look(const char *outer, const char *fresh, int64_t *found)
     DIR *dir = status == AVI_OK ? opendir(old) : NULL;
     for (const struct dirent *e; dir && (e = readdir(dir));) count += is_checkpoint(e->d_name);
     if (dir) closedir(dir);
-    if (status == AVI_OK && (exists(outer, "run.h5") || count)) *found |= AVI_HOLDS_RESULTS;
+    if (status == AVI_OK && (count || has_results(outer))) *found |= AVI_HOLDS_RESULTS;
     if (status == AVI_OK && (exists(new, "latest") || exists(fresh, ASKED))) *found |= AVI_HOLDS_FRESH;
     free(old);
     free(new);

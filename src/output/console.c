@@ -89,10 +89,17 @@ static void print_data(const avi_session *s)
             "note");
 }
 
-static const char *how_ranks_work(const avi_session *s)
+static void print_how_ranks_work(const avi_session *s)
 {
-    if (avi_estimator_is_shared_out(s->train_elbo)) return ", gradients added and parameters moved in shared memory";
-    return avi_estimator_is_shared(s->train_elbo) ? ", gradients added in shared memory" : "";
+    int hosts = 1;
+    for (const char *at = s->hosts; (at = strchr(at, ',')); at++) hosts++;
+    if (s->counts.partition.ranks == 1) return;
+    if (hosts > 1) printf(" on %d hosts", hosts);
+    if (avi_estimator_is_shared_out(s->train_elbo))
+        printf(", gradients added and parameters moved in shared memory");
+    else
+        printf(avi_estimator_is_shared(s->train_elbo) ? ", gradients added in shared memory"
+                                                      : ", gradients added by messages (MPI_Allreduce)");
 }
 
 /* The plan of evaluations (session.h): when, on how many rows, with how many draws. */
@@ -129,8 +136,9 @@ static void print_steps(const avi_session *s)
         printf("    %-12s after %" PRId64
                " evaluation%s without a larger ELBO on test rows; the best parameters are kept\n",
                "ends early", patience, patience == 1 ? "" : "s");
-    printf("  ranks        %d%s; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->ranks, how_ranks_work(s),
-           p->lanes, p->tile,
+    printf("  ranks        %d", p->ranks);
+    print_how_ranks_work(s);
+    printf("; %" PRId64 " lanes of tiles of %" PRId64 " rows%s\n", p->lanes, p->tile,
            s->problem.reproducible ? "; reproducible sums: the same bits on any number of ranks" : "");
 }
 
@@ -207,6 +215,9 @@ static bool on_terminal(void)
     return n > 0 && (!strncmp(target, "/dev/pts/", 9) || !strncmp(target, "/dev/tty", 8));
 }
 
+/* Of lines, that they are few enough to read however long the run is: 250 a day. */
+static double pause_of(bool bar, double elapsed) { return bar ? 0.2 : fmin(fmax(5, elapsed / 20), 600); }
+
 void avi_console_progress(const avi_session *s, const avi_state *st, double elbo_per_row, bool last)
 {
     const char *style = avi_config_get_string(s->config, "log", "progress");
@@ -217,7 +228,7 @@ void avi_console_progress(const avi_session *s, const avi_state *st, double elbo
         display.start = now;
         display.start_step = st->step;
     }
-    if (!last && now - display.last < (bar ? 0.2 : 5)) return;
+    if (!last && now - display.last < pause_of(bar, now - display.start)) return;
     display.last = now;
     char text[33], left[32];
     const double done = (double)(st->step - display.start_step), rate = done / fmax(now - display.start, 1e-9);

@@ -59,10 +59,11 @@ static avi_status add_shares(const avi_session *s, avi_fields *l, const avi_shar
                                          .axes = count > 1 ? "step, rank, phase" : "step, rank"});
 }
 
-static bool wants_local(const avi_session *s, bool whole)
+/* Before the first step all factors are the same, and their rows may be many. */
+static bool wants_local(const avi_session *s, const avi_state *st, bool whole)
 {
     const char *local = avi_config_get_string(s->config, "output", "local");
-    if (!strcmp(local, "no")) return false;
+    if (!strcmp(local, "no") || (st->step == 0 && !whole)) return false;
     return s->infer->ops->local || (whole && !strcmp(local, "yes"));
 }
 
@@ -286,7 +287,7 @@ avi_status avi_run_file_write(const avi_session *s, avi_state *state, avi_folder
     avi_local local = {0};
     const avi_stopwatch watch = avi_console_start();
     avi_status result = avi_agree(s->comm, gather_fields(s, st, whole, &l));
-    if (result == AVI_OK && wants_local(s, whole)) {
+    if (result == AVI_OK && wants_local(s, st, whole)) {
         result = avi_local_open(s, st, &local);
         result = avi_agree(s->comm, result == AVI_OK ? add_local(s, &local, &l) : result);
         if (result == AVI_OK) result = add_local_rows(s, &l);

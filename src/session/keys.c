@@ -67,7 +67,9 @@ static const avi_key keys[] = {
      "same "
      "for any objective.draws; means: that distance at the means of q"},
     {"log", "progress", AVI_KEY_CHOICE, "auto", 0, 0, "auto | bar | lines | none", NULL,
-     "auto: a bar on a terminal, plain lines elsewhere"},
+     "auto: a bar on a terminal, plain lines elsewhere: one after 5 seconds, then each after a twentieth of the time "
+     "so "
+     "far, but after 10 minutes at most"},
     {"log", "profile", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: seconds a step by part of the program, in /trace"},
     {"log", "images", AVI_KEY_INT, "10", 0, 10000, NULL, "images",
      "reconstructions and samples kept in the result, for models of images"},

@@ -1,6 +1,7 @@
 /* The step loop: steps, trace, evaluations, checkpoints, and the reasons to stop. */
 #include "train/fit_internal.h"
 #include "train/evaluation.h"
+#include "train/first_results.h"
 #include "output/run_file.h"
 #include "checkpoint/checkpoint_state.h"
 #include "output/console.h"
@@ -278,6 +279,7 @@ static avi_status begin(fit *f)
 {
     bool met = false;
     set_up(f);
+    AVI_TRY(avi_first_results(f->s, f->st, f->folder));
     AVI_TRY(make_up(f));
     if (f->st->step >= f->s->total_steps || f->begun.rewrite)
         avi_fit_end(f, AVI_OK, f->begun.rewrite && f->begun.why ? f->begun.why : "done");

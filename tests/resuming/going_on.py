@@ -8,7 +8,7 @@ import h5py
 import numpy
 
 from small import data, write
-from runs import Failure, command, empty_ini, expect_same_bits, fit, main, metrics, read, refusal, start
+from runs import Failure, command, empty_ini, expect_same_bits, fit, main, metrics, read, refusal, start, status
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "io"))
 from store import checksum  # noqa: E402
@@ -149,7 +149,7 @@ def last_evaluation(scratch):
     running = process.poll() is None
     process.kill()
     process.wait()
-    if not checkpoint.exists() or not running or (run / "run.h5").exists():
+    if not checkpoint.exists() or not running or status(run) != "running":
         raise Failure("the fit is not saved before its last evaluation")
     text = start(None, [empty_ini(scratch), f"run.output={run}", *arguments, "log.last_rows=1000"])
     if "resumed      at step 2" not in text or read(run, "/eval/step").tolist() != [2]:

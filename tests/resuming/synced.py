@@ -40,8 +40,8 @@ def synced(scratch):
         del os.environ["LD_PRELOAD"], os.environ["AVI_WATCH"]
     events = [line.split(" ") for line in log.read_text().splitlines() if str(run) in line and "metrics.csv" not in line]
     names = check_order(events)
-    # The last one is written before the last evaluation, and again with it.
-    wanted = [name for step in (3, 6, 9) for name in (f"step_{step:09d}.h5", "latest", *((f"step_{step:09d}.h5", "latest") if step == 9 else ()), "run.h5")]
+    # run.h5 is there before the first step; the last checkpoint is written before the last evaluation, and again with it.
+    wanted = ["run.h5"] + [name for step in (3, 6, 9) for name in (f"step_{step:09d}.h5", "latest", *((f"step_{step:09d}.h5", "latest") if step == 9 else ()), "run.h5")]
     if [name for name in names if name != "config.ini"] != wanted:
         raise Failure(f"renamed in the order {names}")
     return f"{len(events)} writes, syncs and renames"

@@ -1,0 +1,4 @@
+# What is seen of a run while it goes on, and whether it can be computed again to the bit. fast_clock is a clock to preload.
+add_library(fast_clock SHARED ${AVI_AREA_DIR}/fast_clock.c)
+set_target_properties(fast_clock PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+avi_add_run(watching watching ARGS $<TARGET_FILE:fast_clock> TIMEOUT 200)

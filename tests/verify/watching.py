@@ -1,0 +1,92 @@
+"""What a person sees of a run while it goes on: run.h5 from the start on, how the ranks add up, and few enough lines in the log of a long run."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+
+from runs import Failure, command, empty_ini, main, metrics, program, read, small_data, start, status
+
+CLOCK = sys.argv.pop(1)
+LINEAR = [*small_data("linear"), "data.rows=200", "inference.function=polynomial", "optim.batch=50", "log.every=1", "log.second_start=no", "checkpoint.minutes=0"]
+LOCAL = [*LINEAR, "inference.function=factorized"]
+
+
+def ini(scratch):
+    return str(empty_ini(scratch))
+
+
+def wait_for(what, condition, process):
+    until = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > until or process.poll() is not None:
+            process.kill()
+            raise Failure(f"{what} did not come before the run ended or within a minute")
+        time.sleep(0.02)
+
+
+def from_the_start(scratch):
+    """A run without a checkpoint has a run.h5 with status running, and one that is killed there is begun again, afresh too, without a folder beside."""
+    for np, keys in ((1, LINEAR), (3, LOCAL)):
+        folder = scratch / f"early{np}"
+        arguments = [ini(scratch), *keys, f"run.output={folder}", "-q"]
+        run = subprocess.Popen(command(np, [*arguments, "optim.steps=900000"]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for("steps", lambda: (folder / "metrics.csv").exists() and (folder / "metrics.csv").read_text().count("\n") > 5, run)
+            found = status(folder) if (folder / "run.h5").exists() else "no run.h5"
+            said = subprocess.run([program(), "--status", folder], capture_output=True, text=True, check=True).stdout
+            with h5py.File(folder / "run.h5") as file:
+                names = set(file)
+        finally:
+            os.kill(int(re.search(r"pid (\d+)", (folder / "lock").read_text()).group(1)), signal.SIGKILL)  # rank 0: the launcher then ends the others
+            run.wait()
+        if found != "running" or "running" not in said or not {"trace", "eval", "global", "config", "provenance", "data"} <= names or "local" in names:
+            raise Failure(f"{np} ranks, before the first checkpoint: status {found}, {sorted(names)}; --status says {said}")
+        start(np, [*arguments, "optim.steps=7", "--fresh"])
+        if (folder / "fresh").exists() or status(folder) != "done" or len(read(folder, "/trace/step")) != 7:
+            raise Failure(f"{np} ranks, afresh after a kill before the first checkpoint: {status(folder)}, {sorted(p.name for p in folder.iterdir())}")
+    folder = scratch / "exact"
+    start(None, [ini(scratch), *LINEAR, f"run.output={folder}", "-q", "run.task=exact"])
+    before = (folder / "run.h5").read_bytes()
+    run = subprocess.Popen([program(), ini(scratch), *LINEAR, f"run.output={folder}", "-q", "optim.steps=900000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for("steps", lambda: (folder / "metrics.csv").exists() and (folder / "metrics.csv").read_text().count("\n") > 5, run)
+    run.kill()
+    run.wait()
+    if (folder / "run.h5").read_bytes() != before:
+        raise Failure("a fit that has just begun replaced the results of another task")
+    return "running from the first step on, at 1 and 3 ranks; begun afresh without a folder beside; results of another task stay"
+
+
+def ranks_line(scratch):
+    """The header says how the ranks add up their gradients."""
+    for np, keys, words in ((2, ["run.reduction=messages"], "2, gradients added by messages (MPI_Allreduce); "), (2, ["run.reduction=auto"], " in shared memory; "), (1, [], "ranks        1; ")):
+        line = re.search(r"^  ranks .*", start(np, [ini(scratch), *LINEAR, *keys, "optim.steps=2", f"run.output={scratch / 'how'}{np}{len(keys)}", "--fresh"]), re.M).group()
+        if words not in line:
+            raise Failure(f"\"{words}\" is not in \"{line}\"")
+    return "by messages, in shared memory, alone"
+
+
+def few_lines(scratch):
+    """22 hours of a fast clock: lines come after 5 seconds at first, then after a twentieth of the time so far, 10 minutes at most."""
+    folder = scratch / "day"
+    text = start(None, [ini(scratch), *LINEAR, f"run.output={folder}", "optim.steps=15000", "log.eval_every=-1", "log.progress=lines"], environment={"LD_PRELOAD": CLOCK, "AVI_CLOCK_FACTOR": "25000"})
+    seconds = {int(row["step"]): float(row["seconds"]) for row in metrics(folder)}
+    at = [seconds[int(step)] for step in re.findall(r"^  step (\d+)/", text, re.M)]
+    hours = at[-1] / 3600
+    if hours < 3:
+        raise Failure(f"only {hours:.1f} hours went by: the clock is not fast")
+    longest = max(after - before for before, after in zip(at, at[1:]))
+    steps = max(b - a for a, b in zip(list(seconds.values()), list(seconds.values())[1:]))
+    if longest > 660 + 3 * steps:
+        raise Failure(f"no line for {longest:.0f} s; a step took {steps:.0f} s at most")
+    early = sum(s < 3600 for s in at)
+    if early > 110 or len(at) > 110 + 20 * hours:
+        raise Failure(f"{early} lines in the first hour, {len(at)} in {hours:.1f} hours")
+    return f"{len(at)} lines in {hours:.1f} hours"
+
+
+if __name__ == "__main__":
+    main(from_the_start, ranks_line, few_lines)
