@@ -29,8 +29,11 @@ typedef enum avi_support {
     AVI_SUPPORT_UNIT,             /* [0, 1] */
     AVI_SUPPORT_BINARY,           /* 0 or 1 */
     AVI_SUPPORT_BINARY_OR_ABSENT, /* 0 or 1; below 0: there is none */
-    AVI_SUPPORT_COUNT             /* 0, 1, 2, ... */
+    AVI_SUPPORT_COUNT,            /* 0, 1, 2, ... */
+    AVI_SUPPORT_GREY,             /* k / 255, k = 0, 1, ..., 255 */
+    AVI_SUPPORT_LEVELS            /* avi_support_levels(K): 0, 1, ..., K - 1 */
 } avi_support;
+static inline avi_support avi_support_levels(int64_t levels) { return (avi_support)(AVI_SUPPORT_LEVELS + levels); }
 
 /* What a source says about itself once open. */
 typedef struct avi_shape {

@@ -111,10 +111,13 @@ struct avi_model {
     int64_t latent;   /* L */
     avi_params theta; /* global parameters: blocks and their initial values (of the mean, when global = gaussian) */
     double prior_sd;  /* theta ~ N(0, prior_sd^2) for every value; 0: flat */
-    double initial_log_sd; /* of q(theta), when global = gaussian */
-    uint64_t theta_seed;   /* of parameters that simulated data are drawn with, where the model draws any: set by who
-                              simulates, and the same for training and test rows, whose own seeds differ */
-    void *self;            /* the model's own; freed with free() unless ops->destroy */
+    double initial_log_sd;      /* of q(theta), when global = gaussian */
+    const char *support_remedy; /* set by create: in place of ops->support_remedy; NULL: that one */
+    bool given_rows; /* set by create: reconstruct takes something of the row that the model does not draw, so that rows
+                        cannot be drawn from the prior */
+    uint64_t theta_seed; /* of parameters that simulated data are drawn with, where the model draws any: set by who
+                            simulates, and the same for training and test rows, whose own seeds differ */
+    void *self;          /* the model's own; freed with free() unless ops->destroy */
 };
 
 /* Adds a model to the registry. Errors: INTERNAL when a required entry is missing or the name is taken. */

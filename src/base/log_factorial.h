@@ -2,7 +2,7 @@
 #ifndef AVI_BASE_LOG_FACTORIAL_H
 #define AVI_BASE_LOG_FACTORIAL_H
 
-#include "avi/kernel.h"
+#include "avi/vmath.h"
 
 enum { LOG_FACTORIALS = 128 };
 static const real log_factorial[LOG_FACTORIALS] = {
@@ -135,5 +135,24 @@ static const real log_factorial[LOG_FACTORIALS] = {
     R(486.70926113683941),
     R(491.55344822329800),
 };
+
+static inline int avi_has_log_factorial(real x) { return x >= 0 && x < (real)LOG_FACTORIALS && (real)(int)x == x; }
+
+/* log x!; NaN for x < 0. */
+static inline void avi_log_factorials(const real *restrict x, int64_t n, real *restrict out)
+{
+    int others = 0;
+    for (int64_t k = 0; k < n; k++) {
+        const real whole = (x[k] + VM_ROUND) - VM_ROUND;
+        others |= (whole != x[k]) | !(x[k] >= 0) | !(x[k] < (real)LOG_FACTORIALS);
+    }
+    if (others)
+        for (int64_t k = 0; k < n; k++)
+            out[k] = avi_has_log_factorial(x[k]) ? log_factorial[(int)x[k]]
+                     : x[k] >= 0                 ? (real)lgamma((double)x[k] + 1)
+                                                 : (real)NAN;
+    else
+        for (int64_t k = 0; k < n; k++) out[k] = log_factorial[(int)x[k]];
+}
 
 #endif

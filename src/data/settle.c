@@ -269,15 +269,24 @@ bool avi_support_has(avi_support support, double v)
         return v <= 0 || v == 1;
     case AVI_SUPPORT_COUNT:
         return v >= 0 && v == nearbyint(v);
+    case AVI_SUPPORT_GREY:
+        return v >= -slack && v <= 1 + slack && fabs(255 * v - nearbyint(255 * v)) < 255 * slack;
+    case AVI_SUPPORT_LEVELS:
+        break;
     }
-    return true;
+    return v >= 0 && v == nearbyint(v) && v < (double)support - AVI_SUPPORT_LEVELS;
 }
 
 const char *avi_support_name(avi_support support)
 {
-    static const char *const names[] = {"a real number", "a number from 0 to 1", "0 or 1", "0 or 1 (below 0: absent)",
-                                        "a count (0, 1, 2, ...)"};
-    return names[support];
+    static const char *const names[] = {"a real number",
+                                        "a number from 0 to 1",
+                                        "0 or 1",
+                                        "0 or 1 (below 0: absent)",
+                                        "a count (0, 1, 2, ...)",
+                                        "a grey value k / 255",
+                                        "a level, a whole number from 0 below model.levels,"};
+    return names[support < AVI_SUPPORT_LEVELS ? support : AVI_SUPPORT_LEVELS];
 }
 
 typedef struct search {
@@ -327,11 +336,12 @@ static void hint_scale(const avi_data *d, avi_support support, char *text, size_
     double smallest, largest;
     avi_column_stats_range(d->stats, &smallest, &largest);
     text[0] = '\0';
-    if (support == AVI_SUPPORT_UNIT && smallest >= 0 && largest <= 255 && !d->log1p)
+    const bool unit = support == AVI_SUPPORT_UNIT || support == AVI_SUPPORT_GREY;
+    if (unit && smallest >= 0 && largest > 1 && largest <= 255 && !d->log1p)
         snprintf(text, size, "use data.scale = %.17g (1/255) where they are grey values, or ", d->shape.scale / 255);
     else if (support == AVI_SUPPORT_UNIT && smallest >= 0 && !d->log1p)
         snprintf(text, size, "use data.scale = %.6g, or ", d->shape.scale / largest);
-    else if (support == AVI_SUPPORT_UNIT && smallest >= -1 && largest <= 1)
+    else if (support == AVI_SUPPORT_UNIT && smallest >= -1 && smallest < 0 && largest <= 1)
         snprintf(text, size, "write (x + 1) / 2 where -1 to 1 are black to white, or ");
 }
 

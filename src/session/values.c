@@ -12,6 +12,12 @@ static avi_support support_of(const void *model, int64_t column)
     return m->ops->support ? m->ops->support(m, column) : AVI_SUPPORT_REAL;
 }
 
+static const char *remedy_of(const avi_session *s)
+{
+    const char *own = s->model->support_remedy, *of_ops = s->model->ops->support_remedy;
+    return own ? own : of_ops ? of_ops : "";
+}
+
 bool avi_values_masked(const avi_session *s)
 {
     return !strcmp(avi_config_get_string(s->config, "data", "missing"), "mask") &&
@@ -32,11 +38,11 @@ avi_status avi_values_check_keys(const avi_session *s)
     if (!real && avi_config_get_bool(c, "data", "standardise"))
         return avi_config_fail(c, "data", "standardise",
                                "the likelihood of model %s cannot have standardised values; use no, or %s",
-                               s->model->ops->name, s->model->ops->support_remedy);
+                               s->model->ops->name, remedy_of(s));
     if (!real && strcmp(avi_config_get_string(c, "data", "transform"), "none"))
         return avi_config_fail(c, "data", "transform",
                                "the likelihood of model %s cannot have transformed values; use none, or %s",
-                               s->model->ops->name, s->model->ops->support_remedy);
+                               s->model->ops->name, remedy_of(s));
     if (!strcmp(avi_config_get_string(c, "data", "missing"), "mask") && !s->model->ops->masks)
         return avi_config_fail(c, "data", "missing",
                                "model %s cannot leave out single values; use model.name = ppca or vae, or refuse and "
@@ -78,8 +84,7 @@ avi_status avi_values_check(const avi_session *s, const avi_data *data, const av
                  s->precision == AVI_PRECISION_SINGLE ? "use run.precision = double, or data.standardise = yes"
                                                       : "use data.standardise = yes");
     if (source == s->train_source) AVI_TRY(check_outcomes(s, data, source));
-    return avi_data_check_support(data, s->comm, source, support_of, s->model,
-                                  s->model->ops->support_remedy ? s->model->ops->support_remedy : "");
+    return avi_data_check_support(data, s->comm, source, support_of, s->model, remedy_of(s));
 }
 
 avi_status avi_values_check_overlap(const avi_session *s)

@@ -139,25 +139,6 @@ void AVI_R(avi_backward_bernoulli_logit_lpdf)(avi_tape *t, avi_node *n)
 #undef TERM
 }
 
-static bool is_listed(real x) { return x >= 0 && x < (real)LOG_FACTORIALS && (real)(int)x == x; }
-
-/* log x!; NaN for x < 0. */
-static void log_factorials(const real *restrict x, int64_t n, real *restrict out)
-{
-    int others = 0;
-    for (int64_t k = 0; k < n; k++) {
-        const real whole = (x[k] + VM_ROUND) - VM_ROUND;
-        others |= (whole != x[k]) | !(x[k] >= 0) | !(x[k] < (real)LOG_FACTORIALS);
-    }
-    if (others)
-        for (int64_t k = 0; k < n; k++)
-            out[k] = is_listed(x[k]) ? log_factorial[(int)x[k]]
-                     : x[k] >= 0     ? (real)lgamma((double)x[k] + 1)
-                                     : (real)NAN;
-    else
-        for (int64_t k = 0; k < n; k++) out[k] = log_factorial[(int)x[k]];
-}
-
 /* x l - e^l - log x!, the last in `term` at first. */
 static void poisson_terms(const real *restrict x, const real *restrict l, int64_t n, real *restrict rate,
                           real *restrict term)
@@ -176,7 +157,7 @@ void AVI_R(avi_forward_poisson_log_lpdf)(avi_tape *t, avi_node *n)
     real *rate = n->aux = avi_tape_alloc(t, values + chunk_values(cols)), *term = rate + values;
     for (int64_t r = 0; r < n->rows; r += step) {
         const int64_t rows = n->rows - r < step ? n->rows - r : step, at = r * cols;
-        log_factorials(x + at, rows * cols, term);
+        avi_log_factorials(x + at, rows * cols, term);
         poisson_terms(x + at, l + at, rows * cols, rate + at, term);
         row_totals(term, rows, cols, (real *)n->value + r);
     }

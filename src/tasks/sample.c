@@ -39,6 +39,11 @@ typedef struct prior {
 static avi_status check(const avi_session *s)
 {
     const avi_model_ops *m = s->model->ops;
+    if (s->model->given_rows)
+        return avi_config_fail(s->config, "sample", "of",
+                               "model %s takes the total of a row from the data, and the prior has no rows; use "
+                               "sample.of = posterior with rows, or a fit with model.exposure = none",
+                               m->name);
     if (m->draw && m->reconstruct && !m->log_prior && m->coupling == AVI_INDEPENDENT) return AVI_OK;
     return avi_config_fail(
         s->config, "run", "task",

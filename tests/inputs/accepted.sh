@@ -6,6 +6,10 @@ if [ -z "${AVI_MNIST_DIR:-}" ] && [ -d "$AVI_SOURCE_DIR/../shared/data/mnist" ];
     AVI_MNIST_DIR=$(cd "$AVI_SOURCE_DIR/../shared/data/mnist" && pwd)
     export AVI_MNIST_DIR
 fi
+if [ -z "${AVI_COUNTS:-}" ] && [ -f "$AVI_SOURCE_DIR/../shared/data/counts/cells.h5ad" ]; then
+    AVI_COUNTS=$(cd "$AVI_SOURCE_DIR/../shared/data/counts" && pwd)/cells.h5ad
+    export AVI_COUNTS
+fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
@@ -29,6 +33,11 @@ for file in "$AVI_SOURCE_DIR"/inputs/*.ini "$AVI_SOURCE_DIR"/inputs/*/*.ini; do
     # shellcheck disable=SC2016
     if grep -qF '${AVI_MNIST_DIR}' "$file" && [ -z "${AVI_MNIST_DIR:-}" ]; then
         echo "${file#"$AVI_SOURCE_DIR"/}: left out, MNIST is not here (AVI_MNIST_DIR)"
+        continue
+    fi
+    # shellcheck disable=SC2016
+    if grep -qF '${AVI_COUNTS}' "$file" && [ -z "${AVI_COUNTS:-}" ]; then
+        echo "${file#"$AVI_SOURCE_DIR"/}: left out, no counts are here (AVI_COUNTS)"
         continue
     fi
     accepted 2 "$file"

@@ -77,6 +77,49 @@ def hier_logistic(theta, x, x_next, z):
     return total
 
 
+def decoded(theta, z, outputs):
+    """An affine decoder of three values: output p of value d is row 3 p + d."""
+    n = 3 * outputs
+    return [theta[2 * i] * z[0] + theta[2 * i + 1] * z[1] + theta[2 * n + i] for i in range(n)], theta[3 * n:]
+
+
+def vae_gaussian(theta, x, x_next, z):
+    return diagonal(x, decoded(theta, z, 1)[0], [0.7] * 3)
+
+
+def vae_poisson(theta, x, x_next, z, total=1):
+    return sum(k * (l + math.log(total)) - total * math.exp(l) - math.log(math.factorial(int(k))) for k, l in zip(x, decoded(theta, z, 1)[0]))
+
+
+def vae_poisson_exposed(theta, x, x_next, z):
+    return vae_poisson(theta, x, x_next, z, total=sum(x) or 0.5)
+
+
+def vae_negative_binomial(theta, x, x_next, z):
+    """By the probabilities of the failures before a success: products, no gamma functions."""
+    out, own = decoded(theta, z, 1)
+    total = 0
+    for k, log_mu, log_r in zip(x, out, own):
+        mu, r = math.exp(log_mu), math.exp(log_r)
+        total += sum(math.log((r + j) / (j + 1)) for j in range(int(k))) + r * math.log(r / (r + mu)) + k * math.log(mu / (r + mu))
+    return total
+
+
+def vae_categorical(theta, x, x_next, z):
+    out = decoded(theta, z, 4)[0]
+    return sum(out[3 * int(k) + d] - math.log(sum(math.exp(out[3 * j + d]) for j in range(4))) for d, k in enumerate(x))
+
+
+def vae_discretised_logistic(theta, x, x_next, z):
+    out, own = decoded(theta, z, 1)
+    total = 0
+    for k, m, log_s in zip(x, out, own):
+        def below(v):
+            return 1 / (1 + math.exp(-(v - 5 * m) / (5 * math.exp(log_s))))
+        total += math.log((1 if k == 5 else below(k + 0.5)) - (0 if k == 0 else below(k - 0.5)))
+    return total
+
+
 def std_normal(x, z, before):
     return sum(normal(v, 0, 1) for v in z)
 
@@ -105,6 +148,12 @@ CASES = [
      3, 2, 0, 1, hmm, hmm_prior),
     ("hmm, scalar", "name = hmm\\nA = 0.9\\nC = -1.5\\nQ = 0.25\\nR = 0.4\\ninitial_sd = 2", 1, 1, 0, 1, hmm_one, hmm_one_prior),
     ("ppca", "name = ppca\\nlatent = 2", 4, 2, 13, 1, ppca, std_normal),
+    ("vae, gaussian", "name = vae\\nlatent = 2\\nhidden =\\nlikelihood = gaussian\\nnoise_sd = 0.7", 3, 2, 9, 1, vae_gaussian, std_normal),
+    ("vae, poisson", "name = vae\\nlatent = 2\\nhidden =\\nlikelihood = poisson", 3, 2, 9, 1, vae_poisson, std_normal),
+    ("vae, poisson, exposure", "name = vae\\nlatent = 2\\nhidden =\\nlikelihood = poisson\\nexposure = total", 3, 2, 9, 1, vae_poisson_exposed, std_normal),
+    ("vae, negative binomial", "name = vae\\nlatent = 2\\nhidden =\\nlikelihood = negative_binomial", 3, 2, 12, 1, vae_negative_binomial, std_normal),
+    ("vae, categorical", "name = vae\\nlatent = 2\\nhidden =\\nlikelihood = categorical\\nlevels = 4", 3, 2, 36, 1, vae_categorical, std_normal),
+    ("vae, discretised logistic", "name = vae\\nlatent = 2\\nhidden =\\nlikelihood = discretised_logistic\\nlevels = 6", 3, 2, 12, 1, vae_discretised_logistic, std_normal),
     ("hier_logistic", "name = hier_logistic\\ntrials = 3\\ncovariates = 2", 9, 1, 4, 1, hier_logistic, std_normal),
 ]
 
@@ -116,6 +165,10 @@ def values_of(case, rng):
         for row in x:
             row[:3] = [float(rng.randint(0, 1)) for _ in range(3)]
         x[1][2] = -1.0  # no trial
+    levels = {"vae, categorical": 4, "vae, discretised logistic": 6}.get(label, 0)
+    if label.startswith("vae") and label != "vae, gaussian":
+        x = [[float(rng.randrange(levels) if levels else rng.choice((0, 0, 1, 2, 7, 150))) for _ in range(width)] for _ in range(B + 1)]
+        x[2] = [0.0] * width
     z = [uniform(rng, latent, 2.5) for _ in range(B * S)]
     theta = [uniform(rng, size, 1) for _ in range(draws)]
     loglik = [likelihood(theta[r % S % draws], x[r // S], x[r // S + 1], z[r]) for r in range(B * S)]

@@ -147,11 +147,15 @@ static double possible(avi_support support, double u)
     case AVI_SUPPORT_BINARY:
     case AVI_SUPPORT_BINARY_OR_ABSENT:
         return u < 0.5 ? 0 : 1;
+    case AVI_SUPPORT_GREY:
+        return floor(256 * u) / 255;
     case AVI_SUPPORT_REAL:
     case AVI_SUPPORT_UNIT:
+        return u;
+    case AVI_SUPPORT_LEVELS:
         break;
     }
-    return u;
+    return floor(u * (double)(support - AVI_SUPPORT_LEVELS));
 }
 
 /* Rows for a model: simulated when it can, else values that its likelihood can have. */
@@ -213,6 +217,87 @@ static void gradients_are_differences(void **state)
         if (ops->scalar_theta) check_gradients(m, DRAWS);
         avi_model_destroy(&m);
     }
+}
+
+/* The likelihoods of the vae: gradients at the points whose densities Python has. */
+static void likelihoods_have_their_gradients(void **state)
+{
+    (void)state;
+    static point at;
+    static outcome out;
+    int seen = 0;
+    for (size_t i = 0; i < sizeof references / sizeof *references; i++) {
+        const reference *c = &references[i];
+        if (strncmp(c->label, "vae", 3)) continue;
+        avi_model *m = make_model(c->ini, c->width);
+        at = (point){.width = c->width, .theta_draws = c->theta_draws};
+        memcpy(at.x, c->x, sizeof c->x);
+        memcpy(at.z, c->z, sizeof c->z);
+        memcpy(at.theta, c->theta, sizeof c->theta);
+        evaluate(m, &at, AVI_PRECISION_DOUBLE, &out);
+        differences(c->label, m, &at, at.z, out.z_values, out.dz, "gradient of z");
+        differences(c->label, m, &at, at.theta, out.theta_values, out.dtheta, "gradient of theta");
+        avi_model_destroy(&m);
+        seen++;
+    }
+    assert_true(seen >= 6);
+}
+
+/* The probabilities of all values that one value can have add up to 1, and have the mean that reconstruct gives. */
+static void sums_to_one(const char *likelihood, int64_t count, double step)
+{
+    enum { THETA = 64, WIDTH = 4096 };
+    static double x[WIDTH], theta_of[THETA];
+    char text[256];
+    snprintf(text, sizeof text, "[model]\nname = vae\nlatent = 1\nhidden =\nlikelihood = %s\n", likelihood);
+    avi_config *config = parse(text);
+    const avi_shape shape = {.rows = count, .width = 1, .height = 1, .columns = 1, .type = AVI_F64, .scale = step};
+    avi_model *m;
+    if (avi_model_create(config, &shape, &m) != AVI_OK) fail_msg("%s", avi_error_text());
+    avi_config_destroy(&config);
+    for (int64_t k = 0; k < count; k++) x[k] = (double)k * step;
+    for (int trial = 0; trial < 5; trial++) {
+        avi_tape *t = avi_tape_create(AVI_PRECISION_DOUBLE);
+        avi_node *theta[8];
+        const double z_of = 0.7 * trial - 1.2;
+        int64_t done = 0;
+        avi_normal_f64(avi_stream_make(11, AVI_DRAW_TEST, (uint64_t)trial), 0, 1, 0, THETA, theta_of);
+        for (int k = 0; k < m->theta.count;
+             k++) { /* of many levels the values come again: other places, other logits */
+            const int64_t n = m->theta.block[k].rows * m->theta.block[k].cols;
+            theta[k] = avi_constant_new(t, m->theta.block[k].rows, m->theta.block[k].cols);
+            for (int64_t i = 0; i < n; i++)
+                avi_vector_set(AVI_PRECISION_DOUBLE, theta[k]->value, i, theta_of[(done + 7 * i) % THETA]);
+            done += n;
+        }
+        avi_node *z = avi_constant_new(t, count, 1);
+        for (int64_t k = 0; k < count; k++) avi_vector_set(AVI_PRECISION_DOUBLE, z->value, k, z_of);
+        const avi_batch b = {.rows = count, .draws = 1, .x = constant(t, count, 1, x)};
+        const double *log_p = m->ops->log_likelihood(m, t, &b, z, theta)->value,
+                     *mean = m->ops->reconstruct(m, t, &b, z, theta)->value;
+        double sum = 0, of_x = 0;
+        for (int64_t k = 0; k < count; k++) {
+            sum += exp(log_p[k]);
+            of_x += exp(log_p[k]) * x[k];
+        }
+        close_to(text, "probabilities of trial", trial, sum, 1, 1e-11);
+        close_to(text, "mean of trial", trial, mean[0], of_x, 1e-10);
+        assert_int_equal(avi_tape_status(t), AVI_OK);
+        avi_tape_destroy(&t);
+    }
+    avi_model_destroy(&m);
+}
+
+static void likelihoods_are_normalised(void **state)
+{
+    (void)state;
+    sums_to_one("bernoulli", 2, 1);
+    sums_to_one("poisson", 300, 1);
+    sums_to_one("negative_binomial", 4000, 1);
+    sums_to_one("categorical\nlevels = 5", 5, 1);
+    sums_to_one("categorical", 256, 1 / 255.0);
+    sums_to_one("discretised_logistic\nlevels = 7", 7, 1);
+    sums_to_one("discretised_logistic", 256, 1 / 255.0);
 }
 
 /* The fused densities against their plain composition, on more rows than they take at a time. */
@@ -337,6 +422,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(densities_are_those_of_python),
         cmocka_unit_test(gradients_are_differences),
+        cmocka_unit_test(likelihoods_have_their_gradients),
+        cmocka_unit_test(likelihoods_are_normalised),
         cmocka_unit_test(fused_densities_are_the_plain_ones),
         cmocka_unit_test(offsets_are_the_papers),
         cmocka_unit_test(mistakes_are_told),

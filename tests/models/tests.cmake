@@ -5,4 +5,5 @@ avi_add_script(models_reference COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/reference_
 avi_add_script(models_closed_forms COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/closed_forms.py LABELS models TIMEOUT 300)
 avi_add_test(test_quadrature LABELS models)
 avi_add_script(models_one_theta COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/one_theta.py LABELS models TIMEOUT 120)
+avi_add_script(models_likelihoods COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/likelihoods.py LABELS models TIMEOUT 240)
 avi_add_script(models_learned_noise COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/learned_noise.py LABELS models TIMEOUT 120)

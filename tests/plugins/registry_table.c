@@ -23,7 +23,7 @@ static void print_text(const char *text)
 
 static void print_model(const avi_model_ops *ops)
 {
-    static const char *const support[] = {"real", "unit", "binary", "binary", "count"};
+    static const char *const support[] = {"real", "unit", "binary", "binary", "count", "binary", "binary"};
     static const char *const coupling[] = {"independent", "chain", "dense"};
     char text[1024];
     avi_config *config = test_config_new();
@@ -33,11 +33,12 @@ static void print_model(const avi_model_ops *ops)
     const int64_t width = ops->simulated_width ? ops->simulated_width(config) : avi_model_simulates(ops) ? 1 : 6;
     const avi_shape shape = {.rows = 100, .width = width, .height = 1, .columns = width, .type = AVI_F64, .scale = 1};
     must(avi_model_create(config, &shape, &m));
+    const avi_support of_column = ops->support ? ops->support(m, 0) : AVI_SUPPORT_REAL;
     printf("{\"name\": \"%s\", \"width\": %lld, \"latent\": %lld, \"coupling\": \"%s\", \"lookahead\": %d, ", ops->name,
            (long long)width, (long long)m->latent, coupling[ops->coupling], ops->lookahead);
     printf("\"support\": \"%s\", \"simulates\": %s, \"reconstructs\": %s, \"closed_form\": %s, \"small\": ",
-           support[ops->support ? ops->support(m, 0) : AVI_SUPPORT_REAL], avi_model_simulates(ops) ? "true" : "false",
-           ops->reconstruct ? "true" : "false",
+           support[of_column < AVI_SUPPORT_LEVELS ? of_column : AVI_SUPPORT_LEVELS],
+           avi_model_simulates(ops) ? "true" : "false", ops->reconstruct ? "true" : "false",
            avi_registry_find(test_registry(), AVI_KIND_CLOSED_FORM, ops->name) ? "true" : "false");
     print_text(ops->small ? ops->small : "");
     printf(", \"ragged\": ");
