@@ -73,7 +73,7 @@ prepare_launcher() {
         export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     fi
     export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_policy=none
-    export OMPI_MCA_orte_execute_quiet=1
+    export OMPI_MCA_orte_execute_quiet="${OMPI_MCA_orte_execute_quiet:-1}"
     if [ -z "${AVI_LAUNCHER:-}${SLURM_JOB_ID:-}${PBS_JOBID:-}${LSB_JOBID:-}${OMPI_MCA_btl_tcp_if_include:-}" ]; then
         export OMPI_MCA_btl_tcp_if_include=127.0.0.0/8
     fi
@@ -107,19 +107,22 @@ wait_for_job() {
     trap - INT TERM
 }
 
-# explain_status STATUS    one line for a status that is not the program's own: nothing for the others.
+# explain_status STATUS [NAME]    one line, from NAME (this script), for a status that is not the program's own: nothing for the others.
 explain_status() {
-    local what="the log of the job may say more"
+    local what="the log of the job may say more" name=${2:-${0##*/}}
     if [ "$1" -eq 205 ]; then
-        echo "${0##*/}: a node or its connection was lost (205)"
+        echo "$name: a node or its connection was lost (205)"
+    elif [ "$1" -eq 1 ]; then
+        echo "$name: the ranks could not be started, or ended without a status (1); OMPI_MCA_orte_execute_quiet=0 shows what mpirun of Open MPI 4 says"
     elif [ "$1" -gt 128 ]; then
         case $(($1 - 128)) in
             4) what="often: built for another processor; jobs/build.sh on this one" ;;
             7) what="often: /dev/shm is full; run.reduction=messages does without it" ;;
             9) what="often: the kernel or the job's limit, when memory is short" ;;
             11) what="a fault of the program or of a library" ;;
+            15) what="the job was told to end" ;;
         esac
-        echo "${0##*/}: a rank was ended by signal $(($1 - 128)) ($what)"
+        echo "$name: a rank was ended by signal $(($1 - 128)) ($what)"
     fi
 }
 
@@ -154,7 +157,7 @@ output_of_run() {
 # checkpoints_of FOLDER...    the newest checkpoint of the run there, or of each run of the sweep there: a text that changes when one is written.
 checkpoints_of() {
     local place
-    for place in "$@"; do cat "$place/checkpoint/latest" "$place"/*/checkpoint/latest 2>/dev/null; done | tr '\n' ' '
+    for place in "$@"; do cat "$place/checkpoint/latest" "$place"/*/checkpoint/latest 2>/dev/null; done | tr '\n' ' ' | sed 's/ $//'
 }
 
 # ranks_of_slurm    tasks of all nodes of the job: SLURM_TASKS_PER_NODE is 8(x4),3 for instance, and right whether --ntasks or --ntasks-per-node was given.

@@ -85,7 +85,7 @@ for process in $PPID $(ps -o ppid= -p $PPID); do # as Slurm does, which ends the
     if grep -q run.sbatch "/proc/$process/cmdline"; then kill -KILL "$process"; fi
 done
 SCONTROL
-printf '#!/bin/bash\n[ -z "${WRITES:-}" ] || { mkdir -p run/checkpoint; echo "step_$RANDOM.h5" >run/checkpoint/latest; }\necho "$*"\n[ "$LEAVES" = 205 ] || echo "$LEAVES" >"$AVI_STATUS_FILE"\nexit "$LEAVES"\n' >"$scratch/fake"
+printf '#!/bin/bash\n[ -z "${WRITES:-}" ] || { mkdir -p run/checkpoint; echo "step_$RANDOM.h5" >run/checkpoint/latest; }\necho "$*"\n[ "$LEAVES" = 205 ] || [ "$LEAVES" = 1 ] || echo "$LEAVES" >"$AVI_STATUS_FILE"\nexit "$LEAVES"\n' >"$scratch/fake"
 chmod +x "$scratch/scontrol" "$scratch/fake"
 # shellcheck disable=SC2317
 batch() { env -u SLURM_SUBMIT_DIR SLURM_JOB_ID=5 CALLS="$scratch/calls" PATH="$scratch:$PATH" AVI_MPI=/bin/true AVI_LAUNCHER="$scratch/fake" "$@" bash "$jobs/run.sbatch" "$AVI_SOURCE_DIR/inputs/vae.ini" run.output=run; }
@@ -100,6 +100,16 @@ expect 137 "going back into the queue" batch LEAVES=75
 expect 137 "resumes from the last one|going back into the queue" batch LEAVES=205 WRITES=yes
 expect 205 "does not go back by itself|checkpoint: step_" batch LEAVES=205
 expect 137 "signal 9 (often: the kernel" batch LEAVES=137
+expect 1 "could not be started|OMPI_MCA_orte_execute_quiet=0|submit again to resume (checkpoint: step_" batch LEAVES=1
+# mpirun of Open MPI returns 1 when it was told to end: the program's own status counts.
+printf '#!/bin/bash\necho 4 >"$AVI_STATUS_FILE"\nexit 1\n' >"$scratch/told"
+chmod +x "$scratch/told"
+expect 4 "ended with status 4" batch AVI_LAUNCHER="$scratch/told"
+# Ranks of an earlier start still run: the job goes back where it has been put back before, else the folder is another's.
+printf '#!/bin/bash\necho "run: running"\n' >"$scratch/held"
+chmod +x "$scratch/held"
+expect 73 "ended with status 73" batch LEAVES=73 AVI_MPI="$scratch/held"
+expect 137 "an earlier start of this job still run|going back into the queue" batch LEAVES=73 AVI_MPI="$scratch/held" SLURM_RESTART_COUNT=1
 expect 64 "no FILE.ini" env -u SLURM_SUBMIT_DIR bash "$jobs/run.sbatch"
 expect 64 "no --sweep TEXT" env -u SLURM_SUBMIT_DIR bash "$jobs/sweep.sbatch" inputs/vae.ini
 printf '#!/bin/bash\necho "sbatch $* chain=$AVI_CHAIN" >&2\necho 77\n' >"$scratch/sbatch"
@@ -109,6 +119,7 @@ expect 75 "the last job of the chain" batch LEAVES=75 AVI_CHAIN=1
 printf '#!/bin/bash\necho "$NP $AVI_MPI $AVI_LAUNCHER: $*"\nexit 4\n' >"$scratch/script"
 expect 4 "35 /bin/true $scratch/fake: vae --quick|ended with status 4" batch_of_script
 if [ "$(cat "$scratch/calls")" != "requeue 5
+requeue 5
 requeue 5" ]; then
     echo "FAILED: scontrol was told: $(cat "$scratch/calls")"
     failures=$((failures + 1))

@@ -5,7 +5,7 @@ set -uo pipefail
 # shellcheck source=tests/slurm/cluster.sh
 source "$AVI_SOURCE_DIR/tests/slurm/cluster.sh"
 
-cluster_test
+cluster_test 1
 export PYTHONPATH=$AVI_SOURCE_DIR/analysis
 cat >fit.py <<'FIT'
 import os

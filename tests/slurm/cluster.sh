@@ -1,8 +1,10 @@
-# A Slurm cluster of one node on this machine, for tests: source it, then cluster_test.
-# It has sockets, ports and a key of its own and leaves a Slurm that is already there alone. Status 77 where it cannot run.
+# A Slurm cluster on this machine, for tests: source it, then cluster_test. Either one node, n1, which is this machine; or several, n1, n2, ..., which are hosts of
+# tests/hosts/hosts.sh with processes and networks of their own. It has sockets, ports and a key of its own and leaves a Slurm that is already there alone.
+# Status 77 where it cannot run.
 # shellcheck shell=bash
 
 cluster_processes=()
+cluster_hosts=$(dirname "${BASH_SOURCE[0]}")/../hosts/hosts.sh
 
 skip() {
     echo "skipped: $*"
@@ -12,8 +14,23 @@ skip() {
 cluster_stop() {
     local process
     for process in "${cluster_processes[@]}"; do kill "$process" 2>/dev/null; done
+    if [ "$cluster_nodes" -gt 1 ]; then "$cluster_hosts" down "$folder/hosts"; fi
     wait 2>/dev/null
 }
+
+# in_node NODE COMMAND...
+in_node() {
+    if [ "$cluster_nodes" -gt 1 ]; then "$cluster_hosts" in "$folder/hosts" "$@"; else "${@:2}"; fi
+}
+
+# node_start NODE    its slurmd
+node_start() {
+    in_node "$1" slurmd -D -f "$SLURM_CONF" -N "$1" >>"$folder/slurmd.out" 2>&1 &
+    cluster_processes+=($!)
+}
+
+# Nodes that take jobs.
+nodes_up() { sinfo -h -N -p main -o %T 2>/dev/null | grep -cE '^(idle|mixed|allocated|completing)$'; }
 
 # A port that nobody listens on.
 cluster_port() {
@@ -48,12 +65,18 @@ cluster_start() {
         --seed-file="$folder/munge/seed" >"$folder/munged.out" 2>&1 &
     cluster_processes+=($!)
 
-    local controller_port node_port
+    local controller_port node_port gateway=127.0.0.1 node nodes
     controller_port=$(cluster_port)
     node_port=$(cluster_port)
+    nodes="NodeName=n1 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 CPUs=64 State=UNKNOWN"
+    if [ "$cluster_nodes" -gt 1 ]; then
+        "$cluster_hosts" up "$folder/hosts" "$cluster_nodes" n || exit
+        gateway=$(cat "$folder/hosts/gateway")
+        nodes=$(awk '{ print "NodeName=" $1 " NodeAddr=" $2 " CPUs=64 State=UNKNOWN" }' "$folder/hosts/hosts")
+    fi
     cat >"$folder/slurm.conf" <<CONF
 ClusterName=avitest
-SlurmctldHost=$(hostname -s)(127.0.0.1)
+SlurmctldHost=$(hostname -s)($gateway)
 SlurmctldPort=$controller_port
 SlurmdPort=$node_port
 SlurmUser=root
@@ -80,8 +103,13 @@ KillWait=5
 SchedulerType=sched/backfill
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
-NodeName=n1 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 CPUs=64 State=UNKNOWN
-PartitionName=main Nodes=n1 Default=YES MaxTime=INFINITE State=UP
+SlurmdTimeout=12
+MinJobAge=3600
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+$nodes
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=10
+PartitionName=scavenge Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=5
 CONF
     export SLURM_CONF=$folder/slurm.conf
 
@@ -92,14 +120,13 @@ CONF
     done
     slurmctld -D -f "$SLURM_CONF" >"$folder/slurmctld.out" 2>&1 &
     cluster_processes+=($!)
-    slurmd -D -f "$SLURM_CONF" -N n1 >"$folder/slurmd.out" 2>&1 &
-    cluster_processes+=($!)
+    for node in $(seq "$cluster_nodes"); do node_start "n$node"; done
     for tries in $(seq 100); do
-        if [ "$(sinfo -h -o %T 2>/dev/null)" = idle ]; then return 0; fi
+        if [ "$(nodes_up)" -eq "$cluster_nodes" ]; then return 0; fi
         sleep 0.2
     done
     echo "the cluster did not come up after $tries looks; its logs:" >&2
-    tail -n 20 "$folder"/munge/log "$folder"/slurmctld.log "$folder"/slurmd.n1.log >&2
+    tail -n 20 "$folder"/munge/log "$folder"/slurmctld.log "$folder"/slurmd.*.log >&2
     exit 1
 }
 
@@ -119,8 +146,9 @@ cluster_finish() {
     rm -rf "$folder"
 }
 
-# cluster_test    brings the cluster up in a folder of its own, which goes away at the end, and goes there. Sets `folder`.
+# cluster_test [NODES]    brings the cluster up in a folder of its own, which goes away at the end, and goes there. Sets `folder`.
 cluster_test() {
+    cluster_nodes=${1:-1}
     folder=$(mktemp -d /tmp/avi_slurm.XXXXXX)
     trap cluster_finish EXIT
     cluster_start "$folder"

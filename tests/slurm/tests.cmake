@@ -1,7 +1,9 @@
-# The batch job on a real Slurm: this machine as a cluster of one node. Skipped where Slurm is not installed or the user is not root.
-# Each takes more than two minutes, most of it waiting for Slurm; one launcher is enough for every day.
-avi_add_script(slurm_requeue_mpirun COMMAND ${AVI_AREA_DIR}/requeue.sh mpirun LABELS slurm TIMEOUT 400)
-avi_add_script(slurm_requeue_srun COMMAND ${AVI_AREA_DIR}/requeue.sh srun LABELS slurm long TIMEOUT 400)
-set_tests_properties(slurm_requeue_mpirun slurm_requeue_srun PROPERTIES RESOURCE_LOCK slurm)
-avi_add_script(slurm_jobs COMMAND ${AVI_AREA_DIR}/jobs.sh LABELS slurm TIMEOUT 240)
-set_tests_properties(slurm_jobs PROPERTIES RESOURCE_LOCK slurm)
+# The scripts of jobs/ on a real Slurm: this machine as a controller and four nodes. Skipped where Slurm is not installed, the user is not root or network namespaces
+# are not allowed. The short form goes through everything once under mpirun, the long one under srun too, with more cuts.
+# Steps that take their time without processors:
+add_library(avi_pace MODULE ${AVI_AREA_DIR}/pace.c)
+target_link_libraries(avi_pace PRIVATE MPI::MPI_C)
+set_target_properties(avi_pace PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+avi_add_script(slurm COMMAND ${AVI_AREA_DIR}/run.sh --seed 1 LABELS slurm TIMEOUT 400)
+avi_add_script(slurm_long COMMAND ${AVI_AREA_DIR}/run.sh --long LABELS slurm long TIMEOUT 2400)
+set_tests_properties(slurm slurm_long PROPERTIES RESOURCE_LOCK slurm)
