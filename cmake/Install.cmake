@@ -1,5 +1,5 @@
-# cmake --install BUILD --prefix ANYWHERE: program, library, headers, and what says to others how to use them. Nothing that is installed has the prefix
-# in it: the pkg-config file and the CMake package find it from where they are.
+# cmake --install BUILD --prefix ANYWHERE: program, library, headers, and what says to others how to use them; job scripts, configurations, the Python package,
+# pages and modulefiles. Nothing that is installed has the prefix in it: each finds the others from where it is.
 include(CMakePackageConfigHelpers)
 
 # Libraries outside of the system's folders (modules of a cluster) are found where they were.
@@ -44,3 +44,29 @@ else()
 endif()
 configure_file(${CMAKE_SOURCE_DIR}/src/avi.pc.in ${CMAKE_BINARY_DIR}/avi.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/avi.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# ---- what people read and start --------------------------------------------------------------------------------------
+set(AVI_DATA_DIR ${CMAKE_INSTALL_DATADIR}/avi_mpi)
+set(AVI_PYTHON_DIR ${AVI_DATA_DIR}/analysis CACHE STRING "Where the Python package avi_mpi is installed, below the prefix")
+install(FILES ${AVI_MANUAL} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${AVI_COMPLETION} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME avi_mpi)
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# Scripts that build have nothing to do beside an installed program.
+foreach(script run vae sweep chain paper)
+  install(PROGRAMS jobs/${script}.sbatch DESTINATION ${AVI_DATA_DIR}/jobs)
+endforeach()
+install(PROGRAMS jobs/paper.sh DESTINATION ${AVI_DATA_DIR}/jobs)
+install(FILES jobs/common.sh jobs/site.conf.example jobs/README.md DESTINATION ${AVI_DATA_DIR}/jobs)
+install(FILES ${CMAKE_BINARY_DIR}/launcher DESTINATION ${AVI_DATA_DIR})
+install(DIRECTORY inputs DESTINATION ${AVI_DATA_DIR} PATTERN runs EXCLUDE PATTERN build EXCLUDE PATTERN __pycache__ EXCLUDE)
+
+# The package, and the scripts that call it: these look beside them, then where Python looks.
+install(DIRECTORY analysis/avi_mpi DESTINATION ${AVI_PYTHON_DIR} PATTERN __pycache__ EXCLUDE PATTERN *.pyc EXCLUDE)
+install(DIRECTORY analysis/ DESTINATION ${AVI_DATA_DIR}/analysis USE_SOURCE_PERMISSIONS FILES_MATCHING PATTERN *.py PATTERN *.json PATTERN README.md
+        PATTERN avi_mpi EXCLUDE PATTERN __pycache__ EXCLUDE PATTERN build EXCLUDE PATTERN *.egg-info EXCLUDE PATTERN paper_results EXCLUDE)
+
+# `module use PREFIX/share/avi_mpi/modulefiles; module load avi_mpi`: the first is read by Lmod, the second by Environment Modules and Lmod.
+foreach(name .lua "")
+  install(FILES cmake/packaging/modulefile${name} DESTINATION ${AVI_DATA_DIR}/modulefiles/avi_mpi RENAME ${PROJECT_VERSION}${name})
+endforeach()

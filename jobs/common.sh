@@ -46,11 +46,24 @@ install_packages() {
         { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } >/dev/null 2>&1
 }
 
+# find_program    sets `program`: what AVI_MPI names, else build/avi_mpi under this folder. Scripts that were installed take the program that was installed
+# with them, else the one on PATH; a checkout that is not built does not.
+find_program() {
+    program=${AVI_MPI:-$PWD/build/avi_mpi}
+    if [ -n "${AVI_MPI:-}" ] || [ -x "$program" ] || [ -e "$repository/CMakeLists.txt" ]; then return; fi
+    if [ -x "$repository/../../bin/avi_mpi" ]; then
+        program=$(cd "$repository/../../bin" && pwd)/avi_mpi
+    elif command -v avi_mpi >/dev/null; then
+        program=$(command -v avi_mpi)
+    fi
+}
+
 # find_launcher PROGRAM    sets `launcher`, to which -n RANKS is added: the words of AVI_LAUNCHER (any command with its options, as
 # AVI_LAUNCHER="srun --mpi=pmix"), else the launcher of the MPI that the program was built with, else mpirun.
 find_launcher() {
     local known
     known=$(dirname "$1")/launcher
+    if [ ! -s "$known" ]; then known=$(dirname "$1")/../share/avi_mpi/launcher; fi # of an installed program
     if [ -n "${AVI_LAUNCHER:-}" ]; then
         read -ra launcher <<<"$AVI_LAUNCHER"
     elif [ -s "$known" ]; then

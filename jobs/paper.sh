@@ -39,8 +39,11 @@ case $seeds in
     '' | *[!0-9]* | 0) echo "paper.sh: SEEDS=$seeds is not a number of seeds" >&2; exit 64 ;;
 esac
 
-if [ -z "${AVI_MPI:-}" ]; then "$repository/jobs/setup.sh" && "$repository/jobs/build.sh" avi_mpi; fi
-program=${AVI_MPI:-${AVI_BUILD_DIR:-$repository/build}/avi_mpi}
+if [ -z "${AVI_MPI:-}" ] && [ -e "$repository/CMakeLists.txt" ]; then
+    "$repository/jobs/setup.sh" && "$repository/jobs/build.sh" avi_mpi
+    AVI_MPI=${AVI_BUILD_DIR:-$repository/build}/avi_mpi
+fi
+find_program
 find_launcher "$program"
 ranks=${NP:-$(cores_allowed)}
 prepare_launcher "$ranks"

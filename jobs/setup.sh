@@ -98,6 +98,7 @@ look_for_checkers() {
     need shellcheck "shellcheck" has_command shellcheck
     need flake8 "flake8" has_command flake8
     need python3-scipy "Python module scipy" has_python_module scipy
+    need mandoc "mandoc" has_command mandoc
     need python3-xarray "Python module xarray" has_python_module xarray
     need python3-h5netcdf "Python module h5netcdf" has_python_module h5netcdf
 }

@@ -29,15 +29,15 @@ Ended.__doc__ = "How the program ended: exit status, what it printed, and what i
 def find_program():
     """Path of the program avi_mpi (str).
 
-    AVI_MPI; else avi_mpi in AVI_BUILD_DIR, in build/ of the repository that this file is in, or in build/ of the
-    current folder; else on PATH. CannotStart where it is none of these.
+    AVI_MPI; else avi_mpi in AVI_BUILD_DIR, in build/ of the repository that this file is in, in build/ of the
+    current folder, or in bin/ of the prefix where both were installed; else on PATH. CannotStart where it is none of these.
     """
     named = os.environ.get("AVI_MPI")
     if named:
         if not (os.path.isfile(named) and os.access(named, os.X_OK)):
             raise CannotStart(f"AVI_MPI={named} is not a program; set AVI_MPI to the path of avi_mpi, for example build/avi_mpi")
         return os.path.abspath(named)
-    builds = [os.environ.get("AVI_BUILD_DIR"), os.path.join(HERE, "..", "..", "build"), "build"]
+    builds = [os.environ.get("AVI_BUILD_DIR"), os.path.join(HERE, "..", "..", "build"), "build", os.path.join(HERE, "..", "..", "..", "..", "bin")]
     for build in builds:
         path = os.path.abspath(os.path.join(build, "avi_mpi")) if build else ""
         if path and os.path.isfile(path) and os.access(path, os.X_OK):
@@ -51,15 +51,17 @@ def find_program():
 def find_launcher(program):
     """The command that starts ranks, as a list of words; -n RANKS and the program are to be added.
 
-    The words of AVI_LAUNCHER; else the launcher of the MPI that the program was built with, as its build folder says;
-    else mpirun. CannotStart where it is missing.
+    The words of AVI_LAUNCHER; else the launcher of the MPI that the program was built with, as its build folder, or
+    share/avi_mpi of an installed one, says; else mpirun. CannotStart where it is missing.
     """
     words = shlex.split(os.environ.get("AVI_LAUNCHER", ""))
     if not words:
-        known = os.path.join(os.path.dirname(os.path.realpath(program)), "launcher")
-        if os.path.isfile(known):
-            with open(known, encoding="utf-8") as file:
-                words = [line for line in [file.read().strip()] if line]
+        folder = os.path.dirname(os.path.realpath(program))
+        for known in (os.path.join(folder, "launcher"), os.path.join(folder, "..", "share", "avi_mpi", "launcher")):
+            if os.path.isfile(known):
+                with open(known, encoding="utf-8") as file:
+                    words = [line for line in [file.read().strip()] if line]
+                break
     words = words or ["mpirun"]
     if words == ["srun"]:
         words = ["srun", "--mpi=pmix", "--kill-on-bad-exit=1"]

@@ -128,6 +128,10 @@ char *avi_config_difference(const avi_config *config, const char *other_effectiv
 avi_status avi_config_help(const avi_config *config, const char *section,
                            FILE *out); /* USAGE: no such section; `out` then names those there are */
 void avi_config_reference(const avi_config *config, FILE *out);
+/* Calls `visit` for every key, section by section, in the order of --help-keys: those always in force first, then table
+ * by table. `kind` is the type, range and unit in words. Not collective. */
+typedef void (*avi_key_visit)(void *user, const avi_key *key, const avi_key_table *table, const char *kind);
+void avi_config_each_key(const avi_config *config, avi_key_visit visit, void *user);
 
 /* The nearest of `names` (count, or ends with NULL when count < 0) by edit distance, NULL when nothing is near. For
  * "did you mean". */

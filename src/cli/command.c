@@ -4,6 +4,8 @@
 #include "base/signals.h"
 #include "base/streams.h"
 #include "run/internal.h"
+#include "cli/options.h"
+#include "cli/pages.h"
 #include "run/run_folder.h"
 #include "cli/run_status.h"
 #include "sweep/sweep.h"
@@ -16,41 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char usage[] =
-    "usage: mpirun -np N avi_mpi [options] FILE.ini [section.key=value ...]\n"
-    "Fits a latent-variable model by variational inference on N ranks.\n"
-    "The folder of a run, or a checkpoint, can be given in place of FILE.ini: run.task=encode, evaluate, reconstruct "
-    "or "
-    "sample\n"
-    "then uses that fit on other data, and writes to run.output.\n"
-    "\n"
-    "  --dry-run            check keys and data, print the plan, write nothing\n"
-    "  --check-gradient     hold the gradient of the configured model against finite differences\n"
-    "  --sweep TEXT         many runs in one job: --sweep 'inference.hidden=1|4|16; run.seed=1..5' (values by |, "
-    "ranges a..b or\n"
-    "                       a..b..step, keys by ;): every combination, each in run.output/NUMBER_KEY=VALUE,..., and a "
-    "table of\n"
-    "                       results in run.output/sweep.csv and sweep.h5\n"
-    "  --groups N           of ranks that take runs of the sweep side by side; default: as many as there are runs\n"
-    "  --part K/N           of the sweep, for job K of N that share it; the sweep without --part then makes the table\n"
-    "  --resume, --fresh    resume from the last checkpoint (it must exist), or ignore it\n"
-    "  -q, -v               less, more on the screen\n"
-    "  --status FOLDER ...  how the runs in these folders stand: reads files only, and needs no mpirun\n"
-    "  --help-keys[=SECTION]  every key: type, default, range, unit, meaning\n"
-    "  --list               models, inference functions, families, optimizers, data sources\n"
-    "  --list=data          the data that are accepted, and the keys that name them\n"
-    "  --reference          a configuration file with every key at its default\n"
-    "  --version, --help\n"
-    "\n"
-    "exit status: 0 done, 3 ended before the rule of [stop] was met, where required, 4 diverged, 64 usage, 65 bad data "
-    "or checkpoint, 66 input not found, 70 internal error,\n"
-    "73 cannot create output, 74 I/O error, 75 stopped with a checkpoint: run again, 78 bad configuration\n";
-
 typedef enum action { RUN, HELP, VERSION, LIST, KEYS, REFERENCE } action;
 
 typedef struct command {
     action action;
-    const char *section; /* of --help-keys */
+    const char *section; /* of --help-keys; the word behind --list= and --reference= */
     avi_options options;
     const char *sweep;     /* of --sweep, or NULL */
     int groups;            /* of --groups, or 0 */
@@ -68,6 +40,25 @@ static avi_status begin_how(command *c, const char *override)
     return AVI_OK;
 }
 
+static const char *closest_option(const char *text)
+{
+    const char *names[64];
+    int count = 0;
+    while (count < 64 && avi_command_options[count].name) {
+        names[count] = avi_command_options[count].name;
+        count++;
+    }
+    return avi_closest(text, names, count);
+}
+
+/* What stands behind the = of an option that takes one of two words (the second may be NULL). */
+static avi_status only(const char *option, const char *word, const char *first, const char *second)
+{
+    if (!strcmp(word, first) || (second && !strcmp(word, second))) return AVI_OK;
+    return avi_fail(AVI_ERR_USAGE, "%s: unknown; use %.*s%s%s%s", option, (int)(word - option), option, first,
+                    second ? " or =" : "", second ? second : "");
+}
+
 static avi_status read_option(command *c, const char *text)
 {
     static const struct {
@@ -75,17 +66,19 @@ static avi_status read_option(command *c, const char *text)
         action action;
     } actions[] = {{"--help", HELP}, {"-h", HELP},          {"--version", VERSION},
                    {"--list", LIST}, {"--help-keys", KEYS}, {"--reference", REFERENCE}};
-    static const char *const names[] = {"--help",    "--version",        "--list",   "--help-keys", "--reference",
-                                        "--dry-run", "--check-gradient", "--resume", "--fresh",     "--sweep",
-                                        "--groups",  "--part",           "--status", NULL};
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
         if (!strcmp(text, actions[i].name)) {
             c->action = actions[i].action;
             return AVI_OK;
         }
-    if (!strcmp(text, "--list=data")) {
+    if (!strncmp(text, "--list=", 7)) {
         c->action = LIST;
-        c->section = "data";
+        c->section = text + 7;
+        return only(text, c->section, "data", NULL);
+    } else if (!strncmp(text, "--reference=", 12)) {
+        c->action = REFERENCE;
+        c->section = text + 12;
+        return only(text, c->section, "man", "bash");
     } else if (!strcmp(text, "--status")) {
         return avi_fail(AVI_ERR_USAGE, "--status stands alone; use avi_mpi --status FOLDER ...");
     } else if (!strncmp(text, "--help-keys=", 12)) {
@@ -104,7 +97,7 @@ static avi_status read_option(command *c, const char *text)
     else if (!strcmp(text, "-v"))
         c->options.verbosity = 2;
     else {
-        const char *near = avi_closest(text, names, -1);
+        const char *near = closest_option(text);
         return avi_fail(AVI_ERR_USAGE, "%s: unknown option%s%s%s; --help lists them", text,
                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
@@ -228,7 +221,7 @@ static avi_status print_information(const command *c, const avi_config *config)
     avi_status status = AVI_OK;
     switch (c->action) {
     case HELP:
-        fputs(usage, stdout);
+        avi_command_help(stdout);
         break;
     case VERSION:
         print_version();
@@ -240,7 +233,12 @@ static avi_status print_information(const command *c, const avi_config *config)
         status = avi_config_help(config, c->section, stdout);
         break;
     case REFERENCE:
-        avi_config_reference(config, stdout);
+        if (!c->section)
+            avi_config_reference(config, stdout);
+        else if (!strcmp(c->section, "man"))
+            avi_manual_page(c->options.registry, config, stdout);
+        else
+            avi_bash_completion(config, stdout);
         break;
     case RUN:
         break;

@@ -19,36 +19,68 @@ static char *describe(const avi_key *key)
     return avi_text_take(&text);
 }
 
-typedef void (*print_key)(const avi_slot *slot, const char *kind, FILE *out);
-
-/* Prints the keys of a section: those always in force first, then table by table, each headed by its condition. */
-static void print_section(const avi_config *config, const char *section, const char *margin, print_key print, FILE *out)
+/* The keys of a section: those always in force first, then table by table. */
+typedef void (*visit_slot)(void *user, const avi_slot *slot, const char *kind);
+static void each_slot(const avi_config *config, const char *section, visit_slot visit, void *user)
 {
-    fprintf(out, "[%s]\n", section);
-    for (int conditional = 0; conditional < 2; ++conditional) {
-        const avi_key_table *last = NULL;
+    for (int conditional = 0; conditional < 2; ++conditional)
         for (int i = 0; i < config->slot_count; ++i) {
             const avi_slot *slot = &config->slots[i];
             if (strcmp(slot->key->section, section) != 0 || (slot->table->section != NULL) != conditional) continue;
-            if (conditional && slot->table != last)
-                fprintf(out, "\n%s; with [%s] %s = %s\n", margin, slot->table->section, slot->table->key,
-                        slot->table->values);
-            last = slot->table;
             char *kind = describe(slot->key);
-            print(slot, kind ? kind : "", out);
+            visit(user, slot, kind ? kind : "");
             free(kind);
         }
-    }
 }
 
-static void print_help(const avi_slot *slot, const char *kind, FILE *out)
+typedef struct visit_key {
+    avi_key_visit visit;
+    void *user;
+} visit_key;
+
+static void show_key(void *user, const avi_slot *slot, const char *kind)
 {
+    const visit_key *v = user;
+    v->visit(v->user, slot->key, slot->table, kind);
+}
+
+void avi_config_each_key(const avi_config *config, avi_key_visit visit, void *user)
+{
+    visit_key v = {visit, user};
+    for (int i = 0; i < config->section_count; ++i) each_slot(config, config->sections[i], show_key, &v);
+}
+
+/* Where keys are printed, and of which table the last one was: each is headed by its condition. */
+typedef struct printed {
+    FILE *out;
+    const char *margin;
+    const avi_key_table *last;
+} printed;
+
+static void print_condition(printed *p, const avi_key_table *table)
+{
+    if (table->section && table != p->last)
+        fprintf(p->out, "\n%s; with [%s] %s = %s\n", p->margin, table->section, table->key, table->values);
+    p->last = table;
+}
+
+static void print_help(void *user, const avi_slot *slot, const char *kind)
+{
+    printed *p = user;
+    const avi_key *key = slot->key;
+    print_condition(p, slot->table);
     avi_text head = {0};
-    avi_text_add(&head, "%s = %s", slot->key->name, slot->key->fallback);
+    avi_text_add(&head, "%s = %s", key->name, key->fallback);
     char *text = avi_text_take(&head);
-    fprintf(out, "  %-30s (%s)\n", text ? text : "", kind);
-    fprintf(out, "      %s\n", slot->key->doc ? slot->key->doc : "");
+    fprintf(p->out, "  %-30s (%s)\n", text ? text : "", kind);
+    fprintf(p->out, "      %s\n", key->doc ? key->doc : "");
     free(text);
+}
+
+static void print_section(const avi_config *config, const char *section, visit_slot print, printed p)
+{
+    fprintf(p.out, "[%s]\n", section);
+    each_slot(config, section, print, &p);
 }
 
 avi_status avi_config_help(const avi_config *config, const char *section, FILE *out)
@@ -68,19 +100,22 @@ avi_status avi_config_help(const avi_config *config, const char *section, FILE *
         if (section && strcmp(section, config->sections[i]) != 0) continue;
         if (!first) fprintf(out, "\n");
         first = false;
-        print_section(config, config->sections[i], "  ", print_help, out);
+        print_section(config, config->sections[i], print_help, (printed){.out = out, .margin = "  "});
     }
     return AVI_OK;
 }
 
 /* A key whose table is not in force by default is a comment: the file as it stands is the default run. */
-static void print_reference(const avi_slot *slot, const char *kind, FILE *out)
+static void print_reference(void *user, const avi_slot *slot, const char *kind)
 {
+    printed *p = user;
+    print_condition(p, slot->table);
     avi_text value = {0};
     avi_value_write(&value, slot->key->fallback);
     char *text = avi_text_take(&value);
-    fprintf(out, "; %s (%s)\n", slot->key->doc ? slot->key->doc : "", kind);
-    fprintf(out, "%s%s =%s%s\n", slot->force ? "" : "; ", slot->key->name, text && *text ? " " : "", text ? text : "");
+    fprintf(p->out, "; %s (%s)\n", slot->key->doc ? slot->key->doc : "", kind);
+    fprintf(p->out, "%s%s =%s%s\n", slot->force ? "" : "; ", slot->key->name, text && *text ? " " : "",
+            text ? text : "");
     free(text);
 }
 
@@ -94,7 +129,7 @@ void avi_config_reference(const avi_config *config, FILE *out)
         "; Keys of tables that the defaults do not put in force are comments.\n");
     for (int i = 0; i < plain->section_count; ++i) {
         fprintf(out, "\n");
-        print_section(plain, plain->sections[i], "", print_reference, out);
+        print_section(plain, plain->sections[i], print_reference, (printed){.out = out, .margin = ""});
     }
     avi_config_destroy(&plain);
 }

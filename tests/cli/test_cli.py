@@ -17,7 +17,7 @@ from cli import PROGRAM, SOURCE, run
 
 def case_help(folder):
     for option in ("--help", "-h"):
-        run(1, option).good("usage: mpirun", "--dry-run", "--resume", "75 stopped")
+        run(1, option).good("usage: mpirun", "--dry-run", "--resume", r"75 +stopped")
     assert run(3, "--help").good().out.count("usage:") == 1, "one rank speaks"
 
 
