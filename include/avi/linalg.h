@@ -48,9 +48,9 @@ double avi_linalg_spd_log_det(const avi_linalg_spd *spd);
 avi_status avi_linalg_spd_solve(avi_linalg_spd *spd, int64_t k, double *b);
 avi_status avi_linalg_spd_root(avi_linalg_spd *spd, int64_t k, double *b);
 avi_status avi_linalg_spd_whiten(avi_linalg_spd *spd, int64_t k, double *b);
-/* Of the inverse, computed at every call. diagonal: (own rows), from the columns of L^{-1}, a few at a time: n^3 / 3
- * operations, O(n 64) values a rank. rows: (own rows, n), by pdpotri: two more (n, n) matrices over the ranks for its
- * duration. Collective. */
+/* Of the inverse. diagonal: (own rows); L is replaced by L^{-1} for it, n^3 / 3 operations, and stays so: the next
+ * diagonal costs nothing, and solve with k = 1 is then two products in which no rank waits for another. rows:
+ * (own rows, n), by pdpotri at every call: two more (n, n) matrices over the ranks for its duration. Collective. */
 avi_status avi_linalg_spd_inverse_diagonal(avi_linalg_spd *spd, double *diagonal);
 avi_status avi_linalg_spd_inverse_rows(avi_linalg_spd *spd, double *rows);
 

@@ -65,11 +65,8 @@ typedef struct work {
     double *y, *alpha;     /* (n, w) */
     double *noise;         /* (n): relative penalty of a row */
     double *inverse;       /* (n): diagonal of the inverse of the matrix */
-    double *scratch;       /* (n, BLOCK) */
     double *mean, *scale;  /* (w): of the outputs */
 } work;
-
-enum { BLOCK = 64 };
 
 static void release(work *k)
 {
@@ -79,7 +76,6 @@ static void release(work *k)
     free(k->alpha);
     free(k->noise);
     free(k->inverse);
-    free(k->scratch);
     free(k->mean);
     free(k->scale);
 }
@@ -118,11 +114,9 @@ static avi_status prepare(const avi_regression *r, work *k)
                 .alpha = malloc(n * w * sizeof(double)),
                 .noise = calloc(n, sizeof(double)),
                 .inverse = malloc(n * sizeof(double)),
-                .scratch = malloc(n * BLOCK * sizeof(double)),
                 .mean = malloc(w * sizeof(double)),
                 .scale = malloc(w * sizeof(double))};
-    if (!k->gram || !k->matrix || !k->y || !k->alpha || !k->noise || !k->inverse || !k->scratch || !k->mean ||
-        !k->scale)
+    if (!k->gram || !k->matrix || !k->y || !k->alpha || !k->noise || !k->inverse || !k->mean || !k->scale)
         return avi_fail_memory(2 * n * n * sizeof(double), "a regression of factors");
     avi_spd_alone_gram((int)k->n, (int)r->inputs, r->x, k->gram);
     centre(r, k);
@@ -142,7 +136,8 @@ static bool solve(work *k, const avi_regression *r, double median, kernel c)
     if (avi_spd_alone_factor((int)n, k->matrix)) return false;
     memcpy(k->alpha, k->y, (size_t)(n * k->w) * sizeof *k->y);
     avi_spd_alone_solve((int)n, k->matrix, (int)k->w, k->alpha);
-    avi_spd_alone_inverse_diagonal((int)n, k->matrix, BLOCK, k->scratch, k->inverse);
+    if (avi_spd_alone_invert((int)n, k->matrix)) return false;
+    avi_spd_alone_column_squares((int)n, k->matrix, k->inverse); /* the diagonal of the inverse */
     return true;
 }
 

@@ -251,3 +251,11 @@ avi_status avi_cyclic_to_slab(const avi_cyclic *m, double *slab)
     exchange_free(&x);
     return status;
 }
+
+avi_status avi_grid_agree_on_info(avi_comm *comm, int info, int64_t *worst)
+{
+    int64_t ends[2] = {info, -(int64_t)info};
+    AVI_TRY(avi_comm_max_int64(comm, ends, 2));
+    *worst = ends[1] > 0 ? -ends[1] : ends[0];
+    return AVI_OK;
+}

@@ -26,6 +26,10 @@ void avi_grid_close(avi_grid *grid);
 void avi_grid_square_shape(int ranks, int *rows, int *cols);
 static inline bool avi_grid_active(const avi_grid *grid) { return grid->my_row >= 0; }
 
+/* Collective. The extreme of all ranks' info of a ScaLAPACK routine: ranks off the grid, and now and then ranks on it,
+ * do not see it. */
+avi_status avi_grid_agree_on_info(avi_comm *comm, int info, int64_t *worst);
+
 /* A block-cyclic matrix, blocks (block_rows, block_cols), first block on (0, 0). */
 typedef struct avi_cyclic {
     const avi_grid *grid; /* borrowed */

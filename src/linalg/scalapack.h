@@ -19,6 +19,9 @@ void pdpotrf_(const char *uplo, const int *n, double *a, const int *ia, const in
 void pdpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, const int *ia, const int *ja,
               const int *desca, double *b, const int *ib, const int *jb, const int *descb, int *info);
 void pdpotri_(const char *uplo, const int *n, double *a, const int *ia, const int *ja, const int *desca, int *info);
+void pdlauum_(const char *uplo, const int *n, double *a, const int *ia, const int *ja, const int *desca, int *info);
+void pdtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *ia, const int *ja,
+              const int *desca, int *info);
 void pdtrmm_(const char *side, const char *uplo, const char *trans, const char *diag, const int *m, const int *n,
              const double *alpha, const double *a, const int *ia, const int *ja, const int *desca, double *b,
              const int *ib, const int *jb, const int *descb);
@@ -51,6 +54,9 @@ void pdpttrs_(const int *n, const int *nrhs, double *d, double *e, const int *ja
 void dpttrf_(const int *n, double *d, double *e, int *info);
 void dpttrs_(const int *n, const int *nrhs, const double *d, const double *e, double *b, const int *ldb, int *info);
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
+void dtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *lda, int *info);
+void dgemv_(const char *trans, const int *m, const int *n, const double *alpha, const double *a, const int *lda,
+            const double *x, const int *incx, const double *beta, double *y, const int *incy);
 void dtrsv_(const char *uplo, const char *trans, const char *diag, const int *n, const double *a, const int *lda,
             double *x, const int *incx);
 void dtrmv_(const char *uplo, const char *trans, const char *diag, const int *n, const double *a, const int *lda,

@@ -2,8 +2,6 @@
 
 #include "linalg/scalapack.h"
 
-#include <string.h>
-
 static const int UNIT = 1; /* distance of a vector's values */
 static const double ONE = 1;
 
@@ -43,22 +41,31 @@ void avi_spd_alone_whiten(int n, const double *l, int k, double *b)
         dtrsm_("R", "L", "T", "N", &k, &n, &ONE, l, &n, b, &k);
 }
 
-/* Columns j.. of L^-1 are zero above row j: each block of columns is solved for in the rows from its first one on, so
- * that all blocks together take n^3 / 3 operations, half of what the whole inverse takes. */
-void avi_spd_alone_inverse_diagonal(int n, const double *l, int width, double *work, double *diagonal)
+int avi_spd_alone_invert(int n, double *l)
 {
-    for (int first = 0; first < n; first += width) {
-        const int rows = n - first, cols = width < rows ? width : rows;
-        memset(work, 0, (size_t)rows * (size_t)cols * sizeof *work);
-        for (int c = 0; c < cols; c++) work[(size_t)c * (size_t)rows + (size_t)c] = 1;
-        dtrsm_("L", "L", "N", "N", &rows, &cols, &ONE, l + (size_t)first * (size_t)n + (size_t)first, &n, work, &rows);
-        for (int c = 0; c < cols; c++) {
-            const double *column = work + (size_t)c * (size_t)rows;
-            double sum = 0;
-            for (int i = c; i < rows; i++) sum += column[i] * column[i];
-            diagonal[first + c] = sum;
-        }
+    int info = 0;
+    dtrtri_("L", "N", &n, l, &n, &info);
+    return info;
+}
+
+void avi_spd_alone_column_squares(int n, const double *l, double *sum)
+{
+    for (int j = 0; j < n; j++) {
+        const double *column = l + (size_t)j * (size_t)n;
+        sum[j] = 0;
+        for (int i = j; i < n; i++) sum[j] += column[i] * column[i];
     }
+}
+
+void avi_spd_alone_multiply(int n, const double *inverse, int k, double *b)
+{
+    if (k == 1) {
+        dtrmv_("L", "N", "N", &n, inverse, &n, b, &UNIT);
+        dtrmv_("L", "T", "N", &n, inverse, &n, b, &UNIT);
+        return;
+    }
+    dtrmm_("R", "L", "T", "N", &k, &n, &ONE, inverse, &n, b, &k); /* b' L'^-1 = (L^-1 b)' */
+    dtrmm_("R", "L", "N", "N", &k, &n, &ONE, inverse, &n, b, &k);
 }
 
 void avi_spd_alone_gram(int n, int k, const double *x, double *a)

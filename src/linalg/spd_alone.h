@@ -10,9 +10,12 @@ int avi_spd_alone_factor(int n, double *a);
 void avi_spd_alone_solve(int n, const double *l, int k, double *b);
 void avi_spd_alone_root(int n, const double *l, int k, double *b);
 void avi_spd_alone_whiten(int n, const double *l, int k, double *b);
-/* diagonal (n) of the inverse: sums of squares of the columns of L^-1, which are taken `width` at a time in
- * work (n, width). */
-void avi_spd_alone_inverse_diagonal(int n, const double *l, int width, double *work, double *diagonal);
+/* L becomes L^-1. Returns LAPACK's info: the first entry of the diagonal that is 0, or 0. */
+int avi_spd_alone_invert(int n, double *l);
+/* sum (n): of the squares of each column of a lower triangle; of L^-1 the diagonal of A^-1. */
+void avi_spd_alone_column_squares(int n, const double *l, double *sum);
+/* A^-1 b from L^-1. */
+void avi_spd_alone_multiply(int n, const double *inverse, int k, double *b);
 /* The lower triangle of a (n, n) becomes that of x x', x (n, k) row-major. */
 void avi_spd_alone_gram(int n, int k, const double *x, double *a);
 

@@ -409,6 +409,10 @@ SYSTEMS = [
 ]
 
 DIAGNOSIS = [
+    Defect("the inverse of a matrix from L^-1 as if it were L", "src/linalg/spd.c", "(s->inverted ? pdlauum_ : pdpotri_)", "(s->inverted ? pdpotri_ : pdpotri_)", "^test_linalg_dense_np3$"),
+    Defect("products with L^-1 by its first block of columns alone", "src/linalg/spd_inverse.c",
+           "lj < m->local_cols; lj += m->block_cols) {\n        const columns c = columns_from(m, lj);\n        if (c.rows > 0)\n            dgemv_(\"N\"",
+           "lj < m->local_cols; lj += m->local_cols) {\n        const columns c = columns_from(m, lj);\n        if (c.rows > 0)\n            dgemv_(\"N\"", "^test_linalg_dense_np2$"),
     Defect("a full covariance from the precision in place of its inverse", "src/gap/ladder.c", "? log(root[a * l + a])", "? -log(root[a * l + a])", "^gap_ledger$"),
     Defect("rows that nothing serves not counted", "src/gap/totals.c", "(int)l->column[AVI_GAP_RUNG][r] == AVI_RUNG_NONE) own", "(int)l->column[AVI_GAP_RUNG][r] == AVI_RUNGS) own", "^gap_ledger$"),
     Defect("rows that were done not kept", "src/gap/ledger.c", "        AVI_TRY(avi_gap_progress_add(&m->progress, first, rows));\n", "", "^gap_going_on$"),
