@@ -5,9 +5,12 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 
-import launcher as launchers
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))  # by hand too
+from descendants import descendants  # noqa: E402
+import launcher as launchers  # noqa: E402
 
 # So that a finding can be replayed by hand as it was found.
 for _name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_mpi_yield_when_idle", "OPENBLAS_NUM_THREADS"):
@@ -34,21 +37,6 @@ def alive(pid):
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (OSError, IndexError):
         return False
-
-
-def children(pid):
-    found = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            found += pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split()
-    except OSError:
-        pass
-    return [int(p) for p in found]
-
-
-def descendants(pid):
-    found = children(pid)
-    return found + [p for child in found for p in descendants(child)]
 
 
 def rank_of(pid, executable):

@@ -14,7 +14,8 @@ import h5py
 import numpy
 
 import result
-from job import Failure, alive, children, latest, program
+from job import Failure, alive, latest, program
+from descendants import children
 
 RUN = ["-q", "model.name=linear", "data.source=model", "data.rows=48", "data.test_rows=0", "inference.function=factorized", "run.reproducible=yes", "optim.batch=16", "optim.tile=4",
        "log.every=1", "log.eval_every=2", "checkpoint.every=1", "checkpoint.keep=3"]

@@ -17,7 +17,8 @@ import time
 
 import launcher
 import result
-from job import MPIRUN, NOISE, Failure, alive, catches, descendants, latest, program, rank_of
+from job import MPIRUN, NOISE, Failure, alive, catches, latest, program, rank_of
+from descendants import descendants
 
 SOURCE = pathlib.Path(os.environ.get("AVI_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 VAE = [SOURCE / "inputs" / "vae.ini", "model.hidden=8", "inference.hidden=8", "log.images=0", "optim.batch=64", "optim.tile=16", "run.reproducible=yes"]

@@ -13,6 +13,8 @@ import time
 import h5py
 import numpy as np
 
+from descendants import ranks_below
+
 PROGRAM = os.environ["AVI_MPI"]
 MPIRUN = shlex.split(os.environ.get("AVI_MPIRUN", "mpirun --oversubscribe --bind-to none"))
 INI = """[run]
@@ -60,7 +62,7 @@ class Bench:
     def end(self):
         """Nothing of ours runs on after a failure."""
         for job in self.jobs:
-            left = ranks_of(job) if job.poll() is None else []
+            left = ranks_below(job, PROGRAM) if job.poll() is None else []
             for pid in [*left, job.pid] if job.poll() is None else []:
                 os.kill(pid, signal.SIGKILL)
             job.wait()
@@ -85,16 +87,6 @@ def values(file):
     with h5py.File(file) as f:
         f.visititems(visit)
         found["status"] = f.attrs["status"]
-    return found
-
-
-def ranks_of(mpirun):
-    """Processes of the program below an mpirun of ours."""
-    found = []
-    for path in pathlib.Path(f"/proc/{mpirun.pid}/task").glob("*/children"):
-        for pid in path.read_text().split():
-            if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(PROGRAM):
-                found.append(int(pid))
     return found
 
 
@@ -226,7 +218,7 @@ def checkpoints(b, output):
 def kill_sweep(b, output, target):
     job = b.start(3, *long_sweep(output))
     wait_for(lambda: checkpoints(b, output) >= 4, "a checkpoint of the fourth run")
-    ranks = ranks_of(job)
+    ranks = ranks_below(job, PROGRAM)
     os.kill(job.pid if target == "mpirun" else ranks[0], signal.SIGKILL)
     for p in ranks if target == "mpirun" else []:  # as when a node dies; a rank alone in its group would go on to the end of the sweep
         try:
@@ -262,7 +254,7 @@ def stops_everywhere(b):
         output = f"signal_{which}"
         job = b.start(3, *endless, f"run.output={output}")
         wait_for(lambda: checkpoints(b, output) >= 3, "a checkpoint of each group")
-        os.kill(sorted(ranks_of(job))[which], signal.SIGUSR1)
+        os.kill(sorted(ranks_below(job, PROGRAM))[which], signal.SIGUSR1)
         text, _ = job.communicate(timeout=40)
         assert job.returncode == 75, text
         assert [r["status"] for r in b.table(output)] == ["stopped"] * 3 + ["waiting"] * 3, text
@@ -282,7 +274,7 @@ def afresh(b):
     for attempt in range(8):
         job = b.start(2, *sweep, "--fresh")
         wait_for(lambda: list((b.folder / "again").glob("*/fresh/checkpoint/latest")) or job.poll() is not None, "a checkpoint of a run begun afresh")
-        for rank in ranks_of(job)[:1]:
+        for rank in ranks_below(job, PROGRAM)[:1]:
             os.kill(rank, signal.SIGUSR1)
         text, _ = job.communicate(timeout=60)
         rows = b.table("again")

@@ -1,7 +1,6 @@
 """encode that is cut off: the ranks killed half-way (what is recorded is in the file, and the same command on another number of ranks makes the other rows alone), the disk filled half-way (74, and
 the same command resumes when there is room), a disk that is too small from the start; several readers of a fit while it is fitted on."""
 import os
-import pathlib
 import signal
 import subprocess
 import time
@@ -9,7 +8,8 @@ import time
 import h5py
 import numpy
 
-from runs import Failure, Skip, command, empty_ini, fit, main, start
+from descendants import ranks_below
+from runs import Failure, Skip, command, empty_ini, fit, main, program, start
 
 ROWS, BLOCK = 3000, 64
 
@@ -46,10 +46,6 @@ def until(child, output, rows):
         raise Failure(f"ended with {child.returncode} after {rows_done(output)} rows, before it was cut off")
 
 
-def ranks_of(mpirun):
-    return [int(pid) for path in pathlib.Path(f"/proc/{mpirun.pid}/task").glob("*/children") for pid in path.read_text().split()]
-
-
 def values(path):
     with h5py.File(path) as file:
         return {name: item[()] for name, item in file.items() if isinstance(item, h5py.Dataset) and "checksum" in item.attrs}
@@ -69,7 +65,7 @@ def killed(scratch):
         raise Failure(f"rows.h5 has {sorted(wanted)}")
     child = subprocess.Popen(command(2, encode(run, output)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(child, output, 5 * BLOCK)
-    for pid in ranks_of(child):
+    for pid in ranks_below(child, program()):
         os.kill(pid, signal.SIGKILL)
     child.wait(60)
     done = rows_done(output)
