@@ -100,6 +100,7 @@ data.test_rows
 data.data_seed
 model.name
 model.global
+model.global_rank
 model.theta_from
 model.theta_fixed
 model.latent
@@ -163,6 +164,14 @@ model.global_log_sd
 model.simulate_alpha
 model.simulate_tau
 model.simulate_beta
+model.covariates
+model.tau
+model.sigma
+model.prior_sd
+model.global_log_sd
+model.simulate_alpha
+model.simulate_beta
+model.simulate_correlation
 inference.function
 inference.family
 inference.domain
@@ -276,8 +285,8 @@ data.test_dataset @
 data.columns @
 data.group @
 data.transpose auto yes no
-model.name vae linear nonlinear saw hmm ppca gp hier_logistic
-model.global point gaussian
+model.name vae linear nonlinear saw hmm ppca gp hier_logistic regression
+model.global point gaussian gaussian_full gaussian_lowrank
 model.theta_from @
 model.theta_fixed yes no
 model.decoder mlp conv

@@ -33,7 +33,9 @@ typedef struct avi_problem {
     avi_domain domain;
     const avi_column_moments *features; /* by which the values that the inference function sees are standardised; NULL:
                                     it sees them as they are */
-    bool global_gaussian;               /* q(theta) is a factorized Gaussian; else a point */
+    bool global_gaussian;               /* q(theta) is a Gaussian; else a point */
+    const avi_family *global_family;    /* of a q(theta) whose values are correlated: one factor of this family, whose
+                                           dimensions are the values of theta; NULL: a factorized Gaussian, or a point */
     int draws;                          /* S, or the number of points of `rule` */
     bool stl;                           /* sticking the landing (Roeder, Wu & Duvenaud 2017): no score term */
     bool kl_sampled;                    /* KL of z by the same draws instead of in closed form */
@@ -52,32 +54,43 @@ typedef struct avi_quadrature {
     int count;
     double *weight; /* (count) */
     double *z[2];   /* (count, L) for rows of even and odd number: neighbours in a chain are independent */
-    double *theta;  /* (count): the coordinate of a scalar theta; 0 when theta is a point */
+    int thetas;     /* values of a scalar theta that have a coordinate; 0 when theta is a point */
+    double *theta;  /* (count, thetas): their coordinates */
 } avi_quadrature;
-/* Chooses the rule for a model: exact degree-3 cubature (2 points a dimension) when the model is quadratic, else
- * Gauss-Hermite with `points` a dimension of z (L <= 3) times 2 points for theta. Errors: CONFIG when neither serves.
+/* What q(theta) is. */
+typedef enum avi_theta_form { AVI_THETA_POINT, AVI_THETA_FACTORS, AVI_THETA_JOINT } avi_theta_form;
+avi_theta_form avi_theta_form_of(const avi_problem *p);
+/* Chooses the rule for a model: exact degree-3 cubature (2 points per dimension of z and value of theta) when the model
+ * is quadratic, else Gauss-Hermite with `points` per dimension of z (L <= 3) times 2 points for one scalar theta.
+ * Errors: CONFIG when there is none for the model and its q(theta).
  * Owner: caller, avi_quadrature_destroy. */
-avi_status avi_quadrature_create(const avi_model *model, bool global_gaussian, int points, avi_quadrature **rule);
+avi_status avi_quadrature_create(const avi_model *model, avi_theta_form theta, int points, avi_quadrature **rule);
 /* A rule for any number of dimensions that is exact for polynomials of degree 3 and does not go far from where a normal
  * is: `turns` random rotations of the points +-sqrt(L) e_i (a stochastic spherical rule, Genz & Monahan 1998), other
  * rotations for rows of odd number; a function of the seed. 2 L turns points. Errors: INTERNAL. Owner: caller. */
 avi_status avi_quadrature_spherical(int64_t latent, int turns, uint64_t seed, avi_quadrature **rule);
 /* Whether objective.draws = 0 is the model's own expectation over q(theta) and q(z) (model.h): then the rule is that of
  * one standard normal. */
-bool avi_quadrature_is_of_model(const avi_model *model, bool global_gaussian);
+bool avi_quadrature_is_of_model(const avi_model *model, avi_theta_form theta);
 void avi_quadrature_destroy(avi_quadrature **rule);
 
-/* Layout of the variational parameters, one flat vector: q(theta) means | log sds (global_gaussian only) | phi. */
+/* Layout of the variational parameters, one flat vector: q(theta) means | what q(theta) has beside them | phi. A
+ * factorized Gaussian has a log sd for each mean, laid out like the means; a global_family the values of its nu behind
+ * the means; a point nothing. */
 typedef struct avi_parameter_layout {
     int64_t theta, phi; /* sizes with padding */
+    int64_t beside;     /* of what q(theta) has beside its means, with padding */
     int64_t size;       /* of the vector of variational parameters */
     int theta_draws;    /* draws of theta in a step: S, or 1; 2 for its means and log sds (moments_rule) */
     int64_t gradient;   /* theta_draws * theta + phi: what the tiles sum */
 } avi_parameter_layout;
 avi_parameter_layout avi_parameter_layout_of(const avi_problem *p);
-/* Index of the first log sd, and of phi. */
+/* Index of the first value beside the means (the first log sd of a factorized Gaussian), and of phi. */
 int64_t avi_parameter_layout_log_sd(const avi_problem *p, const avi_parameter_layout *l);
 int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layout *l);
+
+/* nu (width) of the global_family of q(theta): the means without padding, then the values beside them. */
+void avi_theta_nu(const avi_problem *p, const void *params, double *nu);
 
 /* Sums over rows of what a pass saw; after the reduction the same on all ranks. */
 typedef enum avi_sum {

@@ -43,15 +43,21 @@ typedef struct avi_family_ops {
      * entropy. */
     void (*covariance)(const avi_family *f, const double *nu, double *covariance);
     double (*entropy_of)(const avi_family *f, const double *nu);
+    /* Optional, both for q(theta): E |z|^2 in closed form, (B, 1); and of value k of nu the value that is the logarithm
+     * of its scale: k itself for logarithms of scales, -1 for a number without a unit. With mean 0, these logarithms 0
+     * and all others 0 the factor is N(0, I). */
+    avi_node *(*second_moment)(const avi_family *f, avi_tape *t, avi_node *nu);
+    int64_t (*scale_of)(const avi_family *f, int64_t k);
     int moment_draws;               /* moments are means over so many fixed draws; 0: they are exact */
     void (*destroy)(avi_family *f); /* optional; else self is freed with free() */
 } avi_family_ops;
 
 struct avi_family {
     const avi_family_ops *ops;
-    int64_t latent, width; /* L; values of nu */
-    int64_t tied;          /* with draw_after: the last values of nu, 0 where there is no row before */
-    int first, count;      /* the shared blocks: [first, first + count) of phi */
+    int64_t latent, width;               /* L; values of nu */
+    int64_t tied;                        /* with draw_after: the last values of nu, 0 where there is no row before */
+    int first, count;                    /* the shared blocks: [first, first + count) of phi */
+    const char *rank_section, *rank_key; /* which key says in how many directions dimensions are correlated */
     void *self;
 };
 
@@ -59,6 +65,10 @@ struct avi_family {
 AVI_API avi_status avi_family_register(avi_registry *registry, const avi_family_ops *ops);
 /* The family that [inference] family selects. Owner: caller, avi_family_destroy. Errors: CONFIG, INTERNAL. */
 avi_status avi_family_create(const avi_config *config, int64_t latent, avi_family **family);
+/* The family of q(theta), one factor of `values` dimensions, that [model] global selects; NULL where that is a point or
+ * a factorized Gaussian, or there is no theta. Owner: caller. Errors: CONFIG (too many values for the family),
+ * INTERNAL. */
+avi_status avi_family_create_global(const avi_config *config, int64_t values, avi_family **family);
 /* A Gaussian with full covariance, whatever the configuration selects. Owner: caller. Errors: CONFIG, INTERNAL. */
 avi_status avi_family_create_full(const avi_config *config, int64_t latent, avi_family **family);
 void avi_family_destroy(avi_family **family);

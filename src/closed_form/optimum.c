@@ -31,11 +31,17 @@ avi_status avi_optimum_check(const avi_session *s)
                                "exact answers are of rows that are whole; use refuse, or leave exact out");
     if (ops && !s->family->ops->independent && !avi_family_is(s->family, "gaussian_full") &&
         !avi_family_is(s->family, "tridiagonal"))
-        return avi_config_fail(
-            s->config, "inference", "family",
-            "exact knows the optima of independent dimensions, of a full covariance and of the neighbours in a chain; "
-            "use gaussian, gaussian_full or tridiagonal, or leave exact out");
-    if (ops) return ops->check(s);
+        return avi_config_fail(s->config, "inference", "family",
+                               "exact knows the optima of independent dimensions and of a full covariance, and the "
+                               "posterior of a chain; use "
+                               "gaussian or gaussian_full, or leave exact out");
+    if (ops) AVI_TRY(ops->check(s));
+    if (ops && s->problem.global_family)
+        return avi_config_fail(s->config, "model", "global",
+                               "exact knows the optimum of a factorized q(theta), and model %s has one global "
+                               "parameter; use gaussian",
+                               s->model->ops->name);
+    if (ops) return AVI_OK;
     char names[512] = "";
     for (int i = 0; i < avi_registry_count(r, AVI_KIND_CLOSED_FORM); i++) {
         const size_t used = strlen(names);

@@ -215,7 +215,7 @@ static avi_status take_settings(avi_estimator *e, const avi_estimation *how, int
 {
     *before = (settings){e->p, e->layout, e->own_draws, e->theta_eps};
     /* A model's own expectation has means and log sds of theta for leaves, in place of draws. */
-    const bool moments = how->rule && avi_quadrature_is_of_model(e->p.model, e->p.global_gaussian);
+    const bool moments = how->rule && avi_quadrature_is_of_model(e->p.model, avi_theta_form_of(&e->p));
     e->p.moments_rule = moments ? how->rule : NULL;
     e->p.rule = moments ? NULL : how->rule;
     e->p.draws = moments ? 1 : how->rule ? how->rule->count : how->draws / 2 / pairs;

@@ -29,6 +29,14 @@ static avi_status create_reducer(avi_estimator *e)
     return status;
 }
 
+static avi_status allocate_family(avi_estimator *e)
+{
+    AVI_TRY(avi_theta_family_create(&e->p, &e->theta_family));
+    const size_t bytes = (size_t)(e->layout.theta_draws * e->layout.theta) * sizeof *e->of_draws;
+    e->of_draws = malloc(bytes);
+    return e->of_draws ? AVI_OK : avi_fail_memory(bytes, "the gradient of q(theta)");
+}
+
 /* The tape, the context of blocks and draws of the global parameters. */
 static avi_status allocate(avi_estimator *e)
 {
@@ -38,6 +46,7 @@ static avi_status allocate(avi_estimator *e)
     if (!e->p.global_gaussian) return AVI_OK;
     e->own_draws = calloc(1, draws);
     e->theta_eps = calloc(1, draws);
+    if (e->p.global_family) AVI_TRY(allocate_family(e));
     return e->own_draws && e->theta_eps ? AVI_OK : avi_fail_memory(2 * draws, "draws of the global parameters");
 }
 
@@ -85,6 +94,8 @@ void avi_estimator_destroy(avi_estimator **estimator)
     free(e->own_draws);
     avi_shard_destroy(&e->share);
     free(e->theta_eps);
+    avi_theta_family_destroy(&e->theta_family);
+    free(e->of_draws);
     free(e->eval_draws);
     free(e->eval_eps);
     free(e);
@@ -94,8 +105,9 @@ void avi_estimator_destroy(avi_estimator **estimator)
 size_t avi_estimator_bytes(const avi_estimator *e)
 {
     const size_t draws = e->p.global_gaussian ? 2 * (size_t)(e->layout.theta_draws * e->layout.theta) : 0;
+    const size_t family = e->theta_family ? avi_theta_family_bytes(e->theta_family) : 0;
     return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision) +
-           avi_dense_bytes(&e->graph);
+           avi_dense_bytes(&e->graph) + family;
 }
 
 bool avi_estimator_is_shared(const avi_estimator *e) { return avi_reducer_is_shared(e->reducer); }

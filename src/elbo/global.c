@@ -9,10 +9,16 @@
 
 #define BY_PRECISION(e, f, ...) ((e)->p.precision == AVI_PRECISION_SINGLE ? f##_f32(__VA_ARGS__) : f##_f64(__VA_ARGS__))
 
+enum { PAD = 16 /* values, as in blocks of parameters */ };
+
 avi_parameter_layout avi_parameter_layout_of(const avi_problem *p)
 {
     avi_parameter_layout l = {.theta = p->model->theta.size, .phi = p->infer->phi.size};
-    l.size = (p->global_gaussian ? 2 : 1) * l.theta + l.phi;
+    if (p->global_family)
+        l.beside = (p->global_family->width - avi_params_values(&p->model->theta) + PAD - 1) / PAD * PAD;
+    else if (p->global_gaussian)
+        l.beside = l.theta;
+    l.size = l.theta + l.beside + l.phi;
     l.theta_draws = p->moments_rule ? 2 : p->global_gaussian ? p->draws : 1;
     l.gradient = l.theta_draws * l.theta + l.phi;
     return l;
@@ -26,7 +32,13 @@ int64_t avi_parameter_layout_log_sd(const avi_problem *p, const avi_parameter_la
 
 int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layout *l)
 {
-    return (p->global_gaussian ? 2 : 1) * l->theta;
+    (void)p;
+    return l->theta + l->beside;
+}
+
+avi_theta_form avi_theta_form_of(const avi_problem *p)
+{
+    return p->global_family ? AVI_THETA_JOINT : p->global_gaussian ? AVI_THETA_FACTORS : AVI_THETA_POINT;
 }
 
 static const void *at(const avi_estimator *e, const void *v, int64_t i)
@@ -60,12 +72,13 @@ static int64_t in_part(const avi_block *b, const avi_global_part *part, int64_t 
     return to > *from ? to - *from : 0;
 }
 
-static void fill_eps(avi_estimator *e, avi_stream stream, int s, int64_t first, int64_t n, bool at_mean)
+/* Of block k of theta; a scalar theta has one value in each. */
+static void fill_eps(avi_estimator *e, avi_stream stream, int s, int k, int64_t first, int64_t n, bool at_mean)
 {
     const avi_precision p = e->p.precision;
     const int64_t at0 = draw_index(e, s, first), stride = draw_stride(e);
     if (at_mean || e->p.rule) {
-        const double value = at_mean ? 0 : e->p.rule->theta[s];
+        const double value = at_mean ? 0 : e->p.rule->theta[s * e->p.rule->thetas + k];
         for (int64_t i = 0; i < n; i++) avi_vector_set(p, e->theta_eps, at0 + i * stride, value);
     } else if (stride == 1 && p == AVI_PRECISION_SINGLE) {
         avi_normal_f32(stream, (uint64_t)s, 1, first, n, (float *)e->theta_eps + at0);
@@ -94,10 +107,26 @@ static void copy_moments(const avi_estimator *e, const void *params, const avi_g
         }
 }
 
+/* Draws of a q(theta) that is a family's, of all of theta: their values are not independent. */
+static void draw_family(avi_estimator *e, const void *params, avi_stream stream, bool at_mean, void *draws)
+{
+    const avi_theta_family *q = e->theta_family;
+    const double *from =
+        avi_theta_family_draw(e->theta_family, params, e->p.rule, stream, e->layout.theta_draws, at_mean);
+    if (avi_theta_family_status(q) != AVI_OK) e->failed = avi_theta_family_status(q);
+    for (int s = 0; s < e->layout.theta_draws; s++)
+        for (int64_t i = 0; i < q->count; i++)
+            avi_vector_set(e->p.precision, draws, draw_index(e, s, q->place[i]), *from++);
+}
+
 void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream stream, bool at_mean,
                           const avi_global_part *part, void *draws)
 {
     const avi_params *theta = &e->p.model->theta;
+    if (e->theta_family) {
+        draw_family(e, params, stream, at_mean, draws);
+        return;
+    }
     if (e->p.moments_rule) {
         copy_moments(e, params, part, draws);
         return;
@@ -107,7 +136,7 @@ void avi_global_draw_into(avi_estimator *e, const void *params, avi_stream strea
             int64_t first;
             const int64_t n = in_part(&theta->block[k], part, &first), d = draw_index(e, s, first);
             if (n == 0) continue;
-            fill_eps(e, stream, s, first, n, at_mean);
+            fill_eps(e, stream, s, k, first, n, at_mean);
             BY_PRECISION(e, avi_global_draw, n, at(e, params, first), at(e, params, e->layout.theta + first),
                          at(e, e->theta_eps, d), draw_stride(e), at_mutable(e, draws, d));
         }
@@ -155,14 +184,33 @@ static void theta_gradient(const avi_estimator *e, const void *params, const voi
     }
 }
 
+/* Of all of theta at once, which is one factor. */
+static void family_gradient(const avi_estimator *e, const void *summed, void *gradient)
+{
+    const avi_theta_family *q = e->theta_family;
+    const avi_precision p = e->p.precision;
+    const double row_weight = 1 / avi_partition_step_rows(&e->data->partition);
+    double *by = e->of_draws;
+    for (int s = 0; s < e->layout.theta_draws; s++)
+        for (int64_t i = 0; i < q->count; i++)
+            *by++ = row_weight * avi_vector_get(p, summed, draw_index(e, s, q->place[i]));
+    const double *nu = avi_theta_family_gradient(e->theta_family, e->of_draws, 1 / (double)e->data->partition.rows);
+    for (int64_t i = 0; i < q->count; i++) avi_vector_set(p, gradient, q->place[i], nu[i]);
+    avi_vector_from_double(p, nu + q->count, q->family->width - q->count,
+                           at_mutable(e, gradient, avi_parameter_layout_log_sd(&e->p, &e->layout)));
+}
+
 void avi_global_gradient(const avi_estimator *e, const void *params, const void *summed, const avi_global_part *part,
                          void *gradient)
 {
     const avi_precision p = e->p.precision;
     const size_t theta_bytes = (size_t)(part->theta_end - part->theta) * avi_real_size(p);
-    for (int i = 0; e->p.global_gaussian && i < 2; i++)
+    for (int i = 0; e->p.global_gaussian && !e->theta_family && i < 2; i++)
         memset(at_mutable(e, gradient, i * e->layout.theta + part->theta), 0, theta_bytes); /* draws are added up */
-    theta_gradient(e, params, summed, part, gradient);
+    if (e->theta_family)
+        family_gradient(e, summed, gradient);
+    else
+        theta_gradient(e, params, summed, part, gradient);
     void *phi = at_mutable(e, gradient, avi_parameter_layout_phi(&e->p, &e->layout) + part->phi);
     avi_vector_scaled(p, at(e, summed, e->layout.theta_draws * e->layout.theta + part->phi), part->phi_end - part->phi,
                       1 / avi_partition_step_rows(&e->data->partition), phi);
@@ -173,7 +221,10 @@ int64_t avi_global_bad_value(const avi_estimator *e, const avi_global_part *part
     const int64_t first[3] = {part->theta, e->layout.theta + part->theta,
                               avi_parameter_layout_phi(&e->p, &e->layout) + part->phi},
                   n = part->theta_end - part->theta;
-    const int64_t count[3] = {n, e->p.global_gaussian ? n : 0, part->phi_end - part->phi};
+    const int64_t beside = e->theta_family        ? e->layout.beside
+                           : e->p.global_gaussian ? n
+                                                  : 0,
+                  count[3] = {n, beside, part->phi_end - part->phi};
     for (int i = 0; i < 3; i++) {
         int64_t bad = -1;
         if (avi_vector_nonfinite(e->p.precision, at(e, gradient, first[i]), count[i], &bad) > 0) return first[i] + bad;
@@ -185,6 +236,7 @@ double avi_estimator_kl_global(const avi_estimator *e, const void *params)
 {
     const avi_params *theta = &e->p.model->theta;
     double sum = 0;
+    if (e->theta_family) return avi_theta_family_kl(e->theta_family, params);
     for (int k = 0; k < theta->count; k++) {
         const avi_block *b = &theta->block[k];
         sum +=

@@ -3,6 +3,7 @@
 #define AVI_ELBO_INTERNAL_H
 
 #include "avi/elbo.h"
+#include "elbo/theta_family.h"
 #include "graph/context.h"
 #include "reduce/gradient_route.h"
 
@@ -14,9 +15,11 @@ struct avi_estimator {
     avi_comm *comm;
     const avi_data *data;
     avi_tape *tape;
-    avi_graph_context graph; /* of blocks: leaves, draws of theta, coupling */
-    void *own_draws;         /* NULL when theta is a point */
-    void *theta_eps;         /* the standard normals behind them */
+    avi_graph_context graph;        /* of blocks: leaves, draws of theta, coupling */
+    void *own_draws;                /* NULL when theta is a point */
+    void *theta_eps;                /* the standard normals behind them; theta_family has its own */
+    avi_theta_family *theta_family; /* q(theta) with a global_family; NULL else */
+    double *of_draws;        /* (theta_draws, values of theta): the gradient by its draws; NULL without theta_family */
     struct avi_shard *share; /* reduce/shard.c; NULL: every rank makes all of the gradient */
     avi_reducer *reducer;
     double phase[AVI_PHASES]; /* seconds */

@@ -64,7 +64,7 @@ static void gauss_hermite(int n, double *x, double *w)
     }
 }
 
-static avi_status allocate(int count, int64_t latent, avi_quadrature **rule)
+static avi_status allocate(int count, int64_t latent, int thetas, avi_quadrature **rule)
 {
     avi_quadrature *r = calloc(1, sizeof *r);
     *rule = r;
@@ -72,7 +72,8 @@ static avi_status allocate(int count, int64_t latent, avi_quadrature **rule)
     const size_t n = (size_t)count * (size_t)latent;
     *r = (avi_quadrature){.count = count,
                           .weight = calloc((size_t)count, sizeof(double)),
-                          .theta = calloc((size_t)count, sizeof(double)),
+                          .thetas = thetas,
+                          .theta = calloc((size_t)(count * thetas) + 1, sizeof(double)),
                           .z = {calloc(n, sizeof(double)), calloc(n, sizeof(double))}};
     if (r->weight && r->theta && r->z[0] && r->z[1]) return AVI_OK;
     avi_quadrature_destroy(rule);
@@ -90,19 +91,19 @@ void avi_quadrature_destroy(avi_quadrature **rule)
     *rule = NULL;
 }
 
-static avi_status cubature(const avi_model *m, bool theta, avi_quadrature **rule)
+static avi_status cubature(const avi_model *m, int thetas, avi_quadrature **rule)
 {
-    const int64_t l = m->latent, parities = m->ops->coupling == AVI_CHAIN ? 2 : 1, d = theta + parities * l;
+    const int64_t l = m->latent, parities = m->ops->coupling == AVI_CHAIN ? 2 : 1, d = thetas + parities * l;
     if (2 * d > 65536)
         return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 would take %lld points; use draws > 0",
                         (long long)(2 * d));
-    AVI_TRY(allocate((int)(2 * d), l, rule));
+    AVI_TRY(allocate((int)(2 * d), l, thetas, rule));
     for (int64_t s = 0; s < 2 * d; s++) {
         const double x = (s & 1 ? -1 : 1) * sqrt((double)d);
-        const int64_t i = s / 2 - theta; /* coordinate of z, -1: theta */
+        const int64_t i = s / 2 - thetas; /* coordinate of z, below 0: theta's */
         (*rule)->weight[s] = 1 / (2 * (double)d);
         if (i < 0)
-            (*rule)->theta[s] = x;
+            (*rule)->theta[s * thetas + i + thetas] = x;
         else if (parities == 2)
             (*rule)->z[i / l][s * l + i % l] = x;
         else
@@ -134,13 +135,13 @@ static avi_status product(const avi_model *m, bool theta, int points, avi_quadra
     int all = theta ? 2 : 1, count = 0;
     for (int64_t i = 0; i < l; i++) all *= points;
     for (int s = 0; s < all; s++) count += !(weight_of(s, theta, l, points, w) < LEAST_WEIGHT);
-    AVI_TRY(allocate(count, l, rule));
+    AVI_TRY(allocate(count, l, theta, rule));
     avi_quadrature *r = *rule;
     for (int s = 0, at = 0; s < all; s++) {
         const double weight = weight_of(s, theta, l, points, w);
         if (weight < LEAST_WEIGHT) continue;
         r->weight[at] = weight;
-        r->theta[at] = theta ? (s & 1 ? -1 : 1) : 0;
+        if (theta) r->theta[at] = s & 1 ? -1 : 1;
         int rest = theta ? s / 2 : s;
         for (int64_t i = 0; i < l; i++, rest /= points) r->z[0][at * l + i] = r->z[1][at * l + i] = x[rest % points];
         at++;
@@ -148,22 +149,32 @@ static avi_status product(const avi_model *m, bool theta, int points, avi_quadra
     return AVI_OK;
 }
 
-bool avi_quadrature_is_of_model(const avi_model *m, bool global_gaussian)
+bool avi_quadrature_is_of_model(const avi_model *m, avi_theta_form theta)
 {
-    return global_gaussian && m->ops->expected_log_likelihood;
+    return theta == AVI_THETA_FACTORS && m->ops->expected_log_likelihood;
 }
 
-avi_status avi_quadrature_create(const avi_model *m, bool global_gaussian, int points, avi_quadrature **rule)
+static avi_status refuse(const avi_model *m, avi_theta_form theta)
 {
-    *rule = NULL;
-    if (avi_quadrature_is_of_model(m, global_gaussian)) return product(m, false, points, rule);
-    if (global_gaussian && !(m->ops->scalar_theta && m->theta.count <= 1))
+    if (theta == AVI_THETA_JOINT && m->ops->expected_log_likelihood)
         return avi_fail(AVI_ERR_CONFIG,
-                        "objective.draws = 0 with global = gaussian takes a model with one scalar global parameter; "
-                        "model %s has %lld; use global = point or draws > 0",
-                        m->ops->name, (long long)avi_params_values(&m->theta));
-    const bool theta = global_gaussian && m->theta.count == 1;
-    return m->ops->quadratic == 2 ? cubature(m, theta, rule) : product(m, theta, points, rule);
+                        "objective.draws = 0 with model %s takes a factorized q(theta); use model.global = gaussian, "
+                        "or objective.draws > 0",
+                        m->ops->name);
+    return avi_fail(AVI_ERR_CONFIG,
+                    "objective.draws = 0 with a Gaussian q(theta) takes a model with one scalar global parameter, or a "
+                    "quadratic one with scalars; model %s has %lld values; use global = point or draws > 0",
+                    m->ops->name, (long long)avi_params_values(&m->theta));
+}
+
+avi_status avi_quadrature_create(const avi_model *m, avi_theta_form theta, int points, avi_quadrature **rule)
+{
+    const bool quadratic = m->ops->quadratic == 2;
+    const int thetas = theta == AVI_THETA_POINT ? 0 : m->theta.count;
+    *rule = NULL;
+    if (avi_quadrature_is_of_model(m, theta)) return product(m, false, points, rule);
+    if (thetas && (!m->ops->scalar_theta || (thetas > 1 && !quadratic))) return refuse(m, theta);
+    return quadratic ? cubature(m, thetas, rule) : product(m, thetas == 1, points, rule);
 }
 
 /* ---- spherical rules ---- */
@@ -189,7 +200,8 @@ avi_status avi_quadrature_spherical(int64_t latent, int turns, uint64_t seed, av
 {
     const int64_t l = latent, half = turns * l;
     double *q = malloc((size_t)(l * l) * sizeof *q);
-    avi_status status = q ? allocate((int)(2 * half), l, rule) : avi_fail_memory((size_t)(l * l) * sizeof *q, "a rule");
+    avi_status status =
+        q ? allocate((int)(2 * half), l, 0, rule) : avi_fail_memory((size_t)(l * l) * sizeof *q, "a rule");
     for (int odd = 0; odd < 2 && status == AVI_OK; odd++)
         for (int turn = 0; turn < turns; turn++) {
             rotation(avi_stream_make(seed, AVI_DRAW_TEST, (uint64_t)odd), (uint64_t)turn, l, q);

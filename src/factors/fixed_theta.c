@@ -24,7 +24,7 @@ static avi_status make_rule(avi_fixed_theta *f)
     if (s->model->ops->quadratic || l == 1) {
         const int points = (int)avi_config_get_int(s->config, "objective", "points");
         f->exact = true;
-        return avi_quadrature_create(s->model, false, points < 64 ? 64 : points, &f->rule);
+        return avi_quadrature_create(s->model, AVI_THETA_POINT, points < 64 ? 64 : points, &f->rule);
     }
     const int turns = (int)((SPHERICAL_POINTS + 2 * l - 1) / (2 * l));
     return avi_quadrature_spherical(l, turns, s->seed, &f->rule);
@@ -68,6 +68,7 @@ static void make_problems(avi_fixed_theta *f, int draws)
     const avi_session *s = f->s;
     avi_problem p = s->problem;
     p.global_gaussian = false;
+    p.global_family = NULL;
     p.moments_rule = NULL;
     p.notebook = false;
     p.shared = false;

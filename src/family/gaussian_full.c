@@ -1,5 +1,6 @@
 /* q(z_n) = N(mean, C C'): nu = (mean (L), rows of the lower triangle C, its diagonal as logarithm). */
 #include "avi/family.h"
+#include "density/full_square.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,6 +33,21 @@ static avi_node *entropy(const avi_family *f, avi_tape *t, avi_node *nu)
 {
     (void)f;
     return avi_gaussian_full_entropy(t, nu);
+}
+
+static avi_node *second_moment(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    return avi_gaussian_full_square(t, nu, f->latent);
+}
+
+/* A row of the triangle has the scale that its diagonal says. */
+static int64_t scale_of(const avi_family *f, int64_t k)
+{
+    const int64_t l = f->latent;
+    int64_t row = k < l ? k : (int64_t)((sqrt(8.0 * (double)(k - l) + 1) - 1) / 2);
+    while (k >= l && (row + 1) * (row + 2) / 2 <= k - l) row++; /* the root is rounded */
+    while (k >= l && row * (row + 1) / 2 > k - l) row--;
+    return l + row * (row + 1) / 2 + row;
 }
 
 static void moments(const avi_family *f, const double *nu, const double *const *own, double *mean, double *log_sd)
@@ -78,6 +94,8 @@ const avi_family_ops avi_family_gaussian_full = {
     .draw = draw,
     .log_q = log_q,
     .entropy = entropy,
+    .second_moment = second_moment,
+    .scale_of = scale_of,
     .moments = moments,
     .covariance = covariance,
     .entropy_of = entropy_of,

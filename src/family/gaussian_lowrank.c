@@ -24,17 +24,19 @@ static const avi_key keys[] = {
 
 typedef struct lowrank {
     int64_t rank;
-    double *map; /* (L, L): room for a covariance */
+    double *u, *w, *g; /* (rank, L), (rank, L), (rank, rank): room for a covariance */
 } lowrank;
 
 static avi_status create(avi_family *f, const avi_config *config)
 {
-    const int64_t l = f->latent;
-    const size_t bytes = sizeof(lowrank) + (size_t)(l * l) * sizeof(double);
+    const int64_t l = f->latent, rank = avi_config_get_int(config, f->rank_section, f->rank_key);
+    const size_t bytes = sizeof(lowrank) + (size_t)(2 * rank * l + rank * rank) * sizeof(double);
     lowrank *w = f->self = malloc(bytes);
     if (!w) return avi_fail_memory(bytes, "the family");
-    w->map = (double *)(void *)(w + 1);
-    w->rank = avi_config_get_int(config, "inference", "rank");
+    w->rank = rank;
+    w->u = (double *)(void *)(w + 1);
+    w->w = w->u + rank * l;
+    w->g = w->w + rank * l;
     f->width = l * (2 + w->rank);
     return AVI_OK;
 }
@@ -145,6 +147,43 @@ static avi_node *entropy(const avi_family *f, avi_tape *t, avi_node *nu)
     return avi_scale(t, avi_add(t, sds, log_volume(f, t, nu)), 1, 0.5 * (double)l * LOG_2PI_E);
 }
 
+/* The inner product of two rows, (B, 1). */
+static avi_node *inner(avi_tape *t, avi_node *a, avi_node *b) { return avi_row_sum(t, avi_mul(t, a, b)); }
+
+/* Diagonal of (I + U W') (I + W U') as in maps_of, (B, L). */
+static avi_node *variances(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    enum { MOST = 64 };
+    avi_node *u[MOST], *w[MOST], *sum = NULL;
+    const int rank = (int)rank_of(f);
+    for (int k = 0; k < rank; k++) {
+        avi_node *q, *v = direction(f, t, nu, k, &q);
+        u[k] = avi_mul(t, v, avi_mul(t, avi_scale(t, stretch(t, q), 1, -1), reciprocal(t, q)));
+        w[k] = v;
+        for (int j = 0; j < k; j++) w[k] = avi_add(t, w[k], avi_mul(t, w[j], inner(t, u[j], v)));
+    }
+    for (int k = 0; k < rank; k++) {
+        avi_node *row = avi_scale(t, w[k], 2, 0); /* 2 w_k + sum_m (w_k' w_m) u_m */
+        for (int m = 0; m < rank; m++) row = avi_add(t, row, avi_mul(t, u[m], inner(t, w[k], w[m])));
+        avi_node *term = avi_mul(t, u[k], row);
+        sum = sum ? avi_add(t, sum, term) : term;
+    }
+    return avi_scale(t, sum, 1, 1);
+}
+
+static avi_node *second_moment(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    const int64_t l = f->latent;
+    avi_node *d = avi_map(t, avi_scale(t, avi_slice(t, base_of(f, t, nu), l, l), 2, 0), AVI_EXP);
+    avi_node *mean = avi_map(t, avi_slice(t, nu, 0, l), AVI_SQUARE);
+    return avi_row_sum(t, avi_add(t, mean, avi_mul(t, d, variances(f, t, nu))));
+}
+
+static int64_t scale_of(const avi_family *f, int64_t k)
+{
+    return k < f->latent ? f->latent + k : k < 2 * f->latent ? k : -1;
+}
+
 /* ---- one factor in double ---- */
 
 static double direction_at(const avi_family *f, const double *nu, int64_t k, int64_t i)
@@ -159,51 +198,59 @@ static double square_at(const avi_family *f, const double *nu, int64_t k)
     return q;
 }
 
-/* D A_K .. A_1 into w->map. */
-static const double *map_of(const avi_family *f, const double *nu)
+/* A_K .. A_1 = I + U W': column k of U is c_k v_k, and of W is v_k + sum_j (u_j' v_k) w_j over the columns j before. */
+static const lowrank *maps_of(const avi_family *f, const double *nu)
 {
     const int64_t l = f->latent;
-    double *m = ((lowrank *)f->self)->map;
-    memset(m, 0, (size_t)(l * l) * sizeof *m);
-    for (int64_t i = 0; i < l; i++) m[i * l + i] = 1;
-    for (int64_t k = 0; k < rank_of(f); k++) {
+    lowrank *s = f->self;
+    for (int64_t k = 0; k < s->rank; k++) {
         const double q = square_at(f, nu, k), c = q > 0 ? (sqrt(1 + q) - 1) / q : 0;
-        for (int64_t j = 0; j < l; j++) {
+        double *u = s->u + k * l, *w = s->w + k * l;
+        for (int64_t i = 0; i < l; i++) {
+            w[i] = direction_at(f, nu, k, i);
+            u[i] = c * w[i];
+        }
+        for (int64_t j = 0; j < k; j++) {
             double along = 0;
-            for (int64_t i = 0; i < l; i++) along += direction_at(f, nu, k, i) * m[i * l + j];
-            for (int64_t i = 0; i < l; i++) m[i * l + j] += c * along * direction_at(f, nu, k, i);
+            for (int64_t i = 0; i < l; i++) along += s->u[j * l + i] * direction_at(f, nu, k, i);
+            for (int64_t i = 0; i < l; i++) w[i] += along * s->w[j * l + i];
         }
     }
-    for (int64_t i = 0; i < l; i++) {
-        const double d = exp(nu[l + i] - 0.5 * LOG_2 * (double)maps_at(f, i));
-        for (int64_t j = 0; j < l; j++) m[i * l + j] *= d;
+    for (int64_t j = 0; j < s->rank; j++)
+        for (int64_t k = 0; k < s->rank; k++) {
+            s->g[j * s->rank + k] = 0;
+            for (int64_t i = 0; i < l; i++) s->g[j * s->rank + k] += s->w[j * l + i] * s->w[k * l + i];
+        }
+    return s;
+}
+
+/* Entry (i, j) of the covariance D (I + U W') (I + W U') D. */
+static double covariance_at(const avi_family *f, const lowrank *s, const double *nu, int64_t i, int64_t j)
+{
+    const int64_t l = f->latent;
+    double sum = i == j;
+    for (int64_t k = 0; k < s->rank; k++) {
+        sum += s->u[k * l + i] * s->w[k * l + j] + s->w[k * l + i] * s->u[k * l + j];
+        for (int64_t m = 0; m < s->rank; m++) sum += s->u[k * l + i] * s->g[k * s->rank + m] * s->u[m * l + j];
     }
-    return m;
+    const double halves = (double)(maps_at(f, i) + maps_at(f, j));
+    return sum * exp(nu[l + i] + nu[l + j] - 0.5 * LOG_2 * halves);
 }
 
 static void moments(const avi_family *f, const double *nu, const double *const *own, double *mean, double *log_sd)
 {
     (void)own;
-    const int64_t l = f->latent;
-    const double *m = map_of(f, nu);
-    memcpy(mean, nu, (size_t)l * sizeof *nu);
-    for (int64_t i = 0; i < l; i++) {
-        double variance = 0;
-        for (int64_t j = 0; j < l; j++) variance += m[i * l + j] * m[i * l + j];
-        log_sd[i] = 0.5 * log(variance);
-    }
+    const lowrank *s = maps_of(f, nu);
+    memcpy(mean, nu, (size_t)f->latent * sizeof *nu);
+    for (int64_t i = 0; i < f->latent; i++) log_sd[i] = 0.5 * log(covariance_at(f, s, nu, i, i));
 }
 
 static void covariance(const avi_family *f, const double *nu, double *out)
 {
     const int64_t l = f->latent;
-    const double *m = map_of(f, nu);
+    const lowrank *s = maps_of(f, nu);
     for (int64_t i = 0; i < l; i++)
-        for (int64_t j = 0; j <= i; j++) {
-            double sum = 0;
-            for (int64_t k = 0; k < l; k++) sum += m[i * l + k] * m[j * l + k];
-            out[i * l + j] = out[j * l + i] = sum;
-        }
+        for (int64_t j = 0; j <= i; j++) out[i * l + j] = out[j * l + i] = covariance_at(f, s, nu, i, j);
 }
 
 static double entropy_of(const avi_family *f, const double *nu)
@@ -223,6 +270,8 @@ const avi_family_ops avi_family_gaussian_lowrank = {
     .draw = draw,
     .log_q = log_q,
     .entropy = entropy,
+    .second_moment = second_moment,
+    .scale_of = scale_of,
     .moments = moments,
     .covariance = covariance,
     .entropy_of = entropy_of,

@@ -7,6 +7,7 @@
 #include "session/values.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -253,11 +254,21 @@ avi_status avi_fitted_check_model(const avi_fitted *f, const avi_config *config)
 }
 
 /* An effective configuration has every key on a line of its own, "key = value ; origin", below its section. */
-bool avi_fitted_theta_is_gaussian(const avi_fitted *f)
+static bool model_has(const avi_fitted *f, const char *line)
 {
     const char *section = strstr(f->effective, "[model]\n"), *end = section ? strstr(section, "\n\n") : NULL,
-               *found = section ? strstr(section, "\nglobal = gaussian ") : NULL;
+               *found = section ? strstr(section, line) : NULL;
     return found && (!end || found < end);
+}
+
+bool avi_fitted_same_global(const avi_fitted *f, const avi_config *config)
+{
+    char line[96];
+    const char *global = avi_config_get_string(config, "model", "global");
+    snprintf(line, sizeof line, "\nglobal = %s ", global);
+    if (!model_has(f, line)) return false;
+    snprintf(line, sizeof line, "\nglobal_rank = %" PRId64 " ", avi_config_get_int(config, "model", "global_rank"));
+    return strcmp(global, "gaussian_lowrank") != 0 || model_has(f, line);
 }
 
 /* ---- parameters ---- */

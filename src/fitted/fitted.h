@@ -30,8 +30,8 @@ void avi_fitted_close(avi_fitted *f);
 avi_status avi_fitted_check_keys(const avi_fitted *f, const avi_config *config);
 /* The same of what the global parameters mean: the model and the transforms alone. */
 avi_status avi_fitted_check_model(const avi_fitted *f, const avi_config *config);
-/* Not collective. Whether its q(theta) is a Gaussian. */
-bool avi_fitted_theta_is_gaussian(const avi_fitted *f);
+/* Not collective. Whether its q(theta) has the form that model.global and model.global_rank here say. */
+bool avi_fitted_same_global(const avi_fitted *f, const avi_config *config);
 /* Not collective. DATA when the columns of a source are not those of the fit: their number, their names or order, the
  * shape of an image. */
 avi_status avi_fitted_check_columns(const avi_fitted *f, const avi_source *source);

@@ -48,13 +48,14 @@ static avi_status read_whole(avi_store *store, const char *vector, avi_dtype typ
     return status;
 }
 
-/* theta comes first in the vector of every run, its log sds after it where q(theta) is a Gaussian. */
-static void take(const avi_session *s, bool has_sd, const double *theirs, void *params)
+/* theta comes first in the vector of every run; what q(theta) has beside its means comes after it, and is taken where
+ * theirs is of the same form. */
+static void take(const avi_session *s, bool same_form, const double *theirs, void *params)
 {
     const int64_t theta = s->layout.theta;
     avi_vector_from_double(s->precision, theirs, theta, params);
-    if (!s->problem.global_gaussian || !has_sd) return;
-    avi_vector_from_double(s->precision, theirs + theta, theta,
+    if (!s->problem.global_gaussian || !same_form) return;
+    avi_vector_from_double(s->precision, theirs + theta, s->layout.beside,
                            avi_vector_at(s->precision, params, avi_parameter_layout_log_sd(&s->problem, &s->layout)));
 }
 
@@ -68,8 +69,8 @@ avi_status avi_theta_from_take(const avi_session *s, void *params)
     if (!f) return AVI_OK;
     AVI_TRY(avi_store_open(s->comm, f->path, &store));
     avi_status status = avi_store_shape(store, avi_fitted_vector(f), &type, &rank, dims);
-    const bool has_sd = avi_fitted_theta_is_gaussian(f);
-    const int64_t needed = s->layout.theta * (has_sd ? 2 : 1);
+    const bool same_form = avi_fitted_same_global(f, s->config);
+    const int64_t needed = s->layout.theta + (same_form ? s->layout.beside : 0);
     if (status == AVI_OK && (rank != 1 || dims[0] < needed || (type != AVI_F32 && type != AVI_F64)))
         status = avi_fail(AVI_ERR_DATA,
                           "%s: has %" PRId64 " parameters, and the global ones of model %s are %" PRId64
@@ -79,7 +80,7 @@ avi_status avi_theta_from_take(const avi_session *s, void *params)
     if (status == AVI_OK)
         status = avi_agree(s->comm, theirs ? AVI_OK : avi_fail_memory((size_t)dims[0] * sizeof *theirs, "a fit"));
     if (status == AVI_OK) status = read_whole(store, avi_fitted_vector(f), type, dims[0], s->comm, theirs);
-    if (status == AVI_OK) take(s, has_sd, theirs, params);
+    if (status == AVI_OK) take(s, same_form, theirs, params);
     free(theirs);
     avi_store_close(&store);
     return status;

@@ -30,8 +30,11 @@ const avi_model_ops *avi_model_selected(const avi_config *config)
 
 static const avi_key common_keys[] = {
     {"model", "name", AVI_KEY_CHOICE, "vae", 0, 0, AVI_CHOICES_MODEL, NULL, "the model (--list prints what each is)"},
-    {"model", "global", AVI_KEY_CHOICE, "point", 0, 0, "point | gaussian", NULL,
-     "q(theta): a point estimate or a factorized Gaussian over all global parameters"},
+    {"model", "global", AVI_KEY_CHOICE, "point", 0, 0, "point | gaussian | gaussian_full | gaussian_lowrank", NULL,
+     "q(theta): a point estimate, or a Gaussian over all global parameters: factorized, with a full covariance, or "
+     "correlated in global_rank directions"},
+    {"model", "global_rank", AVI_KEY_INT, "1", 1, 64, NULL, "directions",
+     "directions in which global parameters are correlated, where global = gaussian_lowrank"},
     {"model", "theta_from", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
      "the run (folder or checkpoint, relative to where the command runs) whose global parameters a fit starts from; "
      "with data.standardise its columns' means and sds are taken too"},

@@ -40,7 +40,7 @@ static const avi_key keys[] = {
      "(uniform), or a geometric number with mean m"},
     {"model", "prior_sd", AVI_KEY_REAL, "2.5", 0, 1e6, NULL, NULL, "alpha, log tau, beta ~ N(0, prior_sd^2); 0: flat"},
     {"model", "global_log_sd", AVI_KEY_REAL, "-2", -30, 5, NULL, NULL,
-     "initial log sd of q(theta), where global = gaussian"},
+     "initial log sd of q(theta), where it is a Gaussian"},
     {"model", "simulate_alpha", AVI_KEY_REAL, "0.5", -100, 100, NULL, NULL, "alpha of simulated data"},
     {"model", "simulate_tau", AVI_KEY_REAL, "1", 0, 100, NULL, NULL, "tau of simulated data"},
     {"model", "simulate_beta", AVI_KEY_REAL, "1", -100, 100, NULL, NULL,

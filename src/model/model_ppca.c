@@ -24,9 +24,9 @@ static const avi_key keys[] = {
     {"model", "noise_sd", AVI_KEY_REAL, "1", 1e-6, 1e6, NULL, "data units",
      "initial standard deviation of the noise, which is learned; that of simulated data"},
     {"model", "prior_sd", AVI_KEY_REAL, "0", 0, 1e6, NULL, NULL,
-     "theta ~ N(0, prior_sd^2); 0: flat for a point, 1 where global = gaussian"},
+     "theta ~ N(0, prior_sd^2); 0: flat for a point, 1 where q(theta) is a Gaussian"},
     {"model", "global_log_sd", AVI_KEY_REAL, "-2", -30, 5, NULL, NULL,
-     "initial log sd of q(theta), where global = gaussian"},
+     "initial log sd of q(theta), where it is a Gaussian"},
     {"model", "simulate_width", AVI_KEY_INT, "20", 1, 1e6, NULL, "values",
      "width of simulated rows; their W is drawn from N(0, 1), one for training and test rows, mu = 0"},
 };
@@ -38,7 +38,7 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
     p->noise_sd = avi_config_get_real(config, "model", "noise_sd");
     m->latent = avi_config_get_int(config, "model", "latent");
     m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
-    if (m->prior_sd <= 0 && !strcmp(avi_config_get_string(config, "model", "global"), "gaussian")) m->prior_sd = 1;
+    if (m->prior_sd <= 0 && strcmp(avi_config_get_string(config, "model", "global"), "point") != 0) m->prior_sd = 1;
     m->initial_log_sd = avi_config_get_real(config, "model", "global_log_sd");
     avi_params *t = &m->theta;
     AVI_TRY(avi_params_add_affine(t, "decoder", m->latent, shape->width));

@@ -20,9 +20,9 @@ static const avi_key keys[] = {
     AVI_DECODER_KEYS,
     AVI_LIKELIHOOD_KEYS,
     {"model", "prior_sd", AVI_KEY_REAL, "0", 0, 1e6, NULL, NULL,
-     "theta ~ N(0, prior_sd^2); 0: flat for a point, 1 where global = gaussian"},
+     "theta ~ N(0, prior_sd^2); 0: flat for a point, 1 where q(theta) is a Gaussian"},
     {"model", "global_log_sd", AVI_KEY_REAL, "-2", -30, 5, NULL, NULL,
-     "initial log sd of q(theta), where global = gaussian (means start at 0 when zero_means = yes)"},
+     "initial log sd of q(theta), where it is a Gaussian (means start at 0 when zero_means = yes)"},
     {"model", "zero_means", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
      "start all means of theta at 0, as the paper's code does, instead of at random weights"},
 };
@@ -38,7 +38,7 @@ static avi_status create(avi_model *m, const avi_config *config, const avi_shape
 {
     vae *v = m->self = calloc(1, sizeof *v);
     if (!v) return avi_fail_memory(sizeof *v, "the vae");
-    const bool bayesian = !strcmp(avi_config_get_string(config, "model", "global"), "gaussian");
+    const bool bayesian = strcmp(avi_config_get_string(config, "model", "global"), "point") != 0;
     m->latent = avi_config_get_int(config, "model", "latent");
     m->prior_sd = avi_config_get_real(config, "model", "prior_sd");
     if (bayesian && m->prior_sd <= 0) m->prior_sd = 1;

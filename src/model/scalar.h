@@ -15,7 +15,7 @@
          5,                                                                                                            \
          NULL,                                                                                                         \
          NULL,                                                                                                         \
-         "initial log sd of q(theta), where global = gaussian"},                                                       \
+         "initial log sd of q(theta), where it is a Gaussian"},                                                        \
     {                                                                                                                  \
         "model", "simulate_theta", AVI_KEY_REAL, "0", -1e6, 1e6, NULL, NULL,                                           \
             "theta that simulated data are drawn with"                                                                 \

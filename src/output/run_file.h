@@ -45,6 +45,8 @@ bool avi_run_is_complete(const avi_session *s, const avi_folder *folder);
 
 /* The type of the numbers of a run. */
 avi_dtype avi_run_file_type(const avi_session *s);
+/* Values of theta up to which the covariance of a q(theta) with a global_family is written. */
+enum { AVI_MOST_COVARIANCE = 2048 };
 /* Not collective. /global and /inference, which borrow from the session, the state and the list. */
 avi_status avi_run_file_parameters(const avi_session *s, const avi_state *st, avi_fields *l);
 

@@ -180,7 +180,10 @@ void avi_plan_results(avi_plan *p)
     const double width = (double)s->infer->outputs, local = (double)avi_local_values(s) * real_bytes(s),
                  real = real_bytes(s), rows = (double)s->counts.partition.rows;
     const bool table = s->infer->ops->local;
+    const int64_t n = s->problem.global_family ? s->problem.global_family->latent : 0;
     double bytes = s->problem.global_gaussian ? (double)s->layout.theta * real : 0; /* standard deviations */
+    if (n) bytes += (double)(n + s->layout.beside) * sizeof(double); /* nu, and the covariance where it is written */
+    if (n && n <= AVI_MOST_COVARIANCE) bytes += (double)(n * n) * sizeof(double);
     if (writes_local(s)) {
         if (!table) {
             bytes += (double)(s->train->count + avi_session_rows_left_out(s)) * width * sizeof(double);

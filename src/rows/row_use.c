@@ -40,7 +40,7 @@ static void make_exact_problem(avi_row_use *u)
 {
     const avi_session *s = u->s;
     const avi_quadrature *rule = s->evaluation.rule;
-    const bool moments = rule && avi_quadrature_is_of_model(s->model, s->problem.global_gaussian);
+    const bool moments = rule && avi_quadrature_is_of_model(s->model, avi_theta_form_of(&s->problem));
     avi_problem *p = &u->exact_problem;
     *p = s->problem;
     p->stl = p->kl_sampled = p->notebook = p->shared = false;
@@ -223,12 +223,11 @@ void avi_row_use_codes(const avi_row_use *u, const avi_row_codes *out)
 
 /* ---- scores ---- */
 
-/* theta of pass t: its mean, or a draw from q(theta). The same on all ranks. */
-static const void *theta_of_pass(const avi_row_use *u, int t)
+/* Collective. theta of pass t: its mean, or a draw from q(theta). The same on all ranks. */
+static avi_status theta_of_pass(const avi_row_use *u, int t, const void **theta)
 {
-    if (!u->drawn) return u->local ? u->fixed.params_own : u->fixed.params_function;
-    avi_theta_draw(u->s, u->st.params, t, u->drawn);
-    return u->drawn;
+    *theta = u->drawn ? u->drawn : u->local ? u->fixed.params_own : u->fixed.params_function;
+    return u->drawn ? avi_agree(u->s->comm, avi_theta_draw(u->s, u->st.params, t, u->drawn)) : AVI_OK;
 }
 
 /* KL(q(z) || N(0, I)) of row r from the moments and the entropy of q. */
@@ -257,12 +256,14 @@ static avi_status draw_passes(avi_row_use *u, const avi_row_ranges *job, const a
     double sums[AVI_SUMS];
     for (int64_t r = 0; r < rows; r++) u->sum[r] = u->square[r] = out->log_likelihood[r] = 0;
     for (int t = 0; t < passes; t++) {
+        const void *theta;
+        AVI_TRY(theta_of_pass(u, t, &theta));
         double *log_weight = coupled ? NULL : passes == 1 ? u->weight : u->part;
         const avi_row_values values = {.log_weight = log_weight,
                                        .elbo = coupled ? u->part : NULL,
                                        .loglik = out->elbo_error,
                                        .set = (uint64_t)t + 1};
-        AVI_TRY(avi_estimator_evaluate(u->weigh, theta_of_pass(u, t), u->table, job, false, sums, &values));
+        AVI_TRY(avi_estimator_evaluate(u->weigh, theta, u->table, job, false, sums, &values));
         for (int64_t r = 0; r < rows; r++) {
             out->log_likelihood[r] += out->elbo_error[r] / passes;
             for (int64_t i = 0; !coupled && i < s && t * s + i < k; i++) {
@@ -344,7 +345,9 @@ avi_status avi_row_use_reconstruct(avi_row_use *u, double *out)
         avi_agree(u->s->comm, one ? AVI_OK : avi_fail_memory((size_t)values * sizeof *one, "reconstructions"));
     for (int t = 0; t < passes && status == AVI_OK; t++) {
         const avi_row_values rows = {.reconstruction = one, .set = (uint64_t)t + 1};
-        status = avi_estimator_evaluate(u->weigh, theta_of_pass(u, t), u->table, &job, false, sums, &rows);
+        const void *theta;
+        status = theta_of_pass(u, t, &theta);
+        if (status == AVI_OK) status = avi_estimator_evaluate(u->weigh, theta, u->table, &job, false, sums, &rows);
         for (int64_t i = 0; passes > 1 && i < values; i++) out[i] = (t ? out[i] : 0) + one[i] / passes;
     }
     if (passes > 1) free(one);
@@ -367,10 +370,12 @@ avi_status avi_row_use_draw(avi_row_use *u, double *z, double *x)
     if (status == AVI_OK) status = avi_theta_values_create(s, &theta);
     status = avi_agree(s->comm, status);
     for (int t = 0; t < passes && status == AVI_OK; t++) {
-        const void *params = theta_of_pass(u, t);
+        const void *params;
+        status = theta_of_pass(u, t, &params);
         const avi_row_values values_of = {.z = zs, .draw_x = xs, .set = (uint64_t)t + 1};
         avi_theta_values_take(s, params, &theta);
-        status = avi_estimator_evaluate(u->weigh, params, u->table, &job, false, sums, &values_of);
+        if (status == AVI_OK)
+            status = avi_estimator_evaluate(u->weigh, params, u->table, &job, false, sums, &values_of);
         for (int64_t r = 0; r < rows && status == AVI_OK; r++)
             for (int64_t i = 0; i < one && t * one + i < k; i++) {
                 const int64_t draw = t * one + i;

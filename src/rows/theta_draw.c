@@ -1,4 +1,5 @@
 #include "rows/theta_draw.h"
+#include "elbo/theta_family.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -6,10 +7,23 @@
 /* Steps of streams that nothing else takes. */
 static const uint64_t STREAM_THETA = (uint64_t)1 << 40, STREAM_NOISE = (uint64_t)1 << 41;
 
-void avi_theta_draw(const avi_session *s, const void *params, int t, void *drawn)
+static avi_status draw_joint(const avi_session *s, const void *params, avi_stream stream, void *drawn)
+{
+    avi_theta_family *q = NULL;
+    AVI_TRY(avi_theta_family_create(&s->problem, &q));
+    const double *theta = avi_theta_family_draw(q, params, NULL, stream, 1, false);
+    const avi_status status = avi_theta_family_status(q);
+    for (int64_t i = 0; status == AVI_OK && i < q->count; i++)
+        avi_vector_set(s->precision, drawn, q->place[i], theta[i]);
+    avi_theta_family_destroy(&q);
+    return status;
+}
+
+avi_status avi_theta_draw(const avi_session *s, const void *params, int t, void *drawn)
 {
     const avi_stream stream = avi_stream_make(s->seed, AVI_DRAW_GLOBAL, STREAM_THETA + (uint64_t)t);
     const int64_t log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
+    if (s->problem.global_family) return draw_joint(s, params, stream, drawn);
     for (int64_t i = 0; i < s->layout.theta; i++) {
         double e;
         avi_normal_f64(stream, 0, 1, i, 1, &e);
@@ -17,6 +31,7 @@ void avi_theta_draw(const avi_session *s, const void *params, int t, void *drawn
                      sd = exp(avi_vector_get(s->precision, params, log_sd + i));
         avi_vector_set(s->precision, drawn, i, mean + sd * e);
     }
+    return AVI_OK;
 }
 
 avi_status avi_theta_values_create(const avi_session *s, avi_theta_values *v)

@@ -5,8 +5,8 @@
 
 #include "session/session.h"
 
-/* Draw t of theta, from the parameters of the fit, into the first values of `drawn`. */
-void avi_theta_draw(const avi_session *s, const void *params, int t, void *drawn);
+/* Draw t of theta, from the parameters of the fit, into the first values of `drawn`. Errors: INTERNAL (memory). */
+avi_status avi_theta_draw(const avi_session *s, const void *params, int t, void *drawn);
 
 /* The blocks of theta in double, as avi_model_ops.draw takes them. */
 typedef struct avi_theta_values {

@@ -58,9 +58,10 @@ static avi_status find_rule(avi_session *s)
     e->rule = s->rule;
     if (e->rule || !s->family->ops->entropy) return AVI_OK;
     /* A model's own expectation is for a mean and an sd per dimension. */
-    if (avi_quadrature_is_of_model(s->model, s->problem.global_gaussian) && !s->family->ops->independent) return AVI_OK;
+    if (avi_quadrature_is_of_model(s->model, avi_theta_form_of(&s->problem)) && !s->family->ops->independent)
+        return AVI_OK;
     const avi_status status = avi_quadrature_create(
-        s->model, s->problem.global_gaussian, (int)avi_config_get_int(s->config, "objective", "points"), &e->rule);
+        s->model, avi_theta_form_of(&s->problem), (int)avi_config_get_int(s->config, "objective", "points"), &e->rule);
     if (status == AVI_ERR_CONFIG) {
         avi_error_clear(); /* there is none for this model: draws */
         return AVI_OK;

@@ -87,7 +87,7 @@ static void fill(const avi_session *s, plan *p)
     p->bytes[DATA] = data_bytes(s, s->train_source, own) + data_bytes(s, s->test_source, test);
     if (strcmp(avi_config_get_string(s->config, "run", "task"), "fit") != 0)
         return; /* others have no state, or little */
-    const double theta = (double)s->layout.theta * (s->problem.global_gaussian ? 2 : 1),
+    const double theta = (double)(s->layout.theta + s->layout.beside),
                  draws = (double)s->layout.theta * (double)s->layout.theta_draws;
     p->bytes[MODEL] = state_bytes(s, theta) + sum_bytes(s, draws) + output_bytes(s, theta);
     const double phi = (double)s->layout.phi;

@@ -51,6 +51,9 @@ static avi_status read_entropy(avi_session *s)
     if (!avi_family_notebook(s->family))
         return avi_config_fail(c, "objective", "entropy",
                                "the notebook's log q has independent dimensions; use inference.family = gaussian");
+    if (p->global_family)
+        return avi_config_fail(c, "objective", "entropy",
+                               "the notebook's q(theta) has independent values; use model.global = gaussian");
     if (!strcmp(avi_config_get_string(c, "optim", "method"), "lbfgs"))
         return avi_config_fail(c, "objective", "entropy",
                                "lbfgs is for the ELBO; use optim.method = adam with the notebook's objective");
@@ -62,9 +65,9 @@ static avi_status read_quadrature(avi_session *s)
 {
     const avi_config *c = s->config;
     avi_problem *p = &s->problem;
-    AVI_TRY(avi_quadrature_create(s->model, p->global_gaussian, (int)avi_config_get_int(c, "objective", "points"),
+    AVI_TRY(avi_quadrature_create(s->model, avi_theta_form_of(p), (int)avi_config_get_int(c, "objective", "points"),
                                   &s->rule));
-    if (!avi_quadrature_is_of_model(s->model, p->global_gaussian)) {
+    if (!avi_quadrature_is_of_model(s->model, avi_theta_form_of(p))) {
         p->rule = s->rule;
         p->draws = s->rule->count;
         return AVI_OK;
@@ -85,6 +88,7 @@ avi_status avi_session_make_problem(avi_session *s)
     avi_problem *p = &s->problem;
     AVI_TRY(avi_model_create(c, &s->shape, &s->model));
     AVI_TRY(avi_family_create(c, s->model->latent, &s->family));
+    AVI_TRY(avi_family_create_global(c, avi_params_values(&s->model->theta), &s->global_family));
     AVI_TRY(avi_objective_create(c, &s->objective));
     *p = (avi_problem){
         .precision = s->precision,
@@ -93,7 +97,8 @@ avi_status avi_session_make_problem(avi_session *s)
         .model = s->model,
         .family = s->family,
         .objective = s->objective,
-        .global_gaussian = s->model->theta.count && !strcmp(avi_config_get_string(c, "model", "global"), "gaussian"),
+        .global_gaussian = s->model->theta.count && strcmp(avi_config_get_string(c, "model", "global"), "point") != 0,
+        .global_family = s->global_family,
         .draws = (int)avi_config_get_int(c, "objective", "draws"),
         .stl = !strcmp(avi_config_get_string(c, "objective", "estimator"), "stl"),
         .kl_sampled = !strcmp(avi_config_get_string(c, "objective", "kl"), "sampled"),

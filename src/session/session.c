@@ -343,6 +343,7 @@ void avi_session_close(avi_session **session)
     avi_evaluation_plan_free(&s->evaluation);
     avi_objective_destroy(&s->objective);
     avi_family_destroy(&s->family);
+    avi_family_destroy(&s->global_family);
     avi_column_moments_destroy(&s->moments);
     avi_quadrature_destroy(&s->rule);
     avi_model_destroy(&s->model);

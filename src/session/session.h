@@ -63,6 +63,7 @@ typedef struct avi_session {
     avi_column_moments
         *moments; /* of the training rows; NULL where nothing needs them: bytes that are not standardised */
     avi_family *family;
+    avi_family *global_family; /* of q(theta); NULL: a point, or a factorized Gaussian */
     avi_objective *objective;
     avi_quadrature *rule;
     avi_problem problem;

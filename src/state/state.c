@@ -25,12 +25,12 @@ static void *vector_of(int64_t n, avi_precision p)
 
 /* ---- one state for all ranks ---- */
 
-/* L-BFGS takes the whole vector at once, a check of gradients moves parameters that are each rank's own, and a few
- * parameters are moved faster than ranks meet. */
+/* L-BFGS takes the whole vector at once, a q(theta) whose values are correlated is one factor, a check of gradients
+ * moves parameters that are each rank's own, and a few parameters are moved faster than ranks meet. */
 static bool may_share(const avi_session *s)
 {
     return avi_estimator_is_shared(s->train_elbo) && s->optim.ops->update[s->precision] &&
-           !s->options->check_gradient && s->layout.size >= LEAST_SHARED;
+           !s->options->check_gradient && !s->problem.global_family && s->layout.size >= LEAST_SHARED;
 }
 
 static size_t shared_bytes(const avi_session *s, int64_t values)
@@ -128,6 +128,16 @@ void avi_state_destroy(avi_state **state)
     *state = NULL;
 }
 
+/* Independent values with the model's log sd. */
+static void initial_factor(const avi_session *s, void *params)
+{
+    const avi_family *f = s->problem.global_family;
+    const int64_t beside = avi_parameter_layout_log_sd(&s->problem, &s->layout);
+    for (int64_t k = f->latent; k < f->width; k++)
+        avi_vector_set(s->precision, params, beside + k - f->latent,
+                       f->ops->scale_of(f, k) == k ? s->model->initial_log_sd : 0);
+}
+
 static avi_status initial_params(const avi_session *s, void *params)
 {
     const avi_precision p = s->precision;
@@ -137,7 +147,9 @@ static avi_status initial_params(const avi_session *s, void *params)
         if (b->init == AVI_INIT_DATA_MEAN && b->rows * b->cols == s->moments->width)
             avi_vector_from_double(p, s->moments->mean, s->moments->width, avi_vector_at(p, params, b->offset));
     }
-    if (s->problem.global_gaussian)
+    if (s->problem.global_family)
+        initial_factor(s, params);
+    else if (s->problem.global_gaussian)
         for (int k = 0; k < s->model->theta.count; k++) {
             const avi_block *b = &s->model->theta.block[k];
             for (int64_t i = 0; i < b->rows * b->cols; i++)

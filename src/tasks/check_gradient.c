@@ -115,6 +115,21 @@ static avi_status probe_params(check *c, const avi_params *params, int64_t first
     return AVI_OK;
 }
 
+/* What a q(theta) with correlated values has beside its means. */
+static avi_status probe_family(check *c)
+{
+    const avi_session *s = c->s;
+    const int64_t first = avi_parameter_layout_log_sd(&s->problem, &s->layout),
+                  count = s->problem.global_family->width - s->problem.global_family->latent;
+    for (int64_t j = 0; j < 4 * PROBES && j < count; j++) {
+        const int64_t i = first + j * (count - 1) / (count < 4 * PROBES ? (count > 1 ? count - 1 : 1) : 4 * PROBES - 1);
+        double value;
+        AVI_TRY(loss(c, &value));
+        AVI_TRY(probe(c, c->st->params, i, avi_vector_get(s->precision, c->st->gradient, i), "q(theta)"));
+    }
+    return AVI_OK;
+}
+
 /* Local factors: one value of the first row of the job of each rank in turn; the others take part in the sums. */
 static avi_status probe_table(check *c)
 {
@@ -187,8 +202,9 @@ avi_status avi_check_gradient(avi_session *s)
         if (s->precision == AVI_PRECISION_SINGLE && avi_comm_rank(s->comm) == 0)
             printf("single precision: differences are rough; run.precision=double is the test\n");
         status = probe_params(&c, &s->model->theta, 0, "");
-        if (status == AVI_OK && s->problem.global_gaussian)
+        if (status == AVI_OK && s->problem.global_gaussian && !s->problem.global_family)
             status = probe_params(&c, &s->model->theta, s->layout.theta, " (log sd)");
+        if (status == AVI_OK && s->problem.global_family) status = probe_family(&c);
         if (status == AVI_OK)
             status = probe_params(&c, &s->infer->phi, avi_parameter_layout_phi(&s->problem, &s->layout), "");
         if (status == AVI_OK && c.st->table) status = probe_table(&c);

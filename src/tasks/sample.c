@@ -88,7 +88,7 @@ static avi_status draw_group(prior *p, int group)
     const avi_session *s = p->s;
     const int64_t l = s->model->latent, d = s->shape.width, begin = avi_slab_first(p->count, GROUPS, group),
                   end = avi_slab_first(p->count, GROUPS, group + 1), last = p->first + p->rows;
-    if (s->problem.global_gaussian) avi_theta_draw(s, p->params, group, p->drawn);
+    if (s->problem.global_gaussian) AVI_TRY(avi_theta_draw(s, p->params, group, p->drawn));
     avi_theta_values_take(s, p->drawn, &p->theta);
     const avi_stream stream = avi_stream_make(s->seed, AVI_DRAW_EVAL, (uint64_t)1 << 42);
     for (int64_t i = begin > p->first ? begin : p->first, n; i < end && i < last; i += n) {

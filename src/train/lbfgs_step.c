@@ -142,6 +142,43 @@ static avi_status line_search(solve *v, double f0, double slope0, double *f1, av
     return AVI_OK;
 }
 
+/* Where value k of nu of a global_family is in the vector of parameters. */
+static int64_t place_of(const avi_session *s, int64_t k)
+{
+    const avi_params *theta = &s->model->theta;
+    const int64_t n = s->problem.global_family->latent;
+    if (k >= n) return avi_parameter_layout_log_sd(&s->problem, &s->layout) + k - n;
+    int b = 0;
+    while (k >= theta->block[b].rows * theta->block[b].cols) {
+        k -= theta->block[b].rows * theta->block[b].cols;
+        b++;
+    }
+    return theta->block[b].offset + k;
+}
+
+/* The curvature of the model by a value, standardised by its scale, from the gradient g by the scale's logarithm. */
+static double curvature_of(double g) { return fmax(0.1, 1 + g); }
+static double metric_of_log_scale(double g)
+{
+    return fabs(g) > 1e-6 ? 0.5 * log(curvature_of(g)) / (curvature_of(g) - 1) : 0.5;
+}
+
+/* As set_metric, of a q(theta) that is a family's: what is in units of a scale has that scale's curvature. */
+static void set_family_metric(const solve *v)
+{
+    const avi_session *s = v->s;
+    const avi_family *f = s->problem.global_family;
+    const double rows = (double)s->partition.rows;
+    for (int64_t k = 0; k < f->width; k++) {
+        const int64_t scale = f->ops->scale_of(f, k), at = place_of(s, k);
+        const int64_t of = scale < 0 ? at : place_of(s, scale);
+        const double g = rows * v->g0[of];
+        v->metric[at] = scale == k  ? rows * metric_of_log_scale(g)
+                        : scale < 0 ? 0.5 * rows
+                                    : rows * exp(2 * v->x0[of]) / curvature_of(g);
+    }
+}
+
 /* The scale of every value, for the first guess of the inverse Hessian of -ELBO / N. A Gaussian q(theta) tells the
  * curvature of the model from its own gradient: that of -ELBO by log s is s^2 E[H] - 1, H the second derivative of -log
  * p (Opper & Archambeau 2009). The best s^2 would be 1 / E[H] if the model were quadratic, and the mean's curvature is
@@ -150,13 +187,14 @@ static void set_metric(const solve *v)
 {
     const avi_session *s = v->s;
     const double rows = (double)s->partition.rows;
-    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0,
+    const int64_t theta = s->problem.global_gaussian && !s->problem.global_family ? s->layout.theta : 0,
                   log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
     for (int64_t i = 0; i < s->layout.size; i++) v->metric[i] = 1;
+    if (s->problem.global_family) set_family_metric(v);
     for (int64_t i = 0; i < theta; i++) {
-        const double g = rows * v->g0[log_sd + i], curvature = fmax(0.1, 1 + g); /* of a standardised theta */
-        v->metric[i] = rows * exp(2 * v->x0[log_sd + i]) / curvature;
-        v->metric[log_sd + i] = rows * (fabs(g) > 1e-6 ? 0.5 * log(curvature) / (curvature - 1) : 0.5);
+        const double g = rows * v->g0[log_sd + i];
+        v->metric[i] = rows * exp(2 * v->x0[log_sd + i]) / curvature_of(g);
+        v->metric[log_sd + i] = rows * metric_of_log_scale(g);
     }
 }
 
@@ -172,8 +210,13 @@ static double tolerance(const avi_session *s)
 static bool same_scale(const solve *v)
 {
     const avi_session *s = v->s;
-    const int64_t theta = s->problem.global_gaussian ? s->layout.theta : 0,
+    const avi_family *f = s->problem.global_family;
+    const int64_t theta = s->problem.global_gaussian && !f ? s->layout.theta : 0,
                   log_sd = avi_parameter_layout_log_sd(&s->problem, &s->layout);
+    for (int64_t k = f ? f->latent : 0; f && k < f->width; k++) {
+        const int64_t at = place_of(s, k);
+        if (f->ops->scale_of(f, k) == k && fabs(v->x1[at] - v->x0[at]) > 0.5) return false;
+    }
     for (int64_t i = log_sd; i < log_sd + theta; i++)
         if (fabs(v->x1[i] - v->x0[i]) > 0.5) return false;
     return true;

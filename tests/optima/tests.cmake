@@ -2,6 +2,7 @@
 avi_add_checks(optima groups expected)
 avi_add_checks(optima held_out_factors closed chosen patient_factors)
 avi_add_run(optima_chains chains)
+avi_add_checks(optima theta exact draws tasks against_hmc refused)
 avi_add_checks(optima starts modes best_known starts_refused)
 avi_add_run(optima_functions functions)
 avi_add_run(optima_closed_forms closed)

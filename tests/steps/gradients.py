@@ -11,7 +11,7 @@ SHAPE = ["data.rows=24", "data.test_rows=0", "optim.tile=2", "run.precision=doub
 BOUND = 1e-5
 LONG = "--long" in sys.argv
 CHOICES = {"objective.estimator": ("pathwise", "stl"), "objective.kl": ("analytic", "sampled"), "objective.draws": (1, 3, 0),
-           "model.global": ("point", "gaussian"), "np": (None, 3), "objective.name": None}
+           "model.global": ("point", "gaussian", "gaussian_full", "gaussian_lowrank"), "np": (None, 3), "objective.name": None}
 # What cannot be combined, and says so: words of the message.
 MEANT = ("which family .* does not give", "does not have; use 1 or more", "rows of model .* depend on each other", "rows of model .* are no chain", "for a point theta", "needs draws",
          "closed form, which is there for independent dimensions", "plain values, of which none is beside another")
