@@ -5,6 +5,7 @@
 #   hosts.sh up FOLDER N [PREFIX]       hosts PREFIX1 to PREFIXN (h); FOLDER/hosts then has a line "name address process" for each, FOLDER/gateway this machine's address,
 #                                       FOLDER/agent.sh is an rsh agent. Status 77 and the reason where this machine does not allow it.
 #   hosts.sh in FOLDER NAME COMMAND...  runs it there
+#   hosts.sh beside FOLDER NAME COMMAND...    runs it with the host's network and name but among this machine's processes, where the rsh agent can see all hosts: for mpirun
 #   hosts.sh kill FOLDER NAME           the host loses its power: link first, so that no connection is closed; then all its processes
 #   hosts.sh cut FOLDER NAME            its cable is pulled out; join puts it back
 #   hosts.sh again FOLDER NAME          a host that was killed is switched on, with the same name and address
@@ -90,6 +91,13 @@ run_in() {
     exec nsenter -t "$process" -n -u -i -p -m --wd="$PWD" -- "$@"
 }
 
+run_beside() {
+    local process
+    process=$(field_of "$1" 3)
+    shift
+    exec nsenter -t "$process" -n -u -- "$@"
+}
+
 down() {
     local name _ process
     if [ ! -r "$folder/hosts" ]; then return; fi
@@ -114,6 +122,7 @@ shift 2
 case $what in
     up) up "$@" ;;
     in) run_in "$@" ;;
+    beside) run_beside "$@" ;;
     cut) ip link set "$(tag)v$(number_of "$1")" down ;;
     join) ip link set "$(tag)v$(number_of "$1")" up ;;
     kill)

@@ -40,7 +40,7 @@ if [ $long = yes ]; then
     done
     singletons
 else
-    export AVI_LAUNCHER=mpirun
+    export AVI_LAUNCHER=${AVI_LAUNCHER:-mpirun}
     set_of_jobs ""
 fi
 echo "OK: $((SECONDS - began)) s, seed $seed"
