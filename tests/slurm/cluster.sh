@@ -90,7 +90,7 @@ SlurmctldPidFile=$folder/slurmctld.pid
 SlurmdPidFile=$folder/slurmd.%n.pid
 SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.%n.log
-TmpFS=$folder/tmp
+TmpFS=$folder/tmp/%n
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none
@@ -111,6 +111,7 @@ $nodes
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=10
 PartitionName=scavenge Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=5
 CONF
+    for node in $(seq "$cluster_nodes"); do mkdir -p "$folder/tmp/n$node"; done
     export SLURM_CONF=$folder/slurm.conf
 
     local tries
