@@ -105,6 +105,10 @@ expect 1 "could not be started|OMPI_MCA_orte_execute_quiet=0|submit again to res
 printf '#!/bin/bash\necho 4 >"$AVI_STATUS_FILE"\nexit 1\n' >"$scratch/told"
 chmod +x "$scratch/told"
 expect 4 "ended with status 4" batch AVI_LAUNCHER="$scratch/told"
+# srun ends ranks by TERM that come to their end after the first one, which has left the status of a clean stop.
+printf '#!/bin/bash\necho 75 >"$AVI_STATUS_FILE"\nexit 143\n' >"$scratch/hasty"
+chmod +x "$scratch/hasty"
+expect 75 "ended with status 75|put back 0 times" batch AVI_LAUNCHER="$scratch/hasty" AVI_MAX_RESTARTS=0
 # Ranks of an earlier start still run: the job goes back where it has been put back before, else the folder is another's.
 printf '#!/bin/bash\necho "run: running"\n' >"$scratch/held"
 chmod +x "$scratch/held"

@@ -29,6 +29,14 @@ node_start() {
     cluster_processes+=($!)
 }
 
+# node_again NODE    a node that was killed is switched on; as after a start of a machine, nothing temporary is left.
+node_again() {
+    rm -rf "${folder:?}/tmp/$1" "${folder:?}/spool/$1"
+    mkdir -p "$folder/tmp/$1" "$folder/spool/$1"
+    "$cluster_hosts" again "$folder/hosts" "$1" || fail "$1 does not come up again"
+    node_start "$1"
+}
+
 # Nodes that take jobs.
 nodes_up() { sinfo -h -N -p main -o %T 2>/dev/null | grep -cE '^(idle|mixed|allocated|completing)$'; }
 

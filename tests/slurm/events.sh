@@ -64,6 +64,7 @@ cut_run() {
     AVI_LAST_START=$last submit "$name" run.sbatch --ntasks=2 "$@" -- "${paced[@]}" run.output="$name"
 }
 
+status_says() { "$AVI_PROGRAM" --status "$1" 2>/dev/null | head -n 1 | grep -q "^$1: $2"; }
 # status_is FOLDER WORD    what --status says, also in the table of several
 status_is() {
     "$AVI_PROGRAM" --status "$1" | head -n 1 | grep -q "^$1: $2" || fail "--status of $1 is not $2: $("$AVI_PROGRAM" --status "$1" 2>&1)"
@@ -103,11 +104,10 @@ sweep_and_chain_end() {
     [ "$(cat "${p}"array-*.out | grep -c 'starts on 1 rank')" -eq 6 ] || fail "the parts did not make each run once"
     [ "$(cat avi_sweep-*.out | grep -c 'was done before')" -eq 6 ] || fail "the job of the table did not take the runs of the parts"
     rm -f avi_sweep-*.out
-    within 90 "the end of the chain" status_done "${p}chained"
+    within 90 "the end of the chain" status_says "${p}chained" "done"
     says "${p}chain" 'ended with status 75'
     says "${p}chain" 'job [0-9]+ resumes'
 }
-status_done() { "$AVI_PROGRAM" --status "$1" 2>/dev/null | head -n 1 | grep -q ": done"; }
 
 # Everything that happens to a job once, side by side. PREFIX: of the names.
 set_of_jobs() {
@@ -176,12 +176,12 @@ set_of_jobs() {
         says "${p}lost" 'a node or its connection was lost'
         says "${p}lost" 'going back into the queue'
     fi
+    within 30 "that --status of ${p}lost says so" status_says "${p}lost" interrupted
     status_is "${p}lost" interrupted
     submit "${p}big" run.sbatch --nodes=2 --ntasks-per-node=32 --nodelist=n1,n2 -- "${paced[@]}" optim.batch=256 optim.steps=15 run.output="${p}big"
     big=$job
     within 60 "that Slurm misses n3" is_down n3
-    "$cluster_hosts" again "$folder/hosts" n3 || fail "n3 does not come up again"
-    node_start n3
+    node_again n3
 
     # ---- the ends ------------------------------------------------------------------------------------------------------
     ends "$cancelled" "${p}cancelled" CANCELLED 60
@@ -260,8 +260,7 @@ lost_batch_node() {
     "$cluster_hosts" kill "$folder/hosts" n2
     within 90 "that Slurm misses n2" is_down n2
     status_is "${p}batch" interrupted
-    "$cluster_hosts" again "$folder/hosts" n2 || fail "n2 does not come up again"
-    node_start n2
+    node_again n2
     ends "$lost" "${p}batch" COMPLETED 120
     restarted "$lost" 1 || fail "a job that lost its node did not come back"
     "$AVI_PYTHON" "$here/same_bits.py" "${p}batch" || exit 1
@@ -282,8 +281,7 @@ lost_daemon() {
     status_is "${p}daemon" running
     "$cluster_hosts" kill "$folder/hosts" n2
     ends "$job" "${p}daemon" COMPLETED 180
-    "$cluster_hosts" again "$folder/hosts" n2 || fail "n2 does not come up again"
-    node_start n2
+    node_again n2
     within 60 "the return of n2" is_up n2
     "$AVI_PYTHON" "$here/same_bits.py" "${p}daemon" || exit 1
 }
