@@ -9,15 +9,19 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 { true 9>&1; } 2>/dev/null || exec 1>/dev/null
 { true 9>&2; } 2>/dev/null || exec 2>/dev/null
 
-# CPUs that this process may use: affinity and a container's quota count. (nproc would also listen to OMP_NUM_THREADS.)
+# CPUs that this process may use: affinity and a container's quota count (cgroup v2, else v1, whose quota is -1 where there is none; a test says by AVI_CGROUPS where
+# they are). nproc would also listen to OMP_NUM_THREADS.
 cpus_allowed() {
-    local cpus quota period
+    local cpus quota=max period=1 at=${AVI_CGROUPS:-/sys/fs/cgroup}
     cpus=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
-    if [ -r /sys/fs/cgroup/cpu.max ]; then
-        read -r quota period </sys/fs/cgroup/cpu.max
-        if [ "$quota" != max ] && [ $((quota / period)) -lt "$cpus" ]; then
-            cpus=$((quota / period > 0 ? quota / period : 1))
-        fi
+    if [ -r "$at/cpu.max" ]; then
+        read -r quota period <"$at/cpu.max"
+    elif [ -r "$at/cpu/cpu.cfs_quota_us" ] && [ -r "$at/cpu/cpu.cfs_period_us" ]; then
+        read -r quota <"$at/cpu/cpu.cfs_quota_us"
+        read -r period <"$at/cpu/cpu.cfs_period_us"
+    fi
+    if [ "$quota" != max ] && [ "$quota" -gt 0 ] && [ "$period" -gt 0 ] && [ $((quota / period)) -lt "$cpus" ]; then
+        cpus=$((quota / period > 0 ? quota / period : 1))
     fi
     echo "$cpus"
 }

@@ -114,6 +114,22 @@ printf '#!/bin/bash\necho "run: running"\n' >"$scratch/held"
 chmod +x "$scratch/held"
 expect 73 "ended with status 73" batch LEAVES=73 AVI_MPI="$scratch/held"
 expect 137 "an earlier start of this job still run|going back into the queue" batch LEAVES=73 AVI_MPI="$scratch/held" SLURM_RESTART_COUNT=1
+# Modules, in a shell that does not define module: what defines it is found, and may read variables that are not set.
+mkdir -p "$scratch/modules/init" "$scratch/none"
+printf 'if [ -n "$NOT_SET_ANYWHERE" ]; then return 1; fi\nmodule() { echo "module $* $NOT_SET_ANYWHERE"; [ "$2" != absent ]; }\n' >"$scratch/modules/init/bash"
+expect 4 "module load gcc openmpi" batch LEAVES=4 AVI_MODULES="gcc openmpi" MODULESHOME="$scratch/modules"
+expect 69 "module load absent failed" batch LEAVES=4 AVI_MODULES=absent MODULESHOME="$scratch/modules"
+if [ ! -e /etc/profile.d/modules.sh ] && [ ! -e /etc/profile.d/lmod.sh ]; then
+    expect 69 "knows no command module; use MODULESHOME" batch LEAVES=4 AVI_MODULES=gcc MODULESHOME="$scratch/none" LMOD_PKG="$scratch/none"
+fi
+# Quotas of containers: both kinds of cgroups, with and without one.
+mkdir -p "$scratch/v2" "$scratch/v1/cpu" "$scratch/free/cpu"
+echo "100000 100000" >"$scratch/v2/cpu.max"
+echo 150000 >"$scratch/v1/cpu/cpu.cfs_quota_us"
+echo 100000 | tee "$scratch/v1/cpu/cpu.cfs_period_us" >"$scratch/free/cpu/cpu.cfs_period_us"
+echo -1 >"$scratch/free/cpu/cpu.cfs_quota_us"
+# shellcheck disable=SC2016
+expect 0 "1 1 $(env -u OMP_NUM_THREADS nproc)" bash -c 'source "$1/common.sh"; for kind in v2 v1 free; do echo "$(AVI_CGROUPS=$2/$kind cpus_allowed)"; done | xargs' sh "$jobs" "$scratch"
 expect 64 "no FILE.ini" env -u SLURM_SUBMIT_DIR bash "$jobs/run.sbatch"
 expect 64 "no --sweep TEXT" env -u SLURM_SUBMIT_DIR bash "$jobs/sweep.sbatch" inputs/vae.ini
 printf '#!/bin/bash\necho "sbatch $* chain=$AVI_CHAIN" >&2\necho 77\n' >"$scratch/sbatch"

@@ -203,6 +203,7 @@ set_of_jobs() {
     within 90 "the return of ${p}cut" restarted "$cut" 1
     says "${p}cut" 'asked to stop: passing it on as USR1'
     says "${p}cut" 'ended with status 75'
+    says_not "${p}cut" 'could not be put back'
     if [ "$(state "$cut")" = PENDING ]; then status_is "${p}cut" stopped; fi
     for job in "$big ${p}big" "$cut ${p}cut" "$requeued ${p}requeued" "$scavenge ${p}scavenge" "$lost ${p}lost" "$after ${p}after"; do
         # shellcheck disable=SC2086
