@@ -79,7 +79,10 @@ expect 0 "status 0" env -u SLURM_SUBMIT_DIR AVI_MPI="$AVI_MPI" AVI_LAUNCHER="$AV
 # Under a Slurm that is put in its place: what is told to scontrol, and when the job goes back.
 cat >"$scratch/scontrol" <<'SCONTROL'
 #!/bin/bash
-if [ "$1" = show ]; then exit 0; fi
+if [ "$1" = show ]; then
+    if [ -n "${RESTARTS:-}" ]; then echo "   Requeue=1 Restarts=$RESTARTS BatchFlag=1"; fi
+    exit 0
+fi
 echo "$*" >>"$CALLS"
 for process in $PPID $(ps -o ppid= -p $PPID); do # as Slurm does, which ends the job's shell
     if grep -q run.sbatch "/proc/$process/cmdline"; then kill -KILL "$process"; fi
@@ -96,6 +99,7 @@ batch_of_script() {
 expect 4 "-n 35 /bin/true" batch SLURM_TASKS_PER_NODE='8(x4),3' SLURM_NTASKS=64 LEAVES=4
 expect 75 "put back 0 times" batch LEAVES=75 AVI_MAX_RESTARTS=0
 expect 205 "does not go back by itself|checkpoint: none" batch LEAVES=205
+expect 75 "Slurm has put the job back into the queue already" batch LEAVES=75 SLURM_RESTART_COUNT=1 RESTARTS=2
 expect 137 "going back into the queue" batch LEAVES=75
 expect 137 "resumes from the last one|going back into the queue" batch LEAVES=205 WRITES=yes
 expect 205 "does not go back by itself|checkpoint: step_" batch LEAVES=205
