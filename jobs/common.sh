@@ -130,7 +130,8 @@ explain_status() {
     if [ "$1" -eq 205 ]; then
         echo "$name: a node or its connection was lost (205)"
     elif [ "$1" -eq 1 ]; then
-        echo "$name: the ranks could not be started, or ended without a status (1); OMPI_MCA_orte_execute_quiet=0 shows what mpirun of Open MPI 4 says"
+        echo "$name: the ranks could not be started, or ended without a status (1); OMPI_MCA_orte_execute_quiet=0 shows what mpirun of Open MPI 4 says;" \
+            "for srun use --mpi=pmix (srun --mpi=list says what this Slurm has)"
     elif [ "$1" -gt 128 ]; then
         case $(($1 - 128)) in
             4) what="often: built for another processor; jobs/build.sh on this one" ;;

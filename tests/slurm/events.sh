@@ -287,11 +287,11 @@ lost_daemon() {
     "$AVI_PYTHON" "$here/same_bits.py" "${p}daemon" || exit 1
 }
 
-# Processes of one srun that the MPI library takes for single runs.
+# Processes of one srun that the MPI library is not told of: Open MPI 4 ends them as it starts, others take them for single runs, which the program refuses.
 singletons() {
     AVI_LAUNCHER="srun --mpi=none" submit singletons run.sbatch --ntasks=2 -- "${paced[@]}" optim.steps=5 run.output=singletons
     ends "$job" singletons FAILED 60
-    says singletons 'srun started 2 processes, and each is alone'
-    [ "$(show_of "$job" ExitCode)" = 64:0 ] || fail "singletons ended with $(show_of "$job" ExitCode), not 64"
+    says singletons '[Uu]se (srun )?--mpi=pmix'
+    [[ "$(show_of "$job" ExitCode)" =~ ^(1|64):0$ ]] || fail "singletons ended with $(show_of "$job" ExitCode), not 1 or 64"
     [ ! -e singletons ] || fail "singletons have left a folder"
 }
