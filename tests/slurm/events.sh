@@ -174,7 +174,7 @@ set_of_jobs() {
         [ $((SECONDS - before)) -le 30 ] || fail "the launcher missed a lost node only after $((SECONDS - before)) s"
         says "${p}lost" 'ended with status 205'
         says "${p}lost" 'a node or its connection was lost'
-        says "${p}lost" 'going back into the queue'
+        within 20 "the return of ${p}lost" grep -q 'going back into the queue' "${p}lost.out"
     fi
     within 30 "that --status of ${p}lost says so" status_says "${p}lost" interrupted
     status_is "${p}lost" interrupted
