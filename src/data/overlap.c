@@ -1,18 +1,27 @@
 #include "data/overlap.h"
-#include "data/row_stream.h"
+
+#include "avi/rng.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { SAMPLE = 1024 };
 
-/* A hash of the numbers of a row, the same whatever the type in memory. `row` (largest_row) is work space. */
+/* A hash of the numbers of a row, the same whatever the type in memory. `row` (largest_row) is work space. Each number
+ * is mixed in whole: avi_row_hash moves bits of a word upwards alone, and those of 0, 1 and other round numbers are at
+ * its top, so that different rows of bits had few different hashes. */
 static int64_t hash_of(const avi_data *d, int64_t position, double *row)
 {
     const int64_t values = avi_data_entries(d, position, 1) * d->shape.width;
     avi_data_fetch_f64(d, position, 1, row);
-    for (int64_t k = 0; k < values; k++) row[k] += 0.0; /* -0 is 0 */
-    return (int64_t)(avi_row_hash(row, (size_t)values * sizeof *row, 0) >> 2);
+    uint64_t hash = (uint64_t)values;
+    for (int64_t k = 0; k < values; k++) {
+        uint64_t word;
+        row[k] += 0.0; /* -0 is 0 */
+        memcpy(&word, row + k, sizeof word);
+        hash = avi_mix64(hash, word);
+    }
+    return (int64_t)(hash >> 2);
 }
 
 /* Values of the largest row that this rank has. */

@@ -17,6 +17,9 @@ def case_test_is_training(c):
     c.run("data.test_dataset=same", "optim.tile=100", ranks=3).good("warning: 50 of 50 test rows are training rows")
     c.run("data.test_dataset=other").good().silent("warning")
     c.run("data.holdout=0.1").good(", 50 of 500 rows held out: 450 rows", "50 test rows").silent("warning")
+    # Rows of many bits are told apart.
+    c.write((R.random((300, 60)) < 0.5).astype("u1"), dataset="wide").write((R.random((100, 60)) < 0.5).astype("u1"), dataset="wider")
+    c.run("data.dataset=wide", "data.test_dataset=wider").good().silent("warning")
     # Rows of few bits are equal by themselves: nothing is said.
     c.write((R.random((300, 3)) < 0.5).astype("u1"), dataset="bits").write((R.random((100, 3)) < 0.5).astype("u1"), dataset="more")
     c.run("data.dataset=bits", "data.test_dataset=more").good().silent("warning")
