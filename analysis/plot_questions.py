@@ -129,21 +129,21 @@ def classes(folder, results):
     rows = []
     for (left, right), model in zip(all_axes, ("nonlinear", "hier_logistic")):
         of_model = [r for r in results if r.model == model]
-        best = max(r.elbo_reported for r in of_model if r.sweep.endswith("optimum"))
+        best = {r.seed: r.elbo_reported for r in of_model if r.sweep.endswith("optimum")}  # every seed draws data of its own
         kinds = groups([r for r in of_model if not r.sweep.endswith("optimum")], lambda r: (r.kind, r.label))
         for k, (kind, labels) in enumerate(groups(list(kinds), lambda key: key[0]).items()):
             labels.sort(key=lambda key: kinds[key][0].parameters)
             runs = [kinds[key] for key in labels]
             if kind != "F-VI":
                 for name, style in (("gap_train", "o-"), ("gap_test", "s:")):
-                    left.plot([one[0].parameters for one in runs], [max(min(getattr(r, name) for r in one), 1e-6) for one in runs], style, color=COLOURS[k % 7], markersize=4, linewidth=1,
+                    left.plot([one[0].parameters for one in runs], [max(min(getattr(r, name) for r in one), 1e-6) for one in runs], style, color=COLOURS[k % 6], markersize=4, linewidth=1,
                               label=kind if name == "gap_train" else None)
             steepest = min(runs[-1], key=lambda r: r.gap_train if math.isfinite(r.gap_train) else 0)
-            step, elbo = steepest.trace
-            right.plot(step, np.maximum((best - elbo) / steepest.rows, 1e-5), color="black" if kind == "F-VI" else COLOURS[k % 7], linewidth=1, label=f"{kind}: {labels[-1][1]}")
+            step, elbo = steepest.trace["step"], steepest.trace["elbo"]
+            right.plot(step, np.maximum((best[steepest.seed] - elbo) / steepest.rows, 1e-5), color="black" if kind == "F-VI" else COLOURS[k % 6], linewidth=1, label=f"{kind}: {labels[-1][1]}")
         for (kind, label), runs in sorted(kinds.items(), key=lambda item: (item[0][0] != "F-VI", item[0][0], item[1][0].parameters)):
             rows.append([f"{model}: {kind}", label, runs[0].parameters or None, len(runs), min(r.gap_train for r in runs), mean_of(runs, "gap_train"), min(r.gap_test for r in runs),
-                         float(np.median([r.steps_to(best - CLOSE * r.rows) for r in runs]))])
+                         float(np.median([r.steps_to(best[r.seed] - CLOSE * r.rows) for r in runs]))])
         loglog(left, f"{model}: gap against parameters (dotted: held-out)", "parameters of the inference function")
         left.axhline(CLOSE, color="#666666", linewidth=0.7)
         left.legend(fontsize=7)

@@ -112,7 +112,7 @@ run_optimizers() {
     sweep networks "optim.schedule=constant|cosine; objective.estimator=pathwise|stl; optim.learning_rate=1e-3|1e-2; $seed" paper/nonlinear.ini "${rows[@]}" "${short[@]}"
 }
 
-# Which classes of functions reach the optimum, and after how many steps.
+# Which classes of functions reach the optimum, and after how many steps. Every seed draws data of its own, whose optimum is found too.
 run_classes() {
     local rows steps
     rows=$(either 500 2000)
@@ -120,17 +120,17 @@ run_classes() {
     amortized "$rows" "$steps"
     local all=("${fitted[@]/#optim.batch=*/optim.batch=0}")
     local factorized=("${noiseless[@]}" "data.rows=$rows" optim.batch=0 optim.schedule=cosine optim.learning_rate=1e-2 "optim.steps=$steps" inference.function=factorized)
-    sweep nonlinear_optimum "run.seed=1" "${nonlinear[@]}" "data.rows=$rows" "${optimum[@]}"
-    sweep nonlinear_factorized "run.seed=1" "${nonlinear[@]}" "${factorized[@]}"
-    sweep nonlinear_polynomials "inference.degree=1|3|5|9" "${nonlinear[@]}" "${all[@]/#optim.learning_rate=*/optim.learning_rate=1e-3}" inference.function=polynomial
+    sweep nonlinear_optimum "$seed" "${nonlinear[@]}" "data.rows=$rows" "${optimum[@]}"
+    sweep nonlinear_factorized "$seed" "${nonlinear[@]}" "${factorized[@]}"
+    sweep nonlinear_polynomials "inference.degree=1|3|5|9; $seed" "${nonlinear[@]}" "${all[@]/#optim.learning_rate=*/optim.learning_rate=1e-3}" inference.function=polynomial
     sweep nonlinear_widths "inference.hidden=1,1|2,2|4,4|8,8|16,16|32,32; $seed" "${nonlinear[@]}" "${all[@]}"
     sweep nonlinear_depths "inference.hidden=16|16,16|16,16,16|16,16,16,16; $seed" "${nonlinear[@]}" "${all[@]}"
     sweep nonlinear_tanh "inference.hidden=8,8|32,32; $seed" "${nonlinear[@]}" "${all[@]}" inference.activation=tanh
     amortized "$rows" "$(either 400 3000)"
     all=("${fitted[@]/#optim.batch=*/optim.batch=0}")
-    sweep groups_optimum "run.seed=1" paper/hier_logistic.ini "data.rows=$rows" "${optimum[@]}"
-    sweep groups_factorized "run.seed=1" paper/hier_logistic.ini "${factorized[@]}"
-    sweep groups_polynomials "inference.degree=1|2" paper/hier_logistic.ini "${all[@]}" inference.function=polynomial
+    sweep groups_optimum "$seed" paper/hier_logistic.ini "data.rows=$rows" "${optimum[@]}"
+    sweep groups_factorized "$seed" paper/hier_logistic.ini "${factorized[@]}"
+    sweep groups_polynomials "inference.degree=1|2; $seed" paper/hier_logistic.ini "${all[@]}" inference.function=polynomial
     sweep groups_mlp "inference.hidden=|8|32,32; $seed" paper/hier_logistic.ini "${all[@]}"
     sweep groups_set "inference.entry_hidden=8|32,32; $seed" paper/hier_logistic.ini "${all[@]}" model.group_sizes=equal inference.function=set
     sweep groups_attention "inference.width=8|32; $seed" paper/hier_logistic.ini "${all[@]}" model.group_sizes=equal inference.function=attention inference.heads=2 inference.blocks=1 inference.feed_forward=32

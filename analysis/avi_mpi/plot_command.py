@@ -30,7 +30,7 @@ def _add_arguments(parser, kind):
         parser.add_argument("--every", type=float, metavar="SECONDS", help="draw again after so many seconds, until no run is going on")
     if kind == "sweep":
         parser.add_argument("-x", help="swept key on the horizontal axis (default: the first)")
-        parser.add_argument("-y", help="column of sweep.csv (default: elbo_test, else elbo_train)")
+        parser.add_argument("-y", help="column of sweep.csv, or gap_train, gap_test (default: elbo_test, else elbo_train)")
     parser.add_argument("-o", "--output", help=f"picture to write (default: {kind}.png in the run's folder" + ("; of several, here)" if several else ")"))
 
 

@@ -7,11 +7,13 @@ import os
 import numpy
 
 from .errors import NotFound, UsageError
+from .run import Run
 from .style import COLOURS, new, save, styled
 from .table import Table
 
 UNITS = {"elbo_train": "ELBO, training rows (nats per row)", "elbo_test": "ELBO, test rows (nats per row)", "mse_train": "squared error, training rows (data units squared)",
          "mse_test": "squared error, test rows (data units squared)", "gap_fit": "gap to the F-VI optimum (nats)", "seconds": "time (seconds)", "steps": "steps",
+         "gap_train": "amortization gap, training rows (nats per row)", "gap_test": "amortization gap, held-out rows (nats per row)",
          "elbo": "ELBO (nats)", "loss": "loss (nats)", "best_elbo": "largest ELBO of a step (nats per row)"}
 
 
@@ -39,6 +41,23 @@ def table_of(folder):
         is_number = name not in texts and all(text == "" or not math.isnan(_number(text)) for text in column)
         columns[name] = [_number(text) for text in column] if is_number else column
     return Table(columns), keys
+
+
+def _add_gaps(table, folder, name):
+    """The table with the amortization gap of each run, from the ledger that run.after = gap leaves in its run.h5; NaN where there is none."""
+    values, errors = [], []
+    for one in table["folder"]:
+        value = error = math.nan
+        path = os.path.join(folder, str(one), "run.h5")
+        if os.path.isfile(path):
+            with Run(path) as run:
+                about = run.group(f"/gap/{name.removeprefix('gap_')}").attributes
+                if about:
+                    rows = max(1, about["rows"] - about["rows_not_finite"])
+                    value, error = about["total_amortization_gap"] / rows, about["error_amortization_gap"] / rows
+        values.append(value)
+        errors.append(error)
+    return Table({**{column: table[column].tolist() for column in table.columns}, name: values, f"{name}_error": errors})
 
 
 def _choose(table, keys, x, y):
@@ -73,14 +92,18 @@ def sweep(folder, x=None, y=None, *, path=None):
 
     folder    of the sweep, or its sweep.csv
     x         swept key on the horizontal axis; None: the first that is not run.seed
-    y         column of sweep.csv; None: elbo_test, or elbo_train where there are no test rows
+    y         column of sweep.csv; gap_train or gap_test: the amortization gap that the ledger of each run found
+              (run__after="gap"), against width or domain for instance; None: elbo_test, or elbo_train without test rows
 
     Small dots are runs with two standard errors where the evaluation takes draws; with several values of run.seed,
     lines and large dots are their mean with its standard error. Runs that are not done are left out.
     Returns a Figure; `path` writes it too. NotFound where there is no sweep.csv or no run is done, UsageError for a
     column that there is not.
     """
-    table, keys = table_of(os.fspath(folder))
+    folder = os.fspath(folder)
+    table, keys = table_of(folder)
+    if y in ("gap_train", "gap_test"):
+        table = _add_gaps(table, folder if os.path.isdir(folder) else os.path.dirname(folder), y)
     x, y = _choose(table, keys, x, y)
     values = table[y].astype(float)
     error = table[f"{y}_error"].astype(float) if f"{y}_error" in table.columns else numpy.zeros(len(values))

@@ -269,7 +269,7 @@ def figures(scratch):
         check_picture(getattr(avi_mpi.plot, kind)(run if kind != "latent" else run.folder, path=path), path)
     path = scratch / "labels.png"
     check_picture(avi_mpi.plot.latent(run, labels=numpy.arange(150) % 3, path=path), path)
-    keys = ["model.name=linear", "data.source=model", "data.rows=60", "optim.batch=0", "optim.steps=20", f"run.output={scratch / 'sweep'}"]
+    keys = ["model.name=linear", "data.source=model", "data.rows=60", "optim.batch=0", "optim.steps=20", "run.after=gap", "gap.draws=25", f"run.output={scratch / 'sweep'}"]
     sweep = subprocess.run([program(), "-q", str(empty_ini(scratch)), "--sweep", "inference.hidden=2|4; run.seed=1..3", *keys], capture_output=True, text=True)
     expect(sweep.returncode == 0, sweep.stderr)
     picture = avi_mpi.plot.sweep(scratch / "sweep", path=scratch / "sweep.png")
@@ -283,6 +283,10 @@ def figures(scratch):
     refused(avi_mpi.NotFound, ["output.local"], lambda: avi_mpi.plot.latent(bare))
     refused(avi_mpi.NotFound, ["run.after = gap"], lambda: avi_mpi.plot.gap(bare))
     refused(avi_mpi.UsageError, ["0 to 2"], lambda: avi_mpi.plot.latent(run, dims=(0, 9)))
+    drawn = [line for line in avi_mpi.plot.sweep(scratch / "sweep", y="gap_train").axes[0].lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"][-1]
+    wanted = [numpy.mean([avi_mpi.open_run(scratch / "sweep" / line["folder"]).group("/gap/train")["amortization_gap"].mean() for line in table if line["inference.hidden"] == hidden])
+              for hidden in "24"]
+    near("mean gaps of the sweep", drawn.get_ydata(), wanted, 1e-9)
     refused(avi_mpi.UsageError, ["no column"], lambda: avi_mpi.plot.sweep(scratch / "sweep", y="none"))
     with open(avi_mpi.report(run, scratch / "page.html"), encoding="utf-8") as file:
         text = file.read()

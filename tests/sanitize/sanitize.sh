@@ -84,6 +84,9 @@ short_runs() {
         run simulate "${model[@]}" model.name=saw run.task=simulate
         run hdf5 "${model[@]}" model.name=saw data.source=hdf5 "data.path=$folder/short_$np/simulate/data.h5" data.dataset=x data.rows=0 inference.function=constant
         run fast "${vae[@]/--fresh/-q}" run.task=evaluate
+        run ledger "${vae[@]}" run.after=gap,diagnose gap.draws=25 gap.passes=4 diagnose.draws=4
+        run modes "${model[@]}" data.rows=40 model.name=nonlinear inference.function=factorized objective.draws=0 optim.method=lbfgs inference.starts=3 run.after=diagnose
+        run chain "${model[@]}" data.rows=60 model.name=hmm inference.function=mlp inference.hidden=3 inference.domain=window:1 run.after=diagnose
         run gradient "${vae[@]}" --check-gradient run.precision=double run.reproducible=yes
         run plan "${vae[@]}" --dry-run
     done
