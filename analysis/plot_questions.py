@@ -136,11 +136,12 @@ def classes(folder, results):
             runs = [kinds[key] for key in labels]
             if kind != "F-VI":
                 for name, style in (("gap_train", "o-"), ("gap_test", "s:")):
-                    left.plot([one[0].parameters for one in runs], [max(min(getattr(r, name) for r in one), 1e-6) for one in runs], style, color=COLOURS[k % 6], markersize=4, linewidth=1,
+                    left.plot([one[0].parameters for one in runs], [max(min(getattr(r, name) for r in one), 1e-6) for one in runs], style, color=plt.get_cmap("tab10")(k), markersize=4, linewidth=1,
                               label=kind if name == "gap_train" else None)
             steepest = min(runs[-1], key=lambda r: r.gap_train if math.isfinite(r.gap_train) else 0)
             step, elbo = steepest.trace["step"], steepest.trace["elbo"]
-            right.plot(step, np.maximum((best[steepest.seed] - elbo) / steepest.rows, 1e-5), color="black" if kind == "F-VI" else COLOURS[k % 6], linewidth=1, label=f"{kind}: {labels[-1][1]}")
+            right.plot(step, np.maximum((best[steepest.seed] - elbo) / steepest.rows, 1e-5), color="black" if kind == "F-VI" else plt.get_cmap("tab10")(k), linewidth=1,
+                       label=f"{kind}: {labels[-1][1]}")
         for (kind, label), runs in sorted(kinds.items(), key=lambda item: (item[0][0] != "F-VI", item[0][0], item[1][0].parameters)):
             rows.append([f"{model}: {kind}", label, runs[0].parameters or None, len(runs), min(r.gap_train for r in runs), mean_of(runs, "gap_train"), min(r.gap_test for r in runs),
                          float(np.median([r.steps_to(best[r.seed] - CLOSE * r.rows) for r in runs]))])
