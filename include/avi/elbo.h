@@ -232,6 +232,7 @@ typedef struct avi_row_values {
     double *elbo, *nu, *reconstruction, *log_weight; /* log_weight: (rows, S) log p(x, z) - log q(z) of each draw */
     double *loglik;                                  /* of elbo, E log p(x | z, theta) */
     double *z, *draw_x; /* (rows, S, L), (rows, S, D): each draw and E[x | z, theta] for it; with reconstruction */
+    double *draw_loglik, *draw_log_q; /* (rows, S): log p(x | z, theta) and log q(z) of each draw; with log_weight */
     uint64_t set; /* which draws: 0 are those of the evaluations, others are independent of them and of each other */
 } avi_row_values;
 avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *table, const avi_row_ranges *job,

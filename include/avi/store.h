@@ -48,6 +48,11 @@ typedef struct avi_field {
                                        zeros; type is ignored */
     int rank;                       /* 0 (scalar) .. 4 */
     int64_t dims[4];                /* of the whole dataset */
+    int leading;                    /* > 1: rows are numbered over so many dimensions together: what a rank writes of a
+                                       (chain, draw, row, ...) dataset are whole rows of 3 of them; else over the first */
+    const char *const *names;       /* rank 1, in place of data: dims[0] UTF-8 texts of any length, as netCDF and R have
+                                       names. Rank 0's copy alone is used: HDF5 keeps them with the metadata, which are
+                                       written before the data; no checksum is kept of them. type is ignored */
     const void *data;               /* rank 0's copy, or this rank's slab when distributed */
     const avi_row_producer *supply; /* of distributed fields, in place of data; fields of one supply stand next to each
                                        other and have equally many rows */

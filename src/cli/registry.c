@@ -8,6 +8,7 @@
 #include "closed_form/optimum.h"
 #include "run/plugins.h"
 #include "session/keys.h"
+#include "idata/idata.h"
 #include "tasks/task.h"
 
 #define AVI_SOURCE(name)    extern const avi_source_ops avi_source_##name;
@@ -24,6 +25,7 @@ static avi_status add_keys(avi_registry *r)
 {
     AVI_TRY(avi_task_register_keys(r));
     AVI_TRY(avi_session_register_keys(r));
+    AVI_TRY(avi_idata_register_keys(r));
     AVI_TRY(avi_plugins_register_keys(r));
     AVI_TRY(avi_data_register_keys(r));
     AVI_TRY(avi_model_register_keys(r));

@@ -24,6 +24,13 @@ static double squared_error(const avi_estimator *e, const avi_graph *g, double *
     return sum;
 }
 
+/* A value of every draw of the block's rows. */
+static void take_draws(const avi_estimator *e, avi_node *of, int64_t done, double *out)
+{
+    if (out && of)
+        memcpy(out + done * e->p.draws, avi_tape_row_values(e->tape, of, true), (size_t)of->rows * sizeof *out);
+}
+
 static void take_rows(const avi_estimator *e, const avi_graph *g, int64_t done, const avi_row_values *rows)
 {
     const avi_precision p = e->p.precision;
@@ -39,9 +46,9 @@ static void take_rows(const avi_estimator *e, const avi_graph *g, int64_t done, 
         avi_vector_to_double(p, g->draw_x->value, g->draw_x->rows * g->draw_x->cols,
                              rows->draw_x + done * e->p.draws * g->draw_x->cols);
     if (rows->nu) avi_vector_to_double(p, g->nu->value, g->rows * g->nu->cols, rows->nu + done * g->nu->cols);
-    if (rows->log_weight && g->log_weight)
-        memcpy(rows->log_weight + done * e->p.draws, avi_tape_row_values(e->tape, g->log_weight, true),
-               (size_t)g->log_weight->rows * sizeof *rows->log_weight);
+    take_draws(e, g->log_weight, done, rows->log_weight);
+    take_draws(e, g->draw_loglik, done, rows->draw_loglik);
+    take_draws(e, g->draw_log_q, done, rows->draw_log_q);
 }
 
 static void sum_values(const avi_estimator *e, const avi_graph *g, double values[AVI_SUMS])

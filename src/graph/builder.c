@@ -36,7 +36,7 @@ typedef struct group {
     kl_form form;
     avi_node *closed_kl; /* (B, 1): made once for all groups; NULL unless KL_CLOSED */
     avi_terms terms;
-    avi_node *mean_x, *draw_x, *edge, *z;
+    avi_node *mean_x, *draw_x, *edge, *z, *draw_loglik, *log_q;
 } group;
 
 static void evaluate_fused(avi_graph_context *c, group *g)
@@ -87,6 +87,8 @@ static void evaluate_draws(avi_graph_context *c, const avi_pass *pass, const avi
     }
     if (g->form != KL_CLOSED) evaluate_kl(c, pass, b, g, z, before, loglik, log_q);
     g->z = z;
+    g->draw_loglik = loglik;
+    g->log_q = log_q;
     g->edge = avi_graph_edge(c, pass, b, before);
 }
 
@@ -115,6 +117,8 @@ static void add_group(avi_graph_context *c, const avi_pass *pass, group *g, doub
     out->mean_x = accumulate(t, out->mean_x, g->mean_x, weight);
     out->draw_x = weight == 1 ? g->draw_x : NULL;
     out->z = weight == 1 ? g->z : NULL;
+    out->draw_loglik = weight == 1 ? g->draw_loglik : NULL;
+    out->draw_log_q = weight == 1 ? g->log_q : NULL;
     out->log_weight = g->terms.log_weight;
     out->edge = g->edge;
 }

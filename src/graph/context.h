@@ -61,6 +61,7 @@ typedef struct avi_graph {
     const int64_t *entry; /* ragged rows: (B + 1) entries before each; NULL: dense */
     avi_node *mask;       /* (B, D): 0 where a value of x is missing; NULL: all are there */
     avi_node *log_weight; /* (B*S, 1) or NULL */
+    avi_node *draw_loglik, *draw_log_q; /* (B*S, 1): log p(x | z, theta) and log q(z) of each draw; NULL as z is */
 } avi_graph;
 
 /* Not collective. Errors: INTERNAL (memory). */

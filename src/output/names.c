@@ -18,9 +18,7 @@ static size_t character(const unsigned char *at)
     return n;
 }
 
-/* The first n bytes of a name into `out`, filled up with zeros; what is no UTF-8 becomes "?", since readers refuse it.
- */
-static void put(const char *name, size_t n, int64_t bytes, char *out)
+void avi_names_put(const char *name, size_t n, int64_t bytes, char *out)
 {
     memset(out, 0, (size_t)bytes);
     for (size_t i = 0; i < n && (int64_t)i < bytes;) {
@@ -66,7 +64,7 @@ static char *table_of(avi_fields *l, const char *lines, int64_t count, int64_t *
     char *table = avi_fields_memory(l, (size_t)(count * *bytes));
     for (int64_t k = 0; table && k < count; k++) {
         const size_t n = strcspn(lines, "\n");
-        put(lines, n, *bytes, table + k * *bytes);
+        avi_names_put(lines, n, *bytes, table + k * *bytes);
         lines += n + (lines[n] == '\n');
     }
     return table;
@@ -109,7 +107,7 @@ static avi_status read_rows(avi_source *source, int64_t first, int64_t count, in
         AVI_TRY(source->row_names(source, first + done, n, name));
         for (int64_t i = 0; i < n; i++) {
             const size_t length = strlen(name[i]);
-            if (out) put(name[i], length, *bytes, out + (done + i) * *bytes);
+            if (out) avi_names_put(name[i], length, *bytes, out + (done + i) * *bytes);
             if (!out && (int64_t)length + 1 > *bytes) *bytes = (int64_t)length + 1;
             free(name[i]);
         }

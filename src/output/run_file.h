@@ -50,6 +50,10 @@ enum { AVI_MOST_COVARIANCE = 2048 };
 /* Not collective. /global and /inference, which borrow from the session, the state and the list. */
 avi_status avi_run_file_parameters(const avi_session *s, const avi_state *st, avi_fields *l);
 
+/* Not collective. Names of the axes of a block as it is stored, "output, input": those that were declared, of a single
+ * row the last one; else names made of the block's own, in memory of the list. NULL when memory is short. */
+const char *avi_run_file_axes(avi_fields *l, const avi_block *b);
+
 /* Local factors in given order, from the table or the inference function, as a supply of the fields mean and log sd,
  * (rows, L) each, and of covariance (rows, L, L) where the family has one, in the precision of the run. */
 typedef struct avi_local {

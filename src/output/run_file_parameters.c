@@ -18,9 +18,7 @@ static avi_status exponentials(const avi_session *s, avi_fields *l, int64_t n, c
     return AVI_OK;
 }
 
-/* Names of the axes of a block as it is stored: those that were declared, of a single row the last one; else names made
- * of the block's own. */
-static const char *axes_of(avi_fields *l, const avi_block *b)
+const char *avi_run_file_axes(avi_fields *l, const avi_block *b)
 {
     const char *last = strrchr(b->axes, ',');
     if (b->axes[0]) return b->rows > 1 || !last ? b->axes : last + 1 + (last[1] == ' ');
@@ -82,7 +80,7 @@ static avi_status add_blocks(const avi_session *s, const void *vector, avi_field
     for (int k = 0; k < p->count; k++) {
         const avi_block *b = &p->block[k];
         char *path = avi_fields_memory(l, 128);
-        const char *axes = axes_of(l, b),
+        const char *axes = avi_run_file_axes(l, b),
                    *text = avi_fields_text(l, "%s%s%s", what, b->description[0] ? b->description : b->name, after);
         const void *typed = (const char *)vector + (size_t)b->offset * avi_real_size(s->precision);
         if (!path || !axes || !text) return avi_fail_memory(1, "results");

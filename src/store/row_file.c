@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FIELDS = 64, LINE = 64, WORDS = 256 };
+enum { FIELDS = 256, LINE = 64, WORDS = 256 };
 
 struct avi_row_file {
     avi_store_plan plan; /* fields are ours: those with rows are marked as supplied, since their sums come late */

@@ -8,10 +8,11 @@
 
 typedef struct avi_row_file avi_row_file;
 
-/* Collective. fields: those that are `distributed` have rows, dims[0] all alike, and no data; the others are written
- * here. identity: all that the rows are made from, as a text: a file that was begun with another one is begun anew.
- * *done: rows that are there already. Borrows fields and folder. Owner: caller, avi_row_file_close. Errors: CANTCREATE,
- * IO (full disk: the space is reserved before the first row is made), INTERNAL. */
+/* Collective. fields: those that are `distributed` have rows, dims[0] all alike (numbered over several dimensions where
+ * avi_field.leading says so), and no data; the others are written here. identity: all that the rows are made from, as a
+ * text: a file that was begun with another one is begun anew. *done: rows that are there already. Borrows fields and
+ * folder. Owner: caller, avi_row_file_close. Errors: CANTCREATE, IO (full disk: the space is reserved before the first
+ * row is made), INTERNAL. */
 avi_status avi_row_file_open(avi_folder *folder, avi_comm *comm, const char *name, const avi_field *fields, int count,
                              const avi_attribute *attributes, int attribute_count, const char *identity,
                              avi_row_file **file, int64_t *done);

@@ -12,14 +12,23 @@
 
 #define ORDERED (H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED)
 
-int64_t avi_field_rows(const avi_field *field) { return field->text || field->rank == 0 ? 1 : field->dims[0]; }
+static int leading(const avi_field *field) { return field->leading > 1 ? field->leading : 1; }
+
+int64_t avi_field_rows(const avi_field *field)
+{
+    if (field->names) return 0; /* they are in the metadata */
+    if (field->text || field->rank == 0) return 1;
+    int64_t rows = 1;
+    for (int d = 0; d < leading(field); d++) rows *= field->dims[d];
+    return rows;
+}
 
 int64_t avi_field_row_bytes(const avi_field *field)
 {
     if (field->text) return (int64_t)strlen(field->text) + 1; /* with its zero byte: HDF5 has no text of size 0 */
     if (field->text_bytes > 0) return field->text_bytes;
     int64_t bytes = (int64_t)avi_dtype_size(field->type);
-    for (int d = 1; d < field->rank; d++) bytes *= field->dims[d];
+    for (int d = leading(field); d < field->rank; d++) bytes *= field->dims[d];
     return bytes;
 }
 
@@ -70,13 +79,38 @@ static herr_t order_group(hid_t plist)
     return H5Pset_link_creation_order(plist, ORDERED) < 0 ? -1 : H5Pset_attr_creation_order(plist, ORDERED);
 }
 
+/* Texts of any length lie in HDF5's heap, which is written here with the metadata. They have a fill value: HDF5 wants
+ * one where it follows references. */
+static herr_t make_names(hid_t file, const avi_field *field, const char *axes)
+{
+    const hsize_t count = (hsize_t)field->dims[0];
+    const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate_simple(1, &count, NULL),
+                plist = H5Pcreate(H5P_DATASET_CREATE);
+    if (type < 0 || space < 0 || plist < 0 || H5Tset_size(type, H5T_VARIABLE) < 0 ||
+        H5Tset_cset(type, H5T_CSET_UTF8) < 0 || H5Pset_obj_track_times(plist, false) < 0 ||
+        H5Pset_attr_creation_order(plist, ORDERED) < 0)
+        return -1;
+    const hid_t dataset = H5Dcreate2(file, field->path, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+    if (dataset < 0 || H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, field->names) < 0 ||
+        avi_h5_put_text(dataset, "description", field->description) < 0 ||
+        avi_h5_put_text(dataset, "units", field->units) < 0 || avi_h5_put_text(dataset, "axes", axes) < 0)
+        return -1;
+    H5Pclose(plist);
+    H5Sclose(space);
+    H5Tclose(type);
+    return H5Dclose(dataset);
+}
+
 static herr_t make_dataset(hid_t file, const avi_field *field, const char *axes, uint64_t sum, hid_t plist,
                            hid_t group_plist, int64_t *offset)
 {
     char hex[17];
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)sum);
     const char *slash = strrchr(field->path, '/');
+    const int64_t row_axes = field->leading;
     if (!slash || make_group(file, field->path, (size_t)(slash - field->path), group_plist) < 0) return -1;
+    *offset = 0;
+    if (field->names) return make_names(file, field, axes);
     const bool texts = field->text || field->text_bytes > 0;
     const hid_t type = texts ? avi_h5_text_type((size_t)avi_field_row_bytes(field)) : avi_h5_file_type(field->type);
     const hid_t space = field_space(field);
@@ -86,9 +120,10 @@ static herr_t make_dataset(hid_t file, const avi_field *field, const char *axes,
     if (avi_h5_put_text(dataset, "description", field->description) < 0 ||
         avi_h5_put_text(dataset, "units", field->units) < 0 || avi_h5_put_text(dataset, "axes", axes) < 0 ||
         avi_h5_put_text(dataset, "checksum", hex) < 0 ||
+        (row_axes > 1 && avi_h5_put_attribute(dataset, "checksum_axes", H5T_STD_I64LE, H5T_NATIVE_INT64, &row_axes) <
+                             0) || /* over which the rows of the checksum are numbered */
         (field->text_bytes > 0 && avi_h5_put_text(dataset, "_Encoding", "utf-8") < 0)) /* what xarray asks for */
         return -1;
-    *offset = 0;
     if (avi_field_rows(field) > 0 && avi_field_row_bytes(field) > 0) {
         const haddr_t address = H5Dget_offset(dataset);
         if (address == HADDR_UNDEF) return -1;
@@ -252,6 +287,14 @@ static avi_status seed(int fd, const avi_store_plan *plan, int64_t bytes)
     return status;
 }
 
+/* Names in HDF5's heap: a reference and a header of 16 bytes for each, collections of at least 4096 bytes. */
+static int64_t names_bytes(const avi_field *f)
+{
+    int64_t bytes = 16384;
+    for (int64_t i = 0; i < f->dims[0]; i++) bytes += 48 + 2 * (int64_t)strlen(f->names[i]);
+    return bytes;
+}
+
 /* At least what the file will take: data in whole pages; headers, tables and texts with room to spare. */
 static int64_t enough_bytes(const avi_store_plan *plan)
 {
@@ -260,7 +303,7 @@ static int64_t enough_bytes(const avi_store_plan *plan)
         const avi_field *f = &plan->fields[i];
         const int64_t texts = (int64_t)(f->description ? strlen(f->description) : 0) +
                               (int64_t)(f->units ? strlen(f->units) : 0) + (int64_t)(f->axes ? strlen(f->axes) : 0);
-        const int64_t data = avi_field_rows(f) * avi_field_row_bytes(f);
+        const int64_t data = f->names ? names_bytes(f) : avi_field_rows(f) * avi_field_row_bytes(f);
         bytes += 4096 + (data < 4096 ? data : (data + 8191) / 4096 * 4096) + 2 * texts;
     }
     for (int i = 0; i < plan->attribute_count; i++) {

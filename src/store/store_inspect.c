@@ -125,6 +125,20 @@ static avi_status inspect_type(hid_t dataset, const char *path, const char *name
     return AVI_OK;
 }
 
+/* Dimensions over which rows are numbered: attribute checksum_axes, 1 where there is none or it says what cannot be. */
+static int leading_axes(hid_t dataset, int rank)
+{
+    int64_t axes = 1;
+    if (rank < 2 || H5Aexists(dataset, "checksum_axes") <= 0) return 1;
+    const hid_t attribute = H5Aopen(dataset, "checksum_axes", H5P_DEFAULT);
+    const hid_t space = attribute < 0 ? -1 : H5Aget_space(attribute);
+    const bool good = space >= 0 && H5Sget_simple_extent_npoints(space) == 1 &&
+                      H5Aread(attribute, H5T_NATIVE_INT64, &axes) >= 0 && axes >= 1 && axes <= rank;
+    if (space >= 0) H5Sclose(space);
+    if (attribute >= 0) H5Aclose(attribute);
+    return good ? (int)axes : 1;
+}
+
 static avi_status inspect_space(hid_t dataset, int64_t file_bytes, const char *path, const char *name,
                                 avi_store_item *item)
 {
@@ -150,6 +164,7 @@ static avi_status inspect_space(hid_t dataset, int64_t file_bytes, const char *p
         return avi_fail(AVI_ERR_DATA, "%s: dataset %s claims more bytes than the file has", path, name);
     item->rank = rank;
     item->rows = rank > 0 ? item->dims[0] : 1;
+    for (int d = 1; d < leading_axes(dataset, rank); d++) item->rows *= item->dims[d];
     item->row_bytes = empty ? 0 : bytes / item->rows;
     return AVI_OK;
 }

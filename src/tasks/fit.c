@@ -1,7 +1,9 @@
 /* Task fit: training, then the tasks of run.after, then one run.h5 with the results of all. */
 #include "base/signals.h"
+#include "idata/idata.h"
 #include "plan/fit_plan.h"
 #include "tasks/post_fit.h"
+#include "tasks/stored_fit.h"
 #include "train/patience.h"
 #include "factors/starts.h"
 #include "train/stopping_rule.h"
@@ -11,7 +13,35 @@ static avi_status check(const avi_session *s)
     AVI_TRY(avi_stopping_rule_check(s));
     AVI_TRY(avi_patience_check(s));
     AVI_TRY(avi_starts_check(s));
-    return avi_post_fit_check(s);
+    AVI_TRY(avi_post_fit_check(s));
+    if (!avi_idata_wanted(s)) return AVI_OK;
+    avi_idata_plan p; /* mistakes in its keys are told before the fit */
+    const avi_status status = avi_idata_plan_make(s, s->counts.partition.rows, &p);
+    avi_idata_plan_free(&p);
+    return status;
+}
+
+/* output.idata, when the results stand: posterior.nc takes nothing from them, and the same command makes it where it is
+ * missing. */
+static avi_status write_idata(avi_session *s, avi_state *st, avi_folder *folder)
+{
+    if (!avi_idata_wanted(s)) return AVI_OK;
+    avi_signals_set(AVI_SIGNAL_AGAIN, "the fit is done and its results are written: the same command resumes with "
+                                      "posterior.nc");
+    const avi_status status = avi_idata_write(s, st, folder);
+    avi_signals_set(AVI_SIGNAL_NOTED, NULL);
+    return status;
+}
+
+/* Of a fit that was done before. */
+static avi_status write_missing_idata(avi_session *s)
+{
+    avi_stored_fit stored = {0};
+    if (!avi_idata_wanted(s)) return AVI_OK;
+    avi_status status = avi_stored_fit_open(s, &stored);
+    if (status == AVI_OK) status = write_idata(s, stored.st, stored.folder);
+    avi_stored_fit_close(&stored);
+    return status;
 }
 
 static avi_done_fit done_fit(avi_fit *f)
@@ -38,7 +68,10 @@ static avi_status finish(avi_session *s, avi_fit *f, avi_post_fit *p)
     avi_signals_set(AVI_SIGNAL_NOTED, NULL); /* all is written: a signal comes too late */
     AVI_TRY(after);
     avi_fit_print(f);
-    if (avi_fit_is_done(f)) avi_post_fit_print(s, &done, p);
+    if (avi_fit_is_done(f)) {
+        avi_post_fit_print(s, &done, p);
+        AVI_TRY(write_idata(s, avi_fit_state(f), avi_fit_folder(f)));
+    }
     return avi_fit_judge(f);
 }
 
@@ -50,7 +83,8 @@ static avi_status run(avi_session *s)
     if (status == AVI_OK && avi_fit_was_done(f)) {
         status = avi_fit_judge(f);
         avi_fit_close(&f);
-        return status;
+        const avi_status written = write_missing_idata(s);
+        return status == AVI_OK ? written : status;
     }
     if (status == AVI_OK) status = avi_fit_train(f);
     if (status == AVI_OK) status = finish(s, f, &p);
