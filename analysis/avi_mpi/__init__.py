@@ -7,6 +7,7 @@
 fit         an array, DataFrame or sparse matrix -> Run
 Run         what a run left: trace, eval, theta, phi, local, gap; encode, evaluate, reconstruct, sample
 open_run    the Run in a folder
+join_chains the posterior.nc of several runs as chains of one file
 compare     a table of runs, with the errors of their differences
 status      how runs stand, while they go on too
 plot        trace, images, latent, gap, sweep, ranks: figures
@@ -22,7 +23,8 @@ from .errors import (AviError, BudgetSpent, CannotCreate, CannotStart, ConfigErr
                      WriteError)
 
 # Loaded when they are used: matplotlib takes a while, and `python -m avi_mpi.report` is a module of this name.
-_HOMES = {"fit": "fitting", "Run": "run", "open_run": "run", "Results": "use", "Group": "reading", "compare": "comparing", "status": "watching", "report": "page", "plot": None}
+_HOMES = {"fit": "fitting", "Run": "run", "open_run": "run", "Results": "use", "Group": "reading", "compare": "comparing", "status": "watching", "join_chains": "chains", "report": "page",
+          "plot": None}
 
 __all__ = [*_HOMES, "AviError", "BudgetSpent", "CannotCreate", "CannotStart", "ConfigError", "DataError", "Diverged", "InternalError", "NotFound", "RankLost", "Stopped", "UsageError", "WriteError"]
 

@@ -68,6 +68,10 @@ checkpoint.keep
 checkpoint.resume
 checkpoint.from
 output.local
+output.idata
+output.idata_draws
+output.idata_rows
+output.idata_theta
 nan.policy
 nan.max_skips
 nan.lr_cut
@@ -269,6 +273,9 @@ log.profile yes no
 checkpoint.resume auto yes no
 checkpoint.from @
 output.local auto yes no
+output.idata yes no
+output.idata_rows @
+output.idata_theta auto yes no
 nan.policy skip rollback stop
 data.source strokes idx hdf5 model
 data.storage auto memory stream

@@ -89,7 +89,8 @@ static double file_bytes(const avi_session *s, const avi_idata_plan *p)
     const double real = (double)avi_real_size(s->precision), l = (double)s->model->latent, k = p->draws,
                  d = (double)s->shape.width, theta = (double)avi_params_values(&s->model->theta);
     const double row = k * ((l + (p->predictive ? d : 0)) * real + 8 * (1 + p->densities + p->weights)) +
-                       (p->observed ? 8 * d : 0) + 2 * l * real + (p->scores ? 8 * AVI_IDATA_SCORES : 0) + 6 * 40;
+                       (p->observed ? 8 * d : 0) + 2 * l * real + (p->scores ? 8 * AVI_IDATA_SCORES : 0) +
+                       6 * (s->train_source->row_names ? 56 : 8); /* coordinates of six groups */
     return (double)p->rows.total * row +
            (p->theta                     ? k * theta * real
             : s->problem.global_gaussian ? 0

@@ -508,6 +508,15 @@ LAYERS = [
     Defect("residual layers that add nothing", "src/nn/network.c", "avi_add(t, h, x) : h;", "avi_add(t, h, avi_scale(t, x, 0, 0)) : h;", "^nn_encoders$"),
 ]
 
+IDATA = [
+    Defect("draws of posterior.nc in the order of the shuffle", "src/idata/batch.c", "values + b->by_index[i] * row", "values + i * row", "^idata_models$"),
+    Defect("weights of posterior.nc for log p", "src/idata/draws.c", "v->log_p[i] += v->log_q[i];", "v->log_p[i] += 0;", "^idata_whole$"),
+    Defect("runs of rows that go on over the edges of tiles", "src/idata/batch.c", "at % tile != 0;", "true;", "^idata_models$"),
+    Defect("the same draw of theta for all draws of z", "src/idata/draws.c", "        avi_theta_draw(s, w->st->params, (int)t, w->drawn);\n        const avi_row_values",
+           "        avi_theta_draw(s, w->st->params, 0, w->drawn);\n        const avi_row_values", "^idata_models$"),
+    Defect("names as bytes of no encoding", "src/store/store_create.c", "H5Tset_cset(type, H5T_CSET_UTF8) < 0 || H5Pset_obj_track_times", "false || H5Pset_obj_track_times", "^idata_whole$"),
+]
+
 PYTHON = [
     Defect("the error of a difference as of two independent runs", "analysis/avi_mpi/comparing.py",
            "numpy.sqrt(numpy.sum((b[2] - a[2]) ** 2))", "numpy.sqrt(numpy.sum(b[2] ** 2) + numpy.sum(a[2] ** 2))", "^python_compares$"),
@@ -516,4 +525,4 @@ PYTHON = [
     Defect("the tasks of one node of a Slurm job for those of all", "analysis/avi_mpi/launch.py", "total += int(count) * int(times or 1)", "total += int(count)", "^python_slurm$"),
 ]
 
-DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS, *RAGGED, *LAYERS, *PYTHON]
+DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS, *RAGGED, *LAYERS, *IDATA, *PYTHON]
