@@ -2,6 +2,8 @@
 
 #include "linalg/scalapack.h"
 
+#include <stddef.h>
+
 static const int UNIT = 1; /* distance of a vector's values */
 static const double ONE = 1;
 
