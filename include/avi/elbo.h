@@ -21,6 +21,15 @@
 #include "avi/column_moments.h"
 #include "avi/objective.h"
 
+/* Gradients of an objective by draws of z. */
+typedef enum avi_gradient {
+    AVI_GRADIENT_PATHWISE, /* of the draws and of log q by its parameters */
+    AVI_GRADIENT_STL, /* sticking the landing (Roeder, Wu & Duvenaud 2017): log q's parameters are held, which leaves
+                         out a score term of mean 0 */
+    AVI_GRADIENT_DREG /* of the importance-weighted bound, doubly reparameterized (Tucker, Lawson, Gu & Maddison
+                         2018): log q's parameters are held, and the gradient by z has the squared weights */
+} avi_gradient;
+
 /* What is fitted, and how the ELBO is estimated; fixed during a run. Everything is borrowed. */
 typedef struct avi_problem {
     avi_precision precision;
@@ -37,11 +46,11 @@ typedef struct avi_problem {
     const avi_family *global_family;    /* of a q(theta) whose values are correlated: one factor of this family, whose
                                            dimensions are the values of theta; NULL: a factorized Gaussian, or a point */
     int draws;                          /* S, or the number of points of `rule` */
-    bool stl;                           /* sticking the landing (Roeder, Wu & Duvenaud 2017): no score term */
-    bool kl_sampled;                    /* KL of z by the same draws instead of in closed form */
-    bool notebook;                      /* objective.entropy: steps minimise with the entropy terms of the published VAE
-                                           notebook (avi_family_notebook), for z and theta; evaluations do not */
-    const struct avi_quadrature *rule;  /* quadrature in place of draws (objective.draws = 0), or NULL */
+    avi_gradient gradient;
+    bool kl_sampled;                   /* KL of z by the same draws instead of in closed form */
+    bool notebook;                     /* objective.entropy: steps minimise with the entropy terms of the published VAE
+                                          notebook (avi_family_notebook), for z and theta; evaluations do not */
+    const struct avi_quadrature *rule; /* quadrature in place of draws (objective.draws = 0), or NULL */
     /* The model's expectation over q(theta) and q(z), with these points, in place of draws and of `rule`
      * (avi_quadrature_is_of_model); NULL else. The two "draws" of theta are then its means and its log sds. */
     const struct avi_quadrature *moments_rule;

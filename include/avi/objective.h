@@ -24,6 +24,8 @@ typedef struct avi_objective_ops {
     AVI_PLUGIN_FIELDS; /* keys: of section [objective] */
     /* Whether log_weight is needed: rows must then be independent given theta, theta a point, and draws random. */
     bool needs_weights;
+    bool log_mean_weight; /* with needs_weights: value is the log of the mean weight of the draws, so that
+                             objective.estimator = dreg is a gradient of it */
     /* Optional. Reads keys into o->self. Errors: CONFIG, INTERNAL. */
     avi_status (*create)(avi_objective *o, const avi_config *config);
     /* Required. The value of each row that a step follows, (B, 1). */

@@ -219,7 +219,7 @@ static avi_status take_settings(avi_estimator *e, const avi_estimation *how, int
     e->p.moments_rule = moments ? how->rule : NULL;
     e->p.rule = moments ? NULL : how->rule;
     e->p.draws = moments ? 1 : how->rule ? how->rule->count : how->draws / 2 / pairs;
-    e->p.stl = false; /* of gradients alone */
+    e->p.gradient = AVI_GRADIENT_PATHWISE;
     e->p.family = e->exact_family;
     if (how->rule) e->p.kl_sampled = false;
     e->layout.theta_draws = theta_draws(e);

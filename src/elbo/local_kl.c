@@ -7,7 +7,7 @@ enum { BLOCK = 2048 }; /* rows at once: a few values a row, no draws */
 bool avi_estimator_kl_is_closed(const avi_problem *p)
 {
     return p->model->ops->coupling == AVI_INDEPENDENT && !p->model->ops->log_prior && p->family->ops->kl_std &&
-           !p->stl && !p->kl_sampled;
+           p->gradient == AVI_GRADIENT_PATHWISE && !p->kl_sampled;
 }
 
 static avi_status add_block(avi_estimator *e, void *table, void *table_grad, int64_t position, int64_t rows,

@@ -72,7 +72,7 @@ static void make_problems(avi_fixed_theta *f, int draws)
     p.moments_rule = NULL;
     p.notebook = false;
     p.shared = false;
-    p.stl = false;
+    p.gradient = AVI_GRADIENT_PATHWISE;
     p.objective = s->objective;
     f->refine = f->weigh_own = f->weigh_function = p;
     f->refine.kl_sampled = false;

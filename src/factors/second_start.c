@@ -118,7 +118,8 @@ static avi_status make_estimator(sample *p)
     problem.rule = s->evaluation.rule;
     problem.draws = problem.rule->count;
     problem.block_rows = 32768 / problem.draws + 1;
-    problem.stl = problem.kl_sampled = problem.shared = false;
+    problem.gradient = AVI_GRADIENT_PATHWISE;
+    problem.kl_sampled = problem.shared = false;
     return avi_estimator_create(&problem, s->comm, &p->data, &p->estimator);
 }
 

@@ -13,7 +13,7 @@ static kl_form form_of(const avi_graph_context *c, const avi_pass *pass)
 {
     const avi_problem *p = c->p;
     const bool weights = p->objective->ops->needs_weights || pass->log_weights;
-    if (p->stl || p->kl_sampled || weights || !p->family->ops->entropy) return KL_SAMPLED;
+    if (p->gradient != AVI_GRADIENT_PATHWISE || p->kl_sampled || weights || !p->family->ops->entropy) return KL_SAMPLED;
     const bool standard = p->model->ops->coupling == AVI_INDEPENDENT && !p->model->ops->log_prior;
     return standard && p->family->ops->kl_std ? KL_CLOSED : KL_ENTROPY;
 }
@@ -69,6 +69,7 @@ static void evaluate_kl(avi_graph_context *c, const avi_pass *pass, const avi_bl
     avi_node *difference = avi_sub(t, prior, log_q);
     g->terms.minus_kl = avi_draw_mean(t, difference, draws, g->weight);
     if (c->p->objective->ops->needs_weights || pass->log_weights) g->terms.log_weight = avi_add(t, loglik, difference);
+    if (c->dreg) avi_graph_dreg_weigh(c->dreg, g->terms.log_weight);
 }
 
 static void evaluate_draws(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, group *g)

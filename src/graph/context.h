@@ -9,6 +9,9 @@
 #include "avi/elbo.h"
 #include "tape/gradient_sink.h"
 
+/* dreg.c: what the gradient by z of the importance-weighted bound is multiplied by. */
+typedef struct avi_dreg avi_dreg;
+
 typedef struct avi_graph_context {
     const avi_problem *p; /* borrowed, as everything here unless it says otherwise */
     const avi_parameter_layout *layout;
@@ -23,6 +26,7 @@ typedef struct avi_graph_context {
     struct avi_dense *dense;                /* owned: of models with dense coupling; NULL until the first pass */
     /* For checks by finite differences (avi_estimator_hold): parameters of q of the rows, or NULL. Owned. */
     void *held;
+    avi_dreg *dreg;  /* of the draws that avi_graph_z made last, on the tape; NULL: none */
     int64_t held_at; /* values taken by the blocks before */
     bool held_taken;
 } avi_graph_context;
@@ -108,6 +112,12 @@ avi_node *avi_graph_eps_before(avi_graph_context *c, const avi_pass *pass, const
                                int draws);
 /* With sticking the landing the parameters of q held fixed, so that no score term arises; else nu itself. */
 avi_node *avi_graph_nu_of_q(avi_graph_context *c, avi_node *nu);
+
+/* dreg.c: z as it is, whose gradient is multiplied by the normalised weight of the draw: the gradient of the
+ * importance-weighted bound by z, which has the weights once, then has their squares. The weights come with the second
+ * function, once they are known: log_weight (B*S, 1). */
+avi_node *avi_graph_dreg(avi_tape *t, avi_node *z, int draws, avi_dreg **dreg);
+void avi_graph_dreg_weigh(avi_dreg *dreg, avi_node *log_weight);
 
 /* prior.c: log p(z | ..) of every draw, (B*S, 1), of independent rows and chains. before: z as the row after each row
  * has it for the one before; z itself where rows are independent under q. */

@@ -239,7 +239,7 @@ avi_node *avi_graph_eps_before(avi_graph_context *c, const avi_pass *pass, const
 
 avi_node *avi_graph_nu_of_q(avi_graph_context *c, avi_node *nu)
 {
-    if (!c->p->stl) return nu;
+    if (c->p->gradient == AVI_GRADIENT_PATHWISE) return nu;
     if (!c->held) return avi_detach(c->tape, nu);
     const int64_t n = nu->rows * nu->cols;
     const size_t bytes = (size_t)n * avi_real_size(c->p->precision);
@@ -264,6 +264,9 @@ avi_node *avi_graph_z(avi_graph_context *c, avi_node *nu, avi_node *nu_of_q, avi
     const avi_family *f = c->p->family;
     const bool elsewhere = log_q && nu_of_q != nu; /* log q has parameters of its own */
     avi_node *z = draw_z(c, nu, eps, eps_before, elsewhere ? NULL : log_q);
+    c->dreg = NULL;
+    if (elsewhere && c->p->gradient == AVI_GRADIENT_DREG)
+        z = avi_graph_dreg(c->tape, z, (int)(eps->rows / nu->rows), &c->dreg);
     if (elsewhere) *log_q = f->ops->log_q(f, c->tape, nu_of_q, z);
     return z;
 }

@@ -26,6 +26,7 @@ const avi_objective_ops avi_objective_iwae = {
     .name = "iwae",
     .doc = "importance-weighted bound with objective.draws draws (Burda et al. 2016)",
     .needs_weights = true,
+    .log_mean_weight = true,
     .create = create,
     .value = value,
     .reported = value,

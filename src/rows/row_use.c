@@ -43,7 +43,8 @@ static void make_exact_problem(avi_row_use *u)
     const bool moments = rule && avi_quadrature_is_of_model(s->model, avi_theta_form_of(&s->problem));
     avi_problem *p = &u->exact_problem;
     *p = s->problem;
-    p->stl = p->kl_sampled = p->notebook = p->shared = false;
+    p->gradient = AVI_GRADIENT_PATHWISE;
+    p->kl_sampled = p->notebook = p->shared = false;
     p->moments_rule = moments ? rule : NULL;
     p->rule = moments ? NULL : rule;
     p->draws = moments ? 1 : rule ? rule->count : 1;

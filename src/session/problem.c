@@ -5,6 +5,30 @@
 
 #include <string.h>
 
+/* Held parameters of log q need log q at any z. Of the importance-weighted bound sticking the landing leaves out a term
+ * whose mean is not 0 (Tucker et al. 2018, section 4), unless there is one draw. */
+static avi_status check_gradient(const avi_session *s)
+{
+    const avi_config *c = s->config;
+    const avi_problem *p = &s->problem;
+    const avi_objective_ops *o = s->objective->ops;
+    if (p->gradient == AVI_GRADIENT_PATHWISE) return AVI_OK;
+    if (!s->family->ops->log_q)
+        return avi_config_fail(c, "objective", "estimator",
+                               "it holds the parameters of log q, and needs log q at any z, which family %s does not "
+                               "give; use pathwise",
+                               s->family->ops->name);
+    if (p->gradient == AVI_GRADIENT_DREG && !o->log_mean_weight)
+        return avi_config_fail(c, "objective", "estimator",
+                               "dreg is a gradient of the importance-weighted bound, and the objective is %s; use stl, "
+                               "or objective.name = iwae",
+                               o->name);
+    if (p->gradient == AVI_GRADIENT_STL && o->needs_weights && p->draws > 1)
+        return avi_config_fail(c, "objective", "estimator",
+                               "the gradient of %s without its score term is biased; use dreg, or pathwise", o->name);
+    return AVI_OK;
+}
+
 /* What an objective or an estimator asks of model, family and draws. */
 static avi_status check_objective(const avi_session *s)
 {
@@ -16,10 +40,7 @@ static avi_status check_objective(const avi_session *s)
                                "%s ties every row to the one before it, and the rows of model %s are no chain; use "
                                "gaussian, or gaussian_full",
                                s->family->ops->name, s->model->ops->name);
-    if (p->stl && !s->family->ops->log_q)
-        return avi_config_fail(c, "objective", "estimator",
-                               "sticking the landing needs log q at any z, which family %s does not give; use pathwise",
-                               s->family->ops->name);
+    AVI_TRY(check_gradient(s));
     if ((p->rule || p->moments_rule) && !s->family->ops->entropy)
         return avi_config_fail(c, "objective", "draws",
                                "0 needs an entropy in closed form, which family %s does not have; use 1 or more",
@@ -72,7 +93,7 @@ static avi_status read_quadrature(avi_session *s)
         p->draws = s->rule->count;
         return AVI_OK;
     }
-    if (p->stl || p->kl_sampled || !p->family->ops->independent)
+    if (p->gradient != AVI_GRADIENT_PATHWISE || p->kl_sampled || !p->family->ops->independent)
         return avi_config_fail(c, "objective", "draws",
                                "0 with model %s and global = gaussian has no draws of z; use objective.estimator = "
                                "pathwise, objective.kl = analytic and inference.family = gaussian",
@@ -80,6 +101,11 @@ static avi_status read_quadrature(avi_session *s)
     p->moments_rule = s->rule;
     p->draws = 1;
     return AVI_OK;
+}
+
+static avi_gradient gradient_of(const char *name)
+{
+    return !strcmp(name, "stl") ? AVI_GRADIENT_STL : !strcmp(name, "dreg") ? AVI_GRADIENT_DREG : AVI_GRADIENT_PATHWISE;
 }
 
 avi_status avi_session_make_problem(avi_session *s)
@@ -100,7 +126,7 @@ avi_status avi_session_make_problem(avi_session *s)
         .global_gaussian = s->model->theta.count && strcmp(avi_config_get_string(c, "model", "global"), "point") != 0,
         .global_family = s->global_family,
         .draws = (int)avi_config_get_int(c, "objective", "draws"),
-        .stl = !strcmp(avi_config_get_string(c, "objective", "estimator"), "stl"),
+        .gradient = gradient_of(avi_config_get_string(c, "objective", "estimator")),
         .kl_sampled = !strcmp(avi_config_get_string(c, "objective", "kl"), "sampled"),
     };
     AVI_TRY(read_entropy(s));

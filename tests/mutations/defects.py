@@ -20,6 +20,7 @@ RANDOM = [
     Defect("draws of theta from a seed that depends on the rank", "src/elbo/estimator.c",
            "avi_stream_make(e->p.seed, AVI_DRAW_GLOBAL, (uint64_t)step)", "avi_stream_make(e->p.seed + (uint64_t)avi_comm_rank(e->comm), AVI_DRAW_GLOBAL, (uint64_t)step)",
            "^same_bits_global_draws$"),
+    Defect("the doubly reparameterized gradient without the second weight", "src/graph/k_dreg.c", "to[c] += weight * g[c]", "to[c] += g[c]", "^optima_dreg$"),
     Defect("the same draws of z at every step", "src/elbo/estimator.c",
            ".stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step)", ".stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, 0)",
            "^steps_draws$"),

@@ -10,10 +10,11 @@ from runs import Failure, empty_ini, main, refusal, registered, small_data, smal
 SHAPE = ["data.rows=24", "data.test_rows=0", "optim.tile=2", "run.precision=double", "objective.points=3"]
 BOUND = 1e-5
 LONG = "--long" in sys.argv
-CHOICES = {"objective.estimator": ("pathwise", "stl"), "objective.kl": ("analytic", "sampled"), "objective.draws": (1, 3, 0),
+CHOICES = {"objective.estimator": ("pathwise", "stl", "dreg"), "objective.kl": ("analytic", "sampled"), "objective.draws": (1, 3, 0),
            "model.global": ("point", "gaussian", "gaussian_full", "gaussian_lowrank"), "np": (None, 3), "objective.name": None}
 # What cannot be combined, and says so: words of the message.
 MEANT = ("which family .* does not give", "does not have; use 1 or more", "rows of model .* depend on each other", "rows of model .* are no chain", "for a point theta", "needs draws",
+         "without its score term is biased", "and the objective is elbo", "which differences cannot check",
          "closed form, which is there for independent dimensions", "plain values, of which none is beside another")
 
 
