@@ -61,6 +61,7 @@ log.test_factors
 log.mse_at
 log.progress
 log.profile
+log.gradient_variance
 log.images
 checkpoint.every
 checkpoint.minutes
@@ -260,7 +261,7 @@ run.precision single double
 run.reproducible yes no
 run.reduction auto shared messages
 run.plugins @
-objective.estimator pathwise stl
+objective.estimator pathwise stl dreg
 objective.kl analytic sampled
 objective.entropy exact notebook
 objective.name elbo iwae

@@ -142,6 +142,8 @@ static int list_attributes(const avi_session *s, const avi_state *st, avi_attrib
     if (s->train->origin)
         a[n++] = (avi_attribute){.group = "/", .name = "data_origin", .integer = (int64_t)s->train->origin};
     a[n++] = (avi_attribute){.group = "/", .name = "lbfgs_pairs", .integer = st->lbfgs.pairs};
+    if (st->gradient_variance.rows)
+        a[n++] = (avi_attribute){.group = "/", .name = avi_variance_lines, .integer = st->gradient_variance.rows};
     n += avi_checkpoint_bins_attributes(&st->bins, a + n);
     return n + avi_checkpoint_best_attributes(st, a + n);
 }
@@ -200,6 +202,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
                                       .axes = "column"};
         f[fields++] = avi_checkpoint_table("/trace", &st->trace);
         f[fields++] = avi_checkpoint_table("/eval", &st->eval);
+        if (st->gradient_variance.rows) f[fields++] = avi_checkpoint_table(avi_variance_path, &st->gradient_variance);
         f[fields++] = avi_checkpoint_bins(&st->bins);
         f[fields++] = (avi_field){
             .path = "/config", .text = effective, .description = "effective configuration", .units = "", .axes = ""};

@@ -122,6 +122,20 @@ static avi_status restore_shares(const avi_session *s, avi_store *store, avi_sta
     return status;
 }
 
+const char avi_variance_path[] = "/gradient_variance", avi_variance_lines[] = "gradient_variance_lines";
+
+static avi_status restore_variance(const avi_session *s, avi_store *store, avi_state *st, const char *path)
+{
+    int64_t lines = 0;
+    st->gradient_variance.rows = 0;
+    if (avi_store_attribute_int(store, "/", avi_variance_lines, &lines) != AVI_OK) {
+        avi_error_clear(); /* a run without, or one of an earlier version */
+        return AVI_OK;
+    }
+    AVI_TRY(restore_table(s, store, st, path, avi_variance_path, &st->gradient_variance));
+    return avi_check_lines(path, avi_variance_path, st, &st->gradient_variance);
+}
+
 avi_status avi_checkpoint_restore_trace(const avi_session *s, avi_store *store, const char *path, avi_state *st)
 {
     avi_shares_clear(&st->shares);
@@ -129,5 +143,6 @@ avi_status avi_checkpoint_restore_trace(const avi_session *s, avi_store *store, 
     AVI_TRY(restore_shares(s, store, st, path));
     AVI_TRY(avi_check_lines(path, "/trace", st, &st->trace));
     AVI_TRY(restore_table(s, store, st, path, "/eval", &st->eval));
+    AVI_TRY(restore_variance(s, store, st, path));
     return avi_check_lines(path, "/eval", st, &st->eval);
 }

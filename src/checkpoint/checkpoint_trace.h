@@ -5,6 +5,9 @@
 #include "avi/store.h"
 #include "state/state.h"
 
+/* Lines of log.gradient_variance, where there are any: the table, and the attribute with their number. */
+extern const char avi_variance_path[], avi_variance_lines[];
+
 /* Not collective. Borrows t. */
 avi_field avi_checkpoint_table(const char *path, const avi_trace *t);
 /* Collective. The ranks' shares of the lines, by slabs of lines: (own lines, columns, width). *slab: owned by the

@@ -363,6 +363,7 @@ void avi_console_summary(const avi_session *s, const avi_state *st, const char *
         char words[AVI_CONVERGENCE_TEXT];
         if (avi_convergence_describe(s, st, why, &c, words)) printf("  convergence  %s\n", words);
         print_second_start(&st->second_start);
+        avi_fit_notes_gradient(st);
         double kl;
         const int used = print_dimensions(s, row + st->eval.columns, st->eval.extra, &kl);
         const bool dead = why && !strncmp(why, "dead", strlen("dead")); /* which has its own warning */

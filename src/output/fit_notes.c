@@ -83,3 +83,15 @@ void avi_fit_notes_print(const avi_session *s, const avi_state *st, int used, do
     if (isfinite(mse) && variance > 0 && mse > 2.1 * variance) print_error(s, variance);
     if (!st->best.taken) print_better_before(t);
 }
+
+void avi_fit_notes_gradient(const avi_state *st)
+{
+    const avi_trace *t = &st->gradient_variance;
+    if (!t->rows) return;
+    const double *row = t->value + (t->rows - 1) * t->columns;
+    printf(
+        "  gradient     variance %.4g +- %.2g (theta %.4g, inference %.4g), squared mean %.3g, (nats per row)^2, of a "
+        "step at the end\n",
+        row[AVI_VARIANCE_ALL], row[AVI_VARIANCE_ALL_ERROR], row[AVI_VARIANCE_THETA], row[AVI_VARIANCE_PHI],
+        row[AVI_VARIANCE_MEAN_SQUARE]);
+}

@@ -9,4 +9,7 @@
  * the data, and an ELBO on test rows that was larger before. */
 void avi_fit_notes_print(const avi_session *s, const avi_state *st, int used, double kl);
 
+/* The last line of log.gradient_variance; nothing without. Not collective. */
+void avi_fit_notes_gradient(const avi_state *st);
+
 #endif

@@ -264,6 +264,8 @@ static avi_status gather_fields(const avi_session *s, avi_state *st, bool whole,
                            "s"));
     AVI_TRY(add_table(l, "/eval", &st->eval, st->eval.columns));
     AVI_TRY(add_dimensions(s, &st->eval, l));
+    if (st->gradient_variance.rows)
+        AVI_TRY(add_table(l, "/gradient_variance", &st->gradient_variance, AVI_VARIANCE_COLUMNS));
     if (whole && isfinite(st->half[0][0])) AVI_TRY(add_halves(st, l, "/eval/elbo_train_half", 0));
     if (whole && s->test_elbo && isfinite(st->half[1][0])) AVI_TRY(add_halves(st, l, "/eval/elbo_test_half", 1));
     AVI_TRY(avi_run_file_parameters(s, st, l));

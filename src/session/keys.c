@@ -71,6 +71,9 @@ static const avi_key keys[] = {
      "so "
      "far, but after 10 minutes at most"},
     {"log", "profile", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL, "yes: seconds a step by part of the program, in /trace"},
+    {"log", "gradient_variance", AVI_KEY_INT, "0", 0, 1e6, NULL, "pairs",
+     "pairs of gradients at each evaluation during the fit and at its end, of random minibatches with draws of their "
+     "own, for the variance of a step's gradient with its error; it costs two steps for each pair. 0: none"},
     {"log", "images", AVI_KEY_INT, "10", 0, 10000, NULL, "images",
      "reconstructions and samples kept in the result, for models of images"},
     {"checkpoint", "every", AVI_KEY_INT, "0", 0, 1e15, NULL, "steps", "between checkpoints; 0 = by time alone"},

@@ -48,6 +48,7 @@ typedef struct avi_state {
     double seconds;     /* of stepping, resumed runs included */
     avi_best best;      /* stop.patience; empty without */
     avi_trace trace, eval;
+    avi_trace gradient_variance;     /* log.gradient_variance; without rows where it is 0 */
     avi_elbo_bins bins;              /* of the ELBO of all steps */
     avi_shares shares;               /* of the ranks, of every line of the trace */
     double half[2][AVI_EVAL_GROUPS]; /* of the last evaluation, training and test rows: halves of groups (elbo.h), nats

@@ -36,6 +36,22 @@ const avi_column avi_eval_columns[] = {
     {NULL, NULL, NULL},
 };
 
+#define SQUARE "(nats per row)^2"
+const avi_column avi_variance_columns[] = {
+    {"step", "steps", "steps done"},
+    {"total", SQUARE,
+     "trace of the covariance of a step's gradient of -ELBO/N by the parameters that rows share, over minibatches and "
+     "draws, at the parameters of this step"},
+    {"total_error", SQUARE, "standard error of total"},
+    {"theta", SQUARE, "of it, the parameters of the model, or of q(theta)"},
+    {"theta_error", SQUARE, "standard error of theta"},
+    {"inference", SQUARE, "of it, the parameters of the inference function"},
+    {"inference_error", SQUARE, "standard error of inference"},
+    {"mean_square", SQUARE, "estimate of the squared norm of the mean gradient, by products of independent gradients"},
+    {NULL, NULL, NULL},
+};
+#undef SQUARE
+
 void avi_trace_create(avi_trace *t, const avi_column *columns)
 {
     *t = (avi_trace){.column = columns};

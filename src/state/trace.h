@@ -19,7 +19,7 @@ typedef struct avi_trace {
     double *value; /* (rows, columns + extra) */
 } avi_trace;
 
-extern const avi_column avi_trace_columns[], avi_eval_columns[]; /* end with a NULL name */
+extern const avi_column avi_trace_columns[], avi_eval_columns[], avi_variance_columns[]; /* end with a NULL name */
 enum {
     AVI_TRACE_STEP,
     AVI_TRACE_EPOCH,
@@ -45,6 +45,17 @@ enum {
     AVI_EVAL_MSE_TRAIN_ERROR,
     AVI_EVAL_MSE_TEST_ERROR,
     AVI_EVAL_COLUMNS
+};
+enum { /* log.gradient_variance */
+       AVI_VARIANCE_STEP,
+       AVI_VARIANCE_ALL,
+       AVI_VARIANCE_ALL_ERROR,
+       AVI_VARIANCE_THETA,
+       AVI_VARIANCE_THETA_ERROR,
+       AVI_VARIANCE_PHI,
+       AVI_VARIANCE_PHI_ERROR,
+       AVI_VARIANCE_MEAN_SQUARE,
+       AVI_VARIANCE_COLUMNS
 };
 
 void avi_trace_create(avi_trace *t, const avi_column *columns);

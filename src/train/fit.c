@@ -2,6 +2,7 @@
 #include "train/fit_internal.h"
 #include "train/evaluation.h"
 #include "train/first_results.h"
+#include "train/gradient_variance.h"
 #include "output/run_file.h"
 #include "checkpoint/checkpoint_state.h"
 #include "output/console.h"
@@ -28,6 +29,7 @@ static avi_status evaluate(fit *f, int64_t limit, bool last)
     double row[AVI_EVAL_COLUMNS];
     const double from = avi_seconds();
     AVI_TRY(avi_evaluation(f->s, f->st, limit, last, row));
+    AVI_TRY(avi_gradient_variance_measure(f->s, f->st));
     f->paused += avi_seconds() - from;
     /* The end of a run that was killed before its results stood is reached twice. Best parameters that are taken are of
      * a step before the last lines, which stay. */
@@ -203,6 +205,7 @@ static avi_status loop(fit *f)
 static avi_status prepare(fit *f)
 {
     avi_session *s = f->s;
+    AVI_TRY(avi_gradient_variance_check(s));
     AVI_TRY(avi_state_create(s, &f->st));
     avi_console_header(s);
     char *effective = avi_config_effective(s->config);

@@ -6,16 +6,40 @@
 
 _Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
 
-static const char metrics_header[] =
-    "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped";
+#define METRICS_HEADER                                                                                                 \
+    "step,epoch,seconds,elbo,elbo_per_row,log_likelihood,kl_local,kl_global,grad_norm,learning_rate,skipped"
+static const char metrics_header[] = METRICS_HEADER;
+
+static const char with_variance[] = METRICS_HEADER ",gradient_variance,gradient_variance_error";
 
 /* ---- trace ---- */
+
+/* What log.gradient_variance found at this step; NaN where it did not look. */
+static void find_variance(const fit *f, double step, double *variance, double *error)
+{
+    const avi_trace *t = &f->st->gradient_variance;
+    *variance = *error = NAN;
+    for (int64_t r = t->rows - 1; r >= 0; r--) {
+        const double *row = t->value + r * t->columns;
+        if (row[AVI_VARIANCE_STEP] != step) continue;
+        *variance = row[AVI_VARIANCE_ALL];
+        *error = row[AVI_VARIANCE_ALL_ERROR];
+        return;
+    }
+}
+
+static bool has_variance(const fit *f) { return avi_config_get_int(f->s->config, "log", "gradient_variance") > 0; }
 
 avi_status avi_fit_write_metrics(fit *f, const double *row)
 {
     char line[512];
     int n = snprintf(line, sizeof line, "%.0f,%.6f,%.4f", row[0], row[1], row[2]);
     for (int c = 3; c < AVI_TRACE_COLUMNS; c++) n += snprintf(line + n, sizeof line - (size_t)n, ",%.10g", row[c]);
+    if (has_variance(f)) {
+        double variance, error;
+        find_variance(f, row[AVI_TRACE_STEP], &variance, &error);
+        snprintf(line + n, sizeof line - (size_t)n, ",%.10g,%.10g", variance, error);
+    }
     return avi_metrics_line(f->metrics, line);
 }
 
@@ -24,7 +48,7 @@ avi_status avi_fit_write_metrics(fit *f, const double *row)
 avi_status avi_fit_open_metrics(fit *f)
 {
     const avi_trace *t = &f->st->trace;
-    AVI_TRY(avi_metrics_open(f->folder, f->s->comm, metrics_header, &f->metrics));
+    AVI_TRY(avi_metrics_open(f->folder, f->s->comm, has_variance(f) ? with_variance : metrics_header, &f->metrics));
     avi_status status = AVI_OK;
     for (int64_t r = 0; r < t->rows && status == AVI_OK; r++)
         status = avi_fit_write_metrics(f, t->value + r * (t->columns + t->extra));
