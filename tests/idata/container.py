@@ -14,7 +14,7 @@ import numpy
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "gap"))
 
 from ledger import reference_khat  # noqa: E402
-from runs import SOURCE, Failure, Skip, command, empty_ini, fit, main, refusal, small_data, start  # noqa: E402
+from runs import SOURCE, Failure, Skip, command, empty_ini, fit, main, refusal, start  # noqa: E402
 
 GROUPS = ["constant_data", "log_likelihood", "observed_data", "posterior", "posterior_predictive", "sample_stats"]
 LOG_2PI = numpy.log(2 * numpy.pi)
@@ -222,15 +222,15 @@ def models(scratch):
     """What there is of every kind: chains, all rows coupled, groups of entries, images that are shuffled, factorized ones, and draws of theta; on 1 and 3 ranks."""
     check_theta(scratch)
     check_chain(scratch)
-    kinds = {"gp": (["sample_stats/log_p", "khat", "posterior_predictive"], ["optim.batch=0", "data.rows=40"]),
-             "hier_logistic+groups": (["observed_data", "posterior_predictive"], ["data.rows=40", "optim.batch=20"]),
-             "nonlinear": ([], ["data.rows=40", "optim.batch=20"]),
-             "vae": ([], ["data.rows=60", "optim.batch=20", "output.idata_rows=0..9, 40, 57..59"])}
+    kinds = {"gp": (["sample_stats/log_p", "khat", "posterior_predictive"], ["data.source=model", "optim.batch=0", "data.rows=40"]),
+             "hier_logistic": (["observed_data", "posterior_predictive"], ["data.source=model", "model.trials=4", "model.group_sizes=geometric", "data.rows=40", "optim.batch=20"]),
+             "nonlinear": ([], ["data.source=model", "data.rows=40", "optim.batch=20"]),
+             "vae": ([], ["data.source=strokes", "model.latent=2", "model.hidden=3", "data.rows=60", "optim.batch=20", "output.idata_rows=0..9, 40, 57..59"])}
     for model, (words, keys) in kinds.items():
         for function in ("factorized", "mlp"):
-            if model == "hier_logistic+groups" and function == "mlp":
+            if model == "hier_logistic" and function == "mlp":
                 function = "set"
-            runs = [fit(scratch / f"{model} {function} {np}", *small_data(model), *keys, f"inference.function={function}", "optim.tile=5", "optim.steps=3", "output.idata=yes",
+            runs = [fit(scratch / f"{model} {function} {np}", f"model.name={model}", *keys, f"inference.function={function}", "optim.tile=5", "optim.steps=3", "output.idata=yes",
                         "output.idata_draws=30", "output.local=yes", "run.reproducible=yes", np=np, ini=empty_ini(scratch)) for np in (1, 3)]
             path = runs[1] / "posterior.nc"
             same_bits(f"{model}, {function}, 1 and 3 ranks", runs[0] / "posterior.nc", path)
