@@ -10,7 +10,8 @@ whatis("avi_mpi " .. version .. ": variational inference for latent-variable mod
 family("avi_mpi")
 
 prepend_path("PATH", pathJoin(prefix, "bin"))
-prepend_path("MANPATH", pathJoin(prefix, "share/man"))
+-- man finds pages beside PATH; where MANPATH is set it looks there alone.
+if (os.getenv("MANPATH") or "") ~= "" then prepend_path("MANPATH", pathJoin(prefix, "share/man")) end
 for _, folder in ipairs({"lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"}) do
     local path = pathJoin(prefix, folder)
     if isFile(pathJoin(path, "libavi.so")) then

@@ -102,8 +102,8 @@ def modules(scratch):
         if not command:
             said.append(f"{name} is not here")
             continue
-        lines = run(command, "bash", "load", "avi_mpi", cwd=scratch, MODULEPATH=str(share / "modulefiles"), PATH="/usr/bin:/bin", LMOD_SYSTEM_DEFAULT_MODULES="")
-        values = run("bash", "-c", f"{lines}\nfor v in {' '.join(expected)}; do echo $v ${{!v}}; done", MODULEPATH="", PATH="/usr/bin:/bin", LD_LIBRARY_PATH="")
+        lines = run(command, "bash", "load", "avi_mpi", cwd=scratch, MODULEPATH=str(share / "modulefiles"), PATH="/usr/bin:/bin", MANPATH="/usr/share/man", LMOD_SYSTEM_DEFAULT_MODULES="")
+        values = run("bash", "-c", f"{lines}\nfor v in {' '.join(expected)}; do echo $v ${{!v}}; done", MODULEPATH="", PATH="/usr/bin:/bin", MANPATH="/usr/share/man", LD_LIBRARY_PATH="")
         found = dict(line.split(" ", 1) for line in values.splitlines() if " " in line)
         wrong = {v: found.get(v) for v, value in expected.items() if found.get(v, "").split(":")[0] != value}
         if wrong:
