@@ -84,7 +84,7 @@ static double loss_offset(const avi_model *m, int64_t rows)
 
 const avi_model_ops avi_model_linear = {
     .name = "linear",
-    .doc = "x_n ~ N(theta + tau z_n, sigma^2), z_n ~ N(0, 1): one number a row",
+    .doc = "x_n ~ N(theta + tau z_n, sigma^2), z_n ~ N(0, 1): one number per row",
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .coupling = AVI_INDEPENDENT,

@@ -85,7 +85,7 @@ static double loss_offset(const avi_model *m, int64_t rows)
 
 const avi_model_ops avi_model_nonlinear = {
     .name = "nonlinear",
-    .doc = "x_n ~ N(theta + z_n sin z_n + z_n, exp(cos z_n)^2), z_n ~ N(0, 1): one number a row, posteriors with "
+    .doc = "x_n ~ N(theta + z_n sin z_n + z_n, exp(cos z_n)^2), z_n ~ N(0, 1): one number per row, posteriors with "
            "several modes",
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),

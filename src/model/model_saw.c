@@ -89,7 +89,7 @@ static double loss_offset(const avi_model *m, int64_t rows)
 
 const avi_model_ops avi_model_saw = {
     .name = "saw",
-    .doc = "saw time series: z_n ~ N(x_n, 1), x_{n+1} ~ N(a (z_n + theta), 1); one number a row, the first is x_0",
+    .doc = "saw time series: z_n ~ N(x_n, 1), x_{n+1} ~ N(a (z_n + theta), 1); one number per row, the first is x_0",
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .coupling = AVI_INDEPENDENT,

@@ -24,7 +24,7 @@ static const avi_key common_keys[] = {
     {"optim", "clip_norm", AVI_KEY_REAL, "0", 0, 1e30, NULL, NULL,
      "largest norm of the whole gradient (of -ELBO/N, over all ranks, local rows included); 0 = no clipping"},
     {"optim", "batch", AVI_KEY_INT, "1024", 0, 1e12, NULL, "rows",
-     "GLOBAL number of rows a step, 0 = all rows; never depends on the number of ranks"},
+     "rows per step, over all ranks together; 0 = all rows"},
     {"optim", "tile", AVI_KEY_INT, "0", 0, 1e7, NULL, "rows",
      "rows of a tile (batch / tile lanes, the largest useful number of ranks); 0 = chosen from the model and the "
      "batch"},

@@ -259,7 +259,7 @@ static avi_status gather_fields(const avi_session *s, avi_state *st, bool whole,
                        "seconds of each rank in the logged step, waiting in the reduction included", "s"));
     if (avi_config_get_bool(s->config, "log", "profile"))
         AVI_TRY(add_shares(s, l, &st->shares, AVI_SHARE_PHASES, AVI_PHASES, "/trace/profile",
-                           "mean seconds a step since the logged step before, by phase: input, draws, forward, "
+                           "mean seconds per step since the logged step before, by phase: input, draws, forward, "
                            "backward, reduction (with waiting), optimizer, output",
                            "s"));
     AVI_TRY(add_table(l, "/eval", &st->eval, st->eval.columns));
