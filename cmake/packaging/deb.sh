@@ -4,7 +4,7 @@
 #   cmake/packaging/deb.sh [FOLDER] [-DNAME=VALUE ...]        FOLDER for the package: the current one unless given
 #
 # On x86-64 it has the program for each of three instruction sets (AVI_ARCH), so that one package runs on every processor and is fast on new ones. The MPI is that
-# of mpicc, or of MPICC. Build first what jobs/setup.sh names. AVI_BUILD_DIR names a folder for the build, which is kept; else it is a temporary one.
+# of mpicc, or of MPICC. It needs what jobs/setup.sh installs, dpkg-dev and file. AVI_BUILD_DIR names a folder for the build, which is kept; else it is a temporary one.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=jobs/common.sh
@@ -19,8 +19,8 @@ for argument in "$@"; do
         *) folder=$argument ;;
     esac
 done
-for tool in dpkg-shlibdeps cpack gzip; do
-    command -v "$tool" >/dev/null || { echo "deb.sh: $tool is missing; use apt-get install dpkg-dev cmake gzip" >&2; exit 69; }
+for tool in dpkg-shlibdeps cpack gzip file; do
+    command -v "$tool" >/dev/null || { echo "deb.sh: $tool is missing; use apt-get install dpkg-dev cmake gzip file" >&2; exit 69; }
 done
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
