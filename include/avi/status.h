@@ -13,6 +13,7 @@
     X(OK, 0, "done")                                                                                                   \
     X(ERR_BUDGET, 3, "budget spent before the stop rule was met")                                                      \
     X(ERR_DIVERGED, 4, "diverged")                                                                                     \
+    X(ERR_DIFFERS, 5, "the bits of a run that is verified differ")                                                     \
     X(ERR_USAGE, 64, "wrong command line")                                                                             \
     X(ERR_DATA, 65, "bad data or checkpoint")                                                                          \
     X(ERR_NOINPUT, 66, "input not found")                                                                              \

@@ -81,6 +81,9 @@ typedef struct avi_store avi_store;
 /* Collective. Errors: NOINPUT, DATA (not HDF5, damaged). Owner: caller, avi_store_close. */
 avi_status avi_store_open(avi_comm *comm, const char *path, avi_store **store);
 void avi_store_close(avi_store **store);
+/* Collective. Whether all datasets of the file have the bytes of their checksums, which rank 0 reads. Errors: NOINPUT,
+ * DATA, IO. */
+avi_status avi_store_check(avi_comm *comm, const char *path);
 /* Collective. Shape of a dataset; DATA with a message when it is not there. */
 avi_status avi_store_shape(avi_store *store, const char *dataset, avi_dtype *type, int *rank, int64_t dims[4]);
 /* Collective. Whole dataset on every rank, or this rank's slab of rows when `distributed`; the checksum is verified
@@ -155,6 +158,9 @@ avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path);
 /* Collective. The same of a folder that this run does not write to, which is neither locked nor changed. A run that
  * goes on there may remove the checkpoint before it is opened: NOINPUT then, and a newer one is there. */
 avi_status avi_checkpoint_newest(avi_comm *comm, const char *folder, char **path);
+/* Collective. The steps of the checkpoints of such a folder, in ascending order, and whether each of those files is
+ * whole: DATA, with what is damaged, where one is not. Owner of *steps: caller. Errors: IO, INTERNAL. */
+avi_status avi_checkpoint_list(avi_comm *comm, const char *folder, int64_t **steps, int *count);
 /* Collective. Removes all checkpoints (a fresh start). */
 avi_status avi_checkpoint_clear(avi_folder *folder, avi_comm *comm);
 

@@ -16,7 +16,7 @@
 
 /* Format 1 has local factors in the order of the data, format 2 in the order in which ranks hold them. What is the same
  * in both is written as format 1. */
-enum { IN_ORDER_OF_DATA = 1, AS_HELD = 2, MAX_FIELDS = 28, MAX_VECTORS = 2 + AVI_OPTIM_SLOTS };
+enum { IN_ORDER_OF_DATA = 1, AS_HELD = 2, MAX_FIELDS = 30, MAX_VECTORS = 2 + AVI_OPTIM_SLOTS };
 
 static const char shuffle_seed[] = "shuffle_seed"; /* of format 2 */
 
@@ -160,6 +160,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     int n = list_vectors(s, st, v), fields = 0;
     const int scales = avi_estimator_scales(s->train_elbo, NULL);
     double *scale = malloc((size_t)(scales + 1) * sizeof *scale), *shares = NULL;
+    int64_t *digests = NULL;
     char *effective = avi_config_effective(s->config), *columns = avi_data_column_names(s);
     avi_status status =
         scale && effective && columns ? AVI_OK : avi_fail_memory((size_t)scales * sizeof *scale, "a checkpoint");
@@ -167,6 +168,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     if (status == AVI_OK) status = avi_check_replicas(s, st);
     if (status == AVI_OK) status = supply_rows(s, &order, v, n, &pull, &supply);
     if (status == AVI_OK) status = avi_checkpoint_shares(s, &st->shares, &f[fields++], &shares);
+    if (status == AVI_OK && st->digests.columns) status = avi_checkpoint_digests(s, st, &f[fields++], &digests);
     for (int i = 0; status == AVI_OK && i < n; i++) {
         f[fields] = vector_field(s, &v[i], v[i].rows ? NULL : v[i].values);
         f[fields++].supply = v[i].rows ? &supply : NULL;
@@ -217,6 +219,7 @@ static avi_status save_state(const avi_session *s, const avi_state *st, avi_fold
     }
     avi_file_order_destroy(&pull);
     free(shares);
+    free(digests);
     free(scale);
     free(effective);
     free(columns);

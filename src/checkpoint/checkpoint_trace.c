@@ -45,6 +45,46 @@ avi_status avi_checkpoint_shares(const avi_session *s, const avi_shares *t, avi_
     return avi_shares_lines(t, 0, t->width, *slab);
 }
 
+static const char DIGESTS[] = "/digests";
+
+avi_status avi_checkpoint_digests(const avi_session *s, const avi_state *st, avi_field *f, int64_t **sum)
+{
+    const avi_digests *d = &st->digests;
+    const size_t bytes = (size_t)(d->lines * d->columns + 1) * sizeof **sum;
+    *sum = malloc(bytes);
+    AVI_TRY(avi_agree(s->comm, *sum ? AVI_OK : avi_fail_memory(bytes, "a checkpoint")));
+    *f = (avi_field){.path = DIGESTS,
+                     .type = AVI_I64,
+                     .rank = 2,
+                     .dims = {d->lines, d->columns},
+                     .data = *sum,
+                     .description = "digests of those lines",
+                     .units = "",
+                     .axes = "line, quantity"};
+    return avi_digests_sum(s, d, *sum);
+}
+
+/* What avi_checkpoint_digests wrote. Checkpoints of earlier versions have none: their lines are without. */
+static avi_status restore_digests(const avi_session *s, avi_store *store, avi_state *st)
+{
+    avi_dtype type;
+    int rank;
+    int64_t dims[4];
+    avi_digests *d = &st->digests;
+    if (!d->columns) return AVI_OK;
+    const bool there = avi_store_shape(store, DIGESTS, &type, &rank, dims) == AVI_OK && type == AVI_I64 && rank == 2 &&
+                       dims[0] == st->trace.rows && dims[1] == d->columns;
+    avi_error_clear();
+    if (!there) return avi_agree(s->comm, avi_digests_restore(s, d, st->trace.rows, NULL));
+    const size_t bytes = (size_t)(dims[0] * dims[1] + 1) * sizeof(int64_t);
+    int64_t *sum = malloc(bytes);
+    AVI_TRY(avi_agree_memory(s->comm, sum, bytes, "the digests of gradients"));
+    avi_status status = avi_store_read(store, DIGESTS, AVI_I64, 2, dims, false, sum);
+    if (status == AVI_OK) status = avi_agree(s->comm, avi_digests_restore(s, d, dims[0], sum));
+    free(sum);
+    return status;
+}
+
 /* Columns of a table beyond its own ones. Checkpoints of earlier versions have in /trace those of all ranks. */
 static avi_status restore_extra(const avi_session *s, avi_state *st, const char *path, avi_trace *t,
                                 const double *value, const int64_t dims[4])
@@ -141,6 +181,7 @@ avi_status avi_checkpoint_restore_trace(const avi_session *s, avi_store *store, 
     avi_shares_clear(&st->shares);
     AVI_TRY(restore_table(s, store, st, path, "/trace", &st->trace));
     AVI_TRY(restore_shares(s, store, st, path));
+    AVI_TRY(restore_digests(s, store, st));
     AVI_TRY(avi_check_lines(path, "/trace", st, &st->trace));
     AVI_TRY(restore_table(s, store, st, path, "/eval", &st->eval));
     AVI_TRY(restore_variance(s, store, st, path));

@@ -11,6 +11,7 @@
 #include "sweep/sweep.h"
 #include "tasks/task.h"
 #include "session/version.h"
+#include "verify/verify.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -24,9 +25,12 @@ typedef struct command {
     action action;
     const char *section; /* of --help-keys; the word behind --list= and --reference= */
     avi_options options;
-    const char *sweep;     /* of --sweep, or NULL */
-    int groups;            /* of --groups, or 0 */
-    avi_sweep_part part;   /* of --part */
+    const char *sweep;   /* of --sweep, or NULL */
+    int groups;          /* of --groups, or 0 */
+    avi_sweep_part part; /* of --part */
+    bool verify;         /* --verify: options.file is the folder */
+    const char *steps;   /* of --steps, or NULL */
+    avi_verify_steps verify_steps;
     const char *begin;     /* the override of --resume or --fresh, or NULL */
     const char **override; /* owned; room for argc + 1 */
 } command;
@@ -124,11 +128,19 @@ static avi_status read_part(command *c, const char *text)
     return AVI_OK;
 }
 
+static avi_status read_verify(command *c, const char *folder)
+{
+    if (c->options.file) return avi_fail(AVI_ERR_USAGE, "--verify %s: takes one folder, and no FILE.ini", folder);
+    c->verify = true;
+    c->options.file = folder;
+    return AVI_OK;
+}
+
 /* Options with a value, as --name=value or --name value: *i moves on. *taken: it was one. */
 static avi_status read_valued(command *c, int argc, char **argv, int *i, bool *taken)
 {
-    static const char *const names[] = {"--sweep", "--groups", "--part"};
-    for (int k = 0; k < 3; k++) {
+    static const char *const names[] = {"--sweep", "--groups", "--part", "--verify", "--steps"};
+    for (int k = 0; k < 5; k++) {
         const size_t n = strlen(names[k]);
         if (strncmp(argv[*i], names[k], n) || (argv[*i][n] && argv[*i][n] != '=')) continue;
         *taken = true;
@@ -137,6 +149,8 @@ static avi_status read_valued(command *c, int argc, char **argv, int *i, bool *t
             return avi_fail(AVI_ERR_USAGE, "%s: its value is missing; --help tells how it is written", names[k]);
         if (k == 1) return read_groups(c, value);
         if (k == 2) return read_part(c, value);
+        if (k == 3) return read_verify(c, value);
+        if (k == 4) return avi_verify_read_steps(c->steps = value, &c->verify_steps);
         if (c->sweep) return avi_fail(AVI_ERR_USAGE, "--sweep is given twice; keys are joined by ; in one");
         c->sweep = value;
     }
@@ -178,6 +192,10 @@ static avi_status read_arguments(command *c, int argc, char **argv)
         return avi_fail(AVI_ERR_USAGE, "no configuration file given; avi_mpi FILE.ini, or --help");
     if (c->groups && !c->sweep) return avi_fail(AVI_ERR_USAGE, "--groups goes with --sweep");
     if (c->part.count && !c->sweep) return avi_fail(AVI_ERR_USAGE, "--part goes with --sweep");
+    if (c->steps && !c->verify) return avi_fail(AVI_ERR_USAGE, "--steps goes with --verify");
+    if (c->verify && (c->sweep || c->begin || c->options.dry_run || c->options.check_gradient))
+        return avi_fail(AVI_ERR_USAGE, "--verify does the steps of a run again and writes nothing; use it alone, with "
+                                       "--steps a..b for some of them");
     if (c->sweep && c->options.check_gradient)
         return avi_fail(AVI_ERR_USAGE,
                         "--check-gradient checks one configuration; --sweep with --dry-run checks the keys of all");
@@ -273,6 +291,9 @@ static avi_status run(avi_comm *comm, const command *c, avi_setup *setup)
 static avi_status configure_and_run(avi_comm *comm, command *c)
 {
     const bool plain = c->action == HELP || c->action == VERSION;
+    bool folder = true;
+    if (c->verify && !plain) AVI_TRY(avi_run_folder_is(comm, c->options.file, &folder));
+    if (!folder) return avi_fail(AVI_ERR_NOINPUT, "%s: is no folder of a run; use --verify runs/vae", c->options.file);
     avi_setup setup;
     avi_status status = avi_setup_file(comm, plain ? NULL : c->options.file, plain ? 0 : c->options.overrides,
                                        c->options.override, &setup);
@@ -281,6 +302,8 @@ static avi_status configure_and_run(avi_comm *comm, command *c)
     if (status == AVI_OK) {
         if (c->action != RUN)
             status = inform(comm, c);
+        else if (c->verify)
+            status = avi_verify(comm, &setup, &c->options, c->verify_steps);
         else if (c->sweep)
             status = avi_sweep(comm, c->sweep, c->groups, c->part, &c->options, avi_task_perform);
         else
@@ -320,7 +343,9 @@ int avi_command(int argc, char **argv)
         avi_signals_speak(false); /* one message is enough */
         if (status != AVI_OK && avi_comm_rank(comm) == 0 && !(alone && avi_launch_is_another()))
             fprintf(stderr,
-                    status == AVI_ERR_STOPPED || status == AVI_ERR_BUDGET ? "avi_mpi: %s\n" : "avi_mpi: error: %s\n",
+                    status == AVI_ERR_STOPPED || status == AVI_ERR_BUDGET || status == AVI_ERR_DIFFERS
+                        ? "avi_mpi: %s\n"
+                        : "avi_mpi: error: %s\n",
                     avi_error_text());
         avi_comm_finish(&comm);
     } else {

@@ -31,6 +31,12 @@ const avi_command_option avi_command_options[] = {
     {"--fresh", NULL, "begin anew; the old results are replaced when the new ones are complete", NULL},
     {"-q", NULL, "print less", NULL},
     {"-v", NULL, "print more", NULL},
+    {"--verify", " FOLDER",
+     "do the steps of a run with run.reproducible=yes again, on any number of ranks, and say whether the bits agree, "
+     "or "
+     "what differs first; nothing is written",
+     NULL},
+    {"--steps", " a..b", "verify these steps, from the checkpoint before them; the default is all", NULL},
     {"--status", " FOLDER ...",
      "print the state of the runs in these folders; it reads files only, and needs no mpirun", NULL},
     {"--help-keys", "[=SECTION]", "print every key: type, default, range, unit, meaning", NULL},
@@ -50,6 +56,7 @@ const avi_exit_status avi_exit_statuses[] = {
     {0, "done"},
     {3, "ended before the rule of [stop] was met, with stop.required=yes"},
     {4, "diverged"},
+    {5, "the bits differ from those of the run that --verify does again"},
     {64, "wrong use of the command"},
     {65, "bad data or checkpoint"},
     {66, "input not found"},

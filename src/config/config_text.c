@@ -73,6 +73,18 @@ static bool is_excepted(const avi_key *key, const char *const *except)
     return false;
 }
 
+/* True when `text` means the slot's value: 1e3 is 1000. */
+static bool means_the_same(const avi_config *config, const avi_slot *slot, const char *text)
+{
+    avi_slot other = {.key = slot->key};
+    avi_text wrong = {0};
+    const char *here = config->source.data ? avi_source_string(&config->source, 1) : ".";
+    const bool same = avi_value_set(&other, text, here, &wrong) && strcmp(other.text, slot->text) == 0;
+    avi_value_free(&other);
+    free(wrong.data);
+    return same;
+}
+
 /* FNV-1a, 64 bits; the NUL parts one string from the next. */
 static uint64_t add_hash(uint64_t hash, const char *text)
 {
@@ -86,7 +98,8 @@ uint64_t avi_config_hash(const avi_config *config, const char *const *except)
     uint64_t sum = 0; /* a sum: the order of the tables does not matter */
     for (int i = 0; i < config->slot_count; ++i) {
         const avi_slot *slot = &config->slots[i];
-        if (!slot->force || is_excepted(slot->key, except)) continue;
+        if (!slot->force || is_excepted(slot->key, except) || means_the_same(config, slot, slot->key->fallback))
+            continue;
         uint64_t hash = UINT64_C(0xcbf29ce484222325);
         hash = add_hash(add_hash(add_hash(hash, slot->key->section), slot->key->name), slot->text);
         hash =
@@ -126,18 +139,6 @@ static void note_other(void *user, const char *section, const char *key, const c
     char **other = &c->other[slot - c->config->slots];
     free(*other);
     *other = unwrite(value);
-}
-
-/* True when `text` means the slot's value: 1e3 is 1000. */
-static bool means_the_same(const avi_config *config, const avi_slot *slot, const char *text)
-{
-    avi_slot other = {.key = slot->key};
-    avi_text wrong = {0};
-    const char *here = config->source.data ? avi_source_string(&config->source, 1) : ".";
-    const bool same = avi_value_set(&other, text, here, &wrong) && strcmp(other.text, slot->text) == 0;
-    avi_value_free(&other);
-    free(wrong.data);
-    return same;
 }
 
 static void pass_over(void *user, int line, const char *what) { (void)user, (void)line, (void)what; }

@@ -240,6 +240,52 @@ avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path)
     return avi_checkpoint_newest(comm, avi_folder_path(folder), path);
 }
 
+avi_status avi_store_check(avi_comm *comm, const char *path)
+{
+    return avi_agree(comm, avi_comm_rank(comm) == 0 ? avi_store_verify(path) : AVI_OK);
+}
+
+/* Rank 0. Newest first. */
+static avi_status list_whole(const char *folder, int64_t **steps, size_t *count)
+{
+    AVI_TRY(list_steps(folder, steps, count));
+    for (size_t i = 0; i < *count; i++) {
+        char name[32];
+        name_of((*steps)[i], name);
+        char *path = avi_file_join(folder, name, "");
+        avi_status status = AVI_ERR_INTERNAL;
+        if (path) status = avi_store_verify(path);
+        free(path);
+        AVI_TRY(status);
+    }
+    return AVI_OK;
+}
+
+avi_status avi_checkpoint_list(avi_comm *comm, const char *folder, int64_t **steps, int *count)
+{
+    size_t found = 0;
+    int64_t n = 0, *list = NULL;
+    char *inside = avi_file_join(folder, "checkpoint", "");
+    avi_status status = inside ? AVI_OK : AVI_ERR_INTERNAL;
+    if (status == AVI_OK && avi_comm_rank(comm) == 0) status = list_whole(inside, &list, &found);
+    free(inside);
+    n = (int64_t)found;
+    status = avi_agree(comm, status);
+    if (status == AVI_OK) status = avi_comm_bcast(comm, &n, sizeof n, 0);
+    int64_t *all = status == AVI_OK ? malloc((size_t)(n + 1) * sizeof *all) : NULL;
+    if (status == AVI_OK) status = avi_agree(comm, all ? AVI_OK : avi_fail_memory((size_t)n, "checkpoints"));
+    for (int64_t i = 0; status == AVI_OK && list && i < n; i++) all[i] = list[n - 1 - i];
+    free(list);
+    if (status == AVI_OK) status = avi_comm_bcast(comm, all, (size_t)n * sizeof *all, 0);
+    if (status != AVI_OK) {
+        free(all);
+        all = NULL;
+    }
+    *steps = all;
+    *count = status == AVI_OK ? (int)n : 0;
+    return status;
+}
+
 static avi_status clear_local(const char *folder)
 {
     int64_t *steps;

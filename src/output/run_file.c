@@ -2,6 +2,7 @@
 #include "output/console.h"
 #include "output/data_fields.h"
 #include "output/names.h"
+#include "output/run_file_digest.h"
 #include "output/run_file_ending.h"
 #include "output/run_file_kept.h"
 #include "state/best.h"
@@ -262,6 +263,7 @@ static avi_status gather_fields(const avi_session *s, avi_state *st, bool whole,
                            "mean seconds per step since the logged step before, by phase: input, draws, forward, "
                            "backward, reduction (with waiting), optimizer, output",
                            "s"));
+    AVI_TRY(avi_run_file_digests(s, st, l));
     AVI_TRY(add_table(l, "/eval", &st->eval, st->eval.columns));
     AVI_TRY(add_dimensions(s, &st->eval, l));
     if (st->gradient_variance.rows)

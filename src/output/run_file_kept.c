@@ -40,8 +40,8 @@ avi_status avi_run_file_mark(const avi_session *s, const avi_state *st, char mar
 /* ---- what is kept ---- */
 
 /* Groups that a fit writes, each time as its configuration says. */
-static const char *const of_fit[] = {"trace",  "eval", "global", "theta",  "inference", "local",
-                                     "images", "rows", "data",   "config", "provenance"};
+static const char *const of_fit[] = {"trace",  "eval", "global", "theta",  "inference",  "local",
+                                     "images", "rows", "data",   "config", "provenance", "digest"};
 
 static bool is_of_fit(const char *path)
 {

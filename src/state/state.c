@@ -99,7 +99,10 @@ avi_status avi_state_create(const avi_session *s, avi_state **state)
     avi_trace_create(&st->eval, avi_eval_columns);
     avi_trace_create(&st->gradient_variance, avi_variance_columns);
     avi_shares_create(&st->shares, s->comm, avi_config_get_bool(s->config, "log", "profile"));
-    return avi_state_reset(s, st);
+    status = avi_agree(s->comm, avi_digests_create(s, &st->digests));
+    if (status == AVI_OK) return avi_state_reset(s, st);
+    avi_state_destroy(state);
+    return status;
 }
 
 void avi_state_destroy(avi_state **state)
@@ -126,6 +129,7 @@ void avi_state_destroy(avi_state **state)
     avi_trace_free(&st->eval);
     avi_trace_free(&st->gradient_variance);
     avi_shares_free(&st->shares);
+    avi_digests_free(&st->digests);
     free(st);
     *state = NULL;
 }
@@ -197,7 +201,7 @@ avi_status avi_state_reset(const avi_session *s, avi_state *st)
     avi_elbo_bins_clear(&st->bins, s->epoch_steps);
     st->rate_factor = 1;
     st->seconds = 0;
-    st->trace.rows = st->eval.rows = st->gradient_variance.rows = 0;
+    st->trace.rows = st->eval.rows = st->gradient_variance.rows = st->digests.lines = 0;
     avi_shares_clear(&st->shares);
     avi_estimator_set_scales(s->train_elbo, NULL);
     AVI_TRY(avi_agree(s->comm, initial_params(s, st->params)));

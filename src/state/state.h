@@ -4,6 +4,7 @@
 #define AVI_STATE_STATE_H
 
 #include "optim/lbfgs.h"
+#include "state/digest.h"
 #include "state/elbo_bins.h"
 #include "session/session.h"
 #include "state/trace.h"
@@ -51,6 +52,7 @@ typedef struct avi_state {
     avi_trace gradient_variance;     /* log.gradient_variance; without rows where it is 0 */
     avi_elbo_bins bins;              /* of the ELBO of all steps */
     avi_shares shares;               /* of the ranks, of every line of the trace */
+    avi_digests digests;             /* of every line of the trace, with reproducible sums */
     double half[2][AVI_EVAL_GROUPS]; /* of the last evaluation, training and test rows: halves of groups (elbo.h), nats
                                         per row */
     double *kl_dimension;            /* (L): of the last evaluation, mean over its training rows, nats; NaN where the KL

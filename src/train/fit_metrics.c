@@ -1,7 +1,7 @@
 /* Logged steps: a line of the trace, and of metrics.csv, to watch a run by. */
 #include "train/fit_internal.h"
+#include "train/trace_row.h"
 
-#include <math.h>
 #include <stdio.h>
 
 _Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
@@ -72,28 +72,15 @@ avi_status avi_fit_log_step(fit *f, const avi_step_result *r, double step_second
 {
     const avi_session *s = f->s;
     avi_state *st = f->st;
-    /* The weight of a row is that of elbo.h: a short step counts for what it holds. */
-    const double rows = (double)s->partition.rows, scale = (double)s->epoch_steps;
-    double own[AVI_SHARES] = {[AVI_SHARE_ELBO] = r->own[AVI_SUM_ELBO] * scale, [AVI_SHARE_SECONDS] = step_seconds};
+    double own[AVI_SHARES] = {
+        [AVI_SHARE_ELBO] = r->own[AVI_SUM_ELBO] * (double)s->epoch_steps, [AVI_SHARE_SECONDS] = step_seconds};
     take_phases(f, own + AVI_SHARE_PHASES);
-    double row[AVI_TRACE_COLUMNS] = {
-        [AVI_TRACE_STEP] = (double)st->step,
-        [AVI_TRACE_EPOCH] = (double)st->step / (double)s->epoch_steps,
-        [AVI_TRACE_SECONDS] = st->seconds,
-        [AVI_TRACE_ELBO] = r->finite ? r->sums[AVI_SUM_ELBO] * scale - r->kl_global : NAN,
-        [AVI_TRACE_LOGLIK] = r->sums[AVI_SUM_LOGLIK] * scale,
-        [AVI_TRACE_KL_LOCAL] = (r->sums[AVI_SUM_LOGLIK] - r->sums[AVI_SUM_ELBO]) * scale,
-        [AVI_TRACE_KL_GLOBAL] = r->kl_global,
-        [AVI_TRACE_GRAD_NORM] = r->grad_norm,
-        [AVI_TRACE_RATE] = r->learning_rate,
-        [AVI_TRACE_SKIPPED] = (double)st->skipped,
-    };
-    /* The ELBO of the trace is unbiased over an epoch, so that a short step has little of it; per row it is the mean of
-     * the step's rows, which a reader can follow from step to step. */
-    *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW] =
-        r->finite ? r->sums[AVI_SUM_ELBO] / r->sums[AVI_SUM_ROWS] - r->kl_global / rows : NAN;
+    double row[AVI_TRACE_COLUMNS];
+    avi_trace_row(s, st, r, row);
+    *elbo_per_row = row[AVI_TRACE_ELBO_PER_ROW];
     avi_status status = avi_trace_add(&st->trace, row, 0, NULL);
     if (status == AVI_OK) status = avi_shares_add(&st->shares, own);
+    if (status == AVI_OK) status = avi_digests_add(s, st, &f->job);
     if (status == AVI_OK) status = avi_fit_write_metrics(f, row);
     return avi_agree(s->comm, status); /* rank 0 alone writes, and its disk may be full */
 }

@@ -18,7 +18,7 @@ import tempfile
 
 FLOOR = {"base": 0, "sum": 0, "config": 1, "data": 2, "source": 2, "hdf5": 2, "param": 3, "products": 3, "tape": 3, "density": 3, "nn": 3, "linalg": 3, "model": 4, "likelihood": 4, "infer": 4,
          "family": 4, "objective": 4, "optim": 4, "graph": 5, "reduce": 5, "newton": 5, "elbo": 5, "store": 6, "io": 6, "session": 7, "state": 7, "fitted": 7, "checkpoint": 7, "output": 7,
-         "factors": 8, "train": 8, "closed_form": 8, "gap": 8, "diagnose": 8, "rows": 8, "idata": 8, "plan": 9, "tasks": 9, "sweep": 9, "run": 9, "cli": 9}
+         "factors": 8, "train": 8, "closed_form": 8, "gap": 8, "diagnose": 8, "rows": 8, "idata": 8, "plan": 9, "tasks": 9, "sweep": 9, "run": 9, "verify": 9, "cli": 9}
 
 # Public headers whose name is not the name of their floor's folder.
 HEADER = {"arena.h": "base", "comm.h": "base", "fixed_point.h": "sum", "registry.def": "cli", "registry.h": "config", "rng.h": "base", "status.h": "base",

@@ -165,10 +165,10 @@ SUMS = [
     Defect("a mean of the ranks' means: the gradient divided by own rows times ranks", "src/elbo/global.c",
            "const double row_weight = 1 / avi_partition_step_rows(&e->data->partition),", "const double row_weight = 1 / ((double)e->data->count * avi_comm_size(e->comm)),",
            "^steps_constant$"),
-    Defect("the ELBO of the batch without its weight", "src/train/fit_metrics.c",
+    Defect("the ELBO of the batch without its weight", "src/train/trace_row.c",
            "scale = (double)s->epoch_steps;", "scale = 1;",
            "^steps_epoch$"),
-    Defect("a short step's ELBO at the weight of N / its rows", "src/train/fit_metrics.c",
+    Defect("a short step's ELBO at the weight of N / its rows", "src/train/trace_row.c",
            "scale = (double)s->epoch_steps;", "scale = rows / r->sums[AVI_SUM_ROWS];",
            "^steps_weights$"),
     Defect("a short step's gradient at the weight of N / its rows", "src/elbo/estimator.c",
@@ -234,7 +234,7 @@ SUMS = [
     Defect("KL(theta) counted once a rank", "src/elbo/global.c",
            "kl_weight = 1 / (double)e->data->partition.rows;", "kl_weight = avi_comm_size(e->comm) / (double)e->data->partition.rows;",
            "^steps_constant$"),
-    Defect("KL(theta) left out of the ELBO that is printed", "src/train/fit_metrics.c",
+    Defect("KL(theta) left out of the ELBO that is printed", "src/train/trace_row.c",
            "r->sums[AVI_SUM_ELBO] * scale - r->kl_global", "r->sums[AVI_SUM_ELBO] * scale",
            "^steps_constant$"),
 ]
@@ -530,3 +530,13 @@ PYTHON = [
 ]
 
 DEFECTS = [*RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS, *RAGGED, *LAYERS, *IDATA, *PYTHON]
+VERIFYING = [
+    Defect("digests of which every rank takes the whole gradient", "src/state/digest.c", "first[0] = units * rank / ranks * UNIT;", "first[0] = 0 * rank * UNIT;", "^verify$"),
+    Defect("checkpoints that a verification passes over", "src/verify/replay.c", "if (step >= v->first && has_checkpoint(v, step))", "if (step < v->first && has_checkpoint(v, step))", "^verify$"),
+    Defect("a checksum of digests that is not looked at", "src/verify/record.c", "if (none || sum == stored) continue;", "if (none || sum != 0) continue;", "^verify$"),
+    Defect("data that are not those of the run replayed", "src/verify/verify.c", "if (rows == w->s->partition.rows && sum == now) return AVI_OK;",
+           "if (rows == w->s->partition.rows) return AVI_OK;", "^verify$"),
+    Defect("no run.h5 before the first checkpoint", "src/train/fit.c", "    AVI_TRY(avi_first_results(f->s, f->st, f->folder));\n", "", "^watching$"),
+]
+
+DEFECTS = [*VERIFYING, *RANDOM, *ROWS, *SUMS, *MATHEMATICS, *OPTIMIZER, *CHECKPOINTS, *AGREEMENT, *SYSTEMS, *DIAGNOSIS, *OUTPUTS, *RAGGED, *LAYERS, *PYTHON]

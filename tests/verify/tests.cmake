@@ -2,3 +2,5 @@
 add_library(fast_clock SHARED ${AVI_AREA_DIR}/fast_clock.c)
 set_target_properties(fast_clock PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 avi_add_run(watching watching ARGS $<TARGET_FILE:fast_clock> TIMEOUT 200)
+avi_add_run(verify verify TIMEOUT 400)
+avi_add_run(verify_long verify ARGS --long LABELS long TIMEOUT 7200)
