@@ -4,6 +4,7 @@
 #include "base/signals.h"
 #include "sweep/sweep_plan.h"
 #include "sweep/sweep_table.h"
+#include "sweep/sweep_warnings.h"
 #include "train/stopping_rule.h"
 
 #include <inttypes.h>
@@ -211,7 +212,9 @@ static avi_status run_one(sweep *w, int64_t run)
         tell_end(w, run, &r);
     } else {
         tell_start(w, run);
+        avi_sweep_warnings_begin(run);
         if (status == AVI_OK) status = w->task(w->group, config, &w->options);
+        avi_sweep_warnings_end();
         record_outcome(w, config, holds, status, &r);
         tell_end(w, run, &r);
     }
@@ -322,6 +325,7 @@ static avi_status run_all(sweep *w)
         avi_shared_counter_destroy(&w->ticket);
         status = avi_agree(w->world, status);
     }
+    if (status == AVI_OK) status = avi_sweep_warnings_count(w->world);
     if (status == AVI_OK) status = join_records(w);
     if (status == AVI_OK && w->whole) status = avi_sweep_table_write(&w->table, w->world, folder, &w->options);
     if (status == AVI_OK && w->loud && avi_comm_rank(w->world) == 0) {

@@ -27,10 +27,20 @@ static const char *wrong_value(const avi_session *s, const double *row)
     return NULL;
 }
 
+/* Steps that are too long may leave an ELBO that is finite, and of no use. No fit that finds something loses a thousand
+ * times what it began with. */
+static bool fell_far(const avi_session *s, const avi_state *st, double elbo, double *first)
+{
+    *first = st->trace.rows > 0 ? st->trace.value[AVI_TRACE_ELBO_PER_ROW] : NAN;
+    if (s->problem.notebook) return false; /* whose trace has another objective */
+    return elbo < *first - 1000 * fmax(fabs(*first), (double)s->shape.width);
+}
+
 bool avi_ending_diverged(const avi_session *s, const avi_state *st, const double evaluation[AVI_EVAL_COLUMNS],
                          char text[AVI_ENDING_TEXT])
 {
     const char *value = evaluation ? wrong_value(s, evaluation) : NULL;
+    double first;
     text[0] = '\0';
     if (st->step > 0 && st->skipped >= st->step)
         snprintf(text, AVI_ENDING_TEXT, "none of its %" PRId64 " steps was finite, so that no parameter has moved",
@@ -40,6 +50,10 @@ bool avi_ending_diverged(const avi_session *s, const avi_state *st, const double
                  st->skipped_in_a_row == 1 ? " was" : "s were");
     else if (value)
         snprintf(text, AVI_ENDING_TEXT, "the %s of its last evaluation is not finite", value);
+    else if (evaluation && fell_far(s, st, evaluation[AVI_EVAL_ELBO_TRAIN], &first))
+        snprintf(text, AVI_ENDING_TEXT,
+                 "the ELBO of its last evaluation, %.4g nats per row, is far below that of its first step, %.4g",
+                 evaluation[AVI_EVAL_ELBO_TRAIN], first);
     return text[0] != '\0';
 }
 

@@ -9,6 +9,7 @@ import time
 import h5py
 
 from runs import Failure, command, empty_ini, main, metrics, program, read, small_data, start, status
+from small import data, write
 
 CLOCK = sys.argv.pop(1)
 LINEAR = [*small_data("linear"), "data.rows=200", "inference.function=polynomial", "optim.batch=50", "log.every=1", "log.second_start=no", "checkpoint.minutes=0"]
@@ -88,5 +89,36 @@ def few_lines(scratch):
     return f"{len(at)} lines in {hours:.1f} hours"
 
 
+def warnings_of_runs(scratch):
+    """In a sweep a warning names its run, comes once, and is counted at the end; a single run prints it as it is."""
+    write(scratch / "x.h5", data(60))
+    keys = ["model.name=linear", "inference.function=constant", "data.source=hdf5", *(f"data.{test}{key}" for test in ("", "test_") for key in (f"path={scratch / 'x.h5'}", "dataset=x")),
+            "optim.steps=3", "log.second_start=no"]
+    words = r"60 of 60 test rows are training rows too"
+    alone = start(1, [ini(scratch), *keys, f"run.output={scratch / 'one'}", "-q"])
+    if len(re.findall(rf"^avi_mpi: warning: {words}", alone, re.M)) != 1:
+        raise Failure(f"one run: {alone}")
+    for groups in (1, 2):
+        text = start(2, [ini(scratch), *keys, f"run.output={scratch / 'many'}{groups}", "--sweep", "run.seed=1..7", "--groups", groups])
+        printed = re.findall(rf"^avi_mpi: warning: run 00\d: {words}.*", text, re.M)
+        counted = [line for line in printed if line.endswith("; and in 6 other runs")]
+        if len(counted) != 1 or len(printed) > groups + 1 or text.count("training rows too") != len(printed):
+            raise Failure(f"{groups} groups: {printed} in: {text}")
+    return "7 runs in 1 and 2 groups"
+
+
+def far_below(scratch):
+    """A run whose ELBO is finite and far below that of its first step is not done: exit 4, status diverged."""
+    keys = [*LINEAR, "run.precision=double", "optim.method=sgd", "optim.learning_rate=10", "optim.batch=0", "log.eval_every=-1"]
+    folder = scratch / "far"
+    text = start(None, [ini(scratch), *keys, "optim.steps=2", f"run.output={folder}"], expect=(4,))
+    end = float(read(folder, "/eval/elbo_train")[-1])
+    if not -1e30 < end < -1e4 or status(folder) != "diverged" or not re.search(r"error: diverged: the ELBO of its last evaluation, \S+ nats per row, is far below that of its first step", text):
+        raise Failure(f"ELBO {end}: status {status(folder)}: {text}")
+    good = scratch / "good"
+    start(None, [ini(scratch), *LINEAR, "optim.steps=9", f"run.output={good}", "-q"])
+    return f"ELBO {end:.3g}"
+
+
 if __name__ == "__main__":
-    main(from_the_start, ranks_line, few_lines)
+    main(from_the_start, ranks_line, few_lines, warnings_of_runs, far_below)
