@@ -2,6 +2,7 @@
 #include "train/fit_internal.h"
 #include "train/trace_row.h"
 
+#include <math.h>
 #include <stdio.h>
 
 _Static_assert(AVI_SHARES == AVI_SHARE_PHASES + AVI_PHASES, "shares of a rank in the trace");
