@@ -11,6 +11,8 @@ _avi_mpi_options='
 --fresh
 -q
 -v
+--verify
+--steps
 --status
 --help-keys
 --list

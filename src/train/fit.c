@@ -1,7 +1,6 @@
 /* The step loop: steps, trace, evaluations, checkpoints, and the reasons to stop. */
 #include "train/fit_internal.h"
 #include "train/evaluation.h"
-#include "train/first_results.h"
 #include "train/gradient_variance.h"
 #include "output/run_file.h"
 #include "checkpoint/checkpoint_state.h"

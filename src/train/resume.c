@@ -279,3 +279,13 @@ const char *avi_resume_command(const avi_session *s)
     return strcmp(mode_of(s), "no") ? "the checkpoint is written: the same command resumes it"
                                     : "the checkpoint is written: the same command without --fresh resumes it";
 }
+
+avi_status avi_first_results(const avi_session *s, avi_state *st, avi_folder *folder)
+{
+    char *status, *why;
+    avi_run_file_ending(s, folder, &status, &why);
+    const bool stays = status && (st->step > 0 || !strcmp(status, "done"));
+    free(status);
+    free(why);
+    return stays ? AVI_OK : avi_run_file_write(s, st, folder, "running", "", false, NULL);
+}

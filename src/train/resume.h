@@ -27,4 +27,10 @@ void avi_resume_close(avi_resume *r);
 /* Of a run that was stopped: what is written, and the command that goes on. Not collective. Owned by the program. */
 const char *avi_resume_command(const avi_session *s);
 
+/* Collective. Writes folder/run.h5 of a fit that is about to take steps, with status `running` and no more than the
+ * initial parameters, where there is none, or that of a start before which left no checkpoint. Complete results of
+ * another task, and those that belong to the checkpoint that the fit resumes from, stay as they are. Errors: IO,
+ * CANTCREATE, INTERNAL. */
+avi_status avi_first_results(const avi_session *s, avi_state *st, avi_folder *folder);
+
 #endif
