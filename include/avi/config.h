@@ -46,6 +46,7 @@ typedef struct avi_key_table {
     /* Values that the file gives belong to the selection that the file makes: when the command line selects another
      * one, these keys of the file are passed over (and reported as unused), as if nobody had given them. */
     bool own;
+    const char *or_key; /* in force too when [section] or_key is one of `values`; NULL: there is no such key */
 } avi_key_table;
 
 typedef struct avi_config avi_config;

@@ -43,6 +43,8 @@ typedef struct avi_infer_ops {
     bool features;     /* forward uses the features of the domain */
     bool entries;      /* of groups of any number of entries forward sees these themselves: features (E, inputs), whose
                           avi_segments are the groups; else their means over the entries and log(1 + entries) */
+    bool refines;      /* the function that [inference] base names, and steps behind it: create reads the keys of these
+                          steps into f->refine, and there is no forward. f->ops is the base then */
     /* Reads keys and declares phi; f->inputs, f->shape, f->outputs, f->latent are set. Errors: CONFIG, INTERNAL. */
     avi_status (*create)(avi_infer *f, const avi_config *config);
     /* Optional, for local functions: the start of row `row` (in the order of the data as given), a function of seed and
@@ -54,8 +56,18 @@ typedef struct avi_infer_ops {
                          avi_node **phi);
 } avi_infer_ops;
 
+/* Steps of gradient ascent that move nu of a row from where the function has put it (Kim et al. 2018), on the ELBO of
+ * that row by itself at the mean of q(theta): graph/refinement.c. */
+typedef struct avi_refine {
+    int steps;   /* k; 0: none */
+    double rate; /* nu moves by rate times the gradient of the row's ELBO, in nats */
+    int draws;   /* of z per row and step; 0: a quadrature */
+} avi_refine;
+
 struct avi_infer {
     const avi_infer_ops *ops;
+    const avi_infer_ops *named; /* what [inference] function names; ops, unless that is a function with ops->refines */
+    avi_refine refine;
     int64_t inputs;          /* values of the domain of a row: avi_view_values(&shape.view) */
     avi_feature_shape shape; /* what these values are to each other */
     int64_t outputs;         /* width of nu */

@@ -19,7 +19,8 @@ typedef enum avi_purpose {
     AVI_DRAW_ORDER = 5,   /* order of a lane's tiles in an epoch */
     AVI_DRAW_DATA = 6,    /* synthetic data: row = row of the data */
     AVI_DRAW_EVAL = 7,    /* evaluation draws: the same for every evaluation */
-    AVI_DRAW_TEST = 8     /* tests, gradient checks */
+    AVI_DRAW_TEST = 8,    /* tests, gradient checks */
+    AVI_DRAW_REFINE = 9   /* eps of z in refinements of a factor (graph/refinement.c), as AVI_DRAW_LOCAL */
 } avi_purpose;
 
 typedef struct avi_stream {

@@ -59,8 +59,11 @@ typedef struct printed {
 
 static void print_condition(printed *p, const avi_key_table *table)
 {
-    if (table->section && table != p->last)
-        fprintf(p->out, "\n%s; with [%s] %s = %s\n", p->margin, table->section, table->key, table->values);
+    if (table->section && table != p->last) {
+        fprintf(p->out, "\n%s; with [%s] %s = %s", p->margin, table->section, table->key, table->values);
+        if (table->or_key) fprintf(p->out, ", or %s = %s", table->or_key, table->values);
+        fprintf(p->out, "\n");
+    }
     p->last = table;
 }
 

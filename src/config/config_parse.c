@@ -193,10 +193,15 @@ static void settle_slot(avi_config *config, avi_slot *slot, avi_mistakes *mistak
 
 /* True when the condition of the slot's table is settled and holds. A refused value puts no table in force: its keys
  * would be held against the wrong table. */
+static bool selects(const avi_config *config, const avi_slot *slot, const char *key)
+{
+    const avi_slot *by = key ? avi_config_slot(config, slot->table->section, key) : NULL;
+    return by && by->settled && !by->bad && avi_choice_has(slot->table->values, by->text);
+}
+
 static bool condition_holds(const avi_config *config, const avi_slot *slot)
 {
-    const avi_slot *by = avi_config_slot(config, slot->table->section, slot->table->key);
-    return by && by->settled && !by->bad && avi_choice_has(slot->table->values, by->text);
+    return selects(config, slot, slot->table->key) || selects(config, slot, slot->table->or_key);
 }
 
 /* Whether the file gave the value for a selection that the command line has changed. */

@@ -22,11 +22,11 @@ struct avi_registry {
 
 /* Which key selects a plug-in of the kind; tasks and closed forms have keys that are always in force. */
 static const struct {
-    const char *plural, *choices, *section, *key;
+    const char *plural, *choices, *section, *key, *or_key;
 } kinds[AVI_KINDS] = {
     [AVI_KIND_SOURCE] = {"data sources", AVI_CHOICES_SOURCE, "data", "source"},
     [AVI_KIND_MODEL] = {"models", AVI_CHOICES_MODEL, "model", "name"},
-    [AVI_KIND_INFER] = {"inference functions", AVI_CHOICES_INFER, "inference", "function"},
+    [AVI_KIND_INFER] = {"inference functions", AVI_CHOICES_INFER, "inference", "function", "base"},
     [AVI_KIND_FAMILY] = {"variational families", AVI_CHOICES_FAMILY, "inference", "family"},
     [AVI_KIND_OBJECTIVE] = {"objectives", AVI_CHOICES_OBJECTIVE, "objective", "name"},
     [AVI_KIND_OPTIM] = {"optimizers", AVI_CHOICES_OPTIM, "optim", "method"},
@@ -168,6 +168,14 @@ static avi_status fill_choices(avi_registry *r, avi_key_table *table)
     return AVI_OK;
 }
 
+/* The table that declares a key cannot be in force by it alone. */
+static bool declares(const avi_plugin *p, const char *key)
+{
+    for (int i = 0; i < p->key_count; i++)
+        if (!strcmp(p->keys[i].name, key)) return true;
+    return false;
+}
+
 static avi_status make_tables(avi_registry *r)
 {
     int n = r->always_count;
@@ -186,6 +194,7 @@ static avi_status make_tables(avi_registry *r)
                 table[r->tables].section = kinds[k].section;
                 table[r->tables].key = kinds[k].key;
                 table[r->tables].values = p->name;
+                if (kinds[k].or_key && !declares(p, kinds[k].or_key)) table[r->tables].or_key = kinds[k].or_key;
                 table[r->tables].own = k == AVI_KIND_SOURCE; /* rows of one source say nothing of another's */
             }
             r->tables++;

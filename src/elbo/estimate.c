@@ -119,7 +119,7 @@ static void add_piece(work *w, int64_t first, int64_t rows)
     avi_estimator *e = w->e;
     avi_graph g;
     avi_graph_build(&e->graph, &w->pass, 1, &first, &rows, &g);
-    const avi_status status = avi_tape_status(e->tape);
+    const avi_status status = avi_graph_status(&e->graph);
     if (status != AVI_OK) {
         e->failed = status;
         w->word[COUNT_FAIL]++;

@@ -107,7 +107,7 @@ size_t avi_estimator_bytes(const avi_estimator *e)
     const size_t draws = e->p.global_gaussian ? 2 * (size_t)(e->layout.theta_draws * e->layout.theta) : 0;
     const size_t family = e->theta_family ? avi_theta_family_bytes(e->theta_family) : 0;
     return avi_tape_peak(e->tape) + avi_reducer_bytes(e->reducer) + draws * avi_real_size(e->p.precision) +
-           avi_dense_bytes(&e->graph) + family;
+           avi_dense_bytes(&e->graph) + avi_refinement_bytes(&e->graph) + family;
 }
 
 bool avi_estimator_is_shared(const avi_estimator *e) { return avi_reducer_is_shared(e->reducer); }
@@ -127,7 +127,8 @@ avi_status avi_estimator_hold(avi_estimator *e, const avi_row_ranges *job)
 {
     size_t rows = 1;
     for (int i = 0; i < job->count; i++) rows += (size_t)job->rows[i];
-    const size_t bytes = rows * (size_t)e->p.infer->outputs * avi_real_size(e->p.precision);
+    /* log q's parameters with sticking the landing, and what a refinement adds to nu. */
+    const size_t bytes = 2 * rows * (size_t)e->p.infer->outputs * avi_real_size(e->p.precision);
     free(e->graph.held);
     e->graph.held_taken = false;
     e->graph.held = malloc(bytes);
@@ -246,7 +247,7 @@ static void run_block(avi_estimator *e, const avi_pass *pass, const avi_row_rang
     e->phase[AVI_PHASE_FORWARD] += built - from - (e->phase[AVI_PHASE_INPUT] + e->phase[AVI_PHASE_DRAWS] - counted);
     if (g.edge) avi_tape_seed(e->tape, g.edge, -1);
     avi_tape_backward(e->tape, g.value, -1);
-    avi_status status = avi_tape_status(e->tape);
+    avi_status status = avi_graph_status(&e->graph);
     if (status == AVI_OK)
         status = avi_gradient_route_end(&e->route, e->tape, e->p.model->ops->coupling == AVI_INDEPENDENT);
     if (status != AVI_OK) e->failed = status;
@@ -318,7 +319,7 @@ void avi_estimator_local_gradient(avi_estimator *e, const void *params, void *ta
         zero_table_rows(e, table_grad, n, job->first + at, job->rows + at);
         avi_graph_build(&e->graph, &pass, n, job->first + at, job->rows + at, &g);
         avi_tape_backward(e->tape, g.value, -1);
-        if (avi_tape_status(e->tape) != AVI_OK) e->failed = avi_tape_status(e->tape);
+        if (avi_graph_status(&e->graph) != AVI_OK) e->failed = avi_graph_status(&e->graph);
     }
 }
 
@@ -340,6 +341,7 @@ avi_status avi_estimator_step(avi_estimator *e, const void *params, void *table,
                      .table_grad = table_grad,
                      .precise = own != NULL,
                      .stream = avi_stream_make(e->p.seed, AVI_DRAW_LOCAL, (uint64_t)step),
+                     .refine_step = step + 1,
                      .kl_weight = avi_objective_kl_weight(e->p.objective, step)};
     bool redo = true;
     avi_estimator_take_family(e, true);

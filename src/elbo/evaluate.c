@@ -119,7 +119,7 @@ avi_status avi_estimator_evaluate(avi_estimator *e, const void *params, void *ta
         double values[AVI_SUMS];
         avi_graph_build(&e->graph, &pass, 1, &first, &n, &g);
         sum_values(e, &g, values);
-        const avi_status status = avi_tape_status(e->tape);
+        const avi_status status = avi_graph_status(&e->graph);
         if (status != AVI_OK) e->failed = status;
         values[AVI_SUM_FAIL] = status != AVI_OK;
         if (g.mean_x)
@@ -151,7 +151,7 @@ avi_status avi_estimator_factors(avi_estimator *e, const void *params, void *tab
                       n = left < (rest < most ? rest : most) ? left : (rest < most ? rest : most);
         AVI_TRY(avi_signals_status());
         const avi_node *factors = avi_graph_factors(&e->graph, &pass, at, n);
-        AVI_TRY(avi_tape_status(e->tape));
+        AVI_TRY(avi_graph_status(&e->graph));
         avi_vector_to_double(e->p.precision, factors->value, n * width, nu + done * width);
         done += n;
     }
@@ -176,5 +176,5 @@ avi_status avi_estimator_decode(avi_estimator *e, const void *params, int64_t n,
     const avi_batch b = {.rows = n, .draws = 1};
     avi_node *x = m->ops->reconstruct(m, e->tape, &b, zn, e->graph.theta);
     avi_vector_to_double(p, x->value, x->rows * x->cols, out);
-    return avi_tape_status(e->tape);
+    return avi_graph_status(&e->graph);
 }

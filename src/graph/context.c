@@ -11,12 +11,13 @@ avi_status avi_graph_context_create(const avi_problem *p, const avi_parameter_la
     c->theta_fixed = calloc(nodes, sizeof(*c->theta));
     c->phi = calloc(nodes, sizeof(*c->phi));
     if (!tape || !c->theta || !c->theta_fixed || !c->phi) return avi_fail_memory(nodes, "the leaves of a block");
-    return AVI_OK;
+    return avi_refinement_create(c);
 }
 
 void avi_graph_context_free(avi_graph_context *c)
 {
     avi_dense_destroy(&c->dense);
+    avi_refinement_destroy(&c->refinement);
     free(c->theta);
     free(c->theta_fixed);
     free(c->phi);

@@ -2,7 +2,8 @@
  *
  * A block is one or more ranges of rows. Everything that its graph needs is in the context: the estimator above fills
  * it, and nothing here knows of sums over ranks. Files: leaves.c (leaves, rows, draws), prior.c (what couples rows),
- * dense.c (all rows at once), builder.c (the one builder). */
+ * dense.c (all rows at once), refinement.c (steps behind an inference function), terms.c (log
+ * likelihood and KL over a group of draws), builder.c (the one builder). */
 #ifndef AVI_GRAPH_CONTEXT_H
 #define AVI_GRAPH_CONTEXT_H
 
@@ -24,7 +25,8 @@ typedef struct avi_graph_context {
     const void *theta_draws;
     avi_node **theta, **theta_fixed, **phi; /* owned: leaves of the block that is on the tape */
     struct avi_dense *dense;                /* owned: of models with dense coupling; NULL until the first pass */
-    /* For checks by finite differences (avi_estimator_hold): parameters of q of the rows, or NULL. Owned. */
+    struct avi_refinement *refinement;      /* owned: NULL unless the inference function has steps behind it */
+    /* For checks by finite differences (avi_estimator_hold): what is held fixed of the rows, or NULL. Owned. */
     void *held;
     avi_dreg *dreg;  /* of the draws that avi_graph_z made last, on the tape; NULL: none */
     int64_t held_at; /* values taken by the blocks before */
@@ -37,6 +39,7 @@ typedef struct avi_pass {
     void *table, *table_grad;      /* with halo row; may be NULL */
     const avi_gradient_sink *sink; /* of the gradient (layout.gradient); NULL: values only */
     avi_stream stream;             /* of the draws of z */
+    int64_t refine_step;           /* of the draws of a refinement: 1 + the step; 0: those of evaluations */
     double kl_weight;              /* of the KL of z in what is differentiated */
     bool reconstruct;
     bool log_weights; /* keep log p(x, z) - log q(z) of every draw */
@@ -77,6 +80,8 @@ void avi_graph_context_free(avi_graph_context *c);
  * at a time. Not collective. */
 void avi_graph_build(avi_graph_context *c, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows,
                      avi_graph *g);
+/* AVI_OK, or INTERNAL when memory ran out in the block that is on the tape. */
+avi_status avi_graph_status(const avi_graph_context *c);
 /* Values of nu (rows, width) alone, on a tape that is reset. Not collective. */
 avi_node *avi_graph_factors(avi_graph_context *c, const avi_pass *pass, int64_t first, int64_t rows);
 
@@ -96,9 +101,21 @@ avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t
 avi_node *avi_graph_mask(avi_graph_context *c, const avi_block_rows *b, int64_t shift);
 /* Of ragged data the entries before each row of the block, (B + 1), on the tape's memory; NULL: dense. */
 const int64_t *avi_graph_entries(avi_graph_context *c, const avi_block_rows *b);
+/* The rows of the block with all that a model may ask of them; one draw. */
+avi_batch avi_graph_batch(avi_graph_context *c, const avi_block_rows *b);
 /* nu (B, width) from the rows x (B, D), or from entries x (E, D). */
 avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, avi_node *x,
                        const int64_t *entry);
+/* refinement.c: nu (B, width) after the steps that the inference function has behind it; nu itself without any. The
+ * batch's draws do not matter. */
+avi_node *avi_graph_refined(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, const avi_batch *of,
+                            avi_node *nu);
+/* Errors: INTERNAL (memory). */
+avi_status avi_refinement_create(avi_graph_context *c);
+void avi_refinement_destroy(struct avi_refinement **refinement);
+size_t avi_refinement_bytes(const avi_graph_context *c);
+/* In a check by finite differences the values of a constant (B, width) are what they were when it began. */
+void avi_graph_hold(avi_graph_context *c, avi_node *constant);
 /* Standard normals, or the points of a quadrature: draws [first_draw, first_draw + draws) of each row, (B*S, L). */
 avi_node *avi_graph_eps(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, int first_draw, int draws);
 /* z, and log q(z) of every draw when log_q is not NULL. nu_of_q: the parameters that log q(z; nu) sees; nu itself where

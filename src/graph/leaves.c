@@ -121,6 +121,15 @@ avi_node *avi_graph_mask(avi_graph_context *c, const avi_block_rows *b, int64_t 
     return c->data->masked ? fetch_windows(c, b, -shift, shift, get_mask) : NULL;
 }
 
+avi_batch avi_graph_batch(avi_graph_context *c, const avi_block_rows *b)
+{
+    avi_batch batch = {.rows = b->total, .draws = 1, .entry = avi_graph_entries(c, b)};
+    batch.x = avi_graph_fetch(c, b, 0);
+    batch.mask = avi_graph_mask(c, b, 0);
+    if (c->p->model->ops->lookahead) batch.x_next = avi_graph_fetch(c, b, 1);
+    return batch;
+}
+
 /* What an inference function of rows of one width sees of ragged ones: the means of the columns over the entries of a
  * row, 0 where it has none, and log(1 + its entries): (B, D + 1). */
 static avi_node *summarise(avi_graph_context *c, const avi_block_rows *b, avi_node *values, const int64_t *entry)
@@ -173,15 +182,6 @@ avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_blo
         table = avi_gather(c->tape, f->outputs, pass->table, pass->table_grad, b->runs, row, b->rows);
     }
     return without_tie(c, b, f->ops->forward(f, c->tape, b->total, features, table, c->phi));
-}
-
-avi_node *avi_graph_factors(avi_graph_context *c, const avi_pass *pass, int64_t first, int64_t rows)
-{
-    const avi_block_rows b = {1, &first, &rows, rows};
-    avi_tape_reset(c->tape);
-    avi_graph_leaves(c, pass, 0);
-    const int64_t *entry = avi_graph_entries(c, &b);
-    return avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0), entry);
 }
 
 /* ---- draws ---- */
@@ -241,13 +241,9 @@ avi_node *avi_graph_nu_of_q(avi_graph_context *c, avi_node *nu)
 {
     if (c->p->gradient == AVI_GRADIENT_PATHWISE) return nu;
     if (!c->held) return avi_detach(c->tape, nu);
-    const int64_t n = nu->rows * nu->cols;
-    const size_t bytes = (size_t)n * avi_real_size(c->p->precision);
-    void *held = avi_vector_at(c->p->precision, c->held, c->held_at);
     avi_node *fixed = avi_constant_new(c->tape, nu->rows, nu->cols);
-    if (!c->held_taken) memcpy(held, nu->value, bytes);
-    memcpy(fixed->value, held, bytes);
-    c->held_at += n;
+    memcpy(fixed->value, nu->value, (size_t)(nu->rows * nu->cols) * avi_real_size(c->p->precision));
+    avi_graph_hold(c, fixed);
     return fixed;
 }
 

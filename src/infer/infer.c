@@ -6,7 +6,7 @@
 
 avi_status avi_infer_register(avi_registry *registry, const avi_infer_ops *ops)
 {
-    if (!ops->create || !ops->forward)
+    if (!ops->create || (!ops->forward && !ops->refines))
         return avi_fail(AVI_ERR_INTERNAL, "inference function %s has no %s", ops->name ? ops->name : "without a name",
                         ops->create ? "forward" : "create");
     return avi_registry_add(registry, AVI_KIND_INFER, ops);
@@ -77,12 +77,24 @@ avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *
     return s;
 }
 
+/* The function that the steps of `semi` begin from. */
+static avi_status find_base(const avi_config *config, avi_infer *f)
+{
+    const char *base = avi_config_get_string(config, "inference", "base");
+    f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_INFER, base);
+    if (!f->ops->refines && !f->ops->local) return AVI_OK;
+    return avi_config_fail(config, "inference", "base",
+                           "%s is no function of the data that %s could begin from; use mlp, constant or another one",
+                           base, f->named->name);
+}
+
 static avi_status allocate(const avi_config *config, const char *name, const avi_feature_shape *shape, int64_t outputs,
                            int64_t latent, avi_infer **infer)
 {
     avi_infer *f = *infer = calloc(1, sizeof *f);
     if (!f) return avi_fail_memory(sizeof *f, "the inference function");
-    f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_INFER, name);
+    f->named = f->ops = avi_registry_find(avi_config_registry(config), AVI_KIND_INFER, name);
+    if (f->named->refines) AVI_TRY(find_base(config, f));
     f->shape = *shape;
     if (f->ops->entries && shape->entry) { /* the entries themselves */
         f->shape.layout = AVI_LAYOUT_SET;
@@ -97,9 +109,12 @@ static avi_status allocate(const avi_config *config, const char *name, const avi
 avi_status avi_infer_create(const avi_config *config, const avi_feature_shape *shape, int64_t outputs, int64_t latent,
                             avi_infer **infer)
 {
-    AVI_TRY(allocate(config, avi_config_get_string(config, "inference", "function"), shape, outputs, latent, infer));
+    avi_status status =
+        allocate(config, avi_config_get_string(config, "inference", "function"), shape, outputs, latent, infer);
     avi_infer *f = *infer;
-    const avi_status status = avi_plugin_status(AVI_KIND_INFER, f->ops, f->ops->create(f, config));
+    if (status == AVI_OK) status = avi_plugin_status(AVI_KIND_INFER, f->ops, f->ops->create(f, config));
+    if (status == AVI_OK && f->named != f->ops)
+        status = avi_plugin_status(AVI_KIND_INFER, f->named, f->named->create(f, config));
     if (status != AVI_OK) avi_infer_destroy(infer);
     return status;
 }

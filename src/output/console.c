@@ -171,7 +171,10 @@ void avi_console_header(const avi_session *s)
     const avi_version v = avi_version_of();
     printf("avi_mpi %s (%s)\n", v.version, v.revision);
     printf("  model        %s: %s\n", s->model->ops->name, s->model->ops->doc);
-    printf("  inference    %s: %s\n", s->infer->ops->name, s->infer->ops->doc);
+    printf("  inference    %s: %s\n", s->infer->named->name, s->infer->named->doc);
+    if (s->infer->refine.steps)
+        printf("    begins at    %s, then %d steps of rate %g for each row\n", s->infer->ops->name,
+               s->infer->refine.steps, s->infer->refine.rate);
     print_data(s);
     describe_blocks(&s->model->theta, s->problem.global_gaussian ? "q(theta)" : "theta");
     if (s->infer->phi.count) describe_blocks(&s->infer->phi, "phi");

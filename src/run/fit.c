@@ -148,7 +148,7 @@ avi_status avi_run_block(const avi_run *run, const char *name, int64_t *rows, in
         return avi_fail(AVI_ERR_USAGE,
                         "%s: neither model %s nor inference function %s has a block of that name; use one of "
                         "/global and /inference in run.h5",
-                        name, s->model->ops->name, s->infer->ops->name);
+                        name, s->model->ops->name, s->infer->named->name);
     const int64_t at = b->offset + (of_theta ? 0 : avi_parameter_layout_phi(&s->problem, &s->layout));
     *rows = b->rows;
     *cols = b->cols;

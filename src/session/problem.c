@@ -108,6 +108,26 @@ static avi_gradient gradient_of(const char *name)
     return !strcmp(name, "stl") ? AVI_GRADIENT_STL : !strcmp(name, "dreg") ? AVI_GRADIENT_DREG : AVI_GRADIENT_PATHWISE;
 }
 
+/* The steps behind an inference function are on the ELBO of a row by itself, and their gradient is no derivative of the
+ * objective that a line search could follow. */
+static avi_status check_refinement(const avi_session *s)
+{
+    const avi_config *c = s->config;
+    const char *base = s->infer->ops->name;
+    if (s->infer->refine.steps == 0) return AVI_OK;
+    if (s->model->ops->coupling != AVI_INDEPENDENT)
+        return avi_config_fail(c, "inference", "function",
+                               "%s moves the factor of a row on the ELBO of that row by itself, and the rows of model "
+                               "%s depend on each other; use %s",
+                               s->infer->named->name, s->model->ops->name, base);
+    if (!strcmp(avi_config_get_string(c, "optim", "method"), "lbfgs"))
+        return avi_config_fail(c, "optim", "method",
+                               "lbfgs searches along the derivative of the ELBO, and %s has it to first order alone; "
+                               "use adam, or inference.function = %s",
+                               s->infer->named->name, base);
+    return AVI_OK;
+}
+
 avi_status avi_session_make_problem(avi_session *s)
 {
     const avi_config *c = s->config;
@@ -139,6 +159,7 @@ avi_status avi_session_make_problem(avi_session *s)
     AVI_TRY(avi_infer_create(c, &seen, s->family->width, s->model->latent, &s->infer));
     AVI_TRY(avi_family_declare(s->family, &s->infer->phi));
     AVI_TRY(check_objective(s));
+    AVI_TRY(check_refinement(s));
     p->infer = s->infer;
     p->block_rows = p->draws > 1 ? 32768 / p->draws + 1 : 512; /* with draws: what stays in the second-level cache */
     s->layout = avi_parameter_layout_of(p);

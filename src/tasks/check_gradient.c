@@ -176,7 +176,8 @@ static avi_status choose_rows(const avi_session *s, avi_row_ranges *job)
         AVI_TRY(avi_row_ranges_step(s, 0, job));
     else
         AVI_TRY(avi_row_ranges_rows(&s->partition, avi_comm_rank(s->comm), 0, job));
-    return s->problem.gradient != AVI_GRADIENT_PATHWISE ? avi_estimator_hold(s->train_elbo, job) : AVI_OK;
+    const bool held = s->problem.gradient != AVI_GRADIENT_PATHWISE || s->infer->refine.steps;
+    return held ? avi_estimator_hold(s->train_elbo, job) : AVI_OK;
 }
 
 static void tell(const check *c)

@@ -177,7 +177,7 @@ static void print_header(const job *j)
     if (!speaks(j)) return;
     const avi_session *s = j->s;
     printf("  fit          %s: %s by %s, after %" PRId64 " steps on %" PRId64 " rows\n", j->fit->path,
-           s->model->ops->name, s->infer->ops->name, j->fit->step, j->fit->rows);
+           s->model->ops->name, s->infer->named->name, j->fit->step, j->fit->rows);
     printf("  rows         %" PRId64 " of %s", s->partition.rows, s->train_source->label);
     if (j->block < s->partition.rows) printf(", in blocks of %" PRId64, j->block);
     printf("\n");

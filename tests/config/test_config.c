@@ -37,11 +37,11 @@ static const avi_key mlp[] = {
 };
 #define ROWS(keys) (int)(sizeof(keys) / sizeof(keys)[0])
 const avi_key_table test_tables[] = {
-    {always, ROWS(always), NULL, NULL, NULL, false},
-    {vae, ROWS(vae), "model", "name", "vae", false},
-    {gaussian, ROWS(gaussian), "model", "likelihood", "gaussian", false},
-    {chain, ROWS(chain), "model", "name", "hmm | saw", false},
-    {mlp, ROWS(mlp), "inference", "function", "mlp", false},
+    {always, ROWS(always), NULL, NULL, NULL, false, NULL},
+    {vae, ROWS(vae), "model", "name", "vae", false, NULL},
+    {gaussian, ROWS(gaussian), "model", "likelihood", "gaussian", false, NULL},
+    {chain, ROWS(chain), "model", "name", "hmm | saw", false, NULL},
+    {mlp, ROWS(mlp), "inference", "function", "mlp", false, NULL},
 };
 const int test_table_count = ROWS(test_tables);
 avi_comm *test_world;

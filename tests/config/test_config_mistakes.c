@@ -251,12 +251,13 @@ static void refuses_wrong_tables(void **state)
     (void)state;
     avi_key a = {"a", "k", AVI_KEY_INT, "1", 0, 0, NULL, NULL, "A."};
     avi_key choice = {"a", "c", AVI_KEY_CHOICE, "x", 0, 0, "x | y", NULL, "C."};
-    avi_key_table same[] = {{&a, 1, NULL, NULL, NULL, false}, {&a, 1, NULL, NULL, NULL, false}};
+    avi_key_table same[] = {{&a, 1, NULL, NULL, NULL, false, NULL}, {&a, 1, NULL, NULL, NULL, false, NULL}};
     refuse_table(same, 2, "table of keys: [a] k: declared by two tables that are in force at once");
-    avi_key_table overlap[] = {
-        {&choice, 1, NULL, NULL, NULL, false}, {&a, 1, "a", "c", "x | y", false}, {&a, 1, "a", "c", "z | y", false}};
+    avi_key_table overlap[] = {{&choice, 1, NULL, NULL, NULL, false, NULL},
+                               {&a, 1, "a", "c", "x | y", false, NULL},
+                               {&a, 1, "a", "c", "z | y", false, NULL}};
     refuse_table(overlap, 3, "table of keys: [a] k: declared by two tables that are in force at once");
-    avi_key_table nobody[] = {{&a, 1, "a", "c", "x", false}};
+    avi_key_table nobody[] = {{&a, 1, "a", "c", "x", false, NULL}};
     refuse_table(nobody, 1, "table of keys: [a] k: its table is in force by a key that no table declares");
     a.fallback = "x";
     refuse_table(same, 1, "table of keys: [a] k: default: 'x' is not an integer; give an integer");

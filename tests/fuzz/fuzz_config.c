@@ -22,9 +22,9 @@ static const avi_key vae[] = {
     {"model", "skips", AVI_KEY_INT_LIST, "", 0, 100, NULL, NULL, "Layers."},
 };
 static const avi_key hmm[] = {{"model", "tau", AVI_KEY_REAL, "1", 0, 10, NULL, NULL, "Scale."}};
-static const avi_key_table tables[] = {{always, 8, NULL, NULL, NULL, false},
-                                       {vae, 2, "model", "name", "vae", false},
-                                       {hmm, 1, "model", "name", "hmm", false}};
+static const avi_key_table tables[] = {{always, 8, NULL, NULL, NULL, false, NULL},
+                                       {vae, 2, "model", "name", "vae", false, NULL},
+                                       {hmm, 1, "model", "name", "hmm", false, NULL}};
 
 static void must(bool good, const char *what)
 {
