@@ -214,6 +214,11 @@ inference.start_mean_sd
 inference.start_log_sd
 inference.start_log_sd_sd
 inference.degree
+inference.project
+inference.base
+inference.refine_steps
+inference.refine_rate
+inference.refine_draws
 inference.rank
 inference.flow_layers
 inference.flow_parameters
@@ -317,7 +322,7 @@ model.R @
 model.kernel rbf matern32 exponential
 model.times index column
 model.group_sizes padded equal uniform geometric
-inference.function mlp conv attention set factorized constant polynomial
+inference.function mlp conv attention set factorized constant polynomial semi
 inference.family gaussian gaussian_full gaussian_lowrank flow student_t tridiagonal
 inference.domain @
 inference.standardise auto yes no
@@ -335,6 +340,7 @@ inference.pool mean sum
 inference.activation relu leaky_relu tanh gelu silu softplus identity
 inference.residual yes no
 inference.norm none layer
+inference.base mlp conv attention set factorized constant polynomial semi
 inference.flow_parameters row shared
 optim.method adam sgd lbfgs
 optim.schedule constant step cosine

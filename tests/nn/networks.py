@@ -94,6 +94,11 @@ def encoders(scratch):
     p, got = run("first", first, *conv)
     want = encoder(p, first.transpose(0, 2, 3, 1)[:, None], 2, 3, 2, "gelu", 1)[:, :2]
     worst = max(worst, close("channels first", got, want))
+    table = generator.normal(size=(9, 7))
+    p, got = run("projected", table, "inference.function=polynomial", "inference.degree=2", "inference.project=3", "optim.steps=3")
+    u = table @ p["polynomial.projection"].T
+    monomials = numpy.column_stack([u, *(u[:, i] * u[:, j] for i in range(3) for j in range(i, 3))])  # lower degrees first, then in lexicographic order
+    worst = max(worst, close("a polynomial in linear combinations", got, (monomials @ p["polynomial.coefficients"].T + p["polynomial.constant"])[:, :2]))
     last = generator.normal(size=(9, 5, 6, 3))
     p, got = run("last", last, *conv, "inference.kernel=4")
     worst = max(worst, close("channels last", got, encoder(p, last[:, None], 2, 4, 2, "gelu", 1)[:, :2]))
