@@ -26,7 +26,8 @@ from workloads import WORKLOADS  # noqa: E402
 README = HERE / "README.md"
 BEGIN, END = "<!-- paired.py --readme: begin -->\n", "<!-- paired: end -->\n"
 QUIET = ["-q", "--fresh", "log.eval_every=1000000000", "log.last_rows=1000", "log.progress=none", "checkpoint.minutes=1000000", "log.images=0"]
-STEPS = {"vae_1024": 40, "vae_128": 240, "bayes_vae_avi": 40, "bayes_vae_fvi": 40, "linear_fvi": 240, "linear_avi": 240, "nonlinear_fvi": 80, "nonlinear_avi": 80, "saw_fvi": 1600, "saw_avi": 1600}
+STEPS = {"vae_1024": 40,
+         "vae_128": 240, "conv_vae": 20, "bayes_vae_avi": 40, "bayes_vae_fvi": 40, "linear_fvi": 240, "linear_avi": 240, "nonlinear_fvi": 80, "nonlinear_avi": 80, "saw_fvi": 1600, "saw_avi": 1600}
 MODEL = ["data.source=model", "optim.batch=0", "objective.draws=0"]
 SMALL = [
     ("hmm_fvi", "hmm, F-VI, no draws", ["model.name=hmm", "data.rows=10000", "inference.function=factorized", *MODEL], 1600),

@@ -99,6 +99,8 @@ def known(folder):
     # Counted by hand: 313600+400 + 16000+40 + 8000+400 + 313600+784, and 2 x 283920 + 299648 for the Bayesian one.
     check(shapes["vae_1024"].shared == 652824, f"the VAE has {shapes['vae_1024'].shared} shared parameters")
     check(shapes["bayes_vae_avi"].shared == 867488, f"the Bayesian VAE has {shapes['bayes_vae_avi'].shared} shared parameters")
+    # 544 + 32832 + 803072 + 10280 + 5376 + 805952 + 32800 + 513.
+    check(shapes["conv_vae"].shared == 1691369, f"the VAE of convolutions has {shapes['conv_vae'].shared} shared parameters")
     same = compare(f"{folder}/table.csv", f"{folder}/table.h5")
     check(same.returncode == 0 and "1.000" in same.stdout, f"compare.py on one table twice:\n{same.stdout}{same.stderr}")
     with open(f"{folder}/table.csv") as f:

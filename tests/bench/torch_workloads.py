@@ -138,6 +138,23 @@ def build(args, torch, device_rows):
             nll = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
             return weight * (nll + kl_normal(mean, log_sd))
 
+    class ConvVae(nn.Module):
+        """Images: convolutions of 32 and 64 channels (4 x 4, stride 2) and a layer of 256 to z (20), and the way back; Bernoulli likelihood, point decoder."""
+        constant = 0.0
+
+        def __init__(self):
+            super().__init__()
+            self.encoder = nn.Sequential(nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(3136, 256), nn.ReLU(), nn.Linear(256, 40))
+            self.decoder = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 3136), nn.ReLU(), nn.Unflatten(1, (64, 7, 7)), nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(),
+                                         nn.ConvTranspose2d(32, 1, 4, 2, 1))
+
+        def forward(self, x, local, weight):
+            image = x.view(-1, 1, 28, 28)
+            mean, log_sd = self.encoder(image).chunk(2, dim=1)
+            z = torch.addcmul(mean, torch.exp(log_sd), torch.randn_like(mean))
+            nll = F.binary_cross_entropy_with_logits(self.decoder(z), image, reduction="sum")
+            return weight * (nll + kl_normal(mean, log_sd))
+
     class BayesianVae(nn.Module):
         """Decoder 64-256-256-784, leaky ReLU 0.2; q(theta) factorized over all weights, prior and noise variance 1/2."""
         constant = n * 784 * 0.5 * math.log(2.0 * math.pi * 0.5)
@@ -196,7 +213,9 @@ def build(args, torch, device_rows):
             return weight * (nll + kl) - self.theta[1]
 
     amortized = not name.endswith("_fvi")
-    if name.startswith("vae"):
+    if name.startswith("conv"):
+        module, (x, source) = ConvVae(), images(n)
+    elif name.startswith("vae"):
         module, (x, source) = Vae(), images(n)
     elif name.startswith("bayes"):
         module, (x, source) = BayesianVae(amortized), images(n)
@@ -239,6 +258,7 @@ class RowAdam:
 WORKLOADS = {
     "vae_1024": (60000, 1024, 1, 1e-3),
     "vae_128": (60000, 128, 1, 1e-3),
+    "conv_vae": (60000, 256, 1, 1e-3),
     "bayes_vae_avi": (10000, 1000, 1, 1e-3),
     "bayes_vae_fvi": (10000, 1000, 1, 1e-3),
     "linear_fvi": (10000, 0, 100, 1e-2),
