@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""PyTorch's side of jobs/compare_conv.sh, and the table of both.
+
+    conv_torch.py train --folder MNIST --rows 60000 --test-rows 10000 --batch 250 --epochs 20 --seed 1 --out torch_1.json
+    conv_torch.py table runs/compare_conv [--record analysis/paper_results]      -> compare_conv.md there
+
+The network is that of tests/bench (conv_vae): convolutions of 32 and 64 channels (4 x 4, stride 2), a layer of 256, 20 dimensions, and the way back; Bernoulli likelihood of grey values in [0, 1],
+Adam at 1e-3, ReLU, PyTorch's initial weights on both sides. The ELBO has its KL in closed form and the mean of 20 draws of z per row."""
+
+import argparse
+import gzip
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+
+import numpy as np
+
+
+def images(path, rows):
+    with gzip.open(path, "rb") as file:
+        magic, count, height, width = np.frombuffer(file.read(16), ">u4")
+        if magic != 2051 or height * width != 784:
+            raise SystemExit(f"{path}: not an IDX file of 28 x 28 images")
+        count = min(int(count), rows)
+        return np.frombuffer(file.read(count * 784), np.uint8).reshape(count, 1, 28, 28).astype(np.float32) / 255
+
+
+def train(arguments):
+    import torch
+
+    nn, functional = torch.nn, torch.nn.functional
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(arguments.seed)
+    encoder = nn.Sequential(nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(3136, 256), nn.ReLU(), nn.Linear(256, 40))
+    decoder = nn.Sequential(nn.Linear(20, 256), nn.ReLU(), nn.Linear(256, 3136), nn.ReLU(), nn.Unflatten(1, (64, 7, 7)), nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(),
+                            nn.ConvTranspose2d(32, 1, 4, 2, 1))
+    x, test = (torch.from_numpy(images(os.path.join(arguments.folder, f"{name}-images-idx3-ubyte.gz"), rows)) for name, rows in (("train", arguments.rows), ("t10k", arguments.test_rows)))
+
+    def minus_elbo(rows, draws=1):
+        """Sum over the rows."""
+        mean, log_sd = encoder(rows).chunk(2, dim=1)
+        kl = (0.5 * (mean.square() + (2 * log_sd).exp() - 1) - log_sd).sum()
+        nll = 0
+        for _ in range(draws):
+            logits = decoder(torch.addcmul(mean, log_sd.exp(), torch.randn_like(mean)))
+            nll = nll + functional.binary_cross_entropy_with_logits(logits, rows, reduction="sum") / draws
+        return nll + kl
+
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
+    began = time.perf_counter()
+    for _ in range(arguments.epochs):
+        for rows in torch.randperm(len(x)).split(arguments.batch):
+            optimizer.zero_grad(set_to_none=True)
+            (minus_elbo(x[rows]) / len(rows)).backward()
+            optimizer.step()
+    seconds = time.perf_counter() - began
+    with torch.no_grad():
+        elbo = {name: -sum(float(minus_elbo(rows, 20)) for rows in data.split(1000)) / len(data) for name, data in (("train", x[:10000]), ("test", test))}
+    with open(arguments.out, "w") as file:
+        json.dump({"seed": arguments.seed, "elbo_train": elbo["train"], "elbo_test": elbo["test"], "seconds": seconds, "torch": torch.__version__, "threads": arguments.threads}, file)
+
+
+def table(arguments):
+    import h5py
+
+    found = {"avi_mpi": [], "PyTorch": []}
+    origin = {}
+    for path in sorted(arguments.output.glob("avi_*/run.h5")):
+        with h5py.File(path, "r") as file:
+            origin = dict(file["provenance"].attrs)
+            found["avi_mpi"].append((file["eval/elbo_train"][()].ravel()[-1], file["eval/elbo_test"][()].ravel()[-1], file["trace/seconds"][()].ravel()[-1]))
+            rows, steps, ranks = int(file.attrs["rows"]), int(file.attrs["steps"]), int(origin["ranks"])
+    theirs = [json.loads(path.read_text()) for path in sorted(arguments.output.glob("torch_*.json"))]
+    found["PyTorch"] = [(one["elbo_train"], one["elbo_test"], one["seconds"]) for one in theirs]
+    if not all(found.values()):
+        raise SystemExit(f"conv_torch.py: {arguments.output} has no runs of both; use jobs/compare_conv.sh")
+    lines = ["# A VAE of convolutions on MNIST, here and in PyTorch", "", "| | seeds | ELBO, training | ELBO, test | seconds of the steps |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, runs in found.items():
+        values = np.array(runs)
+        cell = lambda i: f"{values[:, i].mean():.3f}" + (f" ({values[:, i].std(ddof=1):.3f})" if len(values) > 1 else "")
+        lines.append(f"| {name} | {len(values)} | {cell(0)} | {cell(1)} | {cell(2)} |")
+    text = lambda value: value.decode() if isinstance(value, bytes) else str(value)
+    lines += ["", "Nats per row, means over seeds with their standard deviation in brackets; PyTorch's on its first 10000 training rows. Both have 250 rows a step and Adam at 1e-3.",
+              f"{rows} rows, {steps} steps, avi_mpi {ranks} ranks, revision {text(origin['git_revision'])}, {text(origin['started_at'])[:10]}; "
+              f"PyTorch {theirs[0]['torch']}, {theirs[0]['threads']} threads."]
+    (arguments.output / "compare_conv.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    if arguments.record:
+        arguments.record.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(arguments.output / "compare_conv.md", arguments.record / "compare_conv.md")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tasks = parser.add_subparsers(dest="task", required=True)
+    one = tasks.add_parser("train")
+    for name in ("rows", "test-rows", "batch", "epochs", "seed"):
+        one.add_argument(f"--{name}", type=int, required=True)
+    one.add_argument("--threads", type=int, default=1)
+    one.add_argument("--folder", required=True)
+    one.add_argument("--out", required=True)
+    all_ = tasks.add_parser("table")
+    all_.add_argument("output", type=pathlib.Path)
+    all_.add_argument("--record", type=pathlib.Path)
+    arguments = parser.parse_args()
+    (train if arguments.task == "train" else table)(arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
