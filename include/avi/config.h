@@ -118,9 +118,8 @@ avi_config_unused(const avi_config *config); /* "model.tau (line 12), ..." keys 
  * config. */
 const char *avi_config_passed_over(const avi_config *config, const char *section, const char *key);
 const char *avi_config_text(const avi_config *config); /* the file's text as given; owned by the config */
-/* A 64-bit checksum over all values in force that are not those of the table (a program with more keys has the same),
- * except those named in `except` ("section.key" list that ends with NULL;
- * "section.*" allowed). */
+/* A 64-bit checksum over all values in force that are not their table's defaults (a program with more keys has the
+ * same), except those named in `except` ("section.key" list that ends with NULL; "section.*" allowed). */
 uint64_t avi_config_hash(const avi_config *config, const char *const *except);
 /* One line per key in force whose value differs between `config` and the effective text of another run, for refusals;
  * same `except`. Owner: caller. */

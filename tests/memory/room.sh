@@ -24,7 +24,7 @@ fail() {
 }
 for reduction in auto messages; do
     [ "$(cat "$folder/$reduction.status")" = 0 ] || fail "run.reduction=$reduction: status $(cat "$folder/$reduction.status"), expected 0"
-    grep -q "ranks        2; " "$folder/$reduction.log" || fail "run.reduction=$reduction: the header tells of shared memory"
+    grep -q "ranks        2, gradients added by messages" "$folder/$reduction.log" || fail "run.reduction=$reduction: the header tells of shared memory"
 done
 [ "$(cat "$folder/shared.status")" = 78 ] || fail "run.reduction=shared: status $(cat "$folder/shared.status"), expected 78"
 grep -q "reduction = shared: .* /dev/shm has no room for their gradients; use auto or messages" "$folder/shared.log" || fail "run.reduction=shared: not the message"

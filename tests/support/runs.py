@@ -105,6 +105,8 @@ def numbers(folder):
         found.update({name: value for name, value in datasets(file).items() if not name.startswith("/config")})
     with h5py.File(folder / "checkpoint" / (folder / "checkpoint" / "latest").read_text().strip(), "r") as file:
         found.update(datasets(file["state"]))
+    if "/digest/digest" in found:  # of the gradients; not of the settings, in which runs that are to agree may differ, and of the line with them
+        found["/digest/digest"] = found["/digest/digest"][:, [k for k, name in enumerate(found.pop("/digest/quantity")) if name not in (b"settings", b"line")]]
     return {name: numpy.asarray(value) for name, value in found.items() if not OF_THE_MACHINE.search(name)}
 
 
