@@ -17,6 +17,7 @@ typedef struct measurement {
     avi_state *st;
     avi_row_ranges job;
     void *gradient[2]; /* (layout.size) */
+    void *kept;        /* (layout.size): the gradient of the fit's own last step, whose digest is still to be taken */
     double *scales;    /* of reproducible sums, as they were */
     bool finite;
 } measurement;
@@ -115,7 +116,20 @@ static avi_status allocate(measurement *m)
     const size_t bytes = ((size_t)m->s->layout.size + 16) * avi_real_size(m->s->precision);
     m->scales = calloc((size_t)avi_estimator_scales(m->s->train_elbo, NULL) + 1, sizeof *m->scales);
     for (int i = 0; i < 2; i++) m->gradient[i] = calloc(1, bytes);
-    return m->scales && m->gradient[0] && m->gradient[1] ? AVI_OK : avi_fail_memory(2 * bytes, "two gradients");
+    m->kept = malloc(bytes);
+    return m->scales && m->gradient[0] && m->gradient[1] && m->kept ? AVI_OK
+                                                                    : avi_fail_memory(3 * bytes, "three gradients");
+}
+
+static size_t gradient_bytes(const avi_session *s) { return (size_t)s->layout.size * avi_real_size(s->precision); }
+
+/* Shared memory is one of all ranks: rank 0 writes, and nobody reads before or writes after. */
+static void put_gradient_back(const measurement *m)
+{
+    if (!m->st->shared) return;
+    avi_shared_barrier(m->st->shared);
+    if (avi_comm_rank(m->s->comm) == 0) memcpy(m->st->gradient, m->kept, gradient_bytes(m->s));
+    avi_shared_barrier(m->st->shared);
 }
 
 avi_status avi_gradient_variance_measure(const avi_session *s, avi_state *st)
@@ -128,7 +142,10 @@ avi_status avi_gradient_variance_measure(const avi_session *s, avi_state *st)
     avi_status status = avi_agree(s->comm, allocate(&m));
     if (status == AVI_OK) {
         avi_estimator_scales(s->train_elbo, m.scales);
+        memcpy(m.kept, st->gradient, gradient_bytes(s));
+        if (st->shared) avi_shared_barrier(st->shared);
         status = measure(&m, pairs, row);
+        put_gradient_back(&m);
         avi_estimator_set_scales(s->train_elbo, m.scales); /* those of the fit's own last step */
     }
     memcpy(phases, phase, sizeof phase); /* log.profile is of steps */
@@ -137,6 +154,7 @@ avi_status avi_gradient_variance_measure(const avi_session *s, avi_state *st)
     if (status == AVI_OK) status = avi_agree(s->comm, avi_trace_add(t, row, 0, NULL));
     avi_row_ranges_free(&m.job);
     for (int i = 0; i < 2; i++) free(m.gradient[i]);
+    free(m.kept);
     free(m.scales);
     return status;
 }
