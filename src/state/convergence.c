@@ -9,6 +9,9 @@
 enum { LEAST_SPANS = 4, PARTS_OF_EPOCH = 8, LEAST_EPOCHS = 5, MOST_SPANS = 20, LEAST_TO_USE_EPOCHS = 10 };
 /* What is less than this in as many steps again is no rise worth more epochs, nats per row. */
 static const double SMALL = 1e-3;
+/* What is known less well than to a hundredth of the ELBO (the criterion of the paper), or to a tenth of a nat per row,
+ * is not called converged. */
+static const double PART = 0.01, LEAST_DOUBT = 0.1;
 
 /* ---- a straight line ---- */
 
@@ -33,6 +36,7 @@ static void fit_line(int n, const double *x, const double *y, avi_convergence *c
         sxy += (x[i] - mean_x) * (y[i] - mean_y);
     }
     c->spans = n;
+    c->level = mean_y;
     c->slope = sxy / sxx;
     for (int i = 0; i < n; i++) rest += pow(y[i] - mean_y - c->slope * (x[i] - mean_x), 2);
     c->error = sqrt(rest / ((n - 2) * sxx));
@@ -177,16 +181,22 @@ bool avi_convergence_describe(const avi_session *s, const avi_state *st, const c
     const int digits = places(c->slope, c->error);
     const bool rises = c->slope > c->bound && c->slope * c->epochs > SMALL,
                falls = -c->slope > c->bound && -c->slope * c->epochs > SMALL;
+    const double within = (fabs(c->slope) + c->bound) * c->epochs;
     if (c->rate < 0.2) snprintf(rate, sizeof rate, ", at a learning rate of %.2g times its height", c->rate);
     if (rises || falls)
         snprintf(text, AVI_CONVERGENCE_TEXT,
                  "the %s %s by %.*f +- %.*f nats per row and epoch (last %" PRId64 " steps%s)%s", what,
                  rises ? "still rises" : "falls", digits, fabs(c->slope), digits, c->error, c->steps, rate,
                  advice(s, rises));
+    else if (within > fmax(PART * fabs(c->level), LEAST_DOUBT))
+        snprintf(text, AVI_CONVERGENCE_TEXT,
+                 "the last steps do not tell whether the %s has converged: its slope is %.*f +- %.*f nats per row and "
+                 "epoch (last %" PRId64 " steps%s)%s",
+                 what, digits, c->slope, digits, c->error, c->steps, rate, advice(s, true));
     else
         snprintf(text, AVI_CONVERGENCE_TEXT,
                  "the %s has converged to within %.2g nats per row (slope %.*f +- %.*f per epoch, last %" PRId64
                  " steps%s)",
-                 what, (fabs(c->slope) + c->bound) * c->epochs, digits, c->slope, digits, c->error, c->steps, rate);
+                 what, within, digits, c->slope, digits, c->error, c->steps, rate);
     return true;
 }

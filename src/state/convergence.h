@@ -16,6 +16,7 @@ typedef struct avi_convergence {
     int spans;           /* that the line goes through; 0: too few steps to tell, and nothing else is filled */
     int64_t steps;       /* that they have */
     double epochs;       /* the same in epochs */
+    double level;        /* the mean of the spans, nats per row */
     double slope, error; /* nats per row and epoch, and its standard error */
     double bound;        /* the slope is within so much of what it is estimated to be: 95 %, Student's t */
     double rate;         /* the learning rate there, of the largest one in the run */
