@@ -123,7 +123,7 @@ def state(folder, dice):
         size = file[name].dtype.itemsize
         flip(file, name, dice.randrange(file[name].size), dice.randrange(23 if size == 4 else 52))  # a mantissa stays finite
         words = {"/state/global/value": "the global parameters", "/state/local/value": "the local factors", "/state/exact_scales": "the scales of reproducible sums", "/state/lbfgs": "the pairs"}
-        wanted = words.get(name, re.sub(r".*/", "", name) if "feature" not in name else "of what the inference function sees")
+        wanted = words.get(name, re.sub(r".*/", "", name) if "feature" not in name else "[a-z ]*of what the inference function sees")
         return rf"step {step}: {wanted}.* of checkpoint/step_0*{step}\.h5 differ|{wanted.split()[-1]}.*(cannot|not|no) ", (DIFFERS, BAD_DATA)
 
 
