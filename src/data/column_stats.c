@@ -123,8 +123,11 @@ avi_status avi_column_stats_reduce(avi_column_stats *s, avi_comm *comm)
     int64_t counts[] = {s->rows, s->missing, s->infinite, s->bad_rows};
     for (size_t k = 0; k < n; k++) s->smallest[k] = -s->smallest[k];
     AVI_TRY(avi_comm_max_double(comm, s->smallest, n));
-    for (size_t k = 0; k < n; k++) s->smallest[k] = -s->smallest[k];
     AVI_TRY(avi_comm_max_double(comm, s->largest, n));
+    for (size_t k = 0; k < n; k++) {
+        s->smallest[k] = 0.0 - s->smallest[k];
+        s->largest[k] += 0.0; /* -0 becomes 0: which of the two a maximum is depends on the order of the ranks */
+    }
     AVI_TRY(avi_comm_sum_int64(comm, s->finite, n));
     AVI_TRY(avi_comm_sum_int64(comm, s->whole, n));
     AVI_TRY(avi_comm_sum_int64(comm, counts, sizeof counts / sizeof counts[0]));

@@ -163,7 +163,12 @@ static avi_status reconstruct(const avi_session *s, avi_state *st, avi_estimator
     avi_row_ranges_free(&job);
     AVI_TRY(status);
     AVI_TRY(avi_comm_sum_double(s->comm, original, (size_t)(n * width)));
-    return avi_comm_sum_double(s->comm, image, (size_t)(n * width));
+    AVI_TRY(avi_comm_sum_double(s->comm, image, (size_t)(n * width)));
+    for (int64_t i = 0; i < n * width; i++) { /* several ranks' sum with zeros makes 0 of -0: so does one's */
+        original[i] += 0.0;
+        image[i] += 0.0;
+    }
+    return AVI_OK;
 }
 
 static avi_status add_images(avi_fields *l, const char *path, const char *axes, int64_t n, int64_t width,

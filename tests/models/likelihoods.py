@@ -27,6 +27,7 @@ def write(scratch, rows=120):
     with h5py.File(path, "w") as file:
         for name, x in (("counts", counts), ("levels", levels), ("images", images), ("colours", numpy.repeat(images[..., None], 3, 3))):
             there = g.uniform(size=x.shape) > 0.3
+            x = numpy.where((x == 0) & (g.uniform(size=x.shape) > 0.5), -0.0, x)  # zeros of both signs, as rint makes them
             file[name], file[name + "_gaps"] = x, numpy.where(there, x, numpy.nan)
         file["bytes"] = (images * 40 + g.integers(0, 40, images.shape)).astype(numpy.uint8)
     return path
