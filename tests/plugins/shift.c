@@ -41,7 +41,7 @@ static avi_status create_model(avi_model *m, const avi_config *config, const avi
 #elif defined(CREATE) && CREATE == 1
     return AVI_ERR_CONFIG;
 #elif defined(CREATE)
-    return (avi_status)5;
+    return (avi_status)99;
 #else
     double *reach = m->self = malloc(sizeof *reach);
     if (!reach) return avi_fail_memory(sizeof *reach, "shift");
