@@ -16,3 +16,5 @@ avi_add_checks(same_bits ranks_agree drift one_signal)
 set(AVI_CHECK_ARGS $<TARGET_FILE:blot>)
 avi_add_checks(same_bits streaming streamed_bits streamed_resumed streamed_refused streamed_large streamed_pass streamed_broken last_rows)
 unset(AVI_CHECK_ARGS)
+# Begun early, since it is among the longest.
+set_tests_properties(same_bits_registry PROPERTIES COST 90)
