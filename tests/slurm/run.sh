@@ -8,6 +8,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export AVI_SOURCE_DIR=${AVI_SOURCE_DIR:-$(dirname "$(dirname "$here")")}
 export AVI_BUILD_DIR=${AVI_BUILD_DIR:-$AVI_SOURCE_DIR/build} AVI_PYTHON=${AVI_PYTHON:-/usr/bin/python3}
 export AVI_PROGRAM=${AVI_MPI:-$AVI_BUILD_DIR/avi_mpi} AVI_JOBS=$AVI_SOURCE_DIR/jobs
+unset OMPI_MCA_btl_tcp_if_include # of tests on one machine; ranks of two nodes would wait for each other for ever
 pace=$AVI_BUILD_DIR/tests/libavi_pace.so
 # shellcheck source=tests/slurm/cluster.sh
 source "$here/cluster.sh"
