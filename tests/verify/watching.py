@@ -71,9 +71,9 @@ def ranks_line(scratch):
 
 
 def few_lines(scratch):
-    """22 hours of a fast clock: lines come after 5 seconds at first, then after a twentieth of the time so far, 10 minutes at most."""
+    """Hours of a fast clock, the more the slower the machine: lines come after 5 seconds at first, then after a twentieth of the time so far, 10 minutes at most."""
     folder = scratch / "day"
-    text = start(None, [ini(scratch), *LINEAR, f"run.output={folder}", "optim.steps=15000", "log.eval_every=-1", "log.progress=lines"], environment={"LD_PRELOAD": CLOCK, "AVI_CLOCK_FACTOR": "25000"})
+    text = start(None, [ini(scratch), *LINEAR, f"run.output={folder}", "optim.steps=60000", "log.eval_every=-1", "log.progress=lines"], environment={"LD_PRELOAD": CLOCK, "AVI_CLOCK_FACTOR": "25000"})
     seconds = {int(row["step"]): float(row["seconds"]) for row in metrics(folder)}
     at = [seconds[int(step)] for step in re.findall(r"^  step (\d+)/", text, re.M)]
     hours = at[-1] / 3600
