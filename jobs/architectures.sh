@@ -11,37 +11,14 @@
 # A fit that is done is left as it is, and so is a gap: the same command resumes where the last one stopped. At the end the table and the figure are made of what is
 # there (analysis/architectures.py).
 set -euo pipefail
-# shellcheck source=jobs/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=jobs/study.sh
+source "$(dirname "${BASH_SOURCE[0]}")/study.sh"
 
-parts=()
-settings=()
-quick=no
-usage() {
-    sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
-    exit 64
-}
-for argument in "$@"; do
-    case $argument in
-        fashion | mnist | series | groups) parts+=("$argument") ;;
-        all) parts+=(fashion mnist series groups) ;;
-        --quick) quick=yes ;;
-        *.*=*) settings+=("$argument") ;;
-        *) usage ;;
-    esac
-done
-if [ ${#parts[@]} -eq 0 ]; then parts=(fashion mnist series groups); fi
-seeds=${SEEDS:-$([ "$quick" = yes ] && echo 1 || echo 5)}
-case $seeds in
-    '' | *[!0-9]* | 0) echo "architectures.sh: SEEDS=$seeds is not a number of seeds; use 1 or more" >&2; exit 64 ;;
-esac
-find_program
-find_launcher "$program"
-ranks=${NP:-$(cores_allowed)}
-prepare_launcher "$ranks"
-suffix=
-if [ "$quick" = yes ]; then suffix=_quick; fi
-output=${ARCHITECTURES_OUTPUT:-runs/architectures$suffix}
+study_arguments "fashion mnist series groups" "$@"
+seeds=${SEEDS:-$(either 1 5)}
+study_number SEEDS "$seeds"
+study_begin
+output=${ARCHITECTURES_OUTPUT:-runs/architectures$(either _quick "")}
 mkdir -p "$output"
 : >"$output/empty.ini"
 

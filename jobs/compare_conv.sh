@@ -10,28 +10,21 @@
 #
 # A seed that is done is left as it is: the same command resumes. PyTorch is python3-torch (apt-get install python3-torch).
 set -euo pipefail
-# shellcheck source=jobs/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=jobs/study.sh
+source "$(dirname "${BASH_SOURCE[0]}")/study.sh"
 
-quick=no
-for argument in "$@"; do
-    case $argument in
-        --quick) quick=yes ;;
-        *) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 64 ;;
-    esac
-done
-rows=60000 test_rows=10000 epochs=${EPOCHS:-20} seeds=${SEEDS:-5} suffix=
-if [ "$quick" = yes ]; then rows=1000 test_rows=500 epochs=${EPOCHS:-2} seeds=${SEEDS:-1} suffix=_quick; fi
+study_arguments "" "$@"
+if [ ${#settings[@]} -gt 0 ]; then study_usage; fi
+rows=$(either 1000 60000) test_rows=$(either 500 10000) epochs=${EPOCHS:-$(either 2 20)} seeds=${SEEDS:-$(either 1 5)}
+study_number EPOCHS "$epochs"
+study_number SEEDS "$seeds"
 folder=${AVI_MNIST_DIR:-$repository/../shared/data/mnist}
 if [ ! -f "$folder/train-images-idx3-ubyte.gz" ]; then
     echo "compare_conv.sh: no train-images-idx3-ubyte.gz in '$folder'; use AVI_MNIST_DIR = a folder with MNIST" >&2
     exit 66
 fi
-find_program
-find_launcher "$program"
-ranks=${NP:-$(cores_allowed)}
-prepare_launcher "$ranks"
-output=${COMPARE_OUTPUT:-runs/compare_conv$suffix}
+study_begin
+output=${COMPARE_OUTPUT:-runs/compare_conv$(either _quick "")}
 mkdir -p "$output"
 for ((seed = 1; seed <= seeds; seed++)); do
     echo "== seed $seed, avi_mpi"

@@ -15,36 +15,17 @@
 # importance weighting); and the ledger of Gaussians of full covariance with the decoder fixed. Into $CREMER_OUTPUT: table.md, table.csv, rate.md and a folder per cell. The same command resumes
 # where the last one stopped, within a fit and within a ledger.
 set -euo pipefail
-# shellcheck source=jobs/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=jobs/study.sh
+source "$(dirname "${BASH_SOURCE[0]}")/study.sh"
 
-sets=()
-quick=no
-for argument in "$@"; do
-    case $argument in
-        mnist | fashion) sets+=("$argument") ;;
-        all) sets+=(mnist fashion) ;;
-        --quick) quick=yes ;;
-        *)
-            sed -n '2,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
-            exit 64
-            ;;
-    esac
-done
-if [ ${#sets[@]} -eq 0 ]; then sets=(mnist fashion); fi
-either() { if [ "$quick" = yes ]; then echo "$1"; else echo "$2"; fi; }
+study_arguments "mnist fashion" "$@"
+if [ ${#settings[@]} -gt 0 ]; then study_usage; fi
 epochs=${EPOCHS:-$(either 60 100)} rows=${ROWS:-$(either 400 60000)} test_rows=${TEST_ROWS:-$(either 100 10000)} draws=${DRAWS:-$(either 200 5000)}
-for number in "$epochs" "$rows" "$test_rows" "$draws"; do
-    case $number in
-        '' | *[!0-9]* | 0) echo "cremer.sh: EPOCHS, ROWS, TEST_ROWS and DRAWS are numbers above 0, not '$number'" >&2; exit 64 ;;
-    esac
-done
-
-if [ -z "${AVI_MPI:-}" ]; then "$repository/jobs/setup.sh" && "$repository/jobs/build.sh" avi_mpi; fi
-program=${AVI_MPI:-${AVI_BUILD_DIR:-$repository/build}/avi_mpi}
-find_launcher "$program"
-ranks=${NP:-$(cores_allowed)}
-prepare_launcher "$ranks"
+study_number EPOCHS "$epochs"
+study_number ROWS "$rows"
+study_number TEST_ROWS "$test_rows"
+study_number DRAWS "$draws"
+study_begin
 folder=${CREMER_OUTPUT:-runs/cremer}
 if [ "$quick" = yes ] && [ -z "${CREMER_OUTPUT:-}" ]; then folder+=_quick; fi
 mkdir -p "$folder"
@@ -82,7 +63,7 @@ ledger() {
     fi
 }
 
-for name in "${sets[@]}"; do
+for name in "${parts[@]}"; do
     images=${AVI_MNIST_DIR:-}
     if [ "$name" = fashion ]; then
         images=${AVI_FASHION_DIR:-/usr/share/datasets/fashion-mnist}

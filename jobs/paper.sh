@@ -14,39 +14,13 @@
 # done are kept. With 5 seeds on two cores linear, saw and hmm take minutes, nonlinear and vae hours. vae ends a run where it has arrived,
 # and has seed 1 of every method first with SEEDS=1; SEEDS=5 then adds the others.
 set -euo pipefail
-# shellcheck source=jobs/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=jobs/study.sh
+source "$(dirname "${BASH_SOURCE[0]}")/study.sh"
 
-models=()
-settings=()
-quick=no
-usage() {
-    sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
-    exit 64
-}
-for argument in "$@"; do
-    case $argument in
-        linear | nonlinear | saw | hmm | vae) models+=("$argument") ;;
-        all) models+=(linear saw hmm nonlinear vae) ;;
-        --quick) quick=yes ;;
-        *.*=*) settings+=("$argument") ;;
-        *) usage ;;
-    esac
-done
-if [ ${#models[@]} -eq 0 ]; then models=(linear saw hmm nonlinear vae); fi
-seeds=${SEEDS:-$([ "$quick" = yes ] && echo 2 || echo 5)}
-case $seeds in
-    '' | *[!0-9]* | 0) echo "paper.sh: SEEDS=$seeds is not a number of seeds" >&2; exit 64 ;;
-esac
-
-if [ -z "${AVI_MPI:-}" ] && [ -e "$repository/CMakeLists.txt" ]; then
-    "$repository/jobs/setup.sh" && "$repository/jobs/build.sh" avi_mpi
-    AVI_MPI=${AVI_BUILD_DIR:-$repository/build}/avi_mpi
-fi
-find_program
-find_launcher "$program"
-ranks=${NP:-$(cores_allowed)}
-prepare_launcher "$ranks"
+study_arguments "linear saw hmm nonlinear vae" "$@"
+seeds=${SEEDS:-$(either 2 5)}
+study_number SEEDS "$seeds"
+study_begin
 inputs=$repository/inputs/paper
 
 # The arguments without those that the command line sets: its settings win.
@@ -169,7 +143,7 @@ run_vae() {
 }
 
 status=0
-for model in "${models[@]}"; do
+for model in "${parts[@]}"; do
     folder=${PAPER_OUTPUT:-runs/paper}/$model
     if [ "$quick" = yes ]; then folder+=_quick; fi
     mkdir -p "$folder"

@@ -11,37 +11,14 @@
 # Into runs/questions/NAME: table.md, table.csv, runs.csv, NAME.png, and a folder for each sweep. The same command resumes where the last one stopped: runs that are done are kept.
 # analysis/plot_questions.py NAME runs/questions/NAME --record analysis/questions keeps the tables and figures.
 set -euo pipefail
-# shellcheck source=jobs/common.sh
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=jobs/study.sh
+source "$(dirname "${BASH_SOURCE[0]}")/study.sh"
 
-questions=()
-settings=()
-quick=no
-usage() {
-    sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
-    exit 64
-}
-for argument in "$@"; do
-    case $argument in
-        sizes | optimizers | classes | widths | priors | heldout) questions+=("$argument") ;;
-        all) questions+=(priors sizes classes widths optimizers heldout) ;;
-        --quick) quick=yes ;;
-        *.*=*) settings+=("$argument") ;;
-        *) usage ;;
-    esac
-done
-if [ ${#questions[@]} -eq 0 ]; then questions=(priors sizes classes widths optimizers heldout); fi
-seeds=${SEEDS:-$([ "$quick" = yes ] && echo 2 || echo 5)}
-case $seeds in
-    '' | *[!0-9]* | 0) echo "questions.sh: SEEDS=$seeds is not a number of seeds" >&2; exit 64 ;;
-esac
+study_arguments "priors sizes classes widths optimizers heldout" "$@"
+seeds=${SEEDS:-$(either 2 5)}
+study_number SEEDS "$seeds"
 seed="run.seed=1..$seeds"
-
-if [ -z "${AVI_MPI:-}" ]; then "$repository/jobs/setup.sh" && "$repository/jobs/build.sh" avi_mpi; fi
-program=${AVI_MPI:-${AVI_BUILD_DIR:-$repository/build}/avi_mpi}
-find_launcher "$program"
-ranks=${NP:-$(cores_allowed)}
-prepare_launcher "$ranks"
+study_begin
 inputs=$repository/inputs
 
 # sweep NAME KEYS FILE ARGUMENT...: into $folder/NAME. A run that diverged is a result; a stop by signal ends the script, and the same command resumes from there.
@@ -66,9 +43,6 @@ sweep() {
         *) echo "questions.sh: stopped with status $status; the same command resumes from here" >&2; exit "$status" ;;
     esac
 }
-
-# Of quick runs the first word, else the second.
-either() { if [ "$quick" = yes ]; then echo "$1"; else echo "$2"; fi; }
 
 # Expectations by quadrature: no Monte Carlo noise in steps, ELBOs and gaps.
 noiseless=(objective.draws=0 run.precision=double)
@@ -161,7 +135,7 @@ run_heldout() {
     done
 }
 
-for question in "${questions[@]}"; do
+for question in "${parts[@]}"; do
     folder=${QUESTIONS_OUTPUT:-runs/questions}/$question
     if [ "$quick" = yes ]; then folder+=_quick; fi
     mkdir -p "$folder"
