@@ -1,16 +1,8 @@
 #include "density/counts.h"
-#include "tape/internal.h"
+#include "density/kernels.h"
 
-#define KERNELS(op)                                                                                                    \
-    void avi_forward_##op##_f32(avi_tape *t, avi_node *n);                                                             \
-    void avi_forward_##op##_f64(avi_tape *t, avi_node *n);                                                             \
-    void avi_backward_##op##_f32(avi_tape *t, avi_node *n);                                                            \
-    void avi_backward_##op##_f64(avi_tape *t, avi_node *n);                                                            \
-    static const avi_custom_op op##_op = {.name = #op,                                                                 \
-                                          .forward = {avi_forward_##op##_f32, avi_forward_##op##_f64},                 \
-                                          .backward = {avi_backward_##op##_f32, avi_backward_##op##_f64}};
-KERNELS(masked_poisson)
-KERNELS(negative_binomial)
+AVI_DENSITY_OP(masked_poisson);
+AVI_DENSITY_OP(negative_binomial);
 
 static void check(const avi_custom_op *op, const avi_node *x, const avi_node *mask, const avi_node *log_mean)
 {

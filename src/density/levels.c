@@ -1,16 +1,8 @@
 #include "density/levels.h"
-#include "tape/internal.h"
+#include "density/kernels.h"
 
-#define KERNELS(op)                                                                                                    \
-    void avi_forward_##op##_f32(avi_tape *t, avi_node *n);                                                             \
-    void avi_forward_##op##_f64(avi_tape *t, avi_node *n);                                                             \
-    void avi_backward_##op##_f32(avi_tape *t, avi_node *n);                                                            \
-    void avi_backward_##op##_f64(avi_tape *t, avi_node *n);                                                            \
-    static const avi_custom_op op##_op = {.name = #op,                                                                 \
-                                          .forward = {avi_forward_##op##_f32, avi_forward_##op##_f64},                 \
-                                          .backward = {avi_backward_##op##_f32, avi_backward_##op##_f64}};
-KERNELS(categorical_levels)
-KERNELS(discretised_logistic)
+AVI_DENSITY_OP(categorical_levels);
+AVI_DENSITY_OP(discretised_logistic);
 
 /* (rows, cols) values of the mean from logits or locations; log_scale is NULL for logits. */
 void avi_mean_of_logits_f32(const avi_levels *l, int64_t rows, int64_t cols, const float *logits, float *out);

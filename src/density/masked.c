@@ -1,22 +1,8 @@
 #include "density/masked.h"
-#include "tape/internal.h"
+#include "density/kernels.h"
 
-void avi_forward_masked_normal_f32(avi_tape *t, avi_node *n);
-void avi_forward_masked_normal_f64(avi_tape *t, avi_node *n);
-void avi_backward_masked_normal_f32(avi_tape *t, avi_node *n);
-void avi_backward_masked_normal_f64(avi_tape *t, avi_node *n);
-void avi_forward_masked_bernoulli_f32(avi_tape *t, avi_node *n);
-void avi_forward_masked_bernoulli_f64(avi_tape *t, avi_node *n);
-void avi_backward_masked_bernoulli_f32(avi_tape *t, avi_node *n);
-void avi_backward_masked_bernoulli_f64(avi_tape *t, avi_node *n);
-
-static const avi_custom_op normal_op = {.name = "masked_normal",
-                                        .forward = {avi_forward_masked_normal_f32, avi_forward_masked_normal_f64},
-                                        .backward = {avi_backward_masked_normal_f32, avi_backward_masked_normal_f64}};
-static const avi_custom_op bernoulli_op = {
-    .name = "masked_bernoulli",
-    .forward = {avi_forward_masked_bernoulli_f32, avi_forward_masked_bernoulli_f64},
-    .backward = {avi_backward_masked_bernoulli_f32, avi_backward_masked_bernoulli_f64}};
+AVI_DENSITY_OP(masked_normal);
+AVI_DENSITY_OP(masked_bernoulli);
 
 static avi_node *masked(avi_tape *t, const avi_custom_op *op, avi_node *x, avi_node *mask, avi_node *of,
                         const void *data)
@@ -32,12 +18,12 @@ avi_node *avi_masked_normal_lpdf_sd(avi_tape *t, avi_node *x, avi_node *mask, av
     static const double spare = 1; /* where memory is short, which the tape remembers */
     double *kept = avi_tape_alloc(t, 2);
     if (kept) *kept = sd;
-    return masked(t, &normal_op, x, mask, mean, kept ? kept : &spare);
+    return masked(t, &masked_normal_op, x, mask, mean, kept ? kept : &spare);
 }
 
 avi_node *avi_masked_bernoulli_logit_lpdf(avi_tape *t, avi_node *x, avi_node *mask, avi_node *logits)
 {
-    return masked(t, &bernoulli_op, x, mask, logits, NULL);
+    return masked(t, &masked_bernoulli_op, x, mask, logits, NULL);
 }
 
 avi_node *avi_masked_count(avi_tape *t, avi_node *mask, int64_t draws)
