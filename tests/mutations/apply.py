@@ -12,8 +12,10 @@ def occurrences(defect):
 
 
 def main():
-    every = {defect.name: defect for group in vars(defects).values() if isinstance(group, list) for defect in group}
+    every = {defect.name: defect for defect in defects.DEFECTS}
     wrong = [f"{defect.file}: \"{name}\" occurs {occurrences(defect)} times; its text must occur once" for name, defect in every.items() if occurrences(defect) != 1]
+    if len(every) < len(defects.DEFECTS):
+        wrong.append("two defects have one name")
     print("\n".join(wrong) or f"{len(every)} defects can be put in")
     return 1 if wrong or not every else 0
 
