@@ -60,13 +60,13 @@ class Copy:
         return done.stdout
 
     def targets(self, tests):
-        """What must be built for these tests: the program, and what their commands name in the folder of test programs."""
+        """What must be built for these tests: the program, the table that whole runs ask, and what their commands name in the folder of test programs."""
         listed = json.loads(self.must(["ctest", "--test-dir", str(self.build), "-R", tests, "--show-only=json-v1"]))["tests"]
         if not listed:
             raise SystemExit(f"no test has a name like {tests}")
         words = [word for test in listed for word in test.get("command", [])]
         named = {pathlib.Path(word).name for word in words if word.startswith(str(self.build / "tests") + "/")}
-        return sorted({"avi_mpi"} | {re.sub(r"^lib(.*)\.so$", r"\1", name) for name in named})
+        return sorted({"avi_mpi", "registry_table"} | {re.sub(r"^lib(.*)\.so$", r"\1", name) for name in named})
 
     def make(self, targets):
         """What the compiler said, "" when it built."""
