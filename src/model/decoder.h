@@ -27,8 +27,8 @@ typedef struct avi_decoder {
         AVI_CONVOLUTION_KEYS("model", "64, 32",                                                                        \
                              "channels of the images inside of decoder = conv, from z to x, the last one not counted")
 
-/* Reads these keys and declares the parameters, which are all of theta so far. Tells the likelihood where the outputs of
- * a value are. Not collective. Errors: CONFIG, INTERNAL. */
+/* Reads these keys and declares the parameters, which are all of theta so far. Tells the likelihood where the outputs
+ * of a value are. Not collective. Errors: CONFIG, INTERNAL. */
 avi_status avi_decoder_create(avi_decoder *d, const avi_config *config, const avi_shape *shape, int64_t latent,
                               avi_likelihood *likelihood, avi_params *theta);
 /* theta[0] is the first block that create declared. *d is borrowed until the tape is reset. */
