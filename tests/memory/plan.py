@@ -8,7 +8,8 @@ from runs import Failure, command, empty_ini, main
 PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:], close_fds=False)\n' \
        'print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)\nsys.exit(status)\n'
 MODEL, WITHIN = "data.source=model", 0.10
-RESIDENT = 10e6  # bytes: how much of the libraries is resident differs from start to start (84 to 95 MB were seen of one run)
+RESIDENT = 10e6  # bytes: how much of the libraries is resident differs from start to start
+RECLAIMED = 25e6  # bytes: and a machine may take back pages of them that are not used (75 to 95 MB were seen of one run)
 CASES = [
     ("vae with test rows", 1, ["model.name=vae", "data.source=strokes", "data.rows=2000", "data.test_rows=500", "optim.steps=8"]),
     ("F-VI in single precision, of half the rows", 2, [MODEL, "model.name=linear", "inference.function=factorized", "data.rows=2e6", "optim.steps=4", "optim.batch=10000", "log.last_rows=10000"]),
@@ -46,7 +47,7 @@ def peak(scratch):
     for number, (name, ranks, arguments) in enumerate(CASES):
         given = [empty_ini(scratch), f"run.output={scratch / str(number)}", *arguments]
         used, told = taken(run(ranks, [*given, "-q", *([] if "run.task=simulate" in given else ["--fresh"])])), planned(run(ranks, [*given, "--dry-run"]), name)
-        if abs(told - used) > max(WITHIN * used, RESIDENT):
+        if used - told > max(WITHIN * used, RESIDENT) or told - used > max(WITHIN * used, RECLAIMED):
             raise Failure(f"{name}: {told / 1e6:.1f} MB planned, {used / 1e6:.1f} MB used")
         said.append(f"{name} {told / used:.2f}")
     return ", ".join(said)
