@@ -9,3 +9,5 @@ avi_add_run(steps_local_rows local_rows)
 avi_add_run(steps_fits_long unbiased ARGS fits_long LABELS long TIMEOUT 3600)
 avi_add_run(steps_many_rows precision ARGS many_rows LABELS long TIMEOUT 3000)
 avi_add_test(test_estimator RANKS 1 2 3 4 LABELS run REGISTRY)
+# Begun early, since it is among the longest.
+set_tests_properties(steps_gradients PROPERTIES COST 95)
