@@ -43,9 +43,9 @@ typedef struct avi_family_ops {
      * entropy. */
     void (*covariance)(const avi_family *f, const double *nu, double *covariance);
     double (*entropy_of)(const avi_family *f, const double *nu);
-    /* Optional, both for q(theta): E |z|^2 in closed form, (B, 1); and of value k of nu the value that is the logarithm
-     * of its scale: k itself for logarithms of scales, -1 for a number without a unit. With mean 0, these logarithms 0
-     * and all others 0 the factor is N(0, I). */
+    /* Optional, both needed for q(theta): E |z|^2 in closed form, (B, 1); and of value k of nu the value that is the
+     * logarithm of its scale: k itself for logarithms of scales, -1 for a number without a unit. With mean 0, these
+     * logarithms 0 and all others 0 the factor is N(0, I). */
     avi_node *(*second_moment)(const avi_family *f, avi_tape *t, avi_node *nu);
     int64_t (*scale_of)(const avi_family *f, int64_t k);
     int moment_draws;               /* moments are means over so many fixed draws; 0: they are exact */

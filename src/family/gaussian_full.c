@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#define LOG_2PI   1.83787706640934548356
 #define LOG_2PI_E 2.83787706640934548356
 
 static avi_status create(avi_family *f, const avi_config *config)
@@ -38,6 +39,13 @@ static avi_node *entropy(const avi_family *f, avi_tape *t, avi_node *nu)
 static avi_node *second_moment(const avi_family *f, avi_tape *t, avi_node *nu)
 {
     return avi_gaussian_full_square(t, nu, f->latent);
+}
+
+/* E |z|^2 / 2 + log(2 pi) L / 2 - entropy. */
+static avi_node *kl_std(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    avi_node *cross = avi_scale(t, second_moment(f, t, nu), 0.5, 0.5 * (double)f->latent * LOG_2PI);
+    return avi_sub(t, cross, entropy(f, t, nu));
 }
 
 /* A row of the triangle has the scale that its diagonal says. */
@@ -94,6 +102,7 @@ const avi_family_ops avi_family_gaussian_full = {
     .draw = draw,
     .log_q = log_q,
     .entropy = entropy,
+    .kl_std = kl_std,
     .second_moment = second_moment,
     .scale_of = scale_of,
     .moments = moments,

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOG_2PI   1.83787706640934548356
 #define LOG_2PI_E 2.83787706640934548356
 #define LOG_2     0.69314718055994530942
 
@@ -179,6 +180,13 @@ static avi_node *second_moment(const avi_family *f, avi_tape *t, avi_node *nu)
     return avi_row_sum(t, avi_add(t, mean, avi_mul(t, d, variances(f, t, nu))));
 }
 
+/* E |z|^2 / 2 + log(2 pi) L / 2 - entropy. */
+static avi_node *kl_std(const avi_family *f, avi_tape *t, avi_node *nu)
+{
+    avi_node *cross = avi_scale(t, second_moment(f, t, nu), 0.5, 0.5 * (double)f->latent * LOG_2PI);
+    return avi_sub(t, cross, entropy(f, t, nu));
+}
+
 static int64_t scale_of(const avi_family *f, int64_t k)
 {
     return k < f->latent ? f->latent + k : k < 2 * f->latent ? k : -1;
@@ -270,6 +278,7 @@ const avi_family_ops avi_family_gaussian_lowrank = {
     .draw = draw,
     .log_q = log_q,
     .entropy = entropy,
+    .kl_std = kl_std,
     .second_moment = second_moment,
     .scale_of = scale_of,
     .moments = moments,

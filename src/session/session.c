@@ -234,10 +234,11 @@ static avi_status read_local_rows(avi_session *s)
     const bool all = !strcmp(avi_config_get_string(s->config, "optim", "local_rows"), "all");
     s->local_all = all && s->infer->ops->local && s->optim.ops->update[s->precision] && s->batch < s->partition.rows;
     if (!s->local_all || avi_estimator_kl_is_closed(&s->problem)) return AVI_OK;
-    return avi_config_fail(s->config, "optim", "local_rows",
-                           "all rows move by the KL of q(z), which is in closed form where the prior of z is N(0, I), "
-                           "objective.kl = analytic "
-                           "and objective.estimator = pathwise; use those, or batch");
+    return avi_config_fail(
+        s->config, "optim", "local_rows",
+        "all rows move by the KL of q(z), which is in closed form where the prior of z is N(0, I), the "
+        "family is gaussian, gaussian_full or gaussian_lowrank, objective.kl = analytic and "
+        "objective.estimator = pathwise; use those, or batch");
 }
 
 static avi_status plan_steps(avi_session *s)

@@ -158,6 +158,10 @@ OUTPUTS = [
     Defect("the gradient of a chain's marginals without their tie", "src/density/k_chain_factor.c", "dp[i * l + j] += symmetric_product", "dp[i * l + j] += 0 * symmetric_product",
            "^(optima_chains|steps_gradients)$"),
     Defect("the table of Student's draws without its slopes", "src/family/student_t.c", "x * y * (s->slope[i] * y - s->slope[i + 1] * x) / PER_UNIT", "x * y * 0", "^test_family_np1$"),
+    Defect("the KL of a correlated Gaussian without its constant", "src/family/gaussian_full.c", "second_moment(f, t, nu), 0.5, 0.5 * (double)f->latent * LOG_2PI);",
+           "second_moment(f, t, nu), 0.5, 0);", "^optima_objectives$"),
+    Defect("the KL of a Gaussian of a few directions with the whole second moment", "src/family/gaussian_lowrank.c", "second_moment(f, t, nu), 0.5, 0.5 * (double)f->latent * LOG_2PI);",
+           "second_moment(f, t, nu), 1, 0.5 * (double)f->latent * LOG_2PI);", "^optima_objectives$"),
     Defect("covariances of local factors by the factor alone", "src/family/gaussian_full.c", "for (int64_t k = 0; k <= j; k++) sum +=", "for (int64_t k = j; k <= j; k++) sum +=", "^use_opened$"),
 ]
 

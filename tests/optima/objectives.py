@@ -108,6 +108,29 @@ def between(scratch):
     return "; ".join(told)
 
 
+def closed_kl(scratch):
+    """KL(q(z_n) || N(0, I)) of correlated Gaussians against numpy's formula, from the means and covariances that a run writes, and the mean over the draws (kl = sampled) against it. A rate near 0
+    keeps the parameters where they start; each step is then another estimate, and with the closed form all are alike. Rows outside a batch can then move by their KL."""
+    ini, told = empty_ini(scratch), []
+    common = [*small_data("ppca"), "model.latent=3", "data.rows=12", "data.test_rows=0", "run.precision=double", "inference.function=mlp", "inference.hidden=6", "optim.batch=0", "optim.steps=40",
+              "optim.learning_rate=1e-12", "objective.draws=8", "log.every=1", "log.second_start=no", "output.local=yes"]
+    for family in ("gaussian_full", "gaussian_lowrank"):
+        runs = [fit(scratch / f"{family}_{kl}", *common, f"inference.family={family}", f"objective.kl={kl}", ini=ini) for kl in ("analytic", "sampled")]
+        mean, covariance = (read(runs[0], f"/local/{name}") for name in ("mean", "covariance"))
+        expected = 0.5 * float(numpy.sum(mean**2) + numpy.sum(numpy.trace(covariance, axis1=1, axis2=2) - 3 - numpy.linalg.slogdet(covariance)[1]))
+        if not numpy.abs(covariance - covariance * numpy.eye(3)).max() > 1e-3:
+            raise Failure(f"{family}: no correlation to test with")
+        closed, sampled = (read(run, "/trace/kl_local").ravel() for run in runs)
+        if not numpy.abs(closed / expected - 1).max() < 1e-8:
+            raise Failure(f"{family}: KL {closed.min()} .. {closed.max()}, by numpy {expected}")
+        error = sampled.std(ddof=1) / math.sqrt(len(sampled))
+        if not (abs(sampled.mean() - expected) < 4.5 * error and error > 1e-4 * expected):
+            raise Failure(f"{family}: mean KL over the draws {sampled.mean()} +- {error}, by numpy {expected}")
+        fit(scratch / f"{family}_all", *common, f"inference.family={family}", "inference.function=factorized", "optim.batch=4", "optim.local_rows=all", "optim.steps=2", ini=ini)
+        told.append(f"{family} {expected:.4f} nats, over the draws {sampled.mean():.4f} +- {error:.4f}")
+    return "; ".join(told)
+
+
 def heavy(scratch):
     """Student's distribution with many degrees of freedom is a Gaussian; with 4 its optimum is further from the Gaussian posterior of the linear model by the KL that numpy integrates."""
     ini = empty_ini(scratch)
@@ -131,4 +154,4 @@ def heavy(scratch):
 
 
 if __name__ == "__main__":
-    main(one_draw, many_draws, refused, beta, flow, between, heavy)
+    main(one_draw, many_draws, refused, beta, flow, between, closed_kl, heavy)

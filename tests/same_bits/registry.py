@@ -26,7 +26,7 @@ def combinations():
             for o, optimizer in enumerate(optimizers):
                 if not LONG and (o != (m + f) % len(optimizers) or (m + f) % 2):
                     continue
-                settings = [f"model.global={pick(('point', 'gaussian'), m + f // 2 + o)}", f"objective.draws={pick((1, 3, 2), m + f)}",
+                settings = [f"model.global={pick(('point', 'gaussian', 'gaussian_full', 'gaussian_lowrank'), m + f // 2 + o)}", f"objective.draws={pick((1, 3, 2), m + f)}",
                             f"inference.family={pick(families, f + o + m // 2)}", f"run.precision={pick(('single', 'double'), m // 2 + f)}",
                             f"objective.estimator={pick(('pathwise', 'stl'), m + o)}", f"objective.kl={pick(('analytic', 'sampled'), m // 2 + o)}",
                             f"run.reduction={pick(('auto', 'messages'), (m + f) // 2 + o)}"]
