@@ -51,7 +51,7 @@ AVI_API avi_status avi_run_task(avi_run *run);
 AVI_API avi_status avi_run_load(avi_run *run);
 
 typedef struct avi_run_about {
-    int64_t rows, width;                 /* N training rows of D values */
+    int64_t rows, width;                 /* N training rows of D values; of groups, N groups of entries of D values */
     int64_t latent;                      /* L */
     int64_t steps;                       /* that the fit has done */
     double elbo_train, elbo_train_error; /* per row, nats, of the last evaluation, with its standard error; NaN: none */
@@ -84,7 +84,25 @@ typedef struct avi_run_values {
  * that depend on each other. */
 AVI_API avi_status avi_run_evaluate(avi_run *run, int64_t rows, const double *x, const avi_run_values *values);
 
-/* E[x | z, theta] for z (rows, L), in the units of the data: x (rows, D). DATA when the model has no such mean. */
+/* E[x | z, theta] for z (rows, L), in the units of the data: x (rows, D). DATA when the model has no such mean, and for
+ * a fit of groups: how many entries a group has does not follow from its z. */
 AVI_API avi_status avi_run_decode(avi_run *run, int64_t rows, const double *z, double *x);
+
+/* A fit of groups (avi/data.h: ragged rows, data.group) takes groups of any number of entries in place of rows: group g
+ * has the entries [first_entry[g], first_entry[g + 1]) of x (first_entry[groups], D). first_entry (groups + 1) begins
+ * with 0 and does not decrease: a group may have no entries. What is filled has a value for each group in place of each
+ * row. A fit of groups refuses avi_run_encode and avi_run_evaluate, and a fit of rows refuses these two, with CONFIG.
+ * Otherwise they are as those. DATA also for a first_entry that is not as above. Messages number entries, from 0. */
+AVI_API avi_status avi_run_encode_groups(avi_run *run, int64_t groups, const int64_t *first_entry, const double *x,
+                                         double *mean, double *log_sd);
+AVI_API avi_status avi_run_evaluate_groups(avi_run *run, int64_t groups, const int64_t *first_entry, const double *x,
+                                           const avi_run_values *values);
+/* Not collective; needs no fit. Brings a long table into that form: entry e is row e of x (entries, width) and belongs
+ * to the group whose key is key[e]. Groups come in the order of their first entries and keep the order of their
+ * entries, as data.group has them. Fills *groups, first_entry (room for entries + 1; groups + 1 are filled), group_key
+ * (room for entries; groups are filled) unless it is NULL, and grouped (entries, width), which must not be x. Errors:
+ * INTERNAL (memory). */
+AVI_API avi_status avi_run_group_entries(int64_t entries, int64_t width, const double *x, const int64_t *key,
+                                         int64_t *groups, int64_t *first_entry, int64_t *group_key, double *grouped);
 
 #endif

@@ -47,6 +47,7 @@ avi_status avi_row_block_restart(avi_row_block *b)
     const int64_t rows = s->shape.rows - d->lookahead, tiles = (rows + b->tile - 1) / b->tile;
     if (rows < 1) return avi_fail(AVI_ERR_DATA, "%s: there are %s rows", s->label, d->lookahead ? "too few" : "no");
     d->shape.rows = s->shape.rows;
+    if (s->first_entry) d->entries = s->first_entry[s->shape.rows];
     b->room_first = b->room_rows = b->next = 0;
     return avi_partition_make(rows, b->tile, tiles, avi_comm_size(b->comm), s->seed, false, &d->partition);
 }
@@ -66,7 +67,6 @@ avi_status avi_row_block_create(avi_source *source, avi_comm *comm, const avi_da
     const size_t bytes =
         ragged ? ((size_t)most + 1) * sizeof *d->entry : (size_t)(most + 2 * halo + lookahead) * row_bytes(b);
     if (ragged) d->entry = malloc(bytes);
-    if (ragged) d->entries = source->first_entry[source->shape.rows];
     b->room = ragged ? NULL : malloc(bytes);
     b->support = malloc((size_t)d->shape.width * sizeof *b->support);
     for (int64_t k = 0; b->support && k < d->shape.width; k++) b->support[k] = support(context, k);
@@ -109,7 +109,6 @@ static avi_status read_ragged(avi_row_block *b, int64_t from, int64_t to)
         b->room_entries = b->room ? entries : 0;
         if (!b->room) return avi_fail_memory(bytes, "the entries of a block of rows");
     }
-    b->data.entries = first[b->source->shape.rows];
     for (int64_t r = from; r <= to; r++) b->data.entry[r - from] = first[r] - first[from];
     return entries ? b->source->ops->read(b->source, first[from], entries, b->room) : AVI_OK;
 }

@@ -50,13 +50,13 @@ static avi_status allocate(avi_estimator *e)
     return e->own_draws && e->theta_eps ? AVI_OK : avi_fail_memory(2 * draws, "draws of the global parameters");
 }
 
-/* Rows of a block: of ragged ones no more than what their entries take 16 MB of, where each has the mean number. */
-static int64_t block_rows(const avi_problem *p, const avi_data *data)
+int64_t avi_rows_of_block(const avi_estimator *e)
 {
-    if (!data->entry) return p->block_rows;
+    const avi_data *data = e->data;
+    if (!data->entry) return e->p.block_rows;
     const int64_t each = 1 + data->entries / data->partition.rows,
-                  most = (1 << 22) / (p->draws + data->shape.width) / each + 1;
-    return p->block_rows < most ? p->block_rows : most;
+                  most = (1 << 22) / (e->p.draws + data->shape.width) / each + 1;
+    return e->p.block_rows < most ? e->p.block_rows : most;
 }
 
 avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_data *data, avi_estimator **estimator)
@@ -67,7 +67,6 @@ avi_status avi_estimator_create(const avi_problem *p, avi_comm *comm, const avi_
     if (e) {
         *e = (avi_estimator){
             .p = *p, .exact_family = p->family, .layout = avi_parameter_layout_of(p), .comm = comm, .data = data};
-        e->p.block_rows = block_rows(p, data);
         e->notebook = *p->family;
         if (p->notebook) e->notebook.ops = avi_family_notebook(p->family);
         status = allocate(e);
@@ -140,12 +139,12 @@ static int runs_of_block(const avi_estimator *e, const avi_row_ranges *job, int 
 {
     /* Entries of a block of several tiles are no multiple of its rows, as avi_affine would have them. */
     if (e->p.reproducible && e->data->entry) return 1;
-    if (e->p.reproducible) return avi_gradient_route_join(&e->route, job, at, e->p.block_rows);
+    if (e->p.reproducible) return avi_gradient_route_join(&e->route, job, at, avi_rows_of_block(e));
     if (e->p.model->ops->coupling != AVI_INDEPENDENT) return 1;
+    const int64_t most = avi_rows_of_block(e);
     int64_t rows = job->rows[at];
     int n = 1;
-    while (at + n < job->count && n < MAX_RUNS && rows + job->rows[at + n] <= e->p.block_rows)
-        rows += job->rows[at + n++];
+    while (at + n < job->count && n < MAX_RUNS && rows + job->rows[at + n] <= most) rows += job->rows[at + n++];
     return n;
 }
 

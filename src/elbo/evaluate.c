@@ -67,7 +67,7 @@ static void sum_values(const avi_estimator *e, const avi_graph *g, double values
 
 int64_t avi_piece_rows(const avi_estimator *e, int draws)
 {
-    const int64_t block = e->p.block_rows > 0 ? e->p.block_rows : INT64_MAX, tile = e->data->partition.tile;
+    const int64_t limit = avi_rows_of_block(e), block = limit > 0 ? limit : INT64_MAX, tile = e->data->partition.tile;
     const bool joined = e->p.model->ops->coupling == AVI_INDEPENDENT && !e->p.reproducible;
     int64_t rows = joined || block < tile ? block : tile;
     if (draws > e->p.draws) rows = rows / draws * e->p.draws + rows % draws * e->p.draws / draws;

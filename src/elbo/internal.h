@@ -30,6 +30,10 @@ struct avi_estimator {
     void *eval_draws, *eval_eps;
 };
 
+/* Rows of a block of a step; of ragged ones no more than what their entries take 16 MB of, where each has the mean
+ * number of the data as they are now. */
+int64_t avi_rows_of_block(const avi_estimator *e);
+
 /* Rows that a pass without gradients takes at once: no more than a block of a step, so that it needs no more memory;
  * `draws` of z a row in place of the step's. With reproducible sums, and in chains, a tile at most. */
 int64_t avi_piece_rows(const avi_estimator *e, int draws);

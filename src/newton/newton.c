@@ -279,7 +279,7 @@ static avi_status solve_blocks(avi_estimator *e, const avi_pass *pass, const avi
         rows_work w;
         int64_t rows = job->rows[at];
         for (next = at + 1; next < job->count && !e->p.reproducible && next - at < MAX_RUNS &&
-                            rows + job->rows[next] <= e->p.block_rows;
+                            rows + job->rows[next] <= avi_rows_of_block(e);
              next++)
             rows += job->rows[next];
         AVI_TRY(make_work(rows, e->p.infer->outputs, &w));

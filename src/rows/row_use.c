@@ -298,7 +298,7 @@ static void score_row(avi_row_use *u, int64_t r, const avi_row_scores *out, doub
     const int64_t l = u->s->model->latent;
     double elbo, error;
     mean_and_error(u, r, &elbo, &error);
-    if (!u->exact) {
+    if (!u->scores_exact) {
         out->elbo[r] = elbo;
         out->elbo_error[r] = error;
         /* With the KL in closed form the ELBO by the weights tells the likelihood better than its own draws do. */
@@ -321,7 +321,8 @@ avi_status avi_row_use_scores(avi_row_use *u, const avi_row_scores *out)
     double sums[AVI_SUMS], *room = malloc((size_t)(2 * u->s->model->latent + 1) * sizeof *room);
     AVI_TRY(avi_agree_memory(u->s->comm, room, sizeof *room, "scores"));
     avi_status status = draw_passes(u, &job, out);
-    if (status == AVI_OK && u->exact) {
+    u->scores_exact = u->exact && avi_evaluation_has_rule(u->s);
+    if (status == AVI_OK && u->scores_exact) {
         const avi_row_values values = {.elbo = out->elbo, .loglik = out->log_likelihood};
         status = avi_estimator_evaluate(u->exact, u->st.params, u->table, &job, false, sums, &values);
         for (int64_t r = 0; r < rows && status == AVI_OK; r++) {

@@ -1,5 +1,5 @@
 /* A fitted model used on rows: their factors, ELBO, log p(x) and reconstructions, a block of rows at a time. Where the
- * rows come from is the block's business (data/row_block.h): a file, or memory (data/memory_source.h). */
+ * rows come from is the block's business (data/row_block.h): a file, or memory (run/fit.c). */
 #ifndef AVI_ROWS_ROW_USE_H
 #define AVI_ROWS_ROW_USE_H
 
@@ -46,6 +46,7 @@ typedef struct avi_row_use {
     avi_refined *refined; /* (block rows) */
     int64_t *run_first, *run_rows; /* (block tiles) */
     bool local;
+    bool scores_exact; /* of the rows that are scored now: by `exact` */
 } avi_row_use;
 
 /* Not collective. CONFIG where this model cannot have what is asked: own factors of rows that are coupled; scores of

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TILE = 64, BLOCK_VALUES = 1 << 20, MOST_ROWS = 8192, DRAWS = 200 };
+enum { MOST_ROWS = 8192, DRAWS = 200 };
 
 /* ---- the rows of a call as a source ---- */
 
@@ -17,6 +17,8 @@ static avi_status read_memory(avi_source *s, int64_t first, int64_t count, void 
     memcpy(out, (const char *)s->self + (size_t)first * row, (size_t)count * row);
     return AVI_OK;
 }
+
+const int64_t avi_run_no_entries[2] = {0, 0};
 
 static const avi_source_ops memory = {
     .name = "memory", .doc = "rows of a program", .read = read_memory, .any_rank = true};
@@ -63,11 +65,6 @@ static avi_status read_about(avi_comm *self, avi_run_fit *f)
 /* What is used of rows, for blocks of up to f->most rows. */
 static avi_status open_use(const avi_config *config, avi_run_fit *f)
 {
-    if (f->session->shape.ragged)
-        return avi_fail(AVI_ERR_DATA,
-                        "%s: is a fit of groups of any number of entries, and a program gives rows of one width; use "
-                        "run.task = encode or evaluate with a file of groups",
-                        f->fitted.path);
     const int64_t draws = avi_config_get_int(config, "rows", "draws"), per_row = f->session->shape.width + DRAWS;
     const avi_row_settings settings = {.draws = draws ? (int)draws : DRAWS,
                                        .passes = (int)avi_config_get_int(config, "rows", "passes"),
@@ -76,15 +73,17 @@ static avi_status open_use(const avi_config *config, avi_run_fit *f)
                              .shape = f->session->shape,
                              .seed = f->session->seed,
                              .missing_allowed = f->session->train->masked,
-                             .label = "rows of the program"};
+                             .first_entry = f->session->shape.ragged ? avi_run_no_entries : NULL};
+    snprintf(f->source.label, sizeof f->source.label, "%s of the program",
+             f->session->shape.ragged ? "entries" : "rows");
     f->source.shape.rows = 1 + f->session->model->ops->lookahead;
     f->source.shape.type = AVI_F64;
     f->source.shape.scale = 1;
     f->session->train_source = &f->source;
-    f->most = BLOCK_VALUES / per_row / TILE * TILE;
-    if (f->most < TILE) f->most = TILE;
+    f->most = AVI_RUN_BLOCK_VALUES / per_row / AVI_RUN_TILE * AVI_RUN_TILE;
+    if (f->most < AVI_RUN_TILE) f->most = AVI_RUN_TILE;
     if (f->most > MOST_ROWS) f->most = MOST_ROWS;
-    return avi_row_use_create(f->session, &f->fitted, &settings, TILE, f->most, &f->use);
+    return avi_row_use_create(f->session, &f->fitted, &settings, AVI_RUN_TILE, f->most, &f->use);
 }
 
 static avi_status open_fit(avi_comm *self, const avi_config *config, const avi_options *options, avi_run_fit *f)

@@ -6,6 +6,12 @@
 #include "rows/row_use.h"
 #include "run/setup.h"
 
+/* Rows of a tile, and values of the rows of a block, about. */
+enum { AVI_RUN_TILE = 64, AVI_RUN_BLOCK_VALUES = 1 << 20 };
+
+/* Groups where there are none: one without entries. */
+extern const int64_t avi_run_no_entries[2];
+
 /* A fit that is loaded, with the rows of one call. Each rank has its own, on a communicator of its own. */
 typedef struct avi_run_fit {
     avi_fitted fitted;

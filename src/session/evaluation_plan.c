@@ -51,6 +51,12 @@ static bool is_cheap(const avi_session *s, const avi_quadrature *rule)
            values <= (s->model->ops->quadratic == 2 ? CUBATURE_VALUES : QUADRATURE_VALUES);
 }
 
+bool avi_evaluation_has_rule(const avi_session *s)
+{
+    const avi_evaluation_plan *e = &s->evaluation;
+    return e->rule && (!e->own_rule || is_cheap(s, e->rule));
+}
+
 /* The quadrature of evaluations: that of the steps, or another where there is one that is cheap. */
 static avi_status find_rule(avi_session *s)
 {

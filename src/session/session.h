@@ -105,6 +105,9 @@ int64_t avi_session_row_values(const avi_session *s);
 /* Not collective. Fills s->evaluation from log.* and the shape of the run. Errors: CONFIG, INTERNAL. */
 avi_status avi_evaluation_plan_make(avi_session *s);
 void avi_evaluation_plan_free(avi_evaluation_plan *p);
+/* Not collective. Whether evaluations of the rows of s->train_source take no draws: groups may have become so large
+ * since the plan was made that points are no longer cheap. */
+bool avi_evaluation_has_rule(const avi_session *s);
 /* Evaluations of a fit of `steps` steps, the one at its end aside. */
 int64_t avi_evaluation_count(const avi_evaluation_plan *p, int64_t steps);
 /* What an evaluation takes of a row, in passes of a row forward through one network; last: the one at the end. */

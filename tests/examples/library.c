@@ -48,6 +48,9 @@ static void rows_of_ranks(avi_comm *comm, avi_run *run)
     MUST(avi_run_encode(run, own, x, part, NULL) == AVI_OK); /* as many as this rank has */
     MUST(!memcmp(all, part, (size_t)(own * L) * sizeof *all));
     MUST(avi_run_encode(run, 0, x, part, NULL) == AVI_OK);
+    const int64_t first_entry[] = {0, 2, 3};
+    MUST(avi_run_encode_groups(run, 2, first_entry, x, part, NULL) == AVI_ERR_CONFIG);
+    MUST(strstr(avi_error_text(), "is a fit of rows of one width; use avi_run_encode"));
     const avi_run_values first = {.elbo = elbo}, second = {.elbo = again};
     MUST(avi_run_evaluate(run, ROWS, x, &first) == AVI_OK && avi_run_evaluate(run, ROWS, x, &second) == AVI_OK);
     MUST(!memcmp(elbo, again, sizeof elbo));

@@ -1,0 +1,5 @@
+# The library (avi/run.h) on data in memory against the command on the same data in a file. (What an installed tree offers is in examples/.)
+add_executable(library_groups ${AVI_AREA_DIR}/groups.c)
+target_link_libraries(library_groups PRIVATE avi_whole)
+set_target_properties(library_groups PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests ENABLE_EXPORTS ON)
+avi_add_run(library_groups groups LABELS library TIMEOUT 120)
