@@ -10,6 +10,7 @@
  * standard deviations: the cost grows with the square root of n from 64 points on. */
 #include "avi/elbo.h"
 #include "avi/rng.h"
+#include "elbo/quadrature_floats.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -91,17 +92,21 @@ void avi_quadrature_destroy(avi_quadrature **rule)
     *rule = NULL;
 }
 
-static avi_status cubature(const avi_model *m, int thetas, avi_quadrature **rule)
+static avi_status cubature(const avi_model *m, int thetas, avi_precision precision, avi_quadrature **rule)
 {
     const int64_t l = m->latent, parities = m->ops->coupling == AVI_CHAIN ? 2 : 1, d = thetas + parities * l;
     if (2 * d > 65536)
         return avi_fail(AVI_ERR_CONFIG, "objective.draws = 0 would take %lld points; use draws > 0",
                         (long long)(2 * d));
-    AVI_TRY(allocate((int)(2 * d), l, thetas, rule));
-    for (int64_t s = 0; s < 2 * d; s++) {
-        const double x = (s & 1 ? -1 : 1) * sqrt((double)d);
+    double *radius = malloc((size_t)d * sizeof *radius);
+    if (!radius) return avi_fail_memory((size_t)d * sizeof *radius, "the quadrature rule");
+    for (int64_t i = 0; i < d; i++) radius[i] = sqrt((double)d);
+    if (precision == AVI_PRECISION_SINGLE) avi_radii_of_floats((int)d, radius);
+    const avi_status status = allocate((int)(2 * d), l, thetas, rule);
+    for (int64_t s = 0; s < 2 * d && status == AVI_OK; s++) {
+        const double r = radius[s / 2], x = s & 1 ? -r : r;
         const int64_t i = s / 2 - thetas; /* coordinate of z, below 0: theta's */
-        (*rule)->weight[s] = 1 / (2 * (double)d);
+        (*rule)->weight[s] = precision == AVI_PRECISION_SINGLE ? 1 / (2 * r * r) : 1 / (2 * (double)d);
         if (i < 0)
             (*rule)->theta[s * thetas + i + thetas] = x;
         else if (parities == 2)
@@ -109,7 +114,8 @@ static avi_status cubature(const avi_model *m, int thetas, avi_quadrature **rule
         else
             (*rule)->z[0][s * l + i] = (*rule)->z[1][s * l + i] = x;
     }
-    return AVI_OK;
+    free(radius);
+    return status;
 }
 
 /* Of point s of the product: theta's two points run fastest, then the coordinates of z. */
@@ -121,7 +127,7 @@ static double weight_of(int s, bool theta, int64_t latent, int points, const dou
     return weight;
 }
 
-static avi_status product(const avi_model *m, bool theta, int points, avi_quadrature **rule)
+static avi_status product(const avi_model *m, bool theta, int points, avi_precision precision, avi_quadrature **rule)
 {
     const int64_t l = m->latent;
     double x[MAX_POINTS], w[MAX_POINTS];
@@ -132,6 +138,7 @@ static avi_status product(const avi_model *m, bool theta, int points, avi_quadra
                         m->ops->name, (long long)l);
     points = points > MAX_POINTS ? MAX_POINTS : points;
     gauss_hermite(points, x, w);
+    if (precision == AVI_PRECISION_SINGLE) avi_hermite_to_floats(points, x, w);
     int all = theta ? 2 : 1, count = 0;
     for (int64_t i = 0; i < l; i++) all *= points;
     for (int s = 0; s < all; s++) count += !(weight_of(s, theta, l, points, w) < LEAST_WEIGHT);
@@ -167,14 +174,15 @@ static avi_status refuse(const avi_model *m, avi_theta_form theta)
                     m->ops->name, (long long)avi_params_values(&m->theta));
 }
 
-avi_status avi_quadrature_create(const avi_model *m, avi_theta_form theta, int points, avi_quadrature **rule)
+avi_status avi_quadrature_create(const avi_model *m, avi_theta_form theta, int points, avi_precision precision,
+                                 avi_quadrature **rule)
 {
     const bool quadratic = m->ops->quadratic == 2;
     const int thetas = theta == AVI_THETA_POINT ? 0 : m->theta.count;
     *rule = NULL;
-    if (avi_quadrature_is_of_model(m, theta)) return product(m, false, points, rule);
+    if (avi_quadrature_is_of_model(m, theta)) return product(m, false, points, precision, rule);
     if (thetas && (!m->ops->scalar_theta || (thetas > 1 && !quadratic))) return refuse(m, theta);
-    return quadratic ? cubature(m, thetas, rule) : product(m, thetas == 1, points, rule);
+    return quadratic ? cubature(m, thetas, precision, rule) : product(m, thetas == 1, points, precision, rule);
 }
 
 /* ---- spherical rules ---- */

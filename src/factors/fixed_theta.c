@@ -24,7 +24,7 @@ static avi_status make_rule(avi_fixed_theta *f)
     if (s->model->ops->quadratic || l == 1) {
         const int points = (int)avi_config_get_int(s->config, "objective", "points");
         f->exact = true;
-        return avi_quadrature_create(s->model, AVI_THETA_POINT, points < 64 ? 64 : points, &f->rule);
+        return avi_quadrature_create(s->model, AVI_THETA_POINT, points < 64 ? 64 : points, s->precision, &f->rule);
     }
     const int turns = (int)((SPHERICAL_POINTS + 2 * l - 1) / (2 * l));
     return avi_quadrature_spherical(l, turns, s->seed, &f->rule);

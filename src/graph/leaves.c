@@ -196,18 +196,6 @@ static void fill_quadrature(const avi_graph_context *c, int64_t first, int64_t r
                                avi_vector_at(c->p->precision, out, r * n));
 }
 
-/* The same in double, where row values are worked out so: the points of the tape are rounded alike in all rows. */
-static void keep_quadrature(const avi_graph_context *c, avi_node *eps, int64_t first, int64_t rows, int64_t done)
-{
-    const int64_t n = (int64_t)c->p->rule->count * c->p->model->latent;
-    if (!eps->precise) eps->precise = avi_tape_alloc(c->tape, 2 * eps->rows * eps->cols);
-    for (int64_t r = 0; r < rows; r++) {
-        const double *from = c->p->rule->z[(first + r) & 1];
-        double *to = eps->precise + (done + r) * n;
-        for (int64_t k = 0; k < n; k++) to[k] = from[k]; /* few: a call would cost more */
-    }
-}
-
 avi_node *avi_graph_eps(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, int first_draw, int draws)
 {
     const int64_t dims = c->p->model->latent, width = draws * dims;
@@ -221,8 +209,6 @@ avi_node *avi_graph_eps(avi_graph_context *c, const avi_pass *pass, const avi_bl
             avi_normal_f32(pass->stream, (uint64_t)b->first[i], b->rows[i], first_draw * dims, width, out);
         else
             avi_normal_f64(pass->stream, (uint64_t)b->first[i], b->rows[i], first_draw * dims, width, out);
-        if (c->p->rule && pass->precise && c->p->precision == AVI_PRECISION_SINGLE)
-            keep_quadrature(c, eps, b->first[i], b->rows[i], done);
     }
     c->phase[AVI_PHASE_DRAWS] += avi_seconds() - from;
     return eps;

@@ -35,7 +35,7 @@ struct avi_refinement {
 static avi_status make_rule(avi_graph_context *c, struct avi_refinement *r)
 {
     const avi_model *m = c->p->model;
-    if (m->ops->quadratic == 2 || m->latent <= 3) return avi_quadrature_create(m, false, 16, &r->rule);
+    if (m->ops->quadratic == 2 || m->latent <= 3) return avi_quadrature_create(m, false, 16, c->p->precision, &r->rule);
     return avi_quadrature_spherical(m->latent, 1, c->p->seed, &r->rule);
 }
 

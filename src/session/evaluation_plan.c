@@ -66,8 +66,9 @@ static avi_status find_rule(avi_session *s)
     /* A model's own expectation is for a mean and an sd per dimension. */
     if (avi_quadrature_is_of_model(s->model, avi_theta_form_of(&s->problem)) && !s->family->ops->independent)
         return AVI_OK;
-    const avi_status status = avi_quadrature_create(
-        s->model, avi_theta_form_of(&s->problem), (int)avi_config_get_int(s->config, "objective", "points"), &e->rule);
+    const avi_status status =
+        avi_quadrature_create(s->model, avi_theta_form_of(&s->problem),
+                              (int)avi_config_get_int(s->config, "objective", "points"), s->precision, &e->rule);
     if (status == AVI_ERR_CONFIG) {
         avi_error_clear(); /* there is none for this model: draws */
         return AVI_OK;

@@ -87,7 +87,7 @@ static avi_status read_quadrature(avi_session *s)
     const avi_config *c = s->config;
     avi_problem *p = &s->problem;
     AVI_TRY(avi_quadrature_create(s->model, avi_theta_form_of(p), (int)avi_config_get_int(c, "objective", "points"),
-                                  &s->rule));
+                                  s->precision, &s->rule));
     if (!avi_quadrature_is_of_model(s->model, avi_theta_form_of(p))) {
         p->rule = s->rule;
         p->draws = s->rule->count;

@@ -17,6 +17,13 @@ static int64_t draws_of(const avi_node *n, const avi_node *of) { return n->rows 
 
 static bool works_out(const avi_node *n);
 
+/* A density of one value, of standard deviation sd, whose mean is worked out in double too: a model with few terms (a
+ * slope times z) has constants in its mean, which all rows share. */
+static bool takes_doubles(const avi_node *density)
+{
+    return density->in[0]->cols == 1 && !density->in[2] && works_out(density->in[1]);
+}
+
 /* Whether a network, or another operation that takes floats, has z or what was made of it. All nodes are there when it
  * is asked, so that what was found out of one stays: a block has many tiles, and each asks. */
 static bool taken_rounded(const avi_tape *t, avi_node *z)
@@ -25,7 +32,9 @@ static bool taken_rounded(const avi_tape *t, avi_node *z)
     z->rounded = -1;
     for (avi_node *n = avi_tape_newest(t); n && n != z && z->rounded < 0; n = n->next_older)
         for (int i = 0; i < 4 && z->rounded < 0; i++)
-            if (n->in[i] == z && (!works_out(n) || n->op == &avi_op_normal_lpdf || taken_rounded(t, n))) z->rounded = 1;
+            if (n->in[i] == z &&
+                (!works_out(n) || (n->op == &avi_op_normal_lpdf && !takes_doubles(n)) || taken_rounded(t, n)))
+                z->rounded = 1;
     return z->rounded > 0;
 }
 
@@ -179,7 +188,10 @@ static void normal_lpdf(avi_tape *t, avi_node *n, double *out)
 {
     const int64_t cols = n->in[0]->cols;
     const float *x = n->in[0]->value, *mean = n->in[1]->value;
-    if (n->in[2])
+    if (takes_doubles(n)) {
+        const double none = 0, *y = avi_tape_precise_values(t, n->in[0]), *u = avi_tape_precise_values(t, n->in[1]);
+        avi_precise_scalar_f64(n->rows, 1, y, u, &none, 1, n->number[0], out);
+    } else if (n->in[2])
         avi_precise_normal_f64(n->rows, cols, x, mean, n->in[2]->value, avi_tape_doubles(t, cols), out);
     else
         avi_precise_normal_sd_f64(n->rows, cols, x, mean, n->number[0], out);

@@ -36,8 +36,8 @@ avi_status avi_points_check(const avi_session *s, avi_state *st)
     avi_quadrature *finer = NULL;
     double elbo, of_finer;
     if (!rule || s->model->ops->quadratic == 2 || 2 * points > MOST_POINTS) return AVI_OK;
-    avi_status status =
-        avi_agree(s->comm, avi_quadrature_create(s->model, avi_theta_form_of(&s->problem), 2 * points, &finer));
+    avi_status status = avi_agree(
+        s->comm, avi_quadrature_create(s->model, avi_theta_form_of(&s->problem), 2 * points, s->precision, &finer));
     if (status == AVI_OK) status = estimate(s, st, rule, &elbo);
     if (status == AVI_OK) status = estimate(s, st, finer, &of_finer);
     if (status == AVI_OK) warn(s, points, of_finer - elbo, elbo);

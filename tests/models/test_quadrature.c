@@ -28,7 +28,7 @@ static void one_dimension(void **state)
     const avi_model model = {.ops = &OPS, .latent = 1};
     for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
         avi_quadrature *q;
-        assert_int_equal(avi_quadrature_create(&model, false, points[i], &q), AVI_OK);
+        assert_int_equal(avi_quadrature_create(&model, false, points[i], AVI_PRECISION_DOUBLE, &q), AVI_OK);
         double moment = 1;
         for (int k = 0; k <= 6 && 2 * k < 2 * points[i]; k++, moment *= 2 * k - 1) {
             double even = 0, odd = 0;
@@ -57,7 +57,7 @@ static void products(void **state)
     for (int64_t latent = 2; latent <= 3; latent++) {
         const avi_model model = {.ops = &OPS, .latent = latent};
         avi_quadrature *q;
-        assert_int_equal(avi_quadrature_create(&model, false, 20, &q), AVI_OK);
+        assert_int_equal(avi_quadrature_create(&model, false, 20, AVI_PRECISION_DOUBLE, &q), AVI_OK);
         double sum = 0, mass = 0;
         for (int s = 0; s < q->count; s++) {
             const double *z = q->z[1] + (int64_t)s * latent;
@@ -69,8 +69,50 @@ static void products(void **state)
     }
 }
 
+/* In single precision all coordinates are floats, and moments below degree n are those of a normal all the same. */
+static void floats(void **state)
+{
+    (void)state;
+    static const int points[] = {2, 3, 8, 32, 63, 256};
+    const avi_model model = {.ops = &OPS, .latent = 1};
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        avi_quadrature *q;
+        assert_int_equal(avi_quadrature_create(&model, false, points[i], AVI_PRECISION_SINGLE, &q), AVI_OK);
+        double moment = 1;
+        for (int k = 0; k <= 6 && 2 * k < points[i]; k++, moment *= 2 * k - 1) {
+            double even = 0;
+            for (int s = 0; s < q->count; s++) even += q->weight[s] * power(q->z[0][s], 2 * k);
+            assert_true(fabs(even - moment) < 1e-10 * moment);
+        }
+        for (int s = 0; s < q->count; s++) assert_true(q->z[0][s] == (double)(float)q->z[0][s] && q->weight[s] > 0);
+        avi_quadrature_destroy(&q);
+    }
+    static const avi_model_ops quadratic = {.name = "test", .coupling = AVI_INDEPENDENT, .quadratic = 2};
+    static const int64_t dims[] = {1, 2, 3, 4, 5, 10, 64, 1000};
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+        const avi_model many = {.ops = &quadratic, .latent = dims[i]};
+        avi_quadrature *q;
+        assert_int_equal(avi_quadrature_create(&many, false, 0, AVI_PRECISION_SINGLE, &q), AVI_OK);
+        double mass = 0;
+        for (int s = 0; s < q->count; s++) mass += q->weight[s];
+        assert_true(fabs(mass - 1) < 1e-12);
+        for (int64_t l = 0; l < dims[i]; l++) {
+            double one = 0, two = 0;
+            for (int s = 0; s < q->count; s++) {
+                const double z = q->z[0][(int64_t)s * dims[i] + l];
+                assert_true(z == (double)(float)z);
+                one += q->weight[s] * z;
+                two += q->weight[s] * z * z;
+            }
+            assert_true(fabs(one) < 1e-15 && fabs(two - 1) < 1e-15 * 8);
+        }
+        avi_quadrature_destroy(&q);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_dimension), cmocka_unit_test(products)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_dimension), cmocka_unit_test(products),
+                                       cmocka_unit_test(floats)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,7 @@ static inline void bench_open(bench *b, avi_comm *comm, const char *text, int64_
     ok(avi_objective_create(b->config, &b->objective));
     const avi_feature_shape seen = avi_feature_shape_of(&b->source.shape, &(avi_domain){0}, false);
     ok(avi_infer_create(b->config, &seen, b->family->width, b->model->latent, &b->infer));
-    if (!draws) ok(avi_quadrature_create(b->model, false, 8, &b->rule));
+    if (!draws) ok(avi_quadrature_create(b->model, false, 8, AVI_PRECISION_DOUBLE, &b->rule));
     const avi_problem p = {.precision = AVI_PRECISION_DOUBLE,
                            .seed = 5,
                            .reproducible = reproducible,
