@@ -168,17 +168,23 @@ static int list_attributes(const avi_session *s, const avi_idata_plan *p, avi_fi
     return n;
 }
 
+/* A text of the root of a file, NULL where there is no such file or text. Owner: caller, free(). */
+static char *root_text(const avi_session *s, const char *path, const char *name)
+{
+    avi_store *store = NULL;
+    char *text = NULL;
+    if (avi_store_open(s->comm, path, &store) == AVI_OK) (void)avi_store_attribute_text(store, "/", name, &text);
+    avi_store_close(&store);
+    avi_error_clear();
+    return text;
+}
+
 /* Whether the folder has the file that would be made. */
 static bool is_there(const avi_session *s, const char *path, const char *identity)
 {
-    avi_store *store = NULL;
-    char *made_from = NULL;
-    const bool same = avi_store_open(s->comm, path, &store) == AVI_OK &&
-                      avi_store_attribute_text(store, "/", "made_from", &made_from) == AVI_OK && made_from &&
-                      !strcmp(made_from, identity);
+    char *made_from = root_text(s, path, "made_from");
+    const bool same = made_from && !strcmp(made_from, identity);
     free(made_from);
-    avi_store_close(&store);
-    avi_error_clear();
     return same;
 }
 
@@ -202,13 +208,19 @@ typedef struct writer {
     char path[4096], identity[256], mark[AVI_FIT_MARK];
 } writer;
 
+static avi_status find(writer *m)
+{
+    if (snprintf(m->path, sizeof m->path, "%s/%s", avi_folder_path(m->folder), NAME) >= (int)sizeof m->path)
+        return avi_fail(AVI_ERR_CANTCREATE, "%s: the name is too long", avi_folder_path(m->folder));
+    return AVI_OK;
+}
+
 static avi_status identify(writer *m, const avi_state *st)
 {
     const avi_session *s = m->s;
     AVI_TRY(avi_agree(s->comm, avi_idata_plan_make(s, s->partition.rows, &m->plan)));
     AVI_TRY(avi_run_file_mark(s, st, m->mark));
-    if (snprintf(m->path, sizeof m->path, "%s/%s", avi_folder_path(m->folder), NAME) >= (int)sizeof m->path)
-        return avi_fail(AVI_ERR_CANTCREATE, "%s: the name is too long", avi_folder_path(m->folder));
+    AVI_TRY(find(m));
     uint64_t rows = 0; /* rows may be many: their ranges as a number */
     for (int i = 0; i <= m->plan.rows.ranges; i++)
         rows = avi_mix64(rows, avi_mix64((uint64_t)m->plan.rows.first[i], (uint64_t)m->plan.rows.before[i]));
@@ -244,5 +256,20 @@ avi_status avi_idata_write(avi_session *s, avi_state *state, avi_folder *folder)
     if (status == AVI_OK) tell(s, &m.plan, m.path, there ? " is there already" : "");
     avi_fields_free(&m.fields);
     avi_idata_plan_free(&m.plan);
+    return status;
+}
+
+avi_status avi_idata_tell_older(avi_session *s, avi_state *state, avi_folder *folder)
+{
+    const avi_state st = avi_best_shown(state);
+    writer m = {.s = s, .folder = folder};
+    AVI_TRY(find(&m));
+    char *mark = root_text(s, m.path, "fit_mark");
+    const avi_status status = mark ? avi_run_file_mark(s, &st, m.mark) : AVI_OK;
+    if (mark && status == AVI_OK && strcmp(mark, m.mark) && avi_comm_rank(s->comm) == 0)
+        avi_warn("%s is of the fit that was here before: use the same command with output.idata=yes to write it for "
+                 "the new results, or remove it",
+                 m.path);
+    free(mark);
     return status;
 }

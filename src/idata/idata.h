@@ -42,4 +42,8 @@ double avi_idata_memory(const avi_session *s, const avi_idata_plan *p);
  */
 avi_status avi_idata_write(avi_session *s, avi_state *st, avi_folder *folder);
 
+/* Collective. Warns where folder has a posterior.nc of another fit than that in st: a run that was resumed with more
+ * steps has left it behind. Errors: CANTCREATE (the name is too long), INTERNAL. */
+avi_status avi_idata_tell_older(avi_session *s, avi_state *st, avi_folder *folder);
+
 #endif

@@ -1,6 +1,7 @@
 /* A run begun afresh beside results that are kept: it writes to FOLDER/fresh, and its files take the place of the old
  * ones when its results are complete. Until then nothing in FOLDER changes. A file `complete` in FOLDER/fresh, which
- * lists the new checkpoints, marks the moment: moving that was cut short after it is made up for at the next start. */
+ * lists the new checkpoints and files, marks the moment: moving that was cut short after it is made up for at the next
+ * start. */
 #include "io/folder_state.h"
 #include "store/store_internal.h"
 
@@ -14,7 +15,10 @@
 
 static const char FRESH[] = "fresh", COMPLETE[] = "complete", ASKED[] = "asked";
 static const char *const files[] = {"run.h5", "config.ini", "metrics.csv", "dump.h5"};
+/* What a run may have beside its run.h5: where the new run has none, that of the old one goes with its results. */
+static const char *const of_a_run[] = {"config.ini", "metrics.csv", "posterior.nc"};
 enum { FILES = (int)(sizeof files / sizeof files[0]), CALLS = 1000 };
+#define COUNT(list) (sizeof list / sizeof list[0])
 
 static bool exists(const char *folder, const char *name)
 {
@@ -76,8 +80,14 @@ static avi_status for_each(const char *folder, bool (*wanted)(const char *), avi
 
 typedef struct move {
     char *from, *to; /* folders of checkpoints */
-    char *listed;    /* "\nstep_1.h5\nstep_2.h5\n": the new ones */
+    char *listed;    /* "\nstep_1.h5\nstep_2.h5\nrun.h5\n": the new ones, and the new run's other files */
 } move;
+
+static bool is_listed(const char *listed, const char *name)
+{
+    char line[300];
+    return (size_t)snprintf(line, sizeof line, "\n%s\n", name) < sizeof line && strstr(listed, line);
+}
 
 static avi_status move_one(void *self, const char *name)
 {
@@ -88,9 +98,7 @@ static avi_status move_one(void *self, const char *name)
 static avi_status remove_unlisted(void *self, const char *name)
 {
     const move *m = self;
-    char line[300];
-    if ((size_t)snprintf(line, sizeof line, "\n%s\n", name) < sizeof line && strstr(m->listed, line)) return AVI_OK;
-    return remove_file(m->to, name);
+    return is_listed(m->listed, name) ? AVI_OK : remove_file(m->to, name);
 }
 
 static avi_status remove_in(void *folder, const char *name) { return remove_file(folder, name); }
@@ -113,11 +121,23 @@ static avi_status read_list(const char *fresh, char **listed)
     return status;
 }
 
-static avi_status move_checkpoints(const char *outer, const char *fresh)
+/* A list without run.h5 is of an older program, which listed checkpoints alone. */
+static avi_status move_files(const char *outer, const char *fresh, const char *listed)
+{
+    for (int i = 0; i < FILES; i++)
+        if (strcmp(files[i], "dump.h5")) AVI_TRY(move_file(fresh, outer, files[i]));
+    if (!is_listed(listed, "run.h5")) return AVI_OK;
+    for (size_t i = 0; i < COUNT(of_a_run); i++)
+        if (!is_listed(listed, of_a_run[i])) AVI_TRY(remove_file(outer, of_a_run[i]));
+    return AVI_OK;
+}
+
+static avi_status move_all(const char *outer, const char *fresh)
 {
     move m = {.from = avi_file_join(fresh, "checkpoint", ""), .to = avi_file_join(outer, "checkpoint", "")};
     avi_status status = m.from && m.to ? AVI_OK : AVI_ERR_INTERNAL;
     if (status == AVI_OK) status = read_list(fresh, &m.listed);
+    if (status == AVI_OK) status = move_files(outer, fresh, m.listed);
     if (status == AVI_OK) status = avi_file_make_folder(m.to);
     if (status == AVI_OK) status = for_each(m.from, is_checkpoint, move_one, &m);
     if (status == AVI_OK) status = for_each(m.to, is_checkpoint, remove_unlisted, &m);
@@ -133,9 +153,7 @@ static avi_status move_checkpoints(const char *outer, const char *fresh)
 /* After the mark: the new results first, then what belongs to them. */
 static avi_status finish_move(const char *outer, const char *fresh)
 {
-    for (int i = 0; i < FILES; i++)
-        if (strcmp(files[i], "dump.h5")) AVI_TRY(move_file(fresh, outer, files[i]));
-    AVI_TRY(move_checkpoints(outer, fresh));
+    AVI_TRY(move_all(outer, fresh));
     AVI_TRY(remove_file(fresh, "dump.h5"));
     AVI_TRY(remove_file(fresh, ASKED));
     AVI_TRY(remove_file(fresh, COMPLETE));
@@ -158,6 +176,8 @@ static avi_status mark_complete(const char *fresh)
     if (list) {
         fputs("\n", list);
         status = for_each(inside, is_checkpoint, write_name, list);
+        for (int i = 0; i < FILES; i++)
+            if (exists(fresh, files[i])) fprintf(list, "%s\n", files[i]);
         if (fclose(list) != 0 && status == AVI_OK) status = avi_fail_memory(bytes, "a list of checkpoints");
     }
     if (status == AVI_OK) status = avi_file_replace(path, text, bytes);

@@ -25,7 +25,7 @@ static avi_status check(const avi_session *s)
  * missing. */
 static avi_status write_idata(avi_session *s, avi_state *st, avi_folder *folder)
 {
-    if (!avi_idata_wanted(s)) return AVI_OK;
+    if (!avi_idata_wanted(s)) return avi_idata_tell_older(s, st, folder);
     avi_signals_set(AVI_SIGNAL_AGAIN, "the fit is done and its results are written: the same command resumes with "
                                       "posterior.nc");
     const avi_status status = avi_idata_write(s, st, folder);

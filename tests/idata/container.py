@@ -383,6 +383,11 @@ def cut_off(scratch):
     expect(values(path)["posterior/z"].shape == (1, 30, 1, 2), "another number of draws was not made")
     afresh = start(2, [*keys, "--fresh", "run.seed=5", "output.idata_rows=1..9"])
     expect("9 rows" in afresh and values(path)["posterior/z"].shape == (1, 500, 9, 2) and not (folder / "fresh").exists(), f"a fresh fit: {afresh}")
+    without = [key for key in keys if not str(key).startswith("output.idata=")]
+    longer = start(2, [*without, "run.seed=5", "--resume", "optim.epochs=2"])
+    expect("posterior.nc is of the fit that was here before" in longer and path.exists(), f"a longer fit beside an older container: {longer}")
+    start(2, [*without, "run.seed=6", "--fresh"])
+    expect(not path.exists(), "posterior.nc of an older fit is left beside one that was begun afresh")
     return f"killed after {rows} of 3000 rows"
 
 
