@@ -1,6 +1,6 @@
 # The program's steps and gradients against numpy and finite differences. Each check is a test of its own, so that a defect names what it breaks.
 avi_add_checks(steps algebra constant local starts notebook saw clipping epoch adam draws stl tiles means skip rollback)
-avi_add_checks(steps unbiased weights fits)
+avi_add_checks(steps unbiased weights others fits)
 avi_add_checks(steps precision row_values both_precisions registry)
 avi_add_checks(steps features standardised located digits dead)
 avi_add_run(steps_gradients gradients TIMEOUT 600)

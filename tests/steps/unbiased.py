@@ -8,7 +8,7 @@ import h5py
 import numpy
 
 from small import MODEL, SIGMA, TAU, data, elbo, linear, write
-from runs import Failure, datasets, empty_ini, fit, main, read
+from runs import Failure, datasets, empty_ini, fit, main, read, small_data
 
 RATE = 1e-8  # so small that the gradient stays what it is, so large that a move stands out of the parameters' rounding
 EXACT = ["objective.draws=0", "optim.method=sgd", "optim.momentum=0", "log.eval_every=-1", "output.local=no", "checkpoint.resume=no"]
@@ -84,6 +84,48 @@ def weights(scratch):
                  "optim.learning_rate=0")
     expect("linear, constant: mean of 2 steps' ELBO", read(run, "/trace/elbo").mean(), elbo(x, 0.0, -1.0, numpy.zeros(2)), 1e-12)
     return "steps of an epoch: " + ", ".join(told)
+
+
+def other_cases(scratch):
+    """As cases: groups of any number of entries, streamed rows, functions with steps behind them, correlated factors of rows, of chains (a tile boundary is a term) and of theta."""
+    hmm = [*DOUBLE, "model.name=hmm", "data.source=hdf5", "data.dataset=x", f"data.path={write(scratch / 'chain.h5', numpy.cumsum(data(60, 3)) / 3)}", "inference.family=tridiagonal"]
+    drawn = [*DOUBLE, "data.source=model"]
+    groups = [*DOUBLE, *small_data("hier_logistic+groups"), "data.rows=37", "objective.points=5"]
+    semi = ["inference.function=semi", "inference.base=mlp", "inference.hidden=4", "inference.refine_steps=2", "inference.refine_draws=0"]
+    yield "hmm tridiagonal F-VI", [*hmm, "inference.function=factorized"], (60, 24, 3)
+    yield "hmm tridiagonal A-VI, tiles of one row", [*hmm, "inference.function=mlp", "inference.hidden=4", "inference.domain=window:1"], (60, 7, 1)
+    yield "groups A-VI set", [*groups, "inference.function=set", "inference.entry_hidden=4", "inference.hidden=4"], (37, 20, 4)
+    yield "groups F-VI, q(theta) a Gaussian", [*groups, "model.global=gaussian", "inference.function=factorized"], (37, 20, 4)
+    yield "streamed ppca", [*drawn, "model.name=ppca", "model.latent=2", "data.rows=101", "data.storage=stream", "inference.function=polynomial", "inference.degree=1"], (101, 25, 5)
+    yield "semi nonlinear", [*drawn, "model.name=nonlinear", "data.rows=101", *semi, "objective.points=9"], (101, 40, 8)
+    yield "regression, q(theta) full", [*drawn, "model.name=regression", "data.rows=53", "model.global=gaussian_full", "inference.function=factorized"], (53, 20, 4)
+    yield "ppca, low rank", [*drawn, "model.name=ppca", "model.latent=3", "data.rows=101", "inference.function=factorized", "inference.family=gaussian_lowrank"], (101, 25, 5)
+
+
+def importance_weighted(x, t, nu, count, draws):
+    """Mean over draws of log of the mean of `count` weights p(x, z) / q(z), of all rows, and its error."""
+    z = nu[0] + numpy.exp(nu[1]) * draws.normal(size=(2000, count, len(x)))
+    log_q = -0.5 * ((z - nu[0]) / numpy.exp(nu[1])) ** 2 - nu[1]
+    weight = -0.5 * ((x - t - TAU * z) / SIGMA) ** 2 - numpy.log(SIGMA) - 0.5 * numpy.log(2 * numpy.pi) - 0.5 * z**2 - log_q
+    bound = numpy.sum(numpy.log(numpy.mean(numpy.exp(weight), axis=1)), axis=1)
+    return bound.mean(), bound.std() / numpy.sqrt(len(bound))
+
+
+def others(scratch):
+    """The estimator for what came later; and of the importance-weighted bound, which has draws, the mean over 300 epochs within its error of numpy's."""
+    told = []
+    for i, (name, arguments, sizes) in enumerate(other_cases(scratch)):
+        told.append(f"{name} {one_epoch(scratch, name, arguments, *sizes, [(3, 'yes') if i % 2 else (None, 'no')])}")
+    x, epochs = data(101), 300
+    run = linear(scratch, "iwae", x, "objective.name=iwae", "objective.draws=3", "inference.function=constant", "optim.method=sgd", "optim.learning_rate=0", "optim.batch=40", "optim.tile=8",
+                 f"optim.steps={3 * epochs}", "log.eval_every=-1", "output.local=no")
+    steps = read(run, "/trace/elbo").reshape(epochs, 3).mean(axis=1)
+    prior = elbo(x[:0], 0.0, None, numpy.zeros(2))  # log p(theta) of the point 0
+    wanted, error = importance_weighted(x, 0.0, numpy.zeros(2), 3, numpy.random.default_rng(2))
+    apart = (steps.mean() - wanted - prior) / numpy.hypot(error, steps.std() / numpy.sqrt(epochs))
+    if not abs(apart) < 4:
+        raise Failure(f"iwae: {steps.mean():.4f} in the mean over {epochs} epochs, {wanted + prior:.4f} by numpy: {apart:.1f} errors apart")
+    return "steps of an epoch: " + ", ".join(told) + f"; iwae {apart:+.1f} errors of {error:.2g} nats from numpy"
 
 
 def saw_series(rows):
@@ -162,4 +204,4 @@ def fits_long(scratch):
 
 
 if __name__ == "__main__":
-    main(*([weights, fits] if len(sys.argv) < 2 else [weights, fits, fits_long]))
+    main(*([weights, others, fits] if len(sys.argv) < 2 else [weights, others, fits, fits_long]))
