@@ -182,6 +182,7 @@ model.simulate_correlation
 inference.function
 inference.family
 inference.domain
+inference.theta
 inference.standardise
 inference.starts
 inference.hidden
@@ -325,6 +326,7 @@ model.group_sizes padded equal uniform geometric
 inference.function mlp conv attention set factorized constant polynomial semi
 inference.family gaussian gaussian_full gaussian_lowrank flow student_t tridiagonal
 inference.domain @
+inference.theta no mean draw
 inference.standardise auto yes no
 inference.activation relu leaky_relu tanh gelu silu softplus identity
 inference.residual yes no

@@ -54,6 +54,9 @@ typedef struct avi_problem {
     /* The model's expectation over q(theta) and q(z), with these points, in place of draws and of `rule`
      * (avi_quadrature_is_of_model); NULL else. The two "draws" of theta are then its means and its log sds. */
     const struct avi_quadrature *moments_rule;
+    /* The values of theta (layout.theta of them) that an inference function which sees means sees, where those of the
+     * parameters are others: a draw of q(theta) in the place of a point. NULL: those of the parameters. */
+    const void *theta_seen;
     int64_t block_rows; /* tiles of a rank are merged into blocks of up to this many rows */
     bool shared;        /* the gradient is summed in shared memory where all ranks are on one node and there is room */
 } avi_problem;
@@ -94,12 +97,18 @@ typedef struct avi_parameter_layout {
     int64_t beside;     /* of what q(theta) has beside its means, with padding */
     int64_t size;       /* of the vector of variational parameters */
     int theta_draws;    /* draws of theta in a step: S, or 1; 2 for its means and log sds (moments_rule) */
-    int64_t gradient;   /* theta_draws * theta + phi: what the tiles sum */
+    int64_t seen;       /* theta, where the means are leaves of their own beside the draws, since the inference function
+                           sees them (infer.h); else 0 */
+    int64_t gradient;   /* theta_draws * theta + phi + seen: what the tiles sum */
 } avi_parameter_layout;
 avi_parameter_layout avi_parameter_layout_of(const avi_problem *p);
 /* Index of the first value beside the means (the first log sd of a factorized Gaussian), and of phi. */
 int64_t avi_parameter_layout_log_sd(const avi_problem *p, const avi_parameter_layout *l);
 int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layout *l);
+
+/* Whether all draws of theta are evaluated at once, in the rows of the draws of z: a scalar theta, unless every draw of
+ * it has factors of its own. Draw s of value i is then at i * theta_draws + s of the draws, else at s * theta + i. */
+bool avi_theta_rides(const avi_problem *p);
 
 /* nu (width) of the global_family of q(theta): the means without padding, then the values beside them. */
 void avi_theta_nu(const avi_problem *p, const void *params, double *nu);

@@ -18,6 +18,12 @@ typedef struct avi_domain {
     bool only_next;        /* x_{n+1} alone */
 } avi_domain;
 
+/* What a function sees of the global parameters beside its domain ([inference] theta): their values as they are in the
+ * vector of parameters, so the logarithm of a scale that is one there. MEAN: those of q(theta), nu = f(x, E theta).
+ * DRAW: nu = f(x, theta) for every draw of theta, which makes q(z | x, theta) a factor given theta. A theta that is a
+ * point is both. */
+typedef enum avi_theta_view { AVI_THETA_UNSEEN, AVI_THETA_MEAN, AVI_THETA_DRAW } avi_theta_view;
+
 /* What the values of a row's features are to each other. */
 typedef enum avi_layout {
     AVI_LAYOUT_VECTOR,   /* plain values: one channel, height 1, width D */
@@ -33,6 +39,7 @@ typedef struct avi_feature_shape {
      * values (0 where one is missing), then 1 where it is there, 0 where not. */
     avi_view view;
     int64_t entry; /* of groups of any number of entries: D, values of an entry; 0: rows of one width */
+    int64_t theta; /* values of theta behind those of the domain, the same in every row; 0: none (inference.theta) */
 } avi_feature_shape;
 /* The shape of what `domain` shows of data of this shape; masked: values may be missing. Not collective. */
 avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *domain, bool masked);
@@ -45,6 +52,8 @@ typedef struct avi_infer_ops {
                           avi_segments are the groups; else their means over the entries and log(1 + entries) */
     bool refines;      /* the function that [inference] base names, and steps behind it: create reads the keys of these
                           steps into f->refine, and there is no forward. f->ops is the base then */
+    bool plain;        /* forward takes features (B, inputs) of any number of values, whatever they are to each other:
+                          those of theta may be among them */
     /* Reads keys and declares phi; f->inputs, f->shape, f->outputs, f->latent are set. Errors: CONFIG, INTERNAL. */
     avi_status (*create)(avi_infer *f, const avi_config *config);
     /* Optional, for local functions: the start of row `row` (in the order of the data as given), a function of seed and
@@ -68,7 +77,8 @@ struct avi_infer {
     const avi_infer_ops *ops;
     const avi_infer_ops *named; /* what [inference] function names; ops, unless that is a function with ops->refines */
     avi_refine refine;
-    int64_t inputs;          /* values of the domain of a row: avi_view_values(&shape.view) */
+    avi_theta_view theta;
+    int64_t inputs;          /* values of the domain of a row, avi_view_values(&shape.view), and shape.theta */
     avi_feature_shape shape; /* what these values are to each other */
     int64_t outputs;         /* width of nu */
     int64_t latent;          /* L; nu starts with the L means */
@@ -86,6 +96,8 @@ AVI_API avi_status avi_infer_register(avi_registry *registry, const avi_infer_op
 avi_status avi_infer_register_keys(avi_registry *registry);
 /* Reads [inference] domain: self | next | ahead | window:w. Errors: CONFIG. */
 avi_status avi_domain_read(const avi_config *config, avi_domain *domain);
+/* Reads [inference] theta. */
+avi_theta_view avi_theta_view_read(const avi_config *config);
 /* shape: of the features of a row; outputs: width of the family. Owner: caller. */
 avi_status avi_infer_create(const avi_config *config, const avi_feature_shape *shape, int64_t outputs, int64_t latent,
                             avi_infer **infer);

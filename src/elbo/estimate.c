@@ -199,14 +199,14 @@ typedef struct settings {
 static int theta_draws(const avi_estimator *e)
 {
     if (e->p.moments_rule) return 2;
-    return e->p.global_gaussian && (e->p.rule || e->p.model->ops->scalar_theta) ? e->p.draws : 1;
+    return e->p.global_gaussian && (e->p.rule || avi_theta_rides(&e->p)) ? e->p.draws : 1;
 }
 
 /* Pairs of draws of theta for each group of rows: several where a row has several draws, since more draws of z alone
  * leave theta's part of the error. A theta that rides with the draws of z has as many as these. */
 static int pairs_of_theta(const avi_estimator *e, const avi_estimation *how)
 {
-    if (!e->p.global_gaussian || how->rule || e->p.model->ops->scalar_theta) return 1;
+    if (!e->p.global_gaussian || how->rule || avi_theta_rides(&e->p)) return 1;
     return how->draws / 2 < MOST_PAIRS ? how->draws / 2 : MOST_PAIRS;
 }
 

@@ -9,8 +9,8 @@ enum { MAX_RUNS = 512, MAX_REDO = 4 };
 static avi_status create_reducer(avi_estimator *e)
 {
     const avi_params *theta = &e->p.model->theta, *phi = &e->p.infer->phi;
-    const int draws = e->layout.theta_draws, groups = e->p.model->ops->scalar_theta ? 1 : draws;
-    int64_t *offset = malloc((size_t)(groups * theta->count + phi->count + 1) * sizeof *offset);
+    const int draws = e->layout.theta_draws, groups = avi_theta_rides(&e->p) ? 1 : draws;
+    int64_t *offset = malloc((size_t)((groups + 1) * theta->count + phi->count + 1) * sizeof *offset);
     int n = 0;
     avi_status status = offset ? AVI_OK : avi_fail_memory(sizeof *offset, "the blocks of the gradient");
     if (e->p.shared) status = avi_agree(e->comm, status);
@@ -22,6 +22,8 @@ static avi_status create_reducer(avi_estimator *e)
         for (int k = 0; k < theta->count; k++)
             offset[n++] = s * e->layout.theta + theta->block[k].offset * (groups == 1 ? draws : 1);
     for (int k = 0; k < phi->count; k++) offset[n++] = draws * e->layout.theta + phi->block[k].offset;
+    for (int k = 0; k < theta->count && e->layout.seen; k++)
+        offset[n++] = draws * e->layout.theta + e->layout.phi + theta->block[k].offset;
     offset[n] = e->layout.gradient;
     status = avi_reducer_create(e->p.precision, e->p.reproducible, n, offset, e->data->partition.tiles,
                                 e->p.shared ? e->comm : NULL, &e->reducer);
@@ -126,8 +128,10 @@ avi_status avi_estimator_hold(avi_estimator *e, const avi_row_ranges *job)
 {
     size_t rows = 1;
     for (int i = 0; i < job->count; i++) rows += (size_t)job->rows[i];
-    /* log q's parameters with sticking the landing, and what a refinement adds to nu. */
-    const size_t bytes = 2 * rows * (size_t)e->p.infer->outputs * avi_real_size(e->p.precision);
+    /* log q's parameters with sticking the landing, and what a refinement adds to nu; of each draw of theta by itself
+     * where the function sees it. */
+    const size_t groups = avi_theta_rides(&e->p) ? 1 : (size_t)e->layout.theta_draws;
+    const size_t bytes = 2 * groups * rows * (size_t)e->p.infer->outputs * avi_real_size(e->p.precision);
     free(e->graph.held);
     e->graph.held_taken = false;
     e->graph.held = malloc(bytes);

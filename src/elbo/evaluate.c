@@ -145,6 +145,8 @@ avi_status avi_estimator_factors(avi_estimator *e, const void *params, void *tab
 {
     const avi_pass pass = {.params = params, .table = table};
     const int64_t most = avi_piece_rows(e, 1), width = e->p.infer->outputs;
+    /* A function that sees draws of theta sees the mean here. */
+    if (e->p.infer->theta) avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 1), true);
     for (int64_t done = 0; done < rows;) {
         const int64_t tile = e->data->partition.tile, at = first + done,
                       rest = e->p.reproducible ? tile - at % tile : most, left = rows - done,
@@ -167,7 +169,7 @@ avi_status avi_estimator_decode(avi_estimator *e, const void *params, int64_t n,
     avi_global_draw(e, params, avi_stream_make(e->p.seed, AVI_DRAW_EVAL, 1), true);
     for (int k = 0; k < m->theta.count; k++) {
         const avi_block *b = &m->theta.block[k];
-        const int64_t i = m->ops->scalar_theta ? b->offset * e->layout.theta_draws : b->offset;
+        const int64_t i = avi_theta_rides(&e->p) ? b->offset * e->layout.theta_draws : b->offset;
         e->graph.theta[k] =
             avi_constant(e->tape, b->rows, b->cols, (const char *)e->graph.theta_draws + (size_t)i * avi_real_size(p));
     }

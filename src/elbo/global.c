@@ -1,7 +1,8 @@
 /* Global parameters: draws of theta once a step, and the chain rule from the gradient at the draws to that of q(theta).
  *
- * Layout of draws (and of their gradient): draw s of value i at s * theta + i; for a scalar theta at i * S + s, so that
- * a block's draws are the (S, 1) column that the tape uses. Work goes block by block: padding stays zero. */
+ * Layout of draws (and of their gradient): draw s of value i at s * theta + i; where they ride with those of z
+ * (avi_theta_rides) at i * S + s, so that a block's draws are the (S, 1) column that the tape uses. Work goes block by
+ * block: padding stays zero. */
 #include "elbo/global_kernels.h"
 #include "elbo/internal.h"
 
@@ -20,7 +21,9 @@ avi_parameter_layout avi_parameter_layout_of(const avi_problem *p)
         l.beside = l.theta;
     l.size = l.theta + l.beside + l.phi;
     l.theta_draws = p->moments_rule ? 2 : p->global_gaussian ? p->draws : 1;
-    l.gradient = l.theta_draws * l.theta + l.phi;
+    /* Of a point, and in the model's own expectation, the leaves of theta are the means. */
+    if (p->infer->theta == AVI_THETA_MEAN && p->global_gaussian && !p->moments_rule) l.seen = l.theta;
+    l.gradient = l.theta_draws * l.theta + l.phi + l.seen;
     return l;
 }
 
@@ -34,6 +37,11 @@ int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layou
 {
     (void)p;
     return l->theta + l->beside;
+}
+
+bool avi_theta_rides(const avi_problem *p)
+{
+    return p->model->ops->scalar_theta && !(p->global_gaussian && p->infer->theta == AVI_THETA_DRAW);
 }
 
 avi_theta_form avi_theta_form_of(const avi_problem *p)
@@ -54,10 +62,16 @@ static void *at_mutable(const avi_estimator *e, void *v, int64_t i)
 /* Where value i of draw s is, and the distance to value i + 1. */
 static int64_t draw_index(const avi_estimator *e, int s, int64_t i)
 {
-    return e->p.model->ops->scalar_theta ? i * e->layout.theta_draws + s : s * e->layout.theta + i;
+    return avi_theta_rides(&e->p) ? i * e->layout.theta_draws + s : s * e->layout.theta + i;
 }
 
-static int64_t draw_stride(const avi_estimator *e) { return e->p.model->ops->scalar_theta ? e->layout.theta_draws : 1; }
+static int64_t draw_stride(const avi_estimator *e) { return avi_theta_rides(&e->p) ? e->layout.theta_draws : 1; }
+
+/* Where the gradient by a mean is that the inference function sees. */
+static int64_t seen_index(const avi_estimator *e, int64_t i)
+{
+    return e->layout.theta_draws * e->layout.theta + e->layout.phi + i;
+}
 
 avi_global_part avi_global_all(const avi_estimator *e)
 {
@@ -178,6 +192,7 @@ static void theta_gradient(const avi_estimator *e, const void *params, const voi
                          row_weight, dm, dls);
         }
         if (!gaussian) avi_vector_scaled(e->p.precision, at(e, summed, first), n, row_weight, dm);
+        if (e->layout.seen) BY_PRECISION(e, avi_global_add, n, at(e, summed, seen_index(e, first)), row_weight, dm);
         if (gaussian || prior_precision(e) > 0)
             BY_PRECISION(e, avi_global_kl_gradient, n, mean, log_sd, prior_precision(e), e->p.notebook, kl_weight, dm,
                          dls);
@@ -195,7 +210,10 @@ static void family_gradient(const avi_estimator *e, const void *summed, void *gr
         for (int64_t i = 0; i < q->count; i++)
             *by++ = row_weight * avi_vector_get(p, summed, draw_index(e, s, q->place[i]));
     const double *nu = avi_theta_family_gradient(e->theta_family, e->of_draws, 1 / (double)e->data->partition.rows);
-    for (int64_t i = 0; i < q->count; i++) avi_vector_set(p, gradient, q->place[i], nu[i]);
+    for (int64_t i = 0; i < q->count; i++) {
+        const double seen = e->layout.seen ? avi_vector_get(p, summed, seen_index(e, q->place[i])) : 0;
+        avi_vector_set(p, gradient, q->place[i], nu[i] + row_weight * seen);
+    }
     avi_vector_from_double(p, nu + q->count, q->family->width - q->count,
                            at_mutable(e, gradient, avi_parameter_layout_log_sd(&e->p, &e->layout)));
 }

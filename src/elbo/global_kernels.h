@@ -12,6 +12,8 @@
     /* One draw's part: dmean += f g, dlog_sd += f g eps sd; g, eps strided */                                         \
     void avi_global_chain_##type(int64_t n, const void *log_sd, const void *eps, const void *g, int64_t stride,        \
                                  double f, void *dmean, void *dlog_sd);                                                \
+    /* to += f g */                                                                                                    \
+    void avi_global_add_##type(int64_t n, const void *g, double f, void *to);                                          \
     /* KL to N(0, 1 / precision) or minus the entropy (precision 0), times f; dlog_sd NULL: a point, -log prior.       \
      * notebook: of avi_estimator_step_kl_global */                                                                    \
     void avi_global_kl_gradient_##type(int64_t n, const void *mean, const void *log_sd, double precision,              \

@@ -75,6 +75,13 @@ static void kl_sums(int64_t n, const real *restrict m, const real *restrict ls, 
     }
 }
 
+void AVI_R(avi_global_add)(int64_t n, const void *g, double f, void *to)
+{
+    const real *restrict from = g;
+    real *restrict sum = to;
+    for (int64_t i = 0; i < n; i++) sum[i] += (real)f * from[i];
+}
+
 double AVI_R(avi_global_kl)(int64_t n, const void *mean, const void *log_sd, double precision)
 {
     const double log_2pi = log(6.28318530717958647692), values = (double)n;

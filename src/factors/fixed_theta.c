@@ -88,6 +88,7 @@ static void make_problems(avi_fixed_theta *f, int draws)
         f->weigh_full.infer = f->own_full;
         f->weigh_full.family = f->full;
     }
+    f->weigh_function.theta_seen = f->params_function; /* also where a draw of q(theta) is the point */
     f->refine.block_rows = block_rows(s, f->rule->count);
     f->weigh_own.block_rows = f->weigh_function.block_rows = f->weigh_full.block_rows = block_rows(s, draws);
 }

@@ -275,16 +275,6 @@ bool avi_fitted_same_global(const avi_fitted *f, const avi_config *config)
 
 const char *avi_fitted_vector(const avi_fitted *f) { return f->is_best ? AVI_CHECKPOINT_BEST : "/state/global/value"; }
 
-avi_status avi_fitted_params(const avi_fitted *f, const avi_session *s, void *params)
-{
-    avi_status status =
-        avi_store_read(f->store, avi_fitted_vector(f), s->precision == AVI_PRECISION_SINGLE ? AVI_F32 : AVI_F64, 1,
-                       (int64_t[4]){s->layout.size}, false, params);
-    if (status == AVI_OK && avi_vector_nonfinite(s->precision, params, s->layout.size, NULL) > 0)
-        status = avi_fail(AVI_ERR_DATA, "%s: its parameters are not finite; use an earlier checkpoint", f->path);
-    return status;
-}
-
 /* What the inference function's inputs are standardised by, where they are. */
 static avi_status read_features(const avi_fitted *f, avi_session *s)
 {

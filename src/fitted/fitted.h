@@ -44,7 +44,9 @@ avi_status avi_session_open_fitted(avi_comm *comm, const avi_config *config, con
                                    bool rows, avi_session **session);
 /* Not collective. The dataset of its parameters, flat, in the checkpoint. */
 const char *avi_fitted_vector(const avi_fitted *f);
-/* Collective. The fit's global parameters and those of its inference function: (s->layout.size). Errors: DATA. */
+/* Collective. The fit's global parameters and those of its inference function: (s->layout.size). Where model.theta_from
+ * names another run than in the fit's own configuration, the global parameters are those of that run (fitted_params.c).
+ * Errors: DATA, CONFIG and NOINPUT (that run). */
 avi_status avi_fitted_params(const avi_fitted *f, const avi_session *s, void *params);
 
 #endif

@@ -61,12 +61,15 @@ static void take(const avi_session *s, bool same_form, const double *theirs, voi
 
 avi_status avi_theta_from_take(const avi_session *s, void *params)
 {
-    const avi_fitted *f = s->theta_from;
+    return s->theta_from ? avi_theta_from_read(s->theta_from, s, params) : AVI_OK;
+}
+
+avi_status avi_theta_from_read(const avi_fitted *f, const avi_session *s, void *params)
+{
     avi_store *store = NULL;
     avi_dtype type;
     int rank;
     int64_t dims[4];
-    if (!f) return AVI_OK;
     AVI_TRY(avi_store_open(s->comm, f->path, &store));
     avi_status status = avi_store_shape(store, avi_fitted_vector(f), &type, &rank, dims);
     const bool same_form = avi_fitted_same_global(f, s->config);

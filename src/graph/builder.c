@@ -30,7 +30,13 @@ static void add_group(avi_graph_context *c, const avi_pass *pass, avi_draw_group
     out->draw_loglik = weight == 1 ? g->draw_loglik : NULL;
     out->draw_log_q = weight == 1 ? g->log_q : NULL;
     out->log_weight = g->terms.log_weight;
-    out->edge = g->edge;
+    out->edge = accumulate(t, out->edge, g->edge, weight);
+}
+
+/* nu (B, width) by the leaves of theta and phi that are on the tape. */
+static avi_node *make_nu(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, const avi_batch *batch)
+{
+    return avi_graph_refined(c, pass, b, batch, avi_graph_nu(c, pass, b, batch->x, batch->entry));
 }
 
 /* Rows of a block, and what the inference function makes of them. */
@@ -38,7 +44,7 @@ static avi_batch begin_graph(avi_graph_context *c, const avi_pass *pass, const a
 {
     const avi_batch batch = avi_graph_batch(c, b);
     *out = (avi_graph){.rows = b->total, .entry = batch.entry, .x = batch.x, .mask = batch.mask};
-    out->nu = avi_graph_refined(c, pass, b, &batch, avi_graph_nu(c, pass, b, batch.x, batch.entry));
+    out->nu = make_nu(c, pass, b, &batch);
     return batch;
 }
 
@@ -58,12 +64,22 @@ static void build_expected(avi_graph_context *c, const avi_pass *pass, const avi
     add_group(c, pass, &g, 1, out);
 }
 
+/* What the factors of a group of draws have by themselves, without draws: the parameters that log q sees, and the KL in
+ * closed form. */
+static void begin_group(avi_graph_context *c, avi_node *nu, avi_draw_group *g)
+{
+    const avi_family *f = c->p->family;
+    g->nu = nu;
+    g->nu_of_q = g->form == AVI_KL_SAMPLED ? avi_graph_nu_of_q(c, nu) : nu;
+    if (g->form == AVI_KL_CLOSED) g->closed_kl = avi_scale(c->tape, f->ops->kl_std(f, c->tape, nu), -1, 0);
+}
+
 void avi_graph_build(avi_graph_context *c, const avi_pass *pass, int runs, const int64_t *first, const int64_t *rows,
                      avi_graph *out)
 {
     const avi_problem *p = c->p;
     /* Draws of matrices cannot ride in the rows of z: one group of rows for each draw of theta. */
-    const int groups = p->model->ops->scalar_theta ? 1 : c->layout->theta_draws, draws = p->draws / groups;
+    const int groups = avi_theta_rides(p) ? 1 : c->layout->theta_draws, draws = p->draws / groups;
     avi_block_rows b = {.runs = runs, .first = first, .rows = rows};
     for (int i = 0; i < runs; i++) b.total += rows[i];
     avi_tape_reset(c->tape);
@@ -72,24 +88,20 @@ void avi_graph_build(avi_graph_context *c, const avi_pass *pass, int runs, const
         build_expected(c, pass, &b, out);
         return;
     }
-    avi_batch batch = begin_graph(c, pass, &b, out);
-    batch.draws = draws;
-    const avi_kl_form form = avi_kl_form_of(p, p->objective->ops->needs_weights || pass->log_weights);
-    avi_node *nu_of_q = form == AVI_KL_SAMPLED ? avi_graph_nu_of_q(c, out->nu) : out->nu;
-    avi_node *closed = NULL;
-    if (form == AVI_KL_CLOSED) closed = avi_scale(c->tape, p->family->ops->kl_std(p->family, c->tape, out->nu), -1, 0);
+    avi_draw_group g = {.batch = begin_graph(c, pass, &b, out),
+                        .form = avi_kl_form_of(p, p->objective->ops->needs_weights || pass->log_weights),
+                        .weight = p->rule ? p->rule->weight : NULL};
+    g.batch.draws = draws;
+    begin_group(c, out->nu, &g);
     for (int s = 0; s < groups; s++) {
-        avi_draw_group g = {.batch = batch,
-                            .nu = out->nu,
-                            .nu_of_q = nu_of_q,
-                            .form = form,
-                            .closed_kl = closed,
-                            .weight = p->rule ? p->rule->weight : NULL};
+        avi_draw_group one = g;
         if (s) avi_graph_leaves(c, pass, s);
-        g.eps = avi_graph_eps(c, pass, &b, s * draws, draws);
-        g.eps_before = avi_graph_eps_before(c, pass, &b, s * draws, draws);
-        avi_graph_terms(c, pass, &b, &g);
-        add_group(c, pass, &g, 1.0 / groups, out);
+        if (s && p->infer->theta == AVI_THETA_DRAW) begin_group(c, make_nu(c, pass, &b, &g.batch), &one);
+        c->first_draw = s * draws;
+        one.eps = avi_graph_eps(c, pass, &b, c->first_draw, draws);
+        one.eps_before = avi_graph_eps_before(c, pass, &b, c->first_draw, draws);
+        avi_graph_terms(c, pass, &b, &one);
+        add_group(c, pass, &one, 1.0 / groups, out);
     }
 }
 
@@ -99,5 +111,5 @@ avi_node *avi_graph_factors(avi_graph_context *c, const avi_pass *pass, int64_t 
     avi_tape_reset(c->tape);
     avi_graph_leaves(c, pass, 0);
     const avi_batch batch = avi_graph_batch(c, &b);
-    return avi_graph_refined(c, pass, &b, &batch, avi_graph_nu(c, pass, &b, batch.x, batch.entry));
+    return make_nu(c, pass, &b, &batch);
 }

@@ -20,12 +20,14 @@ typedef struct avi_graph_context {
     const avi_data *data;
     avi_tape *tape;
     double *phase; /* (AVI_PHASES) seconds: input and draws are counted here */
-    /* The draws of theta in this pass: (theta_draws, theta), or of a scalar theta (theta, theta_draws); the parameters
-     * themselves when theta is a point. */
+    /* The draws of theta in this pass: (theta_draws, theta), or where they ride with those of z (avi_theta_rides)
+     * (theta, theta_draws); the parameters themselves when theta is a point. */
     const void *theta_draws;
     avi_node **theta, **theta_fixed, **phi; /* owned: leaves of the block that is on the tape */
-    struct avi_dense *dense;                /* owned: of models with dense coupling; NULL until the first pass */
-    struct avi_refinement *refinement;      /* owned: NULL unless the inference function has steps behind it */
+    avi_node **theta_seen;             /* owned: of them what an inference function sees that sees means (infer.h) */
+    int first_draw;                    /* of z, of the group of draws that is being built */
+    struct avi_dense *dense;           /* owned: of models with dense coupling; NULL until the first pass */
+    struct avi_refinement *refinement; /* owned: NULL unless the inference function has steps behind it */
     /* For checks by finite differences (avi_estimator_hold): what is held fixed of the rows, or NULL. Owned. */
     void *held;
     avi_dreg *dreg;  /* of the draws that avi_graph_z made last, on the tape; NULL: none */
@@ -60,7 +62,7 @@ typedef struct avi_graph {
     avi_node *elbo;   /* (B, 1): the reported value of each row: its local ELBO */
     avi_node *loglik; /* (B, 1) */
     avi_node *edge; /* (1, 1) or NULL: a factor whose value belongs to the next tile, but whose gradient touches this */
-    avi_node *nu;   /* (B, width) */
+    avi_node *nu;   /* (B, width); of the first draw of theta where the inference function sees each */
     avi_node *mean_x;     /* (B, D) or NULL */
     avi_node *draw_x;     /* (B*S, D): E[x | z, theta] of each draw, or NULL: of several draws of theta in one graph */
     avi_node *z;          /* (B*S, L): the draws; NULL where they are never made, or are of several draws of theta */
@@ -93,7 +95,7 @@ size_t avi_dense_bytes(const avi_graph_context *c);
 
 /* ---- for the files of graph/ ---- */
 
-/* leaves.c: leaves for the parameters; theta of draw s (all draws of a scalar theta at once). */
+/* leaves.c: leaves for the parameters; theta of draw s (all draws at once where they ride with those of z). */
 void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s);
 /* Rows of the data at the block's positions + shift: (B, D). */
 avi_node *avi_graph_fetch(avi_graph_context *c, const avi_block_rows *b, int64_t shift);

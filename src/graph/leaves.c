@@ -11,20 +11,41 @@ static const void *value_at(const avi_graph_context *c, const void *vector, int6
     return (const char *)vector + (size_t)i * avi_real_size(c->p->precision);
 }
 
+/* The means, for a function that sees them. In a step theirs is a gradient of their own beside that of the draws; a
+ * point, and the model's own expectation, have them for theta. */
+static void make_seen(avi_graph_context *c, const avi_pass *pass)
+{
+    const avi_params *theta = &c->p->model->theta;
+    const int64_t place = c->layout->theta_draws * c->layout->theta + c->layout->phi;
+    for (int k = 0; k < theta->count; k++) {
+        const avi_block *b = &theta->block[k];
+        if (c->p->theta_seen)
+            c->theta_seen[k] = avi_constant(c->tape, b->rows, b->cols, value_at(c, c->p->theta_seen, b->offset));
+        else if (!pass->sink)
+            c->theta_seen[k] = avi_constant(c->tape, b->rows, b->cols, value_at(c, pass->params, b->offset));
+        else if (c->layout->seen)
+            c->theta_seen[k] = avi_parameter_in_sink(c->tape, b->rows, b->cols, value_at(c, pass->params, b->offset),
+                                                     place + b->offset);
+        else
+            c->theta_seen[k] = c->theta[k];
+    }
+}
+
 void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s)
 {
     const avi_params *theta = &c->p->model->theta, *phi = &c->p->infer->phi;
-    const bool scalar = c->p->model->ops->scalar_theta;
+    const bool rides = avi_theta_rides(c->p);
     const int draws = c->layout->theta_draws;
     avi_tape_set_sink(c->tape, pass->sink);
     for (int k = 0; k < theta->count; k++) {
         const avi_block *b = &theta->block[k];
-        const int64_t i = scalar ? b->offset * draws : s * c->layout->theta + b->offset;
-        const int64_t rows = scalar ? draws : b->rows, cols = scalar ? 1 : b->cols;
+        const int64_t i = rides ? b->offset * draws : s * c->layout->theta + b->offset;
+        const int64_t rows = rides ? draws : b->rows, cols = rides ? 1 : b->cols;
         const void *value = value_at(c, c->theta_draws, i);
         c->theta[k] = avi_parameter_in_sink(c->tape, rows, cols, value, i);
         c->theta_fixed[k] = avi_constant(c->tape, rows, cols, value);
     }
+    if (c->p->infer->theta == AVI_THETA_MEAN && s == 0) make_seen(c, pass);
     for (int k = 0; k < phi->count && s == 0; k++) {
         const avi_block *b = &phi->block[k];
         const void *value = value_at(c, pass->params, avi_parameter_layout_phi(c->p, c->layout) + b->offset);
@@ -159,6 +180,18 @@ static avi_node *fetch_features(avi_graph_context *c, const avi_block_rows *b, a
     return avi_concat(c->tape, avi_mul(c->tape, values, mask), mask);
 }
 
+/* What an inference function sees of theta, the same in every row: (B, theta). */
+static avi_node *see_theta(avi_graph_context *c, int64_t rows)
+{
+    const avi_params *theta = &c->p->model->theta;
+    avi_node *const *of = c->p->infer->theta == AVI_THETA_MEAN ? c->theta_seen : c->theta, *all = NULL;
+    for (int k = 0; k < theta->count; k++) {
+        avi_node *one = avi_reshape(c->tape, of[k], 1, theta->block[k].rows * theta->block[k].cols);
+        all = all ? avi_concat(c->tape, all, one) : one;
+    }
+    return avi_repeat(c->tape, all, rows);
+}
+
 /* The first row of a chain has none before it that it could be tied to. */
 static avi_node *without_tie(avi_graph_context *c, const avi_block_rows *b, avi_node *nu)
 {
@@ -175,6 +208,7 @@ avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_blo
 {
     const avi_infer *f = c->p->infer;
     avi_node *features = f->ops->features ? fetch_features(c, b, x, entry) : NULL, *table = NULL;
+    if (f->theta) features = avi_concat(c->tape, features, see_theta(c, b->total));
     if (f->ops->local) {
         int64_t *row = avi_tape_alloc(c->tape, 2 * b->runs);
         for (int i = 0; i < b->runs; i++)

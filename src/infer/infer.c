@@ -19,6 +19,9 @@ static const avi_key common_keys[] = {
      "q(z_n) (--list prints what each is)"},
     {"inference", "domain", AVI_KEY_STRING, "self", 0, 0, NULL, NULL,
      "the rows that the function sees: self | next (n, n+1) | ahead (n+1 alone) | window:w (n-w..n+w)"},
+    {"inference", "theta", AVI_KEY_CHOICE, "no", 0, 0, "no | mean | draw", NULL,
+     "what the function sees of the global parameters beside the data (mlp, polynomial): nothing, their means, or each "
+     "draw of them, for a factor of z given theta. They get a gradient this way too"},
     {"inference", "standardise", AVI_KEY_CHOICE, "auto", 0, 0, "auto | yes | no", NULL,
      "the function sees (value - mean) / sd of each column, by mean and sd of training rows; auto: yes, except for "
      "images and values from 0 to 1"},
@@ -54,6 +57,12 @@ avi_status avi_domain_read(const avi_config *config, avi_domain *d)
     }
     return avi_config_fail(config, "inference", "domain",
                            "unknown domain; use self, next, ahead or window:w with w from 0 to 4096");
+}
+
+avi_theta_view avi_theta_view_read(const avi_config *config)
+{
+    const char *text = avi_config_get_string(config, "inference", "theta");
+    return !strcmp(text, "mean") ? AVI_THETA_MEAN : !strcmp(text, "draw") ? AVI_THETA_DRAW : AVI_THETA_UNSEEN;
 }
 
 avi_feature_shape avi_feature_shape_of(const avi_shape *data, const avi_domain *domain, bool masked)
@@ -100,10 +109,20 @@ static avi_status allocate(const avi_config *config, const char *name, const avi
         f->shape.layout = AVI_LAYOUT_SET;
         f->shape.view.width = f->shape.view.row_stride = f->shape.view.plane_stride = shape->entry;
     }
-    f->inputs = avi_view_values(&f->shape.view);
+    f->inputs = avi_view_values(&f->shape.view) + f->shape.theta;
     f->outputs = outputs;
     f->latent = latent;
     return AVI_OK;
+}
+
+static avi_status show_theta(const avi_config *config, avi_infer *f)
+{
+    f->theta = avi_theta_view_read(config);
+    if (!f->theta || f->ops->plain) return AVI_OK;
+    const char *key = f->named == f->ops ? "function" : "base";
+    return avi_config_fail(config, "inference", "theta",
+                           "%s takes no values of theta beside the data; use no, or inference.%s = mlp or polynomial",
+                           f->ops->name, key);
 }
 
 avi_status avi_infer_create(const avi_config *config, const avi_feature_shape *shape, int64_t outputs, int64_t latent,
@@ -112,6 +131,7 @@ avi_status avi_infer_create(const avi_config *config, const avi_feature_shape *s
     avi_status status =
         allocate(config, avi_config_get_string(config, "inference", "function"), shape, outputs, latent, infer);
     avi_infer *f = *infer;
+    if (status == AVI_OK) status = show_theta(config, f);
     if (status == AVI_OK) status = avi_plugin_status(AVI_KIND_INFER, f->ops, f->ops->create(f, config));
     if (status == AVI_OK && f->named != f->ops)
         status = avi_plugin_status(AVI_KIND_INFER, f->named, f->named->create(f, config));
@@ -122,7 +142,9 @@ avi_status avi_infer_create(const avi_config *config, const avi_feature_shape *s
 avi_status avi_infer_create_local(const avi_config *config, const avi_feature_shape *shape, int64_t outputs,
                                   int64_t latent, avi_infer **infer)
 {
-    return allocate(config, "factorized", shape, outputs, latent, infer);
+    avi_feature_shape own = *shape;
+    own.theta = 0;
+    return allocate(config, "factorized", &own, outputs, latent, infer);
 }
 
 void avi_infer_destroy(avi_infer **infer)

@@ -46,6 +46,7 @@ const avi_infer_ops avi_infer_mlp = {
     .keys = keys,
     .key_count = (int)(sizeof keys / sizeof keys[0]),
     .features = true,
+    .plain = true,
     .create = create,
     .forward = forward,
 };

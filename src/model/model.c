@@ -37,7 +37,8 @@ static const avi_key common_keys[] = {
      "directions in which global parameters are correlated, where global = gaussian_lowrank"},
     {"model", "theta_from", AVI_KEY_STRING, "", 0, 0, NULL, NULL,
      "the run (folder or checkpoint, relative to where the command runs) whose global parameters a fit starts from; "
-     "with data.standardise its columns' means and sds are taken too"},
+     "with data.standardise its columns' means and sds are taken too. Given with a run folder in place of FILE.ini: "
+     "encode, evaluate, reconstruct and sample take that run's global parameters in place of the fit's own"},
     {"model", "theta_fixed", AVI_KEY_BOOL, "no", 0, 0, NULL, NULL,
      "yes: the global parameters stay those of theta_from, and only q(z) is fitted"},
 };

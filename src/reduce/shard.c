@@ -10,7 +10,8 @@ typedef struct avi_shard {
     avi_shared *shared; /* borrowed, as draws */
     void *draws;
     avi_global_part part;
-    int parts;            /* of the summed gradient: theta_draws for theta (1 for a scalar theta), 1 for phi */
+    int parts; /* of the summed gradient: theta_draws for theta (1 where draws ride), 1 for phi, 1 for means that are
+                  seen */
     int64_t *first, *end; /* (parts) */
     const void *params;   /* of the step that is under way */
     void *gradient;
@@ -41,10 +42,10 @@ static avi_status list_parts(const avi_estimator *e, avi_shard *h)
 {
     const avi_parameter_layout *l = &e->layout;
     const avi_global_part *p = &h->part;
-    const bool scalar = e->p.model->ops->scalar_theta;
-    const int groups = scalar ? 1 : l->theta_draws;
-    const int64_t step = scalar ? l->theta_draws : 1;
-    h->parts = groups + 1;
+    const bool rides = avi_theta_rides(&e->p);
+    const int groups = rides ? 1 : l->theta_draws;
+    const int64_t step = rides ? l->theta_draws : 1;
+    h->parts = groups + (l->seen ? 2 : 1);
     h->first = malloc((size_t)h->parts * sizeof *h->first);
     h->end = malloc((size_t)h->parts * sizeof *h->end);
     if (!h->first || !h->end) return avi_fail_memory((size_t)h->parts * sizeof *h->first, "the parts of the gradient");
@@ -54,6 +55,10 @@ static avi_status list_parts(const avi_estimator *e, avi_shard *h)
     }
     h->first[groups] = l->theta_draws * l->theta + p->phi;
     h->end[groups] = l->theta_draws * l->theta + p->phi_end;
+    if (l->seen) {
+        h->first[groups + 1] = l->theta_draws * l->theta + l->phi + p->theta;
+        h->end[groups + 1] = l->theta_draws * l->theta + l->phi + p->theta_end;
+    }
     return AVI_OK;
 }
 

@@ -63,6 +63,8 @@ static avi_status find_rule(avi_session *s)
     avi_evaluation_plan *e = &s->evaluation;
     e->rule = s->rule;
     if (e->rule || !s->family->ops->entropy) return AVI_OK;
+    /* Points stand for draws of z and theta whose factors are the same for all of them. */
+    if (s->problem.global_gaussian && s->infer->theta == AVI_THETA_DRAW) return AVI_OK;
     /* A model's own expectation is for a mean and an sd per dimension. */
     if (avi_quadrature_is_of_model(s->model, avi_theta_form_of(&s->problem)) && !s->family->ops->independent)
         return AVI_OK;

@@ -128,6 +128,35 @@ static avi_status check_refinement(const avi_session *s)
     return AVI_OK;
 }
 
+enum { MOST_SEEN = 1024 /* values of theta beside those of the data, in every row of a block */ };
+
+/* How many values of theta the inference function sees: all or none. */
+static avi_status count_seen(const avi_session *s, int64_t *values)
+{
+    const avi_config *c = s->config;
+    const avi_problem *p = &s->problem;
+    const avi_theta_view view = avi_theta_view_read(c);
+    *values = 0;
+    if (view == AVI_THETA_UNSEEN) return AVI_OK;
+    *values = avi_params_values(&s->model->theta);
+    if (*values == 0)
+        return avi_config_fail(c, "inference", "theta", "model %s has no global parameters; use no",
+                               s->model->ops->name);
+    if (*values > MOST_SEEN)
+        return avi_config_fail(c, "inference", "theta",
+                               "model %s has %lld values of global parameters, and a function sees at most %d; use no",
+                               s->model->ops->name, (long long)*values, MOST_SEEN);
+    if (view != AVI_THETA_DRAW || !p->global_gaussian) return AVI_OK;
+    if (p->rule || p->moments_rule)
+        return avi_config_fail(c, "inference", "theta",
+                               "the function sees each draw of theta, and with objective.draws = 0 there are none; use "
+                               "mean, or objective.draws = 1");
+    if (s->model->ops->coupling != AVI_DENSE) return AVI_OK;
+    return avi_config_fail(c, "inference", "theta",
+                           "the prior of model %s ties the factors of all rows, which are made once a step; use mean",
+                           s->model->ops->name);
+}
+
 avi_status avi_session_make_problem(avi_session *s)
 {
     const avi_config *c = s->config;
@@ -155,7 +184,8 @@ avi_status avi_session_make_problem(avi_session *s)
     if (s->shape.ragged && (avi_domain_rows(&p->domain) > 1 || p->domain.only_next))
         return avi_config_fail(c, "inference", "domain",
                                "groups of any number of entries have no window of neighbours; use self");
-    const avi_feature_shape seen = avi_feature_shape_of(&s->shape, &p->domain, avi_values_masked(s));
+    avi_feature_shape seen = avi_feature_shape_of(&s->shape, &p->domain, avi_values_masked(s));
+    AVI_TRY(count_seen(s, &seen.theta));
     AVI_TRY(avi_infer_create(c, &seen, s->family->width, s->model->latent, &s->infer));
     AVI_TRY(avi_family_declare(s->family, &s->infer->phi));
     AVI_TRY(check_objective(s));

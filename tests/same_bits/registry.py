@@ -29,7 +29,8 @@ def combinations():
                 settings = [f"model.global={pick(('point', 'gaussian', 'gaussian_full', 'gaussian_lowrank'), m + f // 2 + o)}", f"objective.draws={pick((1, 3, 2), m + f)}",
                             f"inference.family={pick(families, f + o + m // 2)}", f"run.precision={pick(('single', 'double'), m // 2 + f)}",
                             f"objective.estimator={pick(('pathwise', 'stl'), m + o)}", f"objective.kl={pick(('analytic', 'sampled'), m // 2 + o)}",
-                            f"run.reduction={pick(('auto', 'messages'), (m + f) // 2 + o)}"]
+                            f"run.reduction={pick(('auto', 'messages'), (m + f) // 2 + o)}",
+                            f"inference.theta={pick(('no', 'draw', 'mean'), m // 2 + f)}"]
                 ranks = (pick(RANKS, m + f + o),)
                 if LONG:  # 64 ranks take ten seconds to start
                     ranks += (8, 16) + ((64,) if o == (m + f) % len(optimizers) else ())
@@ -43,6 +44,8 @@ def compare(scratch, ini, model, function, optimizer, settings, ranks):
         text = start(None, [*arguments, f"optim.batch={batch}", f"run.output={scratch / 'one'}", "--fresh"], expect=(0, 4, 78))
         if "are no chain" in text:  # a family of chains alone
             arguments.append("inference.family=gaussian")
+        if "[inference] theta" in text:  # a model without theta, or a function that takes none
+            arguments.append("inference.theta=no")
         text = start(None, [*arguments, f"optim.batch={batch}", f"run.output={scratch / 'one'}", "--fresh"], expect=(0, 4, 78))
         if not refusal(text) or DIVERGED in text:
             break
@@ -77,11 +80,13 @@ def wide(scratch):
     """Weights that are large enough for products of their own (products/products.h), in blocks of one tile and of several, and for ranks that share memory to share out draws,
     gradient and update (reduce/shard.c)."""
     ini, count = empty_ini(scratch), 0
-    for precision, draws, tile, theta in (("single", 1, 3, "point"), ("double", 2, 3, "gaussian"), ("single", 2, 7, "gaussian")):
+    for precision, draws, tile, theta, seen in (("single", 1, 3, "point", ""), ("double", 2, 3, "gaussian", ""), ("single", 2, 7, "gaussian", ""), ("single", 2, 7, "gaussian", "mean")):
         arguments = [ini, "-q", "model.name=vae", "data.source=strokes", "model.latent=60", "model.hidden=96", "inference.function=mlp", "inference.hidden=72",
                      *[a for a in SHAPE if not a.startswith("optim.tile")], "optim.batch=42", f"optim.tile={tile}", f"run.precision={precision}", f"objective.draws={draws}",
                      f"model.global={theta}", "optim.clip_norm=50"]
         ways = ("auto", "messages")
+        if seen:
+            arguments += ["model.name=ppca", "data.source=model", "model.simulate_width=40", "model.latent=5", "inference.hidden=600", f"inference.theta={seen}"]
         start(None, [*arguments, f"run.output={scratch / 'one'}", "--fresh"])
         for np in (2, 3, 4, 5, 6) if LONG else (3, 4, 6):
             start(np, [*arguments, f"run.output={scratch / 'many'}", f"run.reduction={pick(ways, np)}", "--fresh"], environment=with_algorithm(np))

@@ -75,6 +75,26 @@ def registry(scratch):
     return "\n          ".join([f"{count} combinations, largest relative error {worst:.1e} (bound {BOUND:.0e})", *told])
 
 
+def seen(scratch):
+    """Functions that see theta: the gradient by the means or the draws goes through them as well."""
+    ini, apart, worst, count = empty_ini(scratch), [], 0.0, 0
+    forms = CHOICES["model.global"]
+    for number, (model, view) in enumerate(itertools.product(with_groups(registered("models")), ("mean", "draw"))):
+        for k in range(len(forms) if LONG else 2):
+            chosen = {"inference.theta": view, "model.global": forms[(number // 2 + 2 * k + k // 2 + 1) % 4], "objective.draws": (3, 1)[k % 2],
+                      "objective.estimator": ("stl", "pathwise")[(number + k) % 2], "np": (None, 3)[k % 2]}
+            error, reason = check(ini, model, ("mlp", "polynomial", "semi")[(number + k) % 3], "gaussian", chosen)
+            if reason and not re.search("theta = .*use no$|rows of model .* depend on each other", reason):
+                raise Failure(f"{model} {chosen}: refused: {reason}")
+            count += not reason
+            worst = max(worst, error or 0)
+            if reason:
+                apart.append(model)
+    if 2 * len(apart) > count:
+        raise Failure(f"{len(apart)} refused, of models {sorted(set(apart))}")
+    return f"{count} combinations, largest relative error {worst:.1e}; models without theta, or with too many values: {', '.join(sorted(set(apart)))}"
+
+
 if __name__ == "__main__":
     sys.argv = [a for a in sys.argv if a != "--long"]
-    main(registry)
+    main(registry, seen)
