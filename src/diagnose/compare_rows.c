@@ -14,6 +14,7 @@ typedef struct pair {
 typedef struct labelled {
     const double *x;
     size_t bytes;
+    double mark;
     int64_t row;
 } labelled;
 
@@ -21,7 +22,9 @@ static int by_values(const void *a, const void *b)
 {
     const labelled *x = a, *y = b;
     const int order = memcmp(x->x, y->x, x->bytes);
-    return order ? order : (x->row > y->row) - (x->row < y->row);
+    if (order) return order;
+    if (x->mark != y->mark) return x->mark < y->mark ? -1 : 1;
+    return (x->row > y->row) - (x->row < y->row);
 }
 
 static int by_distance(const void *a, const void *b)
@@ -65,15 +68,21 @@ static void share_factor(const avi_sample *s, const labelled *list, int64_t from
     }
 }
 
-/* Groups of rows with equal inputs. Pairs of neighbours in them go to `out`; returns how many. */
-static int64_t find_ties(const avi_sample *s, int64_t inputs, const double *x, labelled *list, avi_diagnosis *d,
-                         double *shared, pair *out)
+static bool are_equal(const labelled *a, const labelled *b)
+{
+    return !memcmp(a->x, b->x, a->bytes) && a->mark == b->mark;
+}
+
+/* Sets of rows with equal inputs. Pairs of neighbours in them go to `out`; returns how many. */
+static int64_t find_ties(const avi_sample *s, int64_t inputs, const double *x, const double *mark, labelled *list,
+                         avi_diagnosis *d, double *shared, pair *out)
 {
     int64_t pairs = 0;
-    for (int64_t i = 0; i < s->rows; i++) list[i] = (labelled){x + i * inputs, (size_t)inputs * sizeof *x, i};
+    for (int64_t i = 0; i < s->rows; i++)
+        list[i] = (labelled){x + i * inputs, (size_t)inputs * sizeof *x, mark ? mark[i] : 0, i};
     qsort(list, (size_t)s->rows, sizeof *list, by_values);
     for (int64_t from = 0, end; from < s->rows; from = end) {
-        for (end = from + 1; end < s->rows && !memcmp(list[from].x, list[end].x, list[from].bytes); end++) {
+        for (end = from + 1; end < s->rows && are_equal(&list[from], &list[end]); end++) {
             out[pairs] = (pair){list[end - 1].row, list[end].row, 0, 0, 0};
             measure(s, &out[pairs++]);
         }
@@ -107,8 +116,8 @@ static avi_status find_near(const avi_sample *s, int64_t inputs, double *x, pair
     return status;
 }
 
-avi_status avi_diagnosis_compare_rows(const avi_sample *s, int64_t inputs, const double *x, avi_diagnosis *d,
-                                      double *shared)
+avi_status avi_diagnosis_compare_rows(const avi_sample *s, int64_t inputs, const double *x, const double *mark,
+                                      avi_diagnosis *d, double *shared)
 {
     const size_t m = (size_t)s->rows;
     labelled *list = malloc(m * sizeof *list);
@@ -120,7 +129,7 @@ avi_status avi_diagnosis_compare_rows(const avi_sample *s, int64_t inputs, const
     memcpy(shared, s->nu, m * (size_t)s->width * sizeof *shared);
     if (status == AVI_OK) {
         memcpy(copy, x, m * (size_t)inputs * sizeof *copy);
-        count = find_ties(s, inputs, x, list, d, shared, pairs);
+        count = find_ties(s, inputs, x, mark, list, d, shared, pairs);
         if (count) qsort(pairs, (size_t)count, sizeof *pairs, by_cost);
         /* Equal inputs are better witnesses than near ones, where their factors differ. */
         if (!count || !(pairs[0].cost > d->tolerance)) {

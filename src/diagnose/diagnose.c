@@ -20,62 +20,6 @@ typedef struct work {
     double *x;                 /* (M, inputs): on rank 0 */
 } work;
 
-/* ---- domains ---- */
-
-static void add_domain(work *w, const char *name, avi_domain domain)
-{
-    avi_diagnosis *d = w->d;
-    for (int i = 0; i < d->domains; i++)
-        if (!strcmp(d->domain[i].name, name)) return;
-    const avi_model *m = w->sample.f->s->model;
-    avi_domain_floor *f = &d->domain[d->domains++];
-    *f = (avi_domain_floor){.domain = domain};
-    snprintf(f->name, sizeof f->name, "%s", name);
-    f->exists = m->ops->coupling == AVI_INDEPENDENT && !domain.only_next && domain.after >= w->sample.data->lookahead;
-}
-
-/* self, what the run has, and of sequences the wider ones: narrow ones first. */
-static void list_domains(work *w)
-{
-    const avi_session *s = w->sample.f->s;
-    const char *own = avi_config_get_string(s->config, "inference", "domain");
-    const bool sequence = w->sample.chain || w->sample.data->lookahead;
-    char name[24];
-    add_domain(w, "self", (avi_domain){0});
-    if (s->problem.domain.only_next) add_domain(w, own, s->problem.domain);
-    if (sequence || s->problem.domain.only_next) add_domain(w, "next", (avi_domain){.after = 1});
-    for (int64_t r = 1; r <= AVI_SAMPLE_REACH && sequence; r *= 2) {
-        snprintf(name, sizeof name, "window:%d", (int)r);
-        add_domain(w, name, (avi_domain){.before = r, .after = r});
-    }
-    if (avi_domain_rows(&s->problem.domain) > 1) add_domain(w, own, s->problem.domain);
-    for (int i = 0; i < w->d->domains; i++)
-        if (!strcmp(w->d->domain[i].name, own)) w->d->own = i;
-}
-
-/* Whether a function of domain b may be one of domain a. */
-static bool contains(const avi_domain *a, const avi_domain *b)
-{
-    if (b->only_next) return a->only_next || a->after >= 1;
-    return !a->only_next && a->before >= b->before && a->after >= b->after;
-}
-
-static int64_t inputs_of(const work *w, const avi_domain *domain)
-{
-    return avi_domain_rows(domain) * w->sample.features;
-}
-
-/* What a function of the domain sees of the rows of the sample: x (M, inputs). */
-static void look(const work *w, const avi_domain *domain, double *x)
-{
-    const avi_sample *s = &w->sample;
-    const int64_t rows = avi_domain_rows(domain), from = domain->only_next ? 1 : -domain->before,
-                  all = 2 * s->reach + 1;
-    for (int64_t m = 0; m < s->rows; m++)
-        memcpy(x + m * rows * s->features, s->seen + (m * all + s->reach + from) * s->features,
-               (size_t)(rows * s->features) * sizeof *x);
-}
-
 /* ---- floors of independent rows ---- */
 
 /* Predictions stay within what optimal factors are: a log sd that is extrapolated by a few costs thousands of nats. */
@@ -193,13 +137,13 @@ static avi_status try_nearest(work *w, avi_domain_floor *f, int64_t inputs)
 static avi_status floor_of_rows(work *w, avi_domain_floor *f)
 {
     const avi_sample *s = &w->sample;
-    const int64_t inputs = inputs_of(w, &f->domain);
-    const avi_domain *own = &w->d->domain[w->d->own].domain;
-    look(w, &f->domain, w->x);
+    const int64_t inputs = avi_diagnosis_inputs(s, f);
+    const avi_domain_floor *own = &w->d->domain[w->d->own];
+    avi_diagnosis_look(s, f, w->x);
     avi_standardise(s->rows, inputs, w->x);
     AVI_TRY(try_regression(w, f, inputs, w->x, false));
     AVI_TRY(try_nearest(w, f, inputs));
-    if (!w->function || !contains(&f->domain, own)) return AVI_OK;
+    if (!w->function || !avi_diagnosis_contains(f, own)) return AVI_OK;
     offer(f, w->d->gap, w->d->gap_error);
     AVI_TRY(try_regression(w, f, inputs, w->x, true));
     if (inputs <= s->width) return AVI_OK;
@@ -222,12 +166,12 @@ static double chain_cost(const work *w, const double *nu)
 static avi_status floor_of_chain(work *w, avi_domain_floor *f)
 {
     const avi_sample *s = &w->sample;
-    const int64_t inputs = inputs_of(w, &f->domain);
+    const int64_t inputs = avi_diagnosis_inputs(s, f);
     const double all = (double)s->all, m = (double)s->rows;
-    const avi_domain *own = &w->d->domain[w->d->own].domain;
+    const avi_domain_floor *own = &w->d->domain[w->d->own];
     double cost;
     int64_t parameters;
-    look(w, &f->domain, w->x);
+    avi_diagnosis_look(s, f, w->x);
     avi_standardise(s->rows, inputs, w->x);
     const avi_regression r = {s->rows, inputs, s->width, w->x, s->nu, s->metric};
     if (4 * (1 + inputs) > s->rows) return AVI_OK; /* not known: too few rows */
@@ -236,7 +180,7 @@ static avi_status floor_of_chain(work *w, avi_domain_floor *f)
     /* A chi-squared sum of about M terms, as far as the stretch is a sample, and what fitting takes away. */
     const double spread = cost * sqrt(2 / m * (1 - m / all)), fitting = cost * p / (m - p);
     offer(f, cost * all / m, sqrt(spread * spread + fitting * fitting) * all / m);
-    if (w->d->has_function && contains(&f->domain, own)) offer(f, w->d->gap, w->d->gap_error);
+    if (w->d->has_function && avi_diagnosis_contains(f, own)) offer(f, w->d->gap, w->d->gap_error);
     return AVI_OK;
 }
 
@@ -269,10 +213,12 @@ static avi_status compare_rows(work *w)
     avi_diagnosis *d = w->d;
     const avi_sample *s = &w->sample;
     avi_comm *comm = s->f->s->comm;
-    const avi_domain *domain = &d->domain[d->own].domain;
+    const avi_domain_floor *own = &d->domain[d->own];
     avi_status status = AVI_OK;
-    look(w, domain, w->x);
-    if (avi_comm_rank(comm) == 0) status = avi_diagnosis_compare_rows(s, inputs_of(w, domain), w->x, d, w->fitted);
+    avi_diagnosis_look(s, own, w->x);
+    if (avi_comm_rank(comm) == 0)
+        status = avi_diagnosis_compare_rows(s, avi_diagnosis_inputs(s, own), w->x, own->means ? NULL : s->mark, d,
+                                            w->fitted);
     AVI_TRY(avi_agree(comm, status));
     AVI_TRY(avi_comm_bcast(comm, d->witness, sizeof d->witness, 0));
     AVI_TRY(avi_comm_bcast(comm, &d->witnesses, sizeof d->witnesses, 0));
@@ -347,8 +293,9 @@ static avi_status diagnose(work *w)
     d->converged = s->converged;
     d->left = s->left;
     d->chain = s->chain;
+    d->groups = s->groups;
     memcpy(d->given, s->given, (size_t)s->rows * sizeof *d->given);
-    list_domains(w);
+    avi_diagnosis_list_domains(s, d);
     if (!s->chain) AVI_TRY(avi_sample_elbo(s, s->nu, w->best));
     AVI_TRY(check_sample(w));
     AVI_TRY(gap_of_function(w));
@@ -357,7 +304,7 @@ static avi_status diagnose(work *w)
     /* A function of a domain is one of every larger domain too. */
     for (int i = 0; i < d->domains; i++)
         for (int k = 0; k < d->domains; k++)
-            if (d->domain[k].known && contains(&d->domain[i].domain, &d->domain[k].domain) &&
+            if (d->domain[k].known && avi_diagnosis_contains(&d->domain[i], &d->domain[k]) &&
                 offer(&d->domain[i], d->domain[k].floor, d->domain[k].error))
                 d->domain[i].nearest = d->domain[k].nearest;
     AVI_TRY(compare_rows(w));

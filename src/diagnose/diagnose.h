@@ -7,7 +7,11 @@
  * smooth f leaves: nats lost by a regression of nu* on the domain, the mean of its loss with the row and of that
  * without it, half of their difference being part of the error. Where posteriors have several modes, optimal factors
  * jump from one to the next as the input moves, and a smooth f between the two modes is worse than either: the function
- * that takes the factor of the nearest row is in place of the regression where it loses less of rows left out. */
+ * that takes the factor of the nearest row is in place of the regression where it loses less of rows left out.
+ *
+ * A group of any number of entries is a multiset. Most inference functions see the means of its columns and the number
+ * of its entries (domain "means"), of which such an f need not exist; functions of the entries see all of it ("self").
+ * Their f is fitted to means, covariances and number, so that what it leaves bounds the floor from above. */
 #ifndef AVI_DIAGNOSE_DIAGNOSE_H
 #define AVI_DIAGNOSE_DIAGNOSE_H
 
@@ -19,6 +23,7 @@ enum { AVI_DIAGNOSE_DOMAINS = 8, AVI_DIAGNOSE_WITNESSES = 10 };
 typedef struct avi_domain_floor {
     char name[24]; /* as in inference.domain */
     avi_domain domain;
+    bool means;          /* of groups: their means and numbers of entries alone */
     bool exists;         /* by theorem 3.2 */
     bool known;          /* there is a floor */
     bool nearest;        /* its function takes the factor of the nearest row: optimal factors jump */
@@ -36,7 +41,7 @@ typedef struct avi_witness {
 
 typedef struct avi_diagnosis {
     int64_t all, rows, converged; /* N; the sample; of it */
-    bool chain;
+    bool chain, groups;
     double tolerance; /* nats per row that count as closed */
     double left;      /* what the optimizer may have left in a row, nats */
     int domains, own; /* own: that of the run */
@@ -72,13 +77,22 @@ void avi_diagnosis_print(const avi_diagnosis *d);
 
 /* ---- for the files of diagnose/ ---- */
 
+/* Fills d->domain and d->own: self, what the run has, and of sequences the wider ones, narrow ones first; of groups
+ * their means (what most functions see of them, graph/leaves.c), then self. */
+void avi_diagnosis_list_domains(const avi_sample *s, avi_diagnosis *d);
+/* Whether every function of domain b is one of domain a. */
+bool avi_diagnosis_contains(const avi_domain_floor *a, const avi_domain_floor *b);
+/* What a function of the domain sees of the rows of the sample: x (M, inputs), and how many inputs there are. The
+ * entries of groups are seen by their moments. */
+int64_t avi_diagnosis_inputs(const avi_sample *s, const avi_domain_floor *f);
+void avi_diagnosis_look(const avi_sample *s, const avi_domain_floor *f, double *x);
 /* d->verdict, from the rest. */
 void avi_diagnosis_judge(avi_diagnosis *d);
-/* Rows of the sample that look alike, on one rank: x (rows, inputs) is what the function sees of them. Fills
- * d->witness, d->tied_rows, and shared (rows, width): nu, but of rows with equal inputs their common best factor.
- * Errors: INTERNAL. */
-avi_status avi_diagnosis_compare_rows(const avi_sample *s, int64_t inputs, const double *x, avi_diagnosis *d,
-                                      double *shared);
+/* Rows of the sample that look alike, on one rank: x (rows, inputs) is what the function sees of them. mark (rows):
+ * rows whose marks differ are not equal, whatever x says; NULL: x says it. Fills d->witness, d->tied_rows, and shared
+ * (rows, width): nu, but of rows with equal inputs their common best factor. Errors: INTERNAL. */
+avi_status avi_diagnosis_compare_rows(const avi_sample *s, int64_t inputs, const double *x, const double *mark,
+                                      avi_diagnosis *d, double *shared);
 /* On one rank: left_out (rows, width) has the optimal factor of the nearest other row by x (rows, inputs), fitted the
  * row's own, or that of a row with an equal input. Errors: INTERNAL. */
 avi_status avi_diagnosis_nearest(const avi_sample *s, int64_t inputs, const double *x, double *fitted,

@@ -1,5 +1,6 @@
 #include "diagnose/sample.h"
 #include "base/signals.h"
+#include "diagnose/group_features.h"
 #include "session/values.h"
 
 #include <math.h>
@@ -73,10 +74,17 @@ static int reach_of(const avi_session *s)
     return sequence && own < AVI_SAMPLE_REACH ? AVI_SAMPLE_REACH : (int)own;
 }
 
+static int64_t features_of(const avi_session *s)
+{
+    if (s->shape.ragged) return avi_group_features(s->shape.width);
+    return s->shape.width * (avi_values_masked(s) ? 2 : 1);
+}
+
 /* Rows that a sample has at most: their domains within SEEN_VALUES. */
 static int64_t most_rows(const avi_session *s, int64_t asked)
 {
-    const int64_t row = (2 * reach_of(s) + 1) * s->shape.width, rows = SEEN_VALUES / row;
+    const int64_t width = s->shape.ragged ? features_of(s) : s->shape.width, row = (2 * reach_of(s) + 1) * width,
+                  rows = SEEN_VALUES / row;
     return asked < rows ? asked : rows > 1 ? rows : 1;
 }
 
@@ -91,11 +99,13 @@ static avi_status allocate(avi_sample *s)
     s->nu = calloc((size_t)(m * w), sizeof *s->nu);
     s->function = calloc((size_t)(m * w), sizeof *s->function);
     s->metric = calloc((size_t)(m * w), sizeof *s->metric);
+    if (s->groups) s->mark = calloc((size_t)m, sizeof *s->mark);
     if (s->chain) {
         s->own = calloc(square, sizeof *s->own);
         s->next = calloc(square, sizeof *s->next);
     }
-    if (s->table && s->grad && s->seen && s->nu && s->function && s->metric && (!s->chain || (s->own && s->next)))
+    if (s->table && s->grad && s->seen && s->nu && s->function && s->metric && (!s->groups || s->mark) &&
+        (!s->chain || (s->own && s->next)))
         return AVI_OK;
     return avi_fail_memory((size_t)(m * (seen + 3 * w)) * sizeof(double) + (s->chain ? 16 * square : 0),
                            "the sample of rows");
@@ -106,7 +116,7 @@ int64_t avi_sample_bytes(const avi_session *s, int64_t rows, int64_t *taken, int
     const bool chain = s->model->ops->coupling == AVI_CHAIN;
     const int64_t asked = most_rows(s, rows), w = s->family->width;
     *taken = asked < s->partition.rows ? asked : s->partition.rows;
-    *inputs = (2 * reach_of(s) + 1) * s->shape.width * (avi_values_masked(s) ? 2 : 1);
+    *inputs = (2 * reach_of(s) + 1) * features_of(s);
     return *taken * (*inputs + 3 * w + (chain ? 4 * w * w : 0)) * (int64_t)sizeof(double) +
            2 * (s->train->count + 2) * w * (int64_t)avi_real_size(s->precision);
 }
@@ -135,13 +145,39 @@ static void fetch_row(const avi_sample *s, int64_t position, double *out)
     if (s->features > d) avi_data_fetch_mask_f64(s->data, position, 1, out + d);
 }
 
+/* Groups of the sample by what they can be compared by. */
+static avi_status describe_groups(const avi_sample *s)
+{
+    int64_t most = 0;
+    for (int i = 0; i < s->job.count; i++)
+        for (int64_t r = 0; r < s->job.rows[i]; r++) {
+            const int64_t entries = avi_data_entries(s->data, s->job.first[i] + r, 1);
+            most = entries > most ? entries : most;
+        }
+    const size_t bytes = ((size_t)(most * s->data->shape.width) + 1) * sizeof(double);
+    double *entry = malloc(bytes);
+    avi_status status = entry ? AVI_OK : avi_fail_memory(bytes, "the entries of a group");
+    for (int i = 0; i < s->job.count && status == AVI_OK; i++)
+        for (int64_t r = 0; r < s->job.rows[i] && status == AVI_OK; r++) {
+            const int64_t at = s->job.first[i] + r, m = s->index[i] + r;
+            avi_data_fetch_f64(s->data, at, 1, entry);
+            status = avi_group_describe(avi_data_entries(s->data, at, 1), s->data->shape.width, entry,
+                                        s->seen + m * s->features, s->mark + m);
+        }
+    free(entry);
+    return status;
+}
+
 /* Rows around the sample: each rank gives those that it owns, and the last one the row behind the last datapoint. A
  * chain or a model with lookahead is not shuffled, so that positions are given rows there. */
 static avi_status gather_seen(avi_sample *s)
 {
     const int64_t last = s->data->shape.rows - 1, own_first = s->data->first, own_end = own_first + s->data->count,
                   behind = own_end == s->all ? last + 1 : own_end, seen = 2 * s->reach + 1;
-    if (s->reach == 0) {
+    if (s->groups) {
+        AVI_TRY(avi_agree(s->f->s->comm, describe_groups(s)));
+        AVI_TRY(avi_sample_share(s, s->mark, s->rows));
+    } else if (s->reach == 0) {
         for (int i = 0; i < s->job.count; i++)
             for (int64_t r = 0; r < s->job.rows[i]; r++)
                 fetch_row(s, s->job.first[i] + r, s->seen + (s->index[i] + r) * s->features);
@@ -263,7 +299,8 @@ avi_status avi_sample_make(const avi_fixed_theta *f, const avi_data *data, void 
                       .all = data->partition.rows,
                       .width = f->family->width,
                       .latent = run->model->latent,
-                      .features = data->shape.width * (avi_values_masked(run) ? 2 : 1),
+                      .features = features_of(run),
+                      .groups = data->shape.ragged,
                       .reach = reach_of(run),
                       .chain = chain};
     const choice c = choose(&data->partition, most_rows(run, settings->rows), chain);
@@ -330,6 +367,7 @@ void avi_sample_free(avi_sample *s)
     free(s->nu);
     free(s->function);
     free(s->metric);
+    free(s->mark);
     free(s->own);
     free(s->next);
     *s = (avi_sample){0};

@@ -18,7 +18,8 @@ typedef struct avi_sample {
     const avi_data *data;
     int64_t all, rows;     /* N; M */
     int64_t width, latent; /* of nu; L */
-    int64_t features;      /* F: values of a row of the data, twice where values may be missing: which are there */
+    int64_t features;      /* F: values of a row of the data, twice where values may be missing: which are there; of
+                              groups avi_group_features */
     int reach;             /* rows before and after that `seen` has: 0 where a row is seen alone */
     int64_t *given;        /* (M): rows of the data as given, from 0 */
     double *seen;          /* (M, 2 reach + 1, F): rows n - reach .. n + reach, the edge row beyond the ends */
@@ -28,7 +29,8 @@ typedef struct avi_sample {
     double *own, *next;    /* chains: (M, width, width): blocks (n, n) and (n, n + 1) of the joint Hessian of -ELBO */
     double left;           /* nats per row that the optimizer may have left, mean */
     int64_t converged;     /* rows */
-    bool chain;
+    bool chain, groups;
+    double *mark; /* groups: (M): differs where their entries do; NULL: rows of one width */
     /* ---- private ---- */
     avi_estimator *refine, *weigh;
     void *table, *grad; /* (1 + own rows + 1, width) */

@@ -12,6 +12,8 @@ static const double NOTHING = 1e-8;
 
 enum { NUMBER = 32 };
 
+static const char *rows_of(const avi_diagnosis *d) { return d->groups ? "groups" : "rows"; }
+
 static double per_row(const avi_diagnosis *d, double nats) { return nats / (double)d->all; }
 
 /* Nats per row as text; what rounding leaves of nothing is 0. */
@@ -62,10 +64,9 @@ static void append_witness(avi_diagnosis *d, const avi_domain_floor *own)
     const avi_witness *w = &d->witness[0];
     if (w->distance > 0) snprintf(near, sizeof near, "nearly the same input (%.2g sd apart)", w->distance);
     snprintf(text, sizeof text,
-             ": rows %" PRId64 " and %" PRId64
-             " have %s and optimal factors that differ by %.3g sd; at least %.4g nats "
+             ": %s %" PRId64 " and %" PRId64 " have %s and optimal factors that differ by %.3g sd; at least %.4g nats "
              "per row remain",
-             w->row[0], w->row[1], near, w->difference, remains(d, own));
+             rows_of(d), w->row[0], w->row[1], near, w->difference, remains(d, own));
     append(d, text);
 }
 
@@ -73,13 +74,15 @@ static void judge_closable(avi_diagnosis *d, const avi_domain_floor *own)
 {
     char text[320], a[NUMBER], b[NUMBER];
     snprintf(d->verdict, sizeof d->verdict, "closable with domain %s: ", own->name);
-    if (own->exists)
+    if (own->exists && d->groups)
+        append(d, "an optimal factor depends on the entries of its group alone, so that a function exists; ");
+    else if (own->exists)
         append(d, d->domain[d->own].domain.after ? "an optimal factor depends on what this domain shows alone, so that "
                                                    "a function exists; "
                                                  : "an optimal factor depends on its row alone, so that a function "
                                                    "exists; ");
-    snprintf(text, sizeof text, "%s, fitted to the factors of %" PRId64 " rows, leaves %s +- %s nats per row",
-             own->nearest ? "one that jumps where optimal factors do" : "a smooth one", d->rows,
+    snprintf(text, sizeof text, "%s, fitted to the factors of %" PRId64 " %s, leaves %s +- %s nats per row",
+             own->nearest ? "one that jumps where optimal factors do" : "a smooth one", d->rows, rows_of(d),
              number(d, own->floor, 4, a), number(d, own->error, 2, b));
     append(d, text);
 }
@@ -103,6 +106,7 @@ void avi_diagnosis_judge(avi_diagnosis *d)
     else
         snprintf(d->verdict, sizeof d->verdict, "not closable with domain %s", own->name);
     if (d->witnesses) append_witness(d, own);
+    if (wider && own->means) append(d, "; use an inference function that sees the entries, set or attention");
     if (wider || best == own) return;
     snprintf(text, sizeof text, "; no domain is exact, and %s leaves %.2g", best->name, per_row(d, best->floor));
     append(d, text);
@@ -118,8 +122,12 @@ static void print_floors(const avi_diagnosis *d)
         if (d->domain[i].known)
             printf("%s%s %s +- %s", n++ ? ", " : "", d->domain[i].name, number(d, d->domain[i].floor, 4, a),
                    number(d, d->domain[i].error, 2, b));
-    printf(" nats per row, the least that a %sfunction of the domain leaves; from %" PRId64 " of %" PRId64 " rows\n",
-           d->domain[d->own].nearest ? "" : "smooth ", d->rows, d->all);
+    printf(" nats per row, the least that a %sfunction of the domain leaves; from %" PRId64 " of %" PRId64 " %s\n",
+           d->domain[d->own].nearest ? "" : "smooth ", d->rows, d->all, rows_of(d));
+    if (d->groups)
+        printf("    domains    means: means of the columns and number of entries, which is all that most functions see "
+               "of a group; self: the entries, which set and attention see. The floor of self is that of a function of "
+               "means, covariances and number of entries: a function of the entries may leave less\n");
 }
 
 static void print_new_rows(const avi_diagnosis *d)
@@ -128,8 +136,8 @@ static void print_new_rows(const avi_diagnosis *d)
     char a[NUMBER];
     if (!(own->left_out > 0) || per_row(d, own->left_out) <= d->tolerance) return;
     printf("    new rows   lose %s nats per row by a function of domain %s that was fitted to these %" PRId64
-           " rows and has not seen them\n",
-           number(d, own->left_out, 4, a), own->name, d->rows);
+           " %s and has not seen them\n",
+           number(d, own->left_out, 4, a), own->name, d->rows, rows_of(d));
 }
 
 /* Whether a larger inference function or a larger domain would help. */
@@ -144,8 +152,12 @@ static void print_advice(const avi_diagnosis *d)
         printf("a larger inference function would not help, ");
     else
         printf("a larger inference function, or a longer fit, could recover up to %.4g, ", gap - floor);
-    if (own->exists)
+    if (own->exists && d->groups)
+        printf("it sees all entries\n");
+    else if (own->exists)
         printf("a larger domain would not help\n");
+    else if (d->groups && per_row(d, own->floor - best->floor) > d->tolerance)
+        printf("a function of the entries (set, attention) another %.4g\n", per_row(d, own->floor - best->floor));
     else if (per_row(d, own->floor - best->floor) > d->tolerance)
         printf("domain %s another %.4g\n", best->name, per_row(d, own->floor - best->floor));
     else

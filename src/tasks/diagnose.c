@@ -28,10 +28,6 @@ static avi_status check(const avi_session *s)
                                "%s couples every row with all others, so that no domain is enough; use run.task = "
                                "exact, which has the best polynomial and its gap",
                                s->model->ops->name);
-    if (s->shape.ragged)
-        return avi_config_fail(s->config, "data", "source",
-                               "diagnose compares rows of one width, and these data are groups of any number of "
-                               "entries; use task gap, which says what the inference function costs");
     return AVI_OK;
 }
 

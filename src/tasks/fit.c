@@ -8,6 +8,8 @@
 #include "factors/starts.h"
 #include "train/stopping_rule.h"
 
+#include <stdio.h>
+
 static avi_status check(const avi_session *s)
 {
     AVI_TRY(avi_stopping_rule_check(s));
@@ -49,11 +51,30 @@ static avi_done_fit done_fit(avi_fit *f)
     return (avi_done_fit){.st = avi_fit_state(f), .folder = avi_fit_folder(f), .evaluation = avi_fit_evaluation(f)};
 }
 
+/* A failure after which there is more to do, which may ask what is there and forget the failure of asking. */
+typedef struct kept_failure {
+    avi_status status;
+    char text[4096];
+} kept_failure;
+
+static void keep_failure(avi_status status, kept_failure *k)
+{
+    k->status = status;
+    snprintf(k->text, sizeof k->text, "%s", avi_error_text());
+}
+
+static avi_status fail_again(const kept_failure *k)
+{
+    avi_error_clear();
+    return avi_fail(k->status, "%s", k->text);
+}
+
 /* A fit whose run.after fails has its results all the same. */
 static avi_status finish(avi_session *s, avi_fit *f, avi_post_fit *p)
 {
     avi_status after = AVI_OK;
     avi_done_fit done;
+    kept_failure kept;
     if (avi_fit_is_done(f)) {
         avi_post_fit_read(s, p);
         if (avi_post_fit_is_lengthy(p)) AVI_TRY(avi_fit_write_unfinished(f));
@@ -61,12 +82,13 @@ static avi_status finish(avi_session *s, avi_fit *f, avi_post_fit *p)
         after = avi_post_fit_run(s, &done, p);
         if (after == AVI_ERR_STOPPED) after = avi_fit_leave(f);
     }
+    keep_failure(after, &kept);
     AVI_TRY(avi_fit_write(f, after == AVI_OK && avi_fit_is_done(f) ? &p->fields : NULL));
     done = done_fit(f);
     if (after == AVI_OK && avi_fit_is_done(f)) avi_post_fit_written(s, &done, p);
     AVI_TRY(avi_fit_stand(f));
     avi_signals_set(AVI_SIGNAL_NOTED, NULL); /* all is written: a signal comes too late */
-    AVI_TRY(after);
+    if (after != AVI_OK) return fail_again(&kept);
     avi_fit_print(f);
     if (avi_fit_is_done(f)) {
         avi_post_fit_print(s, &done, p);
@@ -81,10 +103,11 @@ static avi_status run(avi_session *s)
     avi_post_fit p = {0};
     avi_status status = avi_fit_open(s, &f);
     if (status == AVI_OK && avi_fit_was_done(f)) {
-        status = avi_fit_judge(f);
+        kept_failure kept;
+        keep_failure(avi_fit_judge(f), &kept);
         avi_fit_close(&f);
-        const avi_status written = write_missing_idata(s);
-        return status == AVI_OK ? written : status;
+        status = write_missing_idata(s);
+        return kept.status == AVI_OK ? status : fail_again(&kept);
     }
     if (status == AVI_OK) status = avi_fit_train(f);
     if (status == AVI_OK) status = finish(s, f, &p);

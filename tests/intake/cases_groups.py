@@ -92,7 +92,7 @@ def case_refused(c):
     c.run(*MODEL, "data.group=0", "data.missing=mask").ends(78, "cannot leave out single values")
     c.run(*MODEL, "data.group=0", "data.height=2").ends(78, "are no images; use 0")
     c.run(*MODEL, "data.group=0", "data.rows=11").ends(78, "has 10 rows; give at most 10")
-    c.run(*MODEL, "data.group=0", "run.after=diagnose").ends(78, "diagnose compares rows of one width.*use task gap")
+    c.run(*MODEL, "data.group=0", "run.after=diagnose").ends(65, "10 rows are too few to compare; use at least 24")
     c.run(*MODEL, "data.group=0", "data.test_dataset=g", ranks=2).ends(65, "leave data.group out")
     keys = x.copy()
     keys[33, 0] = numpy.nan

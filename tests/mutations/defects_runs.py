@@ -121,7 +121,11 @@ DIAGNOSIS = [
     Defect("neighbours of a chain left out of a floor", "src/diagnose/regress_chain.c",
            "                out[n * w + a] += c * v[(n + 1) * w + b];\n                out[(n + 1) * w + b] += c * v[n * w + a];\n",
            "                (void)c;\n", "^diagnose$"),
-    Defect("rows of a window one place off", "src/diagnose/diagnose.c", "from = domain->only_next ? 1 : -domain->before", "from = domain->only_next ? 0 : -domain->before", "^diagnose$"),
+    Defect("rows of a window one place off", "src/diagnose/domains.c", "from = domain->only_next ? 1 : -domain->before", "from = domain->only_next ? 0 : -domain->before", "^diagnose$"),
+    Defect("groups of equal moments taken for equal groups", "src/diagnose/compare_rows.c", " && a->mark == b->mark;", ";", "^diagnose_groups$"),
+    Defect("groups compared by the order of their entries", "src/diagnose/group_features.c", "    qsort(list, (size_t)entries, sizeof *list, by_values);\n",
+           "    (void)by_values;\n", "^diagnose_groups$"),
+    Defect("functions of means taken to see all of a group", "src/diagnose/domains.c", "d->own = entries ? 1 : 0;", "d->own = entries ? 1 : 1;", "^diagnose_groups$"),
     Defect("equal inputs not seen", "src/diagnose/compare_rows.c", "d->tied_rows += end - from;", "d->tied_rows += 0;", "^diagnose$"),
     Defect("factors of other ranks left out of the sample", "src/diagnose/sample_chain.c", "return avi_comm_sum_double(s->f->s->comm, values, (size_t)count);", "return AVI_OK;", "^diagnose$"),
 ]
