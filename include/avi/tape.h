@@ -98,7 +98,7 @@ AVI_API avi_node *avi_repeat(avi_tape *t, avi_node *a, int64_t times);    /* (R*
 AVI_API avi_node *avi_reshape(avi_tape *t, avi_node *a, int64_t rows, int64_t cols);
 AVI_API avi_node *avi_detach(avi_tape *t, avi_node *a); /* same values, no gradient */
 
-/* ---- rows in segments: entries of ragged datapoints, nonzeros of sparse rows. Index arrays are borrowed until the
+/* ---- rows in segments: entries of ragged datapoints. Index arrays are borrowed until the
  * next reset. ---- */
 /* Rows r of a as row[r] lists them, in any order and as often as listed: (A, C) -> (rows, C), 0 <= row[r] < A. */
 AVI_API avi_node *avi_gather_rows(avi_tape *t, avi_node *a, int64_t rows, const int64_t *row);
@@ -110,15 +110,6 @@ AVI_API avi_node *avi_segment_mean(avi_tape *t, avi_node *a, int64_t segments, c
  * like other index arrays. NULL: nobody has. */
 AVI_API void avi_set_segments(avi_node *leaf, const int64_t *first);
 AVI_API const int64_t *avi_segments(const avi_node *leaf);
-/* A sparse matrix (rows, cols) in compressed rows: the nonzeros of row r are [first[r], first[r + 1]). Borrowed until
- * the next reset, like the struct itself. */
-typedef struct avi_sparse {
-    int64_t rows, cols;
-    const int64_t *first, *column; /* (rows + 1), (first[rows]) */
-    const void *value;             /* (first[rows]) of the tape's precision */
-} avi_sparse;
-/* X W, the first layer of a network of sparse rows: W (cols, out) -> (rows, out). The work is that of the nonzeros. */
-AVI_API avi_node *avi_sparse_product(avi_tape *t, const avi_sparse *x, avi_node *w);
 
 /* ---- arithmetic; a is (R, C), b spreads over rows (cyclic) and columns ---- */
 AVI_API avi_node *avi_add(avi_tape *t, avi_node *a, avi_node *b);

@@ -38,14 +38,3 @@ avi_node *avi_segment_mean(avi_tape *t, avi_node *a, int64_t segments, const int
 {
     return segments_of(t, a, segments, first, true);
 }
-
-avi_node *avi_sparse_product(avi_tape *t, const avi_sparse *x, avi_node *w)
-{
-    avi_tape_require(w->rows == x->cols, "sparse_product", "X (rows, cols) and W (cols, out) do not fit", w, NULL);
-    for (int64_t k = 0; k < x->first[x->rows]; k++)
-        avi_tape_require(x->column[k] >= 0 && x->column[k] < x->cols, "sparse_product", "a column out of range", w,
-                         NULL);
-    avi_node *n = avi_tape_node(t, &avi_op_sparse_product, x->rows, w->cols, 1, &w);
-    n->data = x;
-    return avi_tape_run(t, n);
-}

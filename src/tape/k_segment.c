@@ -1,5 +1,5 @@
-/* Kernels of rows in segments: rows by number, sums of segments, sparse rows times weights. All gradients add. Sums go
- * in the order of the rows, so that the bits of a segment do not depend on the segments beside it. */
+/* Kernels of rows in segments: rows by number, sums of segments. All gradients add. Sums go in the order of the rows,
+ * so that the bits of a segment do not depend on the segments beside it. */
 #include "avi/kernel.h"
 #include "tape/internal.h"
 
@@ -56,26 +56,4 @@ void AVI_R(avi_backward_segment_sum)(avi_tape *t, avi_node *n)
     const real *g = n->grad;
     for (int64_t b = 0; b < n->rows; b++, g += cols)
         for (int64_t e = n->runs[b]; e < n->runs[b + 1]; e++) add_row(g, factor_of(n, b), cols, to + e * cols);
-}
-
-/* ---- sparse_product: data = the sparse matrix ---- */
-
-void AVI_R(avi_forward_sparse_product)(avi_tape *t, avi_node *n)
-{
-    (void)t;
-    const avi_sparse *x = n->data;
-    const real *w = n->in[0]->value, *v = x->value;
-    real *y = n->value;
-    memset(y, 0, (size_t)(n->rows * n->cols) * sizeof *y);
-    for (int64_t r = 0; r < n->rows; r++, y += n->cols)
-        for (int64_t k = x->first[r]; k < x->first[r + 1]; k++) add_row(w + x->column[k] * n->cols, v[k], n->cols, y);
-}
-
-void AVI_R(avi_backward_sparse_product)(avi_tape *t, avi_node *n)
-{
-    const avi_sparse *x = n->data;
-    const real *g = n->grad, *v = x->value;
-    real *dw = avi_tape_grad(t, n->in[0]);
-    for (int64_t r = 0; r < n->rows; r++, g += n->cols)
-        for (int64_t k = x->first[r]; k < x->first[r + 1]; k++) add_row(g, v[k], n->cols, dw + x->column[k] * n->cols);
 }

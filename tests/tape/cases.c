@@ -21,7 +21,7 @@ static avi_node *repeat_columns(const graph *g)
     return avi_tape_spread(g->tape, g->in[0], g->in[0]->rows * g->c->number, 18, true);
 }
 
-/* ---- rows in segments: one of them is empty, and so is one of the sparse rows ---- */
+/* ---- rows in segments: one of them is empty ---- */
 
 static const int64_t segment_first[] = {0, 2, 2, 9, 10};
 static avi_node *gather_rows(const graph *g)
@@ -31,16 +31,6 @@ static avi_node *gather_rows(const graph *g)
 }
 static avi_node *segment_sum(const graph *g) { return avi_segment_sum(g->tape, g->in[0], 4, segment_first); }
 static avi_node *segment_mean(const graph *g) { return avi_segment_mean(g->tape, g->in[0], 4, segment_first); }
-static avi_node *sparse_product(const graph *g)
-{
-    static const int64_t column[] = {4, 0, 1, 1, 5, 2, 0, 4, 3, 0};
-    static const double wide[] = {1, -0.5, 2, 0.25, 1.5, -1, 3, 0.75, -2, 1};
-    static const float narrow[] = {1, -0.5f, 2, 0.25f, 1.5f, -1, 3, 0.75f, -2, 1};
-    static avi_sparse x;
-    const bool single = avi_tape_precision(g->tape) == AVI_PRECISION_SINGLE;
-    x = (avi_sparse){4, 6, segment_first, column, single ? (const void *)narrow : (const void *)wide};
-    return avi_sparse_product(g->tape, &x, g->in[0]);
-}
 
 /* ---- arithmetic ---- */
 
@@ -205,7 +195,6 @@ const gradient_case gradient_cases[] = {
     {&avi_op_segment_sum, "one empty", {FREE(10, 3)}, segment_sum, 0},
     {&avi_op_segment_sum, "one column", {FREE(10, 1)}, segment_sum, 0},
     {&avi_op_segment_sum, "means", {FREE(10, 19)}, segment_mean, 0},
-    {&avi_op_sparse_product, "4 rows, one empty", {FREE(6, 7)}, sparse_product, 0},
     {&avi_op_add, "equal shapes", {FREE(4, 5), FREE(4, 5)}, add, 0},
     {&avi_op_add, "a node with itself", {FREE(4, 5)}, add_self, 0},
     {&avi_op_sub, "equal shapes", {FREE(4, 5), FREE(4, 5)}, sub, 0},

@@ -76,19 +76,14 @@ static void gather_takes_runs_in_order(void **state)
 static void segments_take_their_rows(void **state)
 {
     avi_tape *t = *state;
-    static const int64_t first[] = {0, 2, 2, 3}, row[] = {2, 0, 2}, column[] = {1, 3, 0};
-    static const double value[] = {2, -1, 3}, sum[] = {10, 0, 20}, weighed[] = {-10, 0, 0};
+    static const int64_t first[] = {0, 2, 2, 3}, row[] = {2, 0, 2};
+    static const double sum[] = {10, 0, 20};
     EXPECT(avi_gather_rows(t, numbered(t, 3, 4, 0), 3, row), 3, 4, 10 * row[r] + c);
     EXPECT(avi_segment_sum(t, numbered(t, 3, 2, 0), 3, first), 3, 2,
            sum[r] + (double)(r == 0   ? 2 * c
                              : r == 2 ? c
                                       : 0));
     EXPECT(avi_segment_mean(t, numbered(t, 3, 2, 0), 3, first), 3, 2, r == 1 ? 0 : (r ? 20 : 5) + (double)c);
-    const avi_sparse x = {3, 4, first, column, value}; /* (0, 2, 0, -1), (0 ...), (3, 0 ...) */
-    EXPECT(avi_sparse_product(t, &x, numbered(t, 4, 5, 0)), 3, 5,
-           weighed[r] + (double)(r == 0   ? c
-                                 : r == 2 ? 3 * c
-                                          : 0));
     static const int64_t none[] = {0, 0, 0};
     EXPECT(avi_segment_mean(t, numbered(t, 0, 2, 0), 2, none), 2, 2, 0);
 }
