@@ -21,7 +21,7 @@ static double profile(int64_t n, const double *x, double theta, double *k)
 double avi_pareto_shape(int64_t n, const double *x)
 {
     enum { MOST = 1024 };
-    double theta[MOST], length[MOST], k, sum = 0, mean = 0;
+    double theta[MOST], length[MOST], k, top = -INFINITY, sum = 0, mean = 0;
     int64_t m = 30 + (int64_t)sqrt((double)n);
     if (m > MOST) m = MOST;
     const double quartile = x[(int64_t)((double)n / 4 + 0.5) - 1], last = x[n - 1];
@@ -29,12 +29,12 @@ double avi_pareto_shape(int64_t n, const double *x)
         theta[j] = 1 / last + (1 - sqrt((double)m / ((double)j + 0.5))) / (3 * quartile);
         length[j] = (double)n * profile(n, x, theta[j], &k);
     }
-    for (int64_t j = 0; j < m; j++) { /* posterior mean of theta under the profile likelihood */
-        double inverse = 0;
-        for (int64_t i = 0; i < m; i++) inverse += exp(length[i] - length[j]);
-        if (!isfinite(inverse)) continue; /* no weight */
-        sum += 1 / inverse;
-        mean += theta[j] / inverse;
+    for (int64_t j = 0; j < m; j++)
+        if (length[j] > top) top = length[j]; /* NaN has no weight */
+    for (int64_t j = 0; j < m; j++) {         /* posterior mean of theta under the profile likelihood */
+        const double weight = length[j] <= top ? exp(length[j] - top) : 0;
+        sum += weight;
+        mean += weight * theta[j];
     }
     profile(n, x, mean / sum, &k);
     k = -k;
@@ -70,9 +70,10 @@ void avi_weights_summarise(int64_t draws, double *log_weight, avi_weights *out)
     /* Weights less one, and their variance about their mean: nearly equal weights would cancel to an error of 0. */
     for (int64_t i = 0; i < draws; i++) {
         log_weight[i] -= top;
-        sum += exp(log_weight[i]);
-        less_one += expm1(log_weight[i]) / n;
-        squares += exp(2 * log_weight[i]);
+        const double e = expm1(log_weight[i]);
+        less_one += e / n;
+        sum += 1 + e;
+        squares += (1 + e) * (1 + e);
     }
     for (int64_t i = 0; i < draws; i++) {
         const double deviation = expm1(log_weight[i]) - less_one;

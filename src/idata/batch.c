@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+int64_t avi_idata_batch_rows(const avi_session *s, const avi_idata_plan *p)
+{
+    const int64_t rows = p->batch / avi_idata_row_values(s, p), one = rows < 1 ? 1 : rows;
+    return s->problem.reproducible ? one : one * avi_comm_size(s->comm);
+}
+
 int64_t avi_idata_row_values(const avi_session *s, const avi_idata_plan *p)
 {
     return (int64_t)p->draws * (s->model->latent + (p->predictive ? s->shape.width : 0) + 3) + s->infer->outputs +
@@ -158,16 +164,36 @@ static void count_bytes(const parcel *p, int ranks)
     }
 }
 
-/* From rows of each owner to draws of all rows. got_at moves on. */
+/* Draws of rows [first, first + n) of the batch, which lie at from[0 .. n): from one after the other to draw by draw.
+ */
+static void turn(const parcel *p, int64_t first, int64_t n, const double *const *from)
+{
+    const int64_t width = p->width;
+    for (int64_t k = 0; k < p->own_draws; k++) {
+        double *to = p->sorted + (k * p->b->count + first) * width;
+        if (width == 1)
+            for (int64_t i = 0; i < n; i++) to[i] = from[i][k];
+        else
+            for (int64_t i = 0; i < n; i++) memcpy(to + i * width, from[i] + k * width, (size_t)width * sizeof *to);
+    }
+}
+
+/* From rows of each owner to draws of all rows, for as many rows at a time as fill lines of the cache. got_at moves on.
+ */
 static void sort_out(const parcel *p, int ranks)
 {
+    enum { ROWS = 32 };
+    const double *from[ROWS];
     int64_t *got_at = p->bytes + 3 * (ptrdiff_t)ranks;
-    const size_t value = (size_t)p->width * sizeof(double);
-    for (int64_t i = 0; i < p->b->count; i++) {
-        const char *from = (const char *)p->in + got_at[p->b->owner[i]];
-        for (int64_t k = 0; k < p->own_draws; k++)
-            memcpy(p->sorted + (k * p->b->count + i) * p->width, from + (size_t)k * value, value);
-        got_at[p->b->owner[i]] += p->own_draws * (int64_t)value;
+    const int64_t bytes = p->own_draws * p->width * (int64_t)sizeof(double);
+    for (int64_t first = 0, n; first < p->b->count; first += n) {
+        n = p->b->count - first < ROWS ? p->b->count - first : ROWS;
+        for (int64_t i = 0; i < n; i++) {
+            const int r = p->b->owner[first + i];
+            from[i] = p->in + got_at[r] / (int64_t)sizeof(double);
+            got_at[r] += bytes;
+        }
+        turn(p, first, n, from);
     }
 }
 
@@ -175,6 +201,7 @@ static avi_status write(const avi_idata_work *w, const parcel *p, int field, boo
 {
     const avi_precision precision = w->s->precision;
     const int64_t n = p->b->count, values = n * p->width;
+    if (!w->file) return AVI_OK;
     const bool narrow = typed && precision == AVI_PRECISION_SINGLE;
     for (int64_t k = 0; k < p->own_draws; k++) {
         const void *rows = p->sorted + k * values;
@@ -187,40 +214,49 @@ static avi_status write(const avi_idata_work *w, const parcel *p, int field, boo
     return AVI_OK;
 }
 
-static avi_status reserve(parcel *p, int ranks)
+avi_status avi_idata_room_make(avi_idata_room *r, size_t bytes)
 {
-    const size_t sent = (size_t)(p->b->own * p->draws * p->width) + 1,
-                 got = (size_t)(p->b->count * p->own_draws * p->width) + 1;
-    p->out = malloc(sent * sizeof *p->out);
-    p->in = malloc(got * sizeof *p->in);
-    p->sorted = malloc(got * sizeof *p->sorted);
-    p->bytes = malloc((size_t)(4 * ranks) * sizeof *p->bytes);
-    if (p->out && p->in && p->sorted && p->bytes) return AVI_OK;
-    return avi_fail_memory((sent + 2 * got) * sizeof *p->out, "draws of posterior.nc");
+    if (r->memory && bytes <= r->bytes) return AVI_OK;
+    free(r->memory);
+    r->memory = malloc(bytes);
+    r->bytes = bytes;
+    return r->memory ? AVI_OK : avi_fail_memory(bytes, "draws of posterior.nc");
 }
 
-avi_status avi_idata_batch_put(const avi_idata_work *w, const avi_idata_batch *b, int field, int64_t draws,
-                               int64_t width, bool typed, const double *values)
+static avi_status reserve(avi_idata_work *w, parcel *p, int ranks)
+{
+    const size_t sent = ((size_t)(p->b->own * p->draws * p->width) + 1) * sizeof *p->out,
+                 got = ((size_t)(p->b->count * p->own_draws * p->width) + 1) * sizeof *p->in;
+    AVI_TRY(avi_idata_room_make(&w->out, sent));
+    if (ranks > 1) AVI_TRY(avi_idata_room_make(&w->in, got));
+    AVI_TRY(avi_idata_room_make(&w->sorted, got));
+    p->out = w->out.memory;
+    p->in = ranks > 1 ? w->in.memory : p->out; /* what one rank sends has come */
+    p->sorted = w->sorted.memory;
+    p->bytes = malloc((size_t)(4 * ranks) * sizeof *p->bytes);
+    return p->bytes ? AVI_OK : avi_fail_memory((size_t)(4 * ranks) * sizeof *p->bytes, "draws of posterior.nc");
+}
+
+avi_status avi_idata_batch_put(avi_idata_work *w, const avi_idata_batch *b, int field, int64_t draws, int64_t width,
+                               bool typed, const double *values)
 {
     avi_comm *comm = w->s->comm;
     const int ranks = avi_comm_size(comm), rank = avi_comm_rank(comm);
     if (field < 0) return AVI_OK;
     parcel p = {.b = b, .draws = draws, .width = width, .first_draw = avi_slab_first(draws, ranks, rank)};
     p.own_draws = avi_slab_first(draws, ranks, rank + 1) - p.first_draw;
-    avi_status status = avi_agree(comm, reserve(&p, ranks));
+    avi_status status = avi_agree(comm, reserve(w, &p, ranks));
     if (status == AVI_OK) {
         pack(&p, ranks, values);
         count_bytes(&p, ranks);
-        status = avi_comm_exchange(comm, p.out, p.bytes, p.bytes + ranks, p.in, p.bytes + 2 * (ptrdiff_t)ranks,
-                                   p.bytes + 3 * (ptrdiff_t)ranks);
+        if (ranks > 1)
+            status = avi_comm_exchange(comm, p.out, p.bytes, p.bytes + ranks, p.in, p.bytes + 2 * (ptrdiff_t)ranks,
+                                       p.bytes + 3 * (ptrdiff_t)ranks);
     }
     if (status == AVI_OK) {
         sort_out(&p, ranks);
         status = avi_agree(comm, write(w, &p, field, typed));
     }
-    free(p.out);
-    free(p.in);
-    free(p.sorted);
     free(p.bytes);
     return status;
 }

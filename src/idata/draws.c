@@ -18,7 +18,8 @@ typedef struct values {
     double *mean, *log_sd;           /* (own, L) */
     double *score[AVI_IDATA_SCORES]; /* (own) */
     double *sorted;                  /* (K) */
-    double *noise;                   /* (D) */
+    double *mask;                    /* (D) */
+    int64_t *row;                    /* (own): numbers in the data */
 } values;
 
 /* ---- the estimator ---- */
@@ -47,6 +48,10 @@ void avi_idata_work_free(avi_idata_work *w)
     avi_moments_free(&w->moments);
     avi_theta_values_free(&w->theta);
     free(w->drawn);
+    free(w->values.memory);
+    free(w->out.memory);
+    free(w->in.memory);
+    free(w->sorted.memory);
     *w = (avi_idata_work){0};
 }
 
@@ -71,6 +76,14 @@ static double log_q_theta(const avi_idata_work *w)
     return sum;
 }
 
+avi_status avi_idata_work_theta(const avi_idata_work *w, int t, double *log_p, double *log_q)
+{
+    AVI_TRY(avi_theta_draw(w->s, w->st->params, t, w->drawn));
+    *log_p = -avi_estimator_kl_global(w->weigh, w->drawn);
+    *log_q = log_q_theta(w);
+    return AVI_OK;
+}
+
 /* This rank's share of the draws of theta: each is a function of its number, and any rank can make it. */
 static avi_status put_theta(const avi_idata_work *w)
 {
@@ -78,8 +91,8 @@ static avi_status put_theta(const avi_idata_work *w)
     const int ranks = avi_comm_size(s->comm), rank = avi_comm_rank(s->comm);
     const int64_t end = avi_slab_first(w->plan->draws, ranks, rank + 1);
     for (int64_t t = avi_slab_first(w->plan->draws, ranks, rank); w->drawn && t < end; t++) {
-        avi_theta_draw(s, w->st->params, (int)t, w->drawn);
-        const double log_p = -avi_estimator_kl_global(w->weigh, w->drawn), log_q = log_q_theta(w);
+        double log_p, log_q;
+        AVI_TRY(avi_idata_work_theta(w, (int)t, &log_p, &log_q));
         AVI_TRY(avi_row_file_put(w->file, w->at->log_p_theta, t, 1, &log_p));
         AVI_TRY(avi_row_file_put(w->file, w->at->log_q_theta, t, 1, &log_q));
         for (int k = 0; w->plan->theta && k < s->model->theta.count; k++)
@@ -117,13 +130,35 @@ static size_t lay_out(const avi_idata_work *w, int64_t own, values *v)
     v->log_sd = part(v->memory, &at, own * l);
     for (int i = 0; i < AVI_IDATA_SCORES; i++) v->score[i] = part(v->memory, &at, own);
     v->sorted = part(v->memory, &at, k);
-    v->noise = part(v->memory, &at, d);
+    v->mask = part(v->memory, &at, d);
+    v->row = (int64_t *)part(v->memory, &at, own); /* as wide as a double */
     return at + 1;
 }
 
 static void spread(int64_t own, int64_t k, int64_t t, int64_t width, const double *one, double *all)
 {
     for (int64_t r = 0; r < own; r++) memcpy(all + (r * k + t) * width, one + r * width, (size_t)width * sizeof *all);
+}
+
+/* From E[x | z, theta] to draw t of x in the units of the data. */
+static void draw_data(const avi_idata_work *w, avi_data_draws to, int64_t t)
+{
+    avi_theta_draw_data(w->s, &w->theta, &to, t);
+    for (int64_t r = 0; r < to.rows; r++) avi_data_as_given(w->s->train, 1, to.x + r * to.x_stride);
+}
+
+/* All draws of x of a few rows before those of the next ones, so that they stay in the cache. */
+static void draw_all_data(avi_idata_work *w, const avi_idata_batch *b, const values *v)
+{
+    enum { ROWS = 64 };
+    const int64_t k = w->plan->draws, l = w->s->model->latent, d = w->s->shape.width;
+    avi_theta_values_take(w->s, w->fixed.params_function, &w->theta);
+    for (int64_t r = 0, n; r < b->own; r += n) {
+        n = b->own - r < ROWS ? b->own - r : ROWS;
+        for (int64_t t = 0; t < k; t++)
+            draw_data(w, (avi_data_draws){v->row + r, n, v->z + (r * k + t) * l, v->x + (r * k + t) * d, k * l, k * d},
+                      t);
+    }
 }
 
 /* Collective. A draw of the rows with each draw of theta. */
@@ -134,7 +169,7 @@ static avi_status draw_with_theta(avi_idata_work *w, const avi_idata_batch *b, v
     double sums[AVI_SUMS], *z = v->one, *log_p = z + own * l, *log_q = log_p + own, *loglik = log_q + own,
                            *x = v->x ? loglik + own : NULL;
     for (int64_t t = 0; t < k; t++) {
-        avi_theta_draw(s, w->st->params, (int)t, w->drawn);
+        AVI_TRY(avi_agree(s->comm, avi_theta_draw(s, w->st->params, (int)t, w->drawn)));
         const avi_row_values rows = {.z = z,
                                      .draw_x = x,
                                      .log_weight = log_p,
@@ -147,7 +182,11 @@ static avi_status draw_with_theta(avi_idata_work *w, const avi_idata_batch *b, v
         spread(own, k, t, 1, log_p, v->log_p);
         spread(own, k, t, 1, log_q, v->log_q);
         spread(own, k, t, 1, loglik, v->loglik);
-        if (x) spread(own, k, t, d, x, v->x);
+        if (x) {
+            avi_theta_values_take(s, w->drawn, &w->theta);
+            draw_data(w, (avi_data_draws){v->row, own, z, x, l, d}, t);
+            spread(own, k, t, d, x, v->x);
+        }
     }
     return AVI_OK;
 }
@@ -163,29 +202,9 @@ static avi_status draw_rows(avi_idata_work *w, const avi_idata_batch *b, values 
                                  .draw_loglik = v->loglik,
                                  .draw_log_q = v->log_q,
                                  .nu = v->nu};
-    return avi_estimator_evaluate(w->weigh, w->fixed.params_function, w->st->table, &b->job, false, sums, &rows);
-}
-
-/* From E[x | z, theta] to draws of x in the units of the data. */
-static void draw_data(avi_idata_work *w, const avi_idata_batch *b, values *v)
-{
-    const avi_session *s = w->s;
-    const int64_t k = w->plan->draws, l = s->model->latent, d = s->shape.width;
-    if (!v->x) return;
-    avi_theta_values_take(s, w->fixed.params_function, &w->theta);
-    for (int64_t t = 0; t < k; t++) {
-        if (w->drawn) {
-            avi_theta_draw(s, w->st->params, (int)t, w->drawn);
-            avi_theta_values_take(s, w->drawn, &w->theta);
-        }
-        for (int64_t r = 0; r < b->own; r++) {
-            const int64_t at = r * k + t;
-            const uint64_t row = (uint64_t)avi_idata_row(&w->plan->rows, b->index[r]);
-            avi_theta_noise(s, row, t, v->noise);
-            s->model->ops->draw(s->model, 1, v->z + at * l, w->theta.block, v->noise, v->x + at * d);
-            avi_data_as_given(s->train, 1, v->x + at * d);
-        }
-    }
+    AVI_TRY(avi_estimator_evaluate(w->weigh, w->fixed.params_function, w->st->table, &b->job, false, sums, &rows));
+    if (v->x) draw_all_data(w, b, v);
+    return AVI_OK;
 }
 
 /* ---- what follows ---- */
@@ -220,13 +239,12 @@ static void follow(avi_idata_work *w, const avi_idata_batch *b, values *v)
     for (int64_t r = 0; r < b->own; r++) {
         if (w->plan->scores) summarise_row(w, r, v);
         avi_moments_rows(&w->moments, 1, v->nu + r * w->s->infer->outputs, v->mean + r * l, v->log_sd + r * l);
-        if (v->observed) observe_row(w, b->position[r], v->observed + r * width, v->noise);
+        if (v->observed) observe_row(w, b->position[r], v->observed + r * width, v->mask);
     }
     for (int64_t i = 0; i < b->own * k; i++) v->log_p[i] += v->log_q[i]; /* from weights to log p */
-    draw_data(w, b, v);
 }
 
-static avi_status put_all(const avi_idata_work *w, const avi_idata_batch *b, const values *v)
+static avi_status put_all(avi_idata_work *w, const avi_idata_batch *b, const values *v)
 {
     const avi_idata_index *at = w->at;
     const int64_t k = w->plan->draws, l = w->s->model->latent, d = w->s->shape.width;
@@ -243,24 +261,22 @@ static avi_status put_all(const avi_idata_work *w, const avi_idata_batch *b, con
     return AVI_OK;
 }
 
-static avi_status make_batch(avi_idata_work *w, const avi_idata_batch *b)
+avi_status avi_idata_work_batch(avi_idata_work *w, const avi_idata_batch *b)
 {
     values v = {0};
     const size_t n = lay_out(w, b->own, &v);
-    v.memory = malloc(n * sizeof *v.memory);
-    avi_status status =
-        avi_agree(w->s->comm, v.memory ? AVI_OK : avi_fail_memory(n * sizeof *v.memory, "draws of posterior.nc"));
+    avi_status status = avi_agree(w->s->comm, avi_idata_room_make(&w->values, n * sizeof *v.memory));
     if (status == AVI_OK) {
+        v.memory = w->values.memory;
         lay_out(w, b->own, &v);
+        for (int64_t r = 0; r < b->own; r++) v.row[r] = avi_idata_row(&w->plan->rows, b->index[r]);
         status = draw_rows(w, b, &v);
     }
     if (status == AVI_OK) {
         follow(w, b, &v);
         status = avi_agree(w->s->comm, avi_data_status(w->s->train));
     }
-    if (status == AVI_OK) status = put_all(w, b, &v);
-    free(v.memory);
-    return status;
+    return status == AVI_OK ? put_all(w, b, &v) : status;
 }
 
 avi_status avi_idata_work_rows(avi_idata_work *w, int64_t done)
@@ -270,7 +286,7 @@ avi_status avi_idata_work_rows(avi_idata_work *w, int64_t done)
         avi_idata_batch b;
         avi_status status = avi_agree(w->s->comm, avi_idata_batch_make(w->s, w->plan, done, &b));
         const int64_t n = b.count;
-        if (status == AVI_OK) status = make_batch(w, &b);
+        if (status == AVI_OK) status = avi_idata_work_batch(w, &b);
         avi_idata_batch_free(&b);
         AVI_TRY(status);
         done += n;

@@ -6,6 +6,7 @@
 #include "state/best.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,12 +112,17 @@ avi_status avi_idata_plan_make(const avi_session *s, int64_t rows, avi_idata_pla
 
 void avi_idata_plan_free(avi_idata_plan *p) { avi_idata_rows_free(&p->rows); }
 
+/* The values of a batch; of its largest dataset what is sent (and what comes, where there are several ranks) and that
+ * in order; names of the rows; a block of the estimator. */
 double avi_idata_memory(const avi_session *s, const avi_idata_plan *p)
 {
+    enum { BLOCK_DRAWS = 1 << 15, BLOCK_VALUES = 1 << 22 /* factors/fixed_theta.c */ };
+    const int64_t l = s->model->latent, d = s->shape.width, widest = p->predictive && d > l ? d : l;
     const double row = (double)avi_idata_row_values(s, p), batch = (double)p->batch > row ? (double)p->batch : row,
-                 all = row * (double)p->rows.total, names = 64.0 * (double)p->rows.total,
-                 blocks = (double)(1 << 22) * (double)avi_real_size(s->precision);
-    return 3 * 8 * (batch < all ? batch : all) + names + blocks;
+                 all = row * (double)p->rows.total, values = batch < all ? batch : all,
+                 copies = avi_comm_size(s->comm) > 1 ? 3 : 2, largest = values / row * (double)(p->draws * widest),
+                 block = fmin(BLOCK_DRAWS * (double)d, BLOCK_VALUES) * (double)avi_real_size(s->precision);
+    return 8 * (values + copies * largest) + 64.0 * (double)p->rows.total + block;
 }
 
 /* ---- the file ---- */

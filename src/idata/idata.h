@@ -36,6 +36,23 @@ void avi_idata_plan_free(avi_idata_plan *p);
 /* Not collective. Bytes that writing it takes on a rank beside the fit, at most. */
 double avi_idata_memory(const avi_session *s, const avi_idata_plan *p);
 
+/* A few of the file's rows, made as avi_idata_write makes them, but written nowhere: what a plan takes the time of. */
+typedef struct avi_idata_trial avi_idata_trial;
+/* Collective. Of `rows` rows and `draws` draws, at most those of the plan and of the session. Owner: caller,
+ * avi_idata_trial_destroy, also when it fails. */
+avi_status avi_idata_trial_create(avi_session *s, const avi_state *st, const avi_idata_plan *p, int64_t rows, int draws,
+                                  avi_idata_trial **trial);
+void avi_idata_trial_destroy(avi_idata_trial **trial);
+/* Collective. Makes them. */
+avi_status avi_idata_trial_rows(avi_idata_trial *trial);
+/* Not collective. Draw t of a Gaussian q(theta), and with densities = true its log p and log q too. */
+avi_status avi_idata_trial_theta(avi_idata_trial *trial, int t, bool densities);
+/* Not collective. Rows that are best tried, of all ranks: a block of the estimator's each, where theta is a point; a
+ * whole batch where it is drawn anew for each draw. */
+int64_t avi_idata_trial_size(const avi_session *s, const avi_idata_plan *p);
+/* Not collective. How many times a batch of rows is made, each with all draws. */
+int64_t avi_idata_batches(const avi_session *s, const avi_idata_plan *p);
+
 /* Collective. Writes folder/posterior.nc from the fit in st, unless it has that already. A run that is killed in
  * between leaves posterior.nc.part, and resumes after its last batch of rows, on any number of ranks. What it did is
  * printed. Errors: CANTCREATE, IO (full disk: the space is reserved before the first draw is made), STOPPED, INTERNAL.

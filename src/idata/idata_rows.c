@@ -98,6 +98,13 @@ avi_status avi_idata_rows_parse(const avi_config *config, int64_t all, int64_t a
     return status;
 }
 
+avi_status avi_idata_rows_first(int64_t n, avi_idata_rows *r)
+{
+    const range whole = {0, n - 1};
+    *r = (avi_idata_rows){0};
+    return take(&whole, 1, r);
+}
+
 void avi_idata_rows_free(avi_idata_rows *r)
 {
     free(r->first);

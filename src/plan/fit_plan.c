@@ -1,7 +1,7 @@
 /* What a fit takes: steps and an evaluation are tried, the rest is counted. */
 #include "plan/fit_plan.h"
+#include "plan/idata_plan.h"
 
-#include "idata/idata.h"
 #include "output/console.h"
 #include "output/run_file.h"
 #include "session/sample.h"
@@ -164,28 +164,6 @@ static avi_status plan_examples(avi_session *s, avi_state *st, avi_plan *p)
     return status;
 }
 
-/* posterior.nc: its draws are passes like those of the last evaluation. */
-static avi_status plan_idata(avi_session *s, avi_plan *p)
-{
-    avi_idata_plan idata;
-    char bytes[32], memory[32];
-    if (!avi_idata_wanted(s)) return AVI_OK;
-    avi_status status = avi_idata_plan_make(s, s->counts.partition.rows, &idata);
-    if (status == AVI_OK) {
-        const double room = avi_idata_memory(s, &idata), draws = s->evaluation.rule ? 1 : s->evaluation.last_draws;
-        avi_plan_hold(p, room);
-        avi_plan_add(p, "posterior.nc",
-                     p->last_seconds_per_row * idata.draws / draws * (double)idata.rows.total +
-                         avi_plan_file_seconds(p->comm, idata.bytes));
-        if (avi_comm_rank(s->comm) == 0)
-            printf("  posterior.nc %d draws of %" PRId64 " rows, %s; %s of memory on a rank\n", idata.draws,
-                   idata.rows.total, avi_console_bytes(idata.bytes, bytes), avi_console_bytes(room, memory));
-        if (avi_comm_rank(s->comm) == 0 && *idata.left_out) printf("    without    %s\n", idata.left_out);
-    }
-    avi_idata_plan_free(&idata);
-    return avi_agree(s->comm, status);
-}
-
 static int64_t checkpoints(const avi_session *s)
 {
     const int64_t every = avi_config_get_int(s->config, "checkpoint", "every");
@@ -198,7 +176,7 @@ avi_status avi_fit_plan(avi_session *s, avi_state *st, avi_plan *p)
     AVI_TRY(plan_steps(s, st, p));
     AVI_TRY(plan_evaluations(s, st, p));
     AVI_TRY(plan_examples(s, st, p));
-    AVI_TRY(plan_idata(s, p));
+    AVI_TRY(avi_idata_plan_add(s, st, p));
     const int64_t saved = checkpoints(s), again = avi_evaluation_due(&s->evaluation, s->total_steps) ? 1 : 0;
     avi_plan_checkpoints(p, 1 + again + saved);
     avi_post_fit_read(s, &after);

@@ -14,9 +14,10 @@
 #include <time.h>
 
 /* What no trial can tell, since nothing is written: what a file takes that is small, and bytes that a rank's processor
- * sums, writes and reads back in a second, and those that it brings into the order of the data. The disk is not in it.
+ * sums, writes and reads back in a second, those that it brings into the order of the data, and those of rows of a few
+ * bytes each in a file of many pieces. The disk is not in it.
  */
-static const double FILE_SECONDS = 0.012, RATE = 1.3e9, SHUFFLED_RATE = 1.1e9;
+static const double FILE_SECONDS = 0.012, RATE = 1.3e9, SHUFFLED_RATE = 1.1e9, ROW_FILE_RATE = 0.65e9;
 
 /* A line of /proc/self/status, in bytes. */
 static double status_line(const char *name)
@@ -98,6 +99,11 @@ static bool writes_local(const avi_session *s)
 double avi_plan_file_seconds(const avi_comm *comm, double bytes)
 {
     return FILE_SECONDS + bytes / avi_comm_size(comm) / RATE;
+}
+
+double avi_plan_row_file_seconds(const avi_comm *comm, double bytes)
+{
+    return FILE_SECONDS + bytes / avi_comm_size(comm) / ROW_FILE_RATE;
 }
 
 static double file_seconds(const avi_session *s, double global, double local, bool reordered)

@@ -36,8 +36,10 @@ void avi_plan_hold(avi_plan *p, double more);
 /* Collective. A checkpoint written, by how many times, and results written once: bytes and seconds. */
 void avi_plan_checkpoints(avi_plan *p, int64_t times);
 void avi_plan_results(avi_plan *p);
-/* Not collective. Seconds that a file of so many bytes takes, in the order that ranks have them. */
+/* Not collective. Seconds that a file of so many bytes takes, in the order that ranks have them; and one that is
+ * written a batch of rows at a time. */
 double avi_plan_file_seconds(const avi_comm *comm, double bytes);
+double avi_plan_row_file_seconds(const avi_comm *comm, double bytes);
 /* What the first use of HDF5 takes of a process, whatever is in the file. */
 enum { AVI_PLAN_FIRST_FILE = 2500000 }; /* bytes */
 /* Collective. Takes the global parameters of the newest checkpoint of run.output, where there is one and it has as

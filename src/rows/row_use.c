@@ -364,13 +364,14 @@ avi_status avi_row_use_draw(avi_row_use *u, double *z, double *x)
     const avi_row_ranges job = own_tiles(u);
     const int passes = pass_count(u);
     const size_t values = (size_t)(rows * one) + 1;
-    double sums[AVI_SUMS], *zs = malloc(values * (size_t)l * sizeof *zs), *xs = malloc(values * (size_t)d * sizeof *xs),
-                           *noise = malloc((size_t)d * sizeof *noise);
-    const bool good = zs && xs && noise;
+    double sums[AVI_SUMS], *zs = malloc(values * (size_t)l * sizeof *zs), *xs = malloc(values * (size_t)d * sizeof *xs);
+    int64_t *row = malloc((size_t)(rows + 1) * sizeof *row);
+    const bool good = zs && xs && row;
     avi_theta_values theta = {0};
     avi_status status = good ? AVI_OK : avi_fail_memory(values * (size_t)(l + d) * sizeof *zs, "draws of rows");
     if (status == AVI_OK) status = avi_theta_values_create(s, &theta);
     status = avi_agree(s->comm, status);
+    for (int64_t r = 0; r < rows && status == AVI_OK; r++) row[r] = u->block.data.first + r;
     for (int t = 0; t < passes && status == AVI_OK; t++) {
         const void *params;
         status = theta_of_pass(u, t, &params);
@@ -378,20 +379,21 @@ avi_status avi_row_use_draw(avi_row_use *u, double *z, double *x)
         avi_theta_values_take(s, params, &theta);
         if (status == AVI_OK)
             status = avi_estimator_evaluate(u->weigh, params, u->table, &job, false, sums, &values_of);
-        for (int64_t r = 0; r < rows && status == AVI_OK; r++)
-            for (int64_t i = 0; i < one && t * one + i < k; i++) {
-                const int64_t draw = t * one + i;
-                double *to = x + (r * k + draw) * d, *from = xs + (r * one + i) * d;
-                memcpy(z + (r * k + draw) * l, zs + (r * one + i) * l, (size_t)l * sizeof *z);
-                avi_theta_noise(s, (uint64_t)(u->block.data.first + r), draw, noise);
-                s->model->ops->draw(s->model, 1, zs + (r * one + i) * l, theta.block, noise, from);
+        for (int64_t i = 0; i < one && t * one + i < k && status == AVI_OK; i++) {
+            const int64_t draw = t * one + i;
+            const avi_data_draws to = {row, rows, zs + i * l, xs + i * d, one * l, one * d};
+            avi_theta_draw_data(s, &theta, &to, draw);
+            for (int64_t r = 0; r < rows; r++) {
+                double *from = xs + (r * one + i) * d;
                 avi_data_as_given(&u->block.data, 1, from);
-                memcpy(to, from, (size_t)d * sizeof *to);
+                memcpy(z + (r * k + draw) * l, zs + (r * one + i) * l, (size_t)l * sizeof *z);
+                memcpy(x + (r * k + draw) * d, from, (size_t)d * sizeof *x);
             }
+        }
     }
     avi_theta_values_free(&theta);
     free(zs);
     free(xs);
-    free(noise);
+    free(row);
     return status;
 }

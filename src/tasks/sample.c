@@ -31,7 +31,7 @@ typedef struct prior {
     avi_fixed_theta fixed;
     avi_estimator *estimator;
     avi_theta_values theta;
-    double *z, *mean, *x, *noise; /* (own rows, L), (own rows, D) twice, (D) */
+    double *z, *mean, *x; /* (own rows, L), (own rows, D) twice */
     avi_fields fields;
     char identity[128];
 } prior;
@@ -66,8 +66,7 @@ static avi_status prepare(prior *p)
     p->z = malloc(n * l * sizeof *p->z);
     p->mean = malloc(n * d * sizeof *p->mean);
     p->x = malloc(n * d * sizeof *p->x);
-    p->noise = malloc(d * sizeof *p->noise);
-    if (p->params && p->drawn && p->z && p->mean && p->x && p->noise) return avi_theta_values_create(s, &p->theta);
+    if (p->params && p->drawn && p->z && p->mean && p->x) return avi_theta_values_create(s, &p->theta);
     return avi_fail_memory(n * (l + 2 * d) * sizeof *p->x, "samples");
 }
 
@@ -91,6 +90,7 @@ static avi_status draw_group(prior *p, int group)
     if (s->problem.global_gaussian) AVI_TRY(avi_theta_draw(s, p->params, group, p->drawn));
     avi_theta_values_take(s, p->drawn, &p->theta);
     const avi_stream stream = avi_stream_make(s->seed, AVI_DRAW_EVAL, (uint64_t)1 << 42);
+    int64_t row[PIECE];
     for (int64_t i = begin > p->first ? begin : p->first, n; i < end && i < last; i += n) {
         n = (end < last ? end : last) - i;
         if (s->problem.reproducible) n = 1; /* products of a row may depend on the rows beside it */
@@ -99,10 +99,9 @@ static avi_status draw_group(prior *p, int group)
         avi_normal_f64(stream, (uint64_t)i, n, 0, l, z);
         AVI_TRY(avi_estimator_decode(p->estimator, p->drawn, n, z, mean));
         memcpy(x, mean, (size_t)(n * d) * sizeof *x);
-        for (int64_t r = 0; r < n; r++) {
-            avi_theta_noise(s, (uint64_t)(i + r), -1, p->noise);
-            s->model->ops->draw(s->model, 1, z + r * l, p->theta.block, p->noise, x + r * d);
-        }
+        for (int64_t r = 0; r < n; r++) row[r] = i + r;
+        const avi_data_draws draws = {.row = row, .rows = n, .z = z, .x = x, .z_stride = l, .x_stride = d};
+        avi_theta_draw_data(s, &p->theta, &draws, -1);
         avi_data_as_given(s->train, n, mean);
         avi_data_as_given(s->train, n, x);
     }
@@ -200,7 +199,6 @@ static void release(prior *p)
     free(p->z);
     free(p->mean);
     free(p->x);
-    free(p->noise);
 }
 
 static avi_status sample_prior(avi_comm *comm, const avi_config *config, const avi_options *options)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """What --dry-run foresees, against what the same command then takes: peak of memory, and time.
 
-    plan.py [--only NUMBERS] [--rounds 3] [--readme]
+    plan.py [--only NUMBERS] [--rounds 3] [--readme]            # on a quiet machine
+    plan.py --quick --readme                                    # every case once: under five minutes on two quiet cores
+    plan.py --peak --readme                                     # memory alone, which other work on the machine does not move
 
 Memory: the largest resident set of a rank, as the system accounts it. Time: the plan's line "in all" against the processor time of a rank
 (user and system; of several that of the rank that waits least), since other work on the machine moves the clock; the dry run and the run take
@@ -25,6 +27,7 @@ import numpy
 SOURCE = pathlib.Path(os.environ.get("AVI_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 README = SOURCE / "tests" / "bench" / "README.md"
 BEGIN, END = "<!-- plan.py --readme: begin -->\n", "<!-- plan: end -->\n"
+PEAK_BEGIN, PEAK_END = "<!-- plan.py --peak --readme: begin -->\n", "<!-- plan, peak: end -->\n"
 MPIRUN = shlex.split(os.environ.get("AVI_MPIRUN", "mpirun --oversubscribe --bind-to none"))
 PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\nr = resource.getrusage(resource.RUSAGE_CHILDREN)\n' \
        'print(f"took {r.ru_maxrss} {r.ru_utime + r.ru_stime}", file=sys.stderr)\nsys.exit(status)\n'
@@ -63,6 +66,12 @@ CASES = [
     ("simulate: hmm, 3e6 rows", 1, ["run.task=simulate", "model.name=hmm", MODEL, "data.rows=3e6"], []),
     ("ppca, then exact and gap", 1, ["model.name=ppca", "data.source=hdf5", "data.path={table}", "data.dataset=x", "inference.function=polynomial", "optim.batch=500", "optim.epochs=8",
                                      "run.after=exact, gap"], []),
+    ("posterior.nc: linear, 4e4 rows", 1, ["model.name=linear", MODEL, "data.rows=4e4", "optim.batch=1000", "optim.steps=10", "output.idata=yes", "output.idata_rows=all"], []),
+    ("posterior.nc: Bayesian vae", 1, vae("model.global=gaussian", "model.hidden=200", "inference.hidden=50", "optim.steps=10", "output.idata=yes", "output.idata_draws=60"), []),
+    ("diagnose: vae", 1, ["run.task=diagnose", *STROKES, "data.rows=300", "data.test_rows=100", "optim.batch=100", "model.hidden=100", "inference.hidden=100", "model.latent=5", "optim.epochs=2"],
+     ["run.task=fit"]),
+    ("nonlinear, F-VI, 4 starts", 1, ["model.name=nonlinear", MODEL, "data.rows=4000", FREE, "objective.draws=0", "objective.points=16", "optim.batch=0", "optim.steps=40",
+                                      "inference.starts=4"], []),
 ]
 LARGE = [
     ("1e8 rows, F-VI, 2 ranks", 2, ["model.name=linear", MODEL, "data.rows=1e8", FREE, "optim.batch=1e6", "data.storage=memory"]),
@@ -105,7 +114,7 @@ def make_data(scratch):
         file["x"] = random.normal(size=(5000, 3)) @ random.normal(size=(3, 12)) + random.normal(size=(5000, 12))
 
 
-def case(scratch, number_, name, ranks, arguments, before, rounds):
+def case(scratch, number_, name, ranks, arguments, before, rounds, peak):
     given = ["empty.ini", f"run.output={number_}", *[a.format(wide="wide.h5", table="table.h5") for a in arguments]]
     if before:
         Run(scratch, ranks, [*given, *before, "-q", "--fresh"])
@@ -114,6 +123,8 @@ def case(scratch, number_, name, ranks, arguments, before, rounds):
     memory = [planned(dry.text)[0] / real.peak for dry, real in pairs]
     times = [planned(dry.text)[1] / real.processor for dry, real in pairs]
     real = pairs[-1][1]
+    if peak:
+        return f"| {name} | {real.peak / 1e6:.0f} | **{statistics.median(memory):.2f}** |"
     took = statistics.median(r.processor for _, r in pairs)
     return f"| {name} | {real.peak / 1e6:.0f} | **{statistics.median(memory):.2f}** | {took:.2f} | **{statistics.median(times):.2f}** | {statistics.median(d.processor for d, _ in pairs):.2f} |"
 
@@ -122,29 +133,37 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--only", default="", help="numbers of cases, from 0, by commas; large: the dry runs of large data alone")
     p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--readme", action="store_true")
+    p.add_argument("--readme", action="store_true", help="put the table into tests/bench/README.md")
+    p.add_argument("--quick", action="store_true", help="every case once")
+    p.add_argument("--peak", action="store_true", help="every case once, and only the columns of memory")
     args = p.parse_args()
+    if args.quick or args.peak:
+        args.rounds = 1
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    lines = ["| case | MB of a rank | planned / taken | seconds | planned / taken | seconds of the dry run |", "|---|---|---|---|---|---|"]
+    lines = ["| case | MB of a rank | planned / taken |", "|---|---|---|"] if args.peak else \
+        ["| case | MB of a rank | planned / taken | seconds | planned / taken | seconds of the dry run |", "|---|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory(prefix="avi-plan-") as folder:
         scratch = pathlib.Path(folder)
         (scratch / "empty.ini").write_text("[run]\nseed = 1\n")
         make_data(scratch)
         for k, one in enumerate(CASES):
             if not args.only or str(k) in args.only.split(","):
-                lines.append(case(scratch, k, *one, args.rounds))
+                lines.append(case(scratch, k, *one, args.rounds, args.peak))
                 print(lines[-1], flush=True)
-        lines += ["", "| --dry-run of | seconds | MB of a rank |", "|---|---|---|"]
-        for name, ranks, arguments in LARGE:
+        large = [] if args.peak else LARGE
+        lines += ["", "| --dry-run of | seconds | MB of a rank |", "|---|---|---|"] if large else []
+        for name, ranks, arguments in large:
             if not args.only or "large" in args.only:
                 dry = Run(scratch, ranks, ["empty.ini", *arguments, "run.output=none", "--dry-run"])
                 lines.append(f"| {name} | {dry.seconds:.1f} ({dry.processor:.1f} of a rank's processor) | {dry.peak / 1e6:.0f} |")
                 print(lines[-1], flush=True)
     revision = subprocess.run(["git", "-C", SOURCE, "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True).stdout.strip() or "unknown"
-    text = f"{datetime.date.today()}, revision {revision}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.0f}, medians of {args.rounds}:\n\n" + "\n".join(lines) + "\n"
+    rounds = "once" if args.rounds == 1 else f"medians of {args.rounds}"
+    text = f"{datetime.date.today()}, revision {revision}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.0f}, {rounds}:\n\n" + "\n".join(lines) + "\n"
     if args.readme:
-        before, rest = README.read_text().split(BEGIN)
-        README.write_text(before + BEGIN + text + END + rest.split(END)[1])
+        begin, end = (PEAK_BEGIN, PEAK_END) if args.peak else (BEGIN, END)
+        before, rest = README.read_text().split(begin)
+        README.write_text(before + begin + text + end + rest.split(end)[1])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """posterior.nc (output.idata): one attached scale of its own group on every axis, nothing but attributes and groups in the root; densities and moments against numpy, k-hat against an independent
 implementation and the gap ledger, the same bits on 1, 2 and 3 ranks; every kind of model; netCDF4, xarray, ArviZ and R where they are here; a disk that is full, a run that is killed; which rows."""
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -415,5 +416,32 @@ def chosen(scratch):
     return "1000 rows by default; 7 mistakes are told"
 
 
+def in_all(text):
+    number, unit = re.search(r"about ([0-9.e+-]+) (s|min|h) in all", text).groups()
+    return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
+
+
+def foreseen(scratch):
+    """What --dry-run says of a run whose posterior.nc is most of it, against the processor's time and the peak of memory of the run. The bounds are wide: a machine at work moves both."""
+    ini = empty_ini(scratch)
+    said = []
+    for name, keys in (("a value per row", ["model.name=linear", "data.source=model", "data.rows=16000", "optim.steps=2", "optim.batch=1000", "output.idata_rows=all"]),
+                       ("draws of theta", ["model.name=vae", "data.source=strokes", "data.rows=200", "optim.steps=2", "optim.batch=100", "model.global=gaussian", "model.hidden=200",
+                                           "inference.hidden=50", "output.idata_draws=60", "output.idata_rows=0..59"])):
+        keys = [*keys, "output.idata=yes", f"run.output={scratch / name}"]
+        plan = start(None, ["--dry-run", ini, *keys])
+        script = "import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\nr = resource.getrusage(resource.RUSAGE_CHILDREN)\n" \
+                 "print('took', r.ru_utime + r.ru_stime, r.ru_maxrss * 1024)\nsys.exit(status)\n"
+        done = subprocess.run([sys.executable, "-c", script, *command(None, [ini, *keys, "-q"])], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
+        expect(done.returncode == 0, done.stdout + done.stderr)
+        seconds, peak = map(float, re.search(r"took (\S+) (\S+)", done.stdout).groups())
+        number, unit = re.search(r"peak memory +about ([\d.]+) (MB|GB)", plan).groups()
+        memory = float(number) * {"MB": 1e6, "GB": 1e9}[unit] / peak
+        expect(0.55 < in_all(plan) / seconds < 1.8, f"{name}: {in_all(plan)} s foreseen, {seconds:.2f} s of the processor taken")
+        expect(0.75 < memory < 1.35, f"{name}: {number} {unit} foreseen, {peak / 1e6:.0f} MB taken")
+        said.append(f"{name}: {in_all(plan) / seconds:.2f} of the time, {memory:.2f} of the memory")
+    return "; ".join(said)
+
+
 if __name__ == "__main__":
-    main(whole, models, readers, chains, cut_off, chosen)
+    main(whole, models, readers, chains, cut_off, chosen, foreseen)

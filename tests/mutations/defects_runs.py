@@ -233,8 +233,12 @@ LAYERS = [
 IDATA = [
     Defect("draws of posterior.nc in the order of the shuffle", "src/idata/batch.c", "values + b->by_index[i] * row", "values + i * row", "^idata_models$"),
     Defect("weights of posterior.nc for log p", "src/idata/draws.c", "v->log_p[i] += v->log_q[i];", "v->log_p[i] += 0;", "^idata_whole$"),
-    Defect("the same draw of theta for all draws of z", "src/idata/draws.c", "        avi_theta_draw(s, w->st->params, (int)t, w->drawn);\n        const avi_row_values",
-           "        avi_theta_draw(s, w->st->params, 0, w->drawn);\n        const avi_row_values", "^idata_models$"),
+    Defect("the same draw of theta for all draws of z", "src/idata/draws.c", "avi_theta_draw(s, w->st->params, (int)t, w->drawn)));\n        const avi_row_values",
+           "avi_theta_draw(s, w->st->params, 0, w->drawn)));\n        const avi_row_values", "^idata_models$"),
+    Defect("a plan of posterior.nc that forgets the draws of theta", "src/plan/idata_plan.c", "p->draws * (c.theta * (double)avi_idata_batches(s, p) +",
+           "0 * (c.theta * (double)avi_idata_batches(s, p) +", "^idata_foreseen$"),
+    Defect("a plan of posterior.nc by few rows alone", "src/plan/idata_plan.c", "* more * (double)p->rows.total / (double)rows;", "* more;", "^idata_foreseen$"),
+    Defect("noise of other rows for draws of x", "src/idata/draws.c", "(avi_data_draws){v->row + r, n,", "(avi_data_draws){v->row, n,", "^idata_whole$"),
     Defect("names as bytes of no encoding", "src/store/store_create.c", "H5Tset_cset(type, H5T_CSET_UTF8) < 0 || H5Pset_obj_track_times", "false || H5Pset_obj_track_times", "^idata_whole$"),
 ]
 
