@@ -209,13 +209,20 @@ static avi_status gaussian_gap(avi_optimum *a, avi_state *st, double *gap)
     return AVI_OK;
 }
 
+bool avi_optimum_given_theta(const avi_session *s)
+{
+    return s->problem.global_gaussian && s->infer->theta == AVI_THETA_DRAW;
+}
+
 avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, const double *evaluation, avi_fit_comparison *fit)
 {
     const double rows = (double)a->s->partition.rows, elbo = evaluation[AVI_EVAL_ELBO_TRAIN] * rows;
     *fit = (avi_fit_comparison){
         .elbo = elbo, .gap = a->elbo - elbo, .error = evaluation[AVI_EVAL_ELBO_TRAIN_ERROR] * rows, .estimated = true};
     fit->evidence_gap = a->log_evidence - elbo;
-    if (!a->ops->residuals || full_covariance(a) || a->s->family->ops->draw_after) return AVI_OK;
+    /* The closed form is that of factors which do not depend on each other or on theta. */
+    if (!a->ops->residuals || full_covariance(a) || a->s->family->ops->draw_after || avi_optimum_given_theta(a->s))
+        return AVI_OK;
     AVI_TRY(gaussian_gap(a, st, &fit->gap));
     fit->elbo = a->elbo - fit->gap;
     fit->evidence_gap = a->log_evidence - fit->elbo;

@@ -95,6 +95,8 @@ void avi_optimum_destroy(avi_optimum **answer);
 /* Collective. The fit's ELBO held against the F-VI optimum; evaluation: the row of its last one (AVI_EVAL_COLUMNS), for
  * models that are not jointly Gaussian. */
 avi_status avi_optimum_compare_fit(avi_optimum *a, avi_state *st, const double *evaluation, avi_fit_comparison *fit);
+/* Whether the fit's q(z) are factors given theta, which may be above the optimum of F-VI. Not collective. */
+bool avi_optimum_given_theta(const avi_session *s);
 /* Fields of /exact into a->fields. fit may be NULL. Not collective. */
 avi_status avi_optimum_fields(avi_optimum *a, const avi_fit_comparison *fit);
 /* The table on the screen, rank 0. fit may be NULL. Not collective. */

@@ -208,5 +208,7 @@ void avi_optimum_print(const avi_optimum *a, const avi_fit_comparison *fit)
            a->log_evidence - a->elbo);
     if (fit && s->family->ops->draw_after)
         printf("  this fit ties neighbours together: its ELBO is %.6g nats below log p(x)\n", fit->evidence_gap);
+    if (fit && avi_optimum_given_theta(s))
+        printf("  this fit has factors given theta: its ELBO is %.6g nats below log p(x)\n", fit->evidence_gap);
     fflush(stdout);
 }

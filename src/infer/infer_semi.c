@@ -6,7 +6,8 @@ static const avi_key keys[] = {
     {"inference", "base", AVI_KEY_CHOICE, "mlp", 0, 0, AVI_CHOICES_INFER, NULL,
      "the function that the steps begin from; its keys are those that it has as inference.function"},
     {"inference", "refine_steps", AVI_KEY_INT, "5", 1, 1000, NULL, "steps",
-     "steps of gradient ascent on the ELBO of the row by itself, for each row and each time that its factor is needed"},
+     "steps of gradient ascent on the ELBO of the row by itself, for each row and each time that its factor is needed; "
+     "the fit's gradient goes through them to first order, without second derivatives"},
     {"inference", "refine_rate", AVI_KEY_REAL, "0.1", 1e-12, 1e6, NULL, NULL,
      "the variational parameters of a row move by this times the gradient of its ELBO, each by 1 at most in a step; "
      "1 over the largest curvature is safe"},

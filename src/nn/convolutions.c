@@ -46,7 +46,11 @@ int64_t avi_convolutions_values(const avi_convolutions *c) { return avi_convolut
 
 /* ---- parameters ---- */
 
-/* Started as PyTorch's Conv2d and ConvTranspose2d, whose "fan in" is the size of a patch for both. */
+/* Started as PyTorch's Conv2d and ConvTranspose2d: uniform within 1 / sqrt(fan in), where the fan in of both is the
+ * size of a patch. Of a transposed convolution that is output channels x kernel, though (input channels x kernel) /
+ * stride^2 inputs reach an output: that number for the fan in was measured as well. On a VAE of convolutions (1000 rows
+ * of MNIST, 4 steps an epoch) the ELBO on test rows was lower with it after 2 epochs, -389 for -345 nats in the mean of
+ * 6 seeds and in each of them, and not to be told apart after 15 (-201.7 and -203.9, 4 seeds). */
 static avi_status declare(const avi_convolution *c, const char *name, int number, bool transposed, avi_params *params)
 {
     char block[64], axes[96], axis[40];

@@ -120,6 +120,26 @@ def encoders(scratch):
     return f"7 encoders, largest difference {worst:.1e}"
 
 
+def starts(scratch):
+    """Initial weights and biases are uniform within 1 / sqrt(fan in), as PyTorch's layers: torch.nn.init counts the second dimension of a weight times the kernel, which for ConvTranspose2d,
+    (in, out, kernel, kernel), is the channels that it makes."""
+    with h5py.File(scratch / "x.h5", "w") as file:
+        file["x"] = numpy.random.default_rng(7).normal(size=(12, 2, 12, 12))
+    folder = fit(scratch / "fit", *VAE, *BASE, "optim.steps=1", "optim.learning_rate=1e-9", "data.source=hdf5", f"data.path={scratch / 'x.h5'}", "data.dataset=x", "model.latent=4",
+                 "inference.function=conv", "inference.channels=24,16", "inference.kernel=4", "inference.hidden=30", "model.decoder=conv", "model.channels=16,24", "model.kernel=4", "model.hidden=30",
+                 ini=empty_ini(scratch))
+    encoder, decoder = blocks(folder, "/inference"), blocks(folder, "/global")
+    fan_in = {"convolution.0": 2 * 16, "convolution.1": 24 * 16, "encoder.0": 16 * 9, "encoder.1": 30}
+    back = {"decoder.0": 4, "decoder.1": 30, "decoder.convolution.0": 24 * 16, "decoder.convolution.1": 2 * 16}
+    for of, fans in ((encoder, fan_in), (decoder, back)):
+        for name, fan in fans.items():
+            weight, bias, bound = of[f"{name}.weight"], of[f"{name}.bias"], 1 / math.sqrt(fan)
+            largest, spread = numpy.abs(weight).max() / bound, weight.std() / bound * math.sqrt(3)
+            if not (0.9 < largest <= 1 + 1e-6 and abs(spread - 1) < 4 / math.sqrt(weight.size) and numpy.abs(bias).max() <= bound * (1 + 1e-6)):
+                raise Failure(f"{name}: largest weight {largest:.3f} of 1 / sqrt({fan}), spread {spread:.3f} of a uniform one's, largest bias {numpy.abs(bias).max() / bound:.3f}")
+    return f"{len(fan_in) + len(back)} layers start as PyTorch's"
+
+
 def decoder(scratch):
     """E[x | z] of drawn z is that of the decoder in numpy: dense layers and transposed convolutions to images with channels first, sizes that the stride does not divide."""
     generator = numpy.random.default_rng(6)
@@ -283,4 +303,4 @@ def refusals(scratch):
 
 
 if __name__ == "__main__":
-    main(encoders, decoder, entries, bits, gradients, refusals)
+    main(encoders, starts, decoder, entries, bits, gradients, refusals)

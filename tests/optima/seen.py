@@ -50,7 +50,7 @@ def draws(scratch):
     """Each draw seen: the posterior, on any number of ranks with the same bits, and over a stop; the factors that are written are those at the mean, whose gap is 0."""
     x = data(12)
     keys = [*AFFINE, "inference.theta=draw", "objective.draws=8", "objective.estimator=stl", "optim.steps=1200", "optim.learning_rate=0.05", "optim.schedule=cosine", "run.reproducible=yes",
-            "log.eval_draws=512", "optim.tile=4", "run.after=gap", "log.every=100"]
+            "log.eval_draws=512", "optim.tile=4", "run.after=gap,exact", "log.every=100"]
     run = linear(scratch, "draw", x, *keys)
     short = [*keys[:-2], "optim.schedule=constant", "log.eval_every=10", "log.every=1", "optim.steps=20"]
     for seen in ("draw", "mean"):
@@ -66,6 +66,9 @@ def draws(scratch):
     told, error = read(run, "/eval/elbo_train")[-1] * len(x), read(run, "/eval/elbo_train_error")[-1] * len(x)
     if not abs(told - elbo) < 5 * error + 1e-9:
         raise Failure(f"evaluation {told} +- {error}, in numpy {elbo}")
+    with h5py.File(run / "run.h5") as file:
+        below = float(numpy.ravel(file["exact/evidence_gap_fit"][()])[0])
+    near(below, log_p(x) - told, "run.after = exact: log p(x) - ELBO of the fit", 1e-9)
     near(read(run, "/local/mean").ravel(), TAU * (x - t) / V, "factors at the mean of theta", 1e-6)
     near(read(run, "/gap/train/amortization_gap"), 0, "amortization gap", 1e-9)
     best = {}
