@@ -16,7 +16,7 @@ from .plot_trace import evaluations
 from .style import COLOURS, new, styled
 from .table import number as number_of
 
-RUNGS = ("inference function", "own factor", "full covariance", "more starts", "importance resampling", "served by none")
+RUNGS = ("inference function", "own factor", "full covariance", "more starts", "importance resampling", "none of these")
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }

@@ -27,6 +27,6 @@ avi_status avi_streams_flush(void)
     errno = 0;
     const int failed = fflush(stdout), error = errno;
     if ((!failed && !ferror(stdout)) || error == EPIPE || reader_is_gone()) return AVI_OK;
-    return avi_fail(AVI_ERR_IO, "standard output: cannot write%s%s; what was printed is not whole: make room there",
+    return avi_fail(AVI_ERR_IO, "standard output: cannot write%s%s; what was printed is incomplete: make room there",
                     failed && error ? ": " : "", failed && error ? strerror(error) : "");
 }

@@ -84,7 +84,7 @@ static avi_status read_option(command *c, const char *text)
         c->section = text + 12;
         return only(text, c->section, "man", "bash");
     } else if (!strcmp(text, "--status")) {
-        return avi_fail(AVI_ERR_USAGE, "--status stands alone; use avi_mpi --status FOLDER ...");
+        return avi_fail(AVI_ERR_USAGE, "--status takes no other option; use avi_mpi --status FOLDER ...");
     } else if (!strncmp(text, "--help-keys=", 12)) {
         c->action = KEYS;
         c->section = text + 12;

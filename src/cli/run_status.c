@@ -182,13 +182,13 @@ static void print_one(const report *r)
         printf("  step         %.0f", r->last[STEP]);
         if (r->steps > 0) printf(" of %" PRId64 " (%.0f %%)", r->steps, 100 * r->last[STEP] / (double)r->steps);
         printf(", epoch %.4g, logged %s ago\n", r->last[EPOCH], duration(r->age, text));
-        printf("  ELBO         %.6g nats per row in that step's rows", r->last[ELBO]);
+        printf("  ELBO         %.6g nats per row, over the rows of that step", r->last[ELBO]);
         if (r->last[KL_GLOBAL] == 0 && r->last[ELBO_ALL] != 0)
             printf("; KL of z %.4g", r->last[KL] * r->last[ELBO] / r->last[ELBO_ALL]);
         printf("\n");
     }
     if (isfinite(r->slope))
-        printf("  trend        %+.3g +- %.2g nats per row in an epoch, over the last logged steps\n", r->slope,
+        printf("  trend        %+.3g +- %.2g nats per row and epoch, over the last logged steps\n", r->slope,
                r->slope_error);
     if (isfinite(r->rate)) printf("  rate         %.4g steps/s", r->rate);
     if (isfinite(seconds_left(r))) printf(", %s left", duration(seconds_left(r), text));

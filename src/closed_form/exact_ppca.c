@@ -30,7 +30,7 @@ static avi_status check(const avi_session *s)
                                "model ppca has a closed form under a flat prior of theta; use 0");
     if (s->model->latent >= s->shape.width)
         return avi_config_fail(s->config, "model", "latent",
-                               "%lld dimensions for rows of %lld values leave nothing to the noise; use fewer",
+                               "%lld dimensions for rows of %lld values leave no dimension to the noise; use fewer",
                                (long long)s->model->latent, (long long)s->shape.width);
     return AVI_OK;
 }

@@ -28,7 +28,7 @@ avi_status avi_optimum_check(const avi_session *s)
     const avi_exact_ops *ops = closed_form_of(s);
     if (ops && !strcmp(avi_config_get_string(s->config, "data", "missing"), "mask"))
         return avi_config_fail(s->config, "data", "missing",
-                               "exact answers are of rows that are whole; use refuse, or leave exact out");
+                               "exact answers need rows without missing values; use refuse, or leave exact out");
     if (ops && !s->family->ops->independent && !avi_family_is(s->family, "gaussian_full") &&
         !avi_family_is(s->family, "tridiagonal"))
         return avi_config_fail(s->config, "inference", "family",

@@ -169,7 +169,8 @@ static avi_status allocate(avi_data *d, int ranks, int64_t **arrays)
     const int64_t row = d->shape.width * (int64_t)avi_dtype_size(d->shape.type),
                   rows = d->entry ? d->entry[d->count] : d->halo_left + d->count + d->halo_right;
     if (rows > INT64_MAX / 2 / row)
-        return avi_fail(AVI_ERR_INTERNAL, "%lld rows of %lld bytes fit no memory", (long long)rows, (long long)row);
+        return avi_fail(AVI_ERR_INTERNAL, "%lld rows of %lld bytes do not fit into memory", (long long)rows,
+                        (long long)row);
     d->values = malloc(rows > 0 ? (size_t)(rows * row) : 1);
     if (!d->values) return avi_fail_memory((size_t)(rows * row), "the rows of this rank");
     const size_t bytes = 6 * ((size_t)ranks + 1) * sizeof(int64_t);

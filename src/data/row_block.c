@@ -191,7 +191,7 @@ static avi_status refuse(const avi_row_block *b, fault f, int64_t row, int64_t c
     if (f == MISSING)
         return avi_fail(AVI_ERR_DATA,
                         "%s: row %lld, column %lld (both from 0%s) is NaN, and the fit had no missing values; use rows "
-                        "that are whole, or a fit with data.missing = mask",
+                        "without missing values, or a fit with data.missing = mask",
                         label, r, c, avi_settle_name(b->source, column, name));
     if (f == NO_LOGARITHM)
         return avi_fail(
@@ -201,7 +201,7 @@ static avi_status refuse(const avi_row_block *b, fault f, int64_t row, int64_t c
             label, r, c, avi_settle_name(b->source, column, name), v);
     return avi_fail(AVI_ERR_DATA,
                     "%s: row %lld, column %lld (both from 0%s) is %.9g, but the fitted likelihood needs %s there; use "
-                    "values as those of the fit, or data.scale to bring them there",
+                    "values like those of the fit, or data.scale to rescale them",
                     label, r, c, avi_settle_name(b->source, column, name), v, avi_support_name(support));
 }
 

@@ -74,9 +74,9 @@ static avi_status settle_storage(avi_source *s, const avi_config *config)
     const double bytes = (double)s->shape.rows * avi_source_row_bytes(s);
     s->streamed = can && (stream || (strcmp(storage, "auto") == 0 && bytes > (double)AVI_STREAM_ABOVE));
     if (!stream || can || s->shape.rows == 0) return AVI_OK;
-    return avi_config_fail(
-        config, "data", "storage", "%s: %s, so they cannot be drawn anew at each step; use memory or auto", s->label,
-        s->ops->read_rows ? "its rows follow from the rows before them" : "its rows come from a file");
+    return avi_config_fail(config, "data", "storage",
+                           "%s: %s, so they cannot be drawn anew at each step; use memory or auto", s->label,
+                           s->ops->read_rows ? "each row depends on the rows before it" : "its rows come from a file");
 }
 
 /* A file that is named for a source that reads none would be passed over, and other rows fitted in its place. */

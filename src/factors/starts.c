@@ -21,7 +21,7 @@ avi_status avi_starts_check(const avi_session *s)
     if (starts_of(s) <= 1) return AVI_OK;
     if (!s->infer->ops->local)
         return avi_config_fail(s->config, "inference", "starts",
-                               "several starts are for factors of the rows' own; use inference.function = factorized, "
+                               "several starts need a factor for each row; use inference.function = factorized, "
                                "or inference.starts = 1");
     if (s->model->ops->coupling != AVI_INDEPENDENT || !s->family->ops->independent)
         return avi_config_fail(s->config, "inference", "starts",

@@ -165,8 +165,8 @@ static avi_status read_header(avi_store *store, avi_comm *comm, avi_fitted *f)
     AVI_TRY(avi_store_attribute_int(store, "/", "rows", &f->rows));
     if (!has(store, "/data/smallest", &f->shape.width))
         return avi_fail(AVI_ERR_DATA,
-                        "%s: does not say what became of the columns of its data, since an older program wrote it; use "
-                        "a run of this one",
+                        "%s: does not say how the columns of its data were scaled: an older version wrote it; use a "
+                        "run of this version",
                         f->path);
     f->shape.columns = number(store, "row_columns", f->shape.width);
     f->shape.height = number(store, "row_height", 0);

@@ -124,10 +124,11 @@ avi_status avi_gap_ledger_fields(const avi_gap_ledger *l, avi_fields *fields)
 
 static double percent(int64_t part, int64_t all) { return all ? 100 * (double)part / (double)all : 0; }
 
-/* What serves the rows, in words; a rung that serves none is not named. */
+/* What gives the rows a k-hat below 0.7, in words; a rung that does so for no row is not named. */
 static void print_rungs(const avi_gap_totals *t)
 {
-    static const char *const words[AVI_RUNGS] = {[AVI_RUNG_FUNCTION] = "are served by the inference function",
+    static const char *const words[AVI_RUNGS] = {[AVI_RUNG_FUNCTION] =
+                                                     "have a k-hat below 0.7 by the inference function",
                                                  [AVI_RUNG_FACTOR] = "need their own factor",
                                                  [AVI_RUNG_FULL] = "need a full covariance",
                                                  [AVI_RUNG_STARTS] = "need more starts",
@@ -140,7 +141,7 @@ static void print_rungs(const avi_gap_totals *t)
     }
     const int64_t none = t->rung[AVI_RUNG_NONE];
     if (none) {
-        printf("; %" PRId64 " row%s served by none:", none, none == 1 ? " is" : "s are");
+        printf("; %" PRId64 " row%s above 0.7 by all of these:", none, none == 1 ? " stays" : "s stay");
         for (int64_t i = 0; i < none && i < AVI_GAP_NAMED; i++) printf(" %" PRId64, t->unserved[i]);
         if (none > AVI_GAP_NAMED) printf(" ...");
     }

@@ -41,7 +41,8 @@ static avi_status read_entries(const avi_infer *f, const avi_config *config, att
     if (!avi_patches_make(view, patch, &n->patches)) {
         int64_t fits = patch;
         while (fits > 1 && !avi_patches_make(view, fits, &n->patches)) fits--;
-        return avi_config_fail(config, "inference", "patch", "patches do not fill images of %lld x %lld; use %lld",
+        return avi_config_fail(config, "inference", "patch",
+                               "patches of this size do not divide images of %lld x %lld; use %lld",
                                (long long)view->height, (long long)view->width, (long long)fits);
     }
     n->entries = n->patches.height * n->patches.width;
@@ -60,7 +61,7 @@ static avi_status read_places(const avi_infer *f, const avi_config *config, atte
     if (!strcmp(text, "none")) n->positions = POSITIONS_NONE;
     if (!strcmp(text, "sine")) n->positions = POSITIONS_SINE;
     if (set && (!strcmp(text, "sine") || !strcmp(text, "learned")))
-        return avi_config_fail(config, "inference", "positions", "entries of a group have no places; use none");
+        return avi_config_fail(config, "inference", "positions", "entries of a group have no order; use none");
     n->centre = !strcmp(avi_config_get_string(config, "inference", "pool"), "centre");
     if (n->centre && f->shape.layout != AVI_LAYOUT_SEQUENCE)
         return avi_config_fail(config, "inference", "pool",

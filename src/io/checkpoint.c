@@ -149,8 +149,8 @@ static avi_status keep_unread(avi_status status)
     snprintf(text, sizeof text, "%s", avi_error_text());
     avi_error_clear();
     return avi_fail(status,
-                    "%s; the newest checkpoint that is whole cannot be told: once it can be read the same command goes "
-                    "on; checkpoint.resume = no starts afresh without it",
+                    "%s, so the newest complete checkpoint is not known. Run the same command again once the file can "
+                    "be read, or use checkpoint.resume = no to start without it",
                     text);
 }
 
@@ -173,9 +173,10 @@ static avi_status first_whole(const char *folder, const int64_t *steps, size_t c
         avi_error_clear();
     }
     if (count == 0) return AVI_OK;
-    return avi_fail(AVI_ERR_DATA,
-                    "%s: no checkpoint is whole, of %zu; checkpoint.resume = no starts afresh and removes them", folder,
-                    count);
+    return avi_fail(
+        AVI_ERR_DATA,
+        "%s: none of its %zu checkpoints is complete; use checkpoint.resume = no to start afresh, which removes them",
+        folder, count);
 }
 
 /* `latest` is for people and scripts, and a cross-check: a file it names that is gone is worth a word. */

@@ -150,7 +150,7 @@ avi_status avi_lock_take(const char *folder, const char *path, int *fd)
     }
     return avi_fail(
         AVI_ERR_CANTCREATE,
-        "output folder %s: its lock file is made and removed by others all the time; choose another run.output",
+        "output folder %s: other processes make and remove its lock file all the time; choose another run.output",
         folder);
 }
 

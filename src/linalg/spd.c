@@ -30,7 +30,7 @@ static avi_status factor(avi_linalg_spd *s, double jitter)
     if (worst > 0)
         return avi_fail(AVI_ERR_DATA,
                         "a matrix of %d rows is not positive definite: pivot %lld (of 1..%d) is not positive with "
-                        "jitter %g; a larger jitter may serve",
+                        "jitter %g; use a larger jitter",
                         s->n, (long long)worst, s->n, jitter);
     if (worst < 0)
         return avi_fail(AVI_ERR_INTERNAL, "pdpotrf: argument %lld was refused (n = %d)", (long long)-worst, s->n);

@@ -71,7 +71,7 @@ avi_status avi_dry_run(avi_session *s, const avi_task_ops *task)
         if (status == AVI_OK && root) print_datapoint(s);
         if (status == AVI_OK) status = avi_plan_print(&p);
     } else if (status == AVI_OK && root) {
-        printf("  What run.task = %s takes is not foreseen.\n", task->name);
+        printf("  What run.task = %s takes is not predicted.\n", task->name);
     }
     if (status == AVI_OK && root) printf("Nothing was written.\n");
     avi_state_destroy(&st);

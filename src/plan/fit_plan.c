@@ -185,7 +185,7 @@ avi_status avi_fit_plan(avi_session *s, avi_state *st, avi_plan *p)
         if (after.task[i]->plan_after)
             AVI_TRY(after.task[i]->plan_after(s, st, p));
         else if (after.task[i]->after_fit && avi_comm_rank(s->comm) == 0)
-            printf("  What %s takes after the fit is not foreseen.\n", after.task[i]->name);
+            printf("  What %s takes after the fit is not predicted.\n", after.task[i]->name);
     }
     return AVI_OK;
 }

@@ -134,7 +134,7 @@ static avi_status make_partition(avi_session *s)
     if (shuffled && coupled)
         return avi_config_fail(c, "data", "shuffle",
                                "model %s with this inference.domain looks at neighbouring rows, which a shuffle would "
-                               "tear apart; use auto or no",
+                               "separate; use auto or no",
                                s->model->ops->name);
     int64_t batch = avi_config_get_int(c, "optim", "batch"), tile = avi_config_get_int(c, "optim", "tile");
     if (s->options->no_steps) suit_data(s, rows, &batch, &tile);

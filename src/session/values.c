@@ -46,7 +46,7 @@ avi_status avi_values_check_keys(const avi_session *s)
     if (!strcmp(avi_config_get_string(c, "data", "missing"), "mask") && !s->model->ops->masks)
         return avi_config_fail(c, "data", "missing",
                                "model %s cannot leave out single values; use model.name = ppca or vae, or refuse and "
-                               "rows that are whole",
+                               "rows without missing values",
                                s->model->ops->name);
     return AVI_OK;
 }

@@ -132,7 +132,7 @@ static void tell_unused(const avi_sweep_plan *p, const int64_t *unused)
 {
     for (int k = 0; k < p->spec.keys; k++)
         if (unused[k])
-            avi_warn("--sweep: %s is not used in %" PRId64 " of the %" PRId64 " runs: those differ in name alone",
+            avi_warn("--sweep: %s is not used in %" PRId64 " of the %" PRId64 " runs: they differ only in their names",
                      p->spec.key[k].name, unused[k], p->spec.runs);
 }
 

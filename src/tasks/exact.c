@@ -67,8 +67,8 @@ static avi_status spare_fit(const avi_session *s, const avi_folder *folder)
     free(why);
     if (!fit) return AVI_OK;
     return avi_config_fail(s->config, "run", "output",
-                           "the results of the fit in %s would be replaced by those of run.task = exact alone, which "
-                           "finds no checkpoint of that fit to go by; use another run.output",
+                           "the results of the fit in %s would be lost: run.task = exact finds no checkpoint of that "
+                           "fit and would replace them; use another run.output",
                            avi_folder_path(folder));
 }
 

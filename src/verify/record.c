@@ -106,8 +106,7 @@ static avi_status read_all(const avi_session *s, const avi_digests *d, avi_store
     const char *digests = results ? "/digest/digest" : "/digests";
     const bool there = has(store, digests);
     if (results && !there)
-        return avi_fail(AVI_ERR_DATA, "%s: has no digests, since an older program wrote it; use a run of this one",
-                        path);
+        return avi_fail(AVI_ERR_DATA, "%s: has no digests: an older version wrote it; use a run of this version", path);
     AVI_TRY(results ? read_columns(s, d, store, path, r) : read_table(s, d, store, path, r));
     if (!there) return AVI_OK;
     AVI_TRY(avi_store_read(store, digests, AVI_I64, 2, (int64_t[4]){r->lines, d->columns}, false, r->digest));

@@ -142,9 +142,7 @@ static avi_status look_further(avi_replay *v, avi_row_ranges *job, const finding
         met = r.finite && r.measure;
         if (met) AVI_TRY(compare_step(&ahead, job, &r, &next));
     }
-    return tell(v, f,
-                met && !next.count ? " The next logged step agrees: what the file says was changed, the run was not."
-                                   : "");
+    return tell(v, f, met && !next.count ? " The next logged step agrees: the file was changed, not the run." : "");
 }
 
 static avi_status compare_state(avi_replay *v, int64_t step)

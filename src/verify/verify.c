@@ -120,7 +120,9 @@ static avi_status check_results(const verification *w, const char *path)
     AVI_TRY(avi_store_open(w->s->comm, path, &store));
     avi_status status = avi_store_attribute_text(store, "/digest", "data", &text);
     if (status == AVI_OK && strcmp(text, here) != 0)
-        status = avi_fail(AVI_ERR_DIFFERS, "%s: has %s as the digest of the data, which is %s", path, text, here);
+        status = avi_fail(AVI_ERR_DIFFERS,
+                          "%s: the digest of the data is %s in this file, and %s of the data as they are now", path,
+                          text, here);
     free(text);
     avi_store_close(&store);
     return avi_agree(w->s->comm, status);
@@ -254,7 +256,7 @@ static void tell_plan(const verification *w)
     else
         printf("the beginning");
     printf(" on %d rank%s\n", avi_comm_size(w->s->comm), avi_comm_size(w->s->comm) == 1 ? "" : "s");
-    printf("  held against %d file%s: digests of %d block%s, the terms of the ELBO, the states of checkpoints\n",
+    printf("  compared with %d file%s: digests of %d block%s, the terms of the ELBO, the states of checkpoints\n",
            w->records, w->records == 1 ? "" : "s", w->st->digests.columns - AVI_DIGEST_BLOCKS,
            w->st->digests.columns - AVI_DIGEST_BLOCKS == 1 ? "" : "s");
     fflush(stdout);

@@ -95,7 +95,7 @@ def case_refused(c):
     x = gaps(40, 1)
     c.write(x).write(gaps(40, 5), dataset="wide")
     c.run("data.missing=mask", "model.name=linear").ends(78, r"\[data\] missing = mask: model linear", "use model.name = ppca or vae")
-    c.run("data.missing=mask", "model.name=ppca", "run.task=exact", "data.dataset=wide").ends(78, "exact answers are of rows that are whole")
+    c.run("data.missing=mask", "model.name=ppca", "run.task=exact", "data.dataset=wide").ends(78, "exact answers need rows without missing values")
     y = gaps(40, 3)
     y[7, 2] = numpy.inf
     c.write(y, dataset="inf")

@@ -411,7 +411,7 @@ static void checkpoints(void **state)
     assert_string_equal(avi_error_text(), ""); /* passing over is not a failure */
     if (is_root()) assert_int_equal(truncate(in("run/checkpoint/step_000000020.h5"), 5000), 0);
     meet();
-    REFUSED(avi_checkpoint_find(folder, world, &text), AVI_ERR_DATA, "no checkpoint is whole, of 3");
+    REFUSED(avi_checkpoint_find(folder, world, &text), AVI_ERR_DATA, "none of its 3 checkpoints is complete");
     /* The run went back to 15: what was after it must not come up again; what a killed writer left goes. */
     if (is_root()) fclose(fopen(in("run/checkpoint/step_000000016.h5.tmp"), "w"));
     meet();

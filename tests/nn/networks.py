@@ -286,7 +286,7 @@ def refusals(scratch):
         ([*conv, "data.height=3", "inference.channels="], "use 1 to 8 numbers", ["inference.channels=2"]),
         (["inference.function=attention"], "[inference] function = attention: a row is 12 plain values", ["data.height=3", "inference.patch=1"]),
         (["inference.function=attention"], "inference.domain = window:8", ["inference.domain=window:8"]),
-        (["inference.function=attention", "data.height=3"], "patches do not fill images of 3 x 4; use 1", ["inference.patch=1"]),
+        (["inference.function=attention", "data.height=3"], "patches of this size do not divide images of 3 x 4; use 1", ["inference.patch=1"]),
         (["inference.function=attention", "inference.domain=window:1", "inference.heads=3"], "use 1, or inference.width = 66", ["inference.width=66"]),
         (["inference.function=attention", "data.height=3", "inference.patch=1", "inference.pool=centre"], "use mean", ["inference.pool=mean"]),
         (["inference.function=set"], "a row of these data is 12 plain values; use mlp", ["inference.domain=window:8"]),
