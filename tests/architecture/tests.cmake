@@ -2,3 +2,5 @@ avi_add_script(architecture COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/check_floors.p
 avi_add_script(architecture_self_test COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/check_floors.py --self-test LABELS architecture)
 avi_add_script(architecture_calls COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/check_calls.py ${CMAKE_BINARY_DIR} LABELS architecture)
 avi_add_script(architecture_calls_self_test COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/check_calls.py --self-test LABELS architecture)
+avi_add_script(architecture_pages COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/check_pages.py LABELS architecture)
+avi_add_script(architecture_pages_self_test COMMAND ${AVI_PYTHON} ${AVI_AREA_DIR}/check_pages.py --self-test LABELS architecture)
