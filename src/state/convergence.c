@@ -165,6 +165,37 @@ static int places(double value, double error)
     return unit > 0 && isfinite(unit) ? (int)fmin(fmax(1 - floor(log10(unit)), 0), 12) : 4;
 }
 
+/* Whether the data may be standardised, and are not. */
+static bool standardisable(const avi_session *s)
+{
+    const avi_model *m = s->model;
+    return !s->train->mean && !s->shape.ragged && (!m->ops->support || m->ops->support(m, 0) == AVI_SUPPORT_REAL);
+}
+
+/* L-BFGS ends by its tolerance, or where rounding of the ELBO hides what a step gains: with a small gradient that is
+ * the optimum as far as it can be told, a large one (values far beyond the scales of the model) says that there is
+ * more. */
+static void describe_end(const avi_session *s, const avi_state *st, bool stalled, char text[AVI_CONVERGENCE_TEXT])
+{
+    const char *what = s->problem.notebook ? "objective" : "ELBO";
+    const bool single = s->precision == AVI_PRECISION_SINGLE;
+    const char *precision = single ? "single" : "double";
+    const double left = at_step(&st->trace, AVI_TRACE_GRAD_NORM, (double)st->step),
+                 asked = fmax(s->optim.number[1], single ? 1e-5 : 0) * sqrt((double)s->layout.size);
+    if (stalled)
+        snprintf(text, AVI_CONVERGENCE_TEXT,
+                 "no step raises the %s any more, but a gradient of %.2g nats per row is left: %s precision does not "
+                 "tell such values apart; use %s%s",
+                 what, left, precision, single ? "run.precision = double, or " : "",
+                 standardisable(s) ? "data.standardise = yes" : "other scales of the model ([model])");
+    else if (left > asked)
+        snprintf(text, AVI_CONVERGENCE_TEXT,
+                 "the %s has converged as far as %s precision tells: a gradient of %.2g nats per row is left", what,
+                 precision, left);
+    else
+        snprintf(text, AVI_CONVERGENCE_TEXT, "the %s has converged: optim.tolerance is reached", what);
+}
+
 bool avi_convergence_describe(const avi_session *s, const avi_state *st, const char *why, avi_convergence *c,
                               char text[AVI_CONVERGENCE_TEXT])
 {
@@ -172,8 +203,8 @@ bool avi_convergence_describe(const avi_session *s, const avi_state *st, const c
     char rate[80] = "";
     text[0] = '\0';
     avi_convergence_of(&st->bins, st->step, &st->trace, (double)s->partition.rows, c);
-    if (why && !strncmp(why, "converged", strlen("converged"))) {
-        snprintf(text, AVI_CONVERGENCE_TEXT, "the %s has converged: optim.tolerance is reached", what);
+    if (why && (!strcmp(why, "converged") || !strcmp(why, AVI_STALLED))) {
+        describe_end(s, st, !strcmp(why, AVI_STALLED), text);
         return true;
     }
     /* A dead network sits still without having arrived. */

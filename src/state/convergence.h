@@ -12,6 +12,11 @@
 
 enum { AVI_CONVERGENCE_TEXT = 256 };
 
+/* Why a fit ended whose method found no step that raises the ELBO, though its gradient has a norm above
+ * AVI_SMALL_GRADIENT, nats per row. A smaller one leaves nothing to gain that is worth a word. */
+#define AVI_STALLED        "no step raises the ELBO any more"
+#define AVI_SMALL_GRADIENT 1e-3
+
 typedef struct avi_convergence {
     int spans;           /* that the line goes through; 0: too few steps to tell, and nothing else is filled */
     int64_t steps;       /* that they have */

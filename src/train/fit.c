@@ -15,6 +15,7 @@
 #include "train/dead_block.h"
 #include "base/signals.h"
 #include "state/best.h"
+#include "state/convergence.h"
 #include "train/stopping_rule.h"
 
 #include <inttypes.h>
@@ -137,7 +138,8 @@ static const char *reason(const fit *f, const avi_step_result *r, bool met)
 {
     const char *dead = avi_dead_block(f->s, f->st);
     if (!dead)
-        return r->converged                      ? "converged"
+        return r->stalled                        ? AVI_STALLED
+               : r->converged                    ? "converged"
                : met                             ? AVI_STOPPING_RULE_MET
                : avi_patience_spent(f->s, f->st) ? f->patience
                                                  : "done";
@@ -316,7 +318,7 @@ static avi_status judge(const fit *f)
     return avi_fail(AVI_ERR_BUDGET,
                     "%s before the stop rule was met%s, after %" PRId64
                     " steps; the results are written, and more optim.epochs resume from here",
-                    strcmp(f->why, "converged") ? "budget spent" : "converged",
+                    !strcmp(f->why, "converged") || !strcmp(f->why, AVI_STALLED) ? f->why : "budget spent",
                     f->target + strlen(AVI_STOPPING_RULE_MISSED), f->st->step);
 }
 

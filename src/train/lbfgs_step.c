@@ -1,4 +1,5 @@
 #include "train/lbfgs_step.h"
+#include "state/convergence.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -272,6 +273,7 @@ static avi_status iterate(solve *v, avi_step_result *r)
     if (!moved) { /* not even steepest descent lowers the value: it is as low as this precision tells */
         AVI_TRY(put_back(v, r));
         r->converged = true;
+        r->stalled = !(r->grad_norm <= AVI_SMALL_GRADIENT);
         return AVI_OK;
     }
     if (same_scale(v)) avi_lbfgs_add(&st->lbfgs, v->x0, v->x1, v->g0, v->g1);

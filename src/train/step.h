@@ -11,7 +11,8 @@ typedef struct avi_step_result {
     double own[AVI_SUMS];  /* this rank's share */
     double kl_global;      /* nats */
     double grad_norm, learning_rate;
-    bool converged;       /* the method's own stop rule is met */
+    bool converged;       /* the method's own stop rule is met, or there is no further step to take: */
+    bool stalled;         /* rounding hides what is left to gain, before the stop rule is met */
     bool finite;          /* false: nothing was changed */
     int64_t bad_position; /* of this rank's first row that is not finite, -1 */
     int64_t bad_value;    /* index of the first non-finite value of the global gradient, -1 */

@@ -59,7 +59,7 @@ def words(scratch):
             ("noise", "do not tell whether", ["inference.function=polynomial", "optim.learning_rate=0.3", "optim.epochs=12", "objective.draws=1"]),
             ("falls", "falls by", ["inference.function=polynomial", "optim.method=sgd", "optim.learning_rate=0.75", "optim.batch=0", "optim.epochs=40", *quiet]),
             ("schedule", "at a learning rate of", ["inference.function=polynomial", "optim.learning_rate=0.02", "optim.schedule=cosine", "optim.epochs=100", *quiet]),
-            ("lbfgs", "optim.tolerance is reached", ["inference.function=polynomial", "optim.method=lbfgs", "optim.batch=0", "optim.steps=60", *quiet])):
+            ("lbfgs", "optim.tolerance is reached", ["optim.tolerance=1e-7", "inference.function=polynomial", "optim.method=lbfgs", "optim.batch=0", "optim.steps=60", *quiet])):
         run = linear(scratch, name, data(ROWS), *BASE[:-1], *arguments)
         if expected not in told(run).get("convergence", ""):
             raise Failure(f"{name}: {told(run)}; {expected} expected")

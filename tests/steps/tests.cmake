@@ -2,7 +2,7 @@
 avi_add_checks(steps algebra constant local starts notebook saw clipping epoch adam draws stl tiles means skip rollback)
 avi_add_checks(steps unbiased weights others fits)
 avi_add_checks(steps precision row_values both_precisions registry)
-avi_add_checks(steps features standardised located digits dead)
+avi_add_checks(steps features standardised located nonlinear digits dead)
 avi_add_run(steps_gradients gradients TIMEOUT 600)
 avi_add_run(steps_gradients_long gradients ARGS --long LABELS long TIMEOUT 7200)
 avi_add_run(steps_local_rows local_rows)
