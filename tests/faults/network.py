@@ -41,8 +41,9 @@ class Hosts:
         where, agent = ",".join(f"{name}:{each}" for name in self.names), str(self.folder / "agent.sh")
         parameters = {**KEEPALIVE, **ROUTES, "plm_rsh_agent": agent, "plm_ssh_agent": agent}
         variables = [f"{prefix}_MCA_{name}={value}" for prefix in ("OMPI", "PRTE") for name, value in parameters.items()]
-        return [str(SCRIPT), "beside", str(self.folder), self.names[0], "env", *variables, "OMPI_MCA_btl_tcp_if_include=eth0", *launcher.MPIRUN, "--bind-to", "none", "--map-by", "node",
-                "--host", where, "-x", "OMPI_MCA_mpi_yield_when_idle=1", "-x", "OPENBLAS_NUM_THREADS=1", "-x", "PATH"]
+        return [str(SCRIPT), "beside", str(self.folder), self.names[0], "env", *variables, "OMPI_MCA_btl_tcp_if_include=eth0", *launcher.MPIRUN,
+                *([] if "--bind-to" in launcher.MPIRUN else ["--bind-to", "none"]), "--map-by", "node", "--host", where,
+                "-x", "OMPI_MCA_mpi_yield_when_idle=1", "-x", "OPENBLAS_NUM_THREADS=1", "-x", "PATH"]
 
 
 def ranks_on(folder):

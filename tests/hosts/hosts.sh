@@ -79,7 +79,7 @@ up() {
 host=\$1
 shift
 process=\$(awk -v host="\$host" '\$1 == host || \$2 == host { print \$3 }' "$folder/hosts")
-exec nsenter -t "\$process" -n -u -i -p -m --wd="\$PWD" sh -c "\$*"
+exec nsenter -t "\$process" -n -u -i -p -m --root --wd="\$PWD" sh -c "\$*"
 AGENT
     chmod +x "$folder/agent.sh"
 }
@@ -88,7 +88,7 @@ run_in() {
     local process
     process=$(field_of "$1" 3)
     shift
-    exec nsenter -t "$process" -n -u -i -p -m --wd="$PWD" -- "$@"
+    exec nsenter -t "$process" -n -u -i -p -m --root --wd="$PWD" -- "$@"
 }
 
 run_beside() {

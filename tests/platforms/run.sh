@@ -81,6 +81,8 @@ try() {
     make_root "$system" "$root" || return 77
     # A bare system has no name for itself: MPICH then asks the network for it at every start, and waits 5 s or 10.
     grep -qsw "$(hostname)" "$root/etc/hosts" || echo "127.0.0.1 localhost $(hostname)" >>"$root/etc/hosts"
+    # What launchers of an earlier round have left: Open MPI names its folders by process numbers, and these come again.
+    rm -rf "${root:?}"/tmp/*
     revision=$(git -C "$repository" rev-parse --short=12 HEAD)
     rm -rf "$root/root/avi_mpi"
     git clone -q --no-hardlinks "$repository" "$root/root/avi_mpi" && git -C "$root/root/avi_mpi" checkout -q --detach "$revision" || return 1
