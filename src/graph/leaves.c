@@ -31,6 +31,23 @@ static void make_seen(avi_graph_context *c, const avi_pass *pass)
     }
 }
 
+/* The points of theta in double, where row values are worked out so: of a theta far from 0 a float has no digits for
+ * what tells them apart (theta about 1e5 with an sd of 0.1). */
+static void keep_points(avi_graph_context *c, const avi_pass *pass, int k)
+{
+    const avi_problem *p = c->p;
+    const int draws = c->layout->theta_draws;
+    const int64_t at = p->model->theta.block[k].offset;
+    if (!pass->precise || p->precision != AVI_PRECISION_SINGLE || !p->rule || !avi_theta_rides(p) ||
+        avi_theta_form_of(p) != AVI_THETA_FACTORS)
+        return;
+    const float *params = pass->params;
+    double *points = avi_tape_alloc(c->tape, 2 * (int64_t)draws);
+    const double mean = params[at], sd = exp(params[avi_parameter_layout_log_sd(p, c->layout) + at]);
+    for (int s = 0; s < draws; s++) points[s] = mean + sd * p->rule->theta[s * p->rule->thetas + k];
+    c->theta[k]->precise = points;
+}
+
 void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s)
 {
     const avi_params *theta = &c->p->model->theta, *phi = &c->p->infer->phi;
@@ -43,6 +60,7 @@ void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s)
         const int64_t rows = rides ? draws : b->rows, cols = rides ? 1 : b->cols;
         const void *value = value_at(c, c->theta_draws, i);
         c->theta[k] = avi_parameter_in_sink(c->tape, rows, cols, value, i);
+        keep_points(c, pass, k);
         c->theta_fixed[k] = avi_constant(c->tape, rows, cols, value);
     }
     if (c->p->infer->theta == AVI_THETA_MEAN && s == 0) make_seen(c, pass);
