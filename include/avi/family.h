@@ -56,6 +56,7 @@ struct avi_family {
     const avi_family_ops *ops;
     int64_t latent, width;               /* L; values of nu */
     int64_t tied;                        /* with draw_after: the last values of nu, 0 where there is no row before */
+    bool kl_by_draws;                    /* set by create: kl_std costs more than it is worth */
     int first, count;                    /* the shared blocks: [first, first + count) of phi */
     const char *rank_section, *rank_key; /* which key says in how many directions dimensions are correlated */
     void *self;
@@ -74,6 +75,8 @@ avi_status avi_family_create_full(const avi_config *config, int64_t latent, avi_
 void avi_family_destroy(avi_family **family);
 /* Adds the shared parameters behind those of the inference function. Errors: INTERNAL. */
 avi_status avi_family_declare(avi_family *f, avi_params *phi);
+/* Whether the KL to N(0, I) is to be taken in closed form. */
+bool avi_family_has_kl(const avi_family *f);
 /* Whether the family is a Gaussian with full covariance: what closed forms can compare. */
 bool avi_family_is(const avi_family *f, const char *name);
 /* objective.entropy = notebook: a Gaussian with independent dimensions whose entropy, KL and log q are those of the

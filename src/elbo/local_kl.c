@@ -6,7 +6,7 @@ enum { BLOCK = 2048 }; /* rows at once: a few values a row, no draws */
 
 bool avi_estimator_kl_is_closed(const avi_problem *p)
 {
-    return p->model->ops->coupling == AVI_INDEPENDENT && !p->model->ops->log_prior && p->family->ops->kl_std &&
+    return p->model->ops->coupling == AVI_INDEPENDENT && !p->model->ops->log_prior && avi_family_has_kl(p->family) &&
            p->gradient == AVI_GRADIENT_PATHWISE && !p->kl_sampled;
 }
 

@@ -76,3 +76,5 @@ avi_status avi_family_declare(avi_family *f, avi_params *phi)
 }
 
 bool avi_family_is(const avi_family *f, const char *name) { return !strcmp(f->ops->name, name); }
+
+bool avi_family_has_kl(const avi_family *f) { return f->ops->kl_std && !f->kl_by_draws; }

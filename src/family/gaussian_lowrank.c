@@ -9,6 +9,7 @@
  * map that begins at its dimension: at v~ = 0 the factor is the independent Gaussian of (mean, log_sd), and the
  * gradient by v~ is not zero, as it would be by v at v = 0. */
 #include "avi/family.h"
+#include "density/full_square.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@ static const avi_key keys[] = {
     {"inference", "rank", AVI_KEY_INT, "1", 1, 64, NULL, "directions",
      "directions in which the dimensions of a datapoint are correlated"},
 };
+
+enum { MOST_CLOSED = 2 /* directions: the second moment takes O(K^2 L) a row, where a draw takes O(K L) */ };
 
 typedef struct lowrank {
     int64_t rank;
@@ -39,6 +42,7 @@ static avi_status create(avi_family *f, const avi_config *config)
     w->w = w->u + rank * l;
     w->g = w->w + rank * l;
     f->width = l * (2 + w->rank);
+    f->kl_by_draws = rank > MOST_CLOSED;
     return AVI_OK;
 }
 
@@ -148,36 +152,9 @@ static avi_node *entropy(const avi_family *f, avi_tape *t, avi_node *nu)
     return avi_scale(t, avi_add(t, sds, log_volume(f, t, nu)), 1, 0.5 * (double)l * LOG_2PI_E);
 }
 
-/* The inner product of two rows, (B, 1). */
-static avi_node *inner(avi_tape *t, avi_node *a, avi_node *b) { return avi_row_sum(t, avi_mul(t, a, b)); }
-
-/* Diagonal of (I + U W') (I + W U') as in maps_of, (B, L). */
-static avi_node *variances(const avi_family *f, avi_tape *t, avi_node *nu)
-{
-    enum { MOST = 64 };
-    avi_node *u[MOST], *w[MOST], *sum = NULL;
-    const int rank = (int)rank_of(f);
-    for (int k = 0; k < rank; k++) {
-        avi_node *q, *v = direction(f, t, nu, k, &q);
-        u[k] = avi_mul(t, v, avi_mul(t, avi_scale(t, stretch(t, q), 1, -1), reciprocal(t, q)));
-        w[k] = v;
-        for (int j = 0; j < k; j++) w[k] = avi_add(t, w[k], avi_mul(t, w[j], inner(t, u[j], v)));
-    }
-    for (int k = 0; k < rank; k++) {
-        avi_node *row = avi_scale(t, w[k], 2, 0); /* 2 w_k + sum_m (w_k' w_m) u_m */
-        for (int m = 0; m < rank; m++) row = avi_add(t, row, avi_mul(t, u[m], inner(t, w[k], w[m])));
-        avi_node *term = avi_mul(t, u[k], row);
-        sum = sum ? avi_add(t, sum, term) : term;
-    }
-    return avi_scale(t, sum, 1, 1);
-}
-
 static avi_node *second_moment(const avi_family *f, avi_tape *t, avi_node *nu)
 {
-    const int64_t l = f->latent;
-    avi_node *d = avi_map(t, avi_scale(t, avi_slice(t, base_of(f, t, nu), l, l), 2, 0), AVI_EXP);
-    avi_node *mean = avi_map(t, avi_slice(t, nu, 0, l), AVI_SQUARE);
-    return avi_row_sum(t, avi_add(t, mean, avi_mul(t, d, variances(f, t, nu))));
+    return avi_gaussian_lowrank_square(t, nu, f->latent);
 }
 
 /* E |z|^2 / 2 + log(2 pi) L / 2 - entropy. */

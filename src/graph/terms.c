@@ -5,7 +5,7 @@ avi_kl_form avi_kl_form_of(const avi_problem *p, bool weights)
     if (p->gradient != AVI_GRADIENT_PATHWISE || p->kl_sampled || weights || !p->family->ops->entropy)
         return AVI_KL_SAMPLED;
     const bool standard = p->model->ops->coupling == AVI_INDEPENDENT && !p->model->ops->log_prior;
-    return standard && p->family->ops->kl_std ? AVI_KL_CLOSED : AVI_KL_ENTROPY;
+    return standard && avi_family_has_kl(p->family) ? AVI_KL_CLOSED : AVI_KL_ENTROPY;
 }
 
 /* The model's densities in expectation, where it has them and z itself is not asked for. */

@@ -237,7 +237,8 @@ static avi_status read_local_rows(avi_session *s)
     return avi_config_fail(
         s->config, "optim", "local_rows",
         "all rows move by the KL of q(z), which is in closed form where the prior of z is N(0, I), the "
-        "family is gaussian, gaussian_full or gaussian_lowrank, objective.kl = analytic and "
+        "family is gaussian, gaussian_full or gaussian_lowrank with inference.rank up to 2, objective.kl = analytic "
+        "and "
         "objective.estimator = pathwise; use those, or batch");
 }
 

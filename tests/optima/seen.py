@@ -3,6 +3,8 @@
 x_n ~ N(theta + tau z_n, sigma^2). Given theta the posterior of z_n has mean tau (x_n - theta) / v and variance sigma^2 / v, v = sigma^2 + tau^2: affine in (x_n, theta). A function that sees each
 draw of theta reaches it for all theta at once, so that q(theta) q(z | x, theta) is the posterior and the ELBO is log p(x). One that sees the mean, or nothing, has the best independent factors."""
 
+import re
+
 import h5py
 import numpy
 
@@ -96,6 +98,10 @@ def means(scratch):
         raise Failure(f"rows by draws: {found - rows} beside {error}")
     if numpy.abs(rows_elbo(x, of, s) - rows).max() < 8 * error.max():
         raise Failure(f"the draws could be seen as well: nothing is tested; error {error.max()}, by theta {by_theta}, sd {s}, {rows_elbo(x, of, s) - rows}")
+    said = start(None, [run, "--check-gradient", "optim.tile=4", f"run.output={scratch / 'gradient'}"])
+    largest = float(re.search(r"largest relative error (\S+)", said).group(1))
+    if not largest < 1e-6:
+        raise Failure(f"largest relative error of the gradient {largest}")
     return f"slope by the mean {by_theta[0]:.3f}, rows by draws within {numpy.abs((found - rows) / error).max():.1f} errors"
 
 
