@@ -48,6 +48,8 @@ static void keep_points(avi_graph_context *c, const avi_pass *pass, int k)
     c->theta[k]->precise = points;
 }
 
+/* Gradients of theta are kept for each draw, at the draw's place in the sink; those of phi are summed over the draws. A
+ * second set of leaves of theta has no gradient, for terms in which theta is held. */
 void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s)
 {
     const avi_params *theta = &c->p->model->theta, *phi = &c->p->infer->phi;
@@ -117,6 +119,7 @@ static avi_node *fetch_entries(avi_graph_context *c, const avi_block_rows *b, ge
     return entries;
 }
 
+/* Where the entries of each row of the block begin. They lie in memory of the tape, so that a step asks for none. */
 const int64_t *avi_graph_entries(avi_graph_context *c, const avi_block_rows *b)
 {
     if (!c->data->entry) return NULL;
@@ -231,6 +234,7 @@ avi_node *avi_graph_nu(avi_graph_context *c, const avi_pass *pass, const avi_blo
         int64_t *row = avi_tape_alloc(c->tape, 2 * b->runs);
         for (int i = 0; i < b->runs; i++)
             row[i] = b->first[i] - c->data->first + 1; /* row 0 of the table is a halo row */
+        /* Its gradient goes to the rows of table_grad, which belong to this rank and are not reduced. */
         table = avi_gather(c->tape, f->outputs, pass->table, pass->table_grad, b->runs, row, b->rows);
     }
     return without_tie(c, b, f->ops->forward(f, c->tape, b->total, features, table, c->phi));

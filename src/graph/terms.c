@@ -1,5 +1,7 @@
 #include "graph/terms.h"
 
+/* A closed form has no noise, so it is used wherever the estimator, the objective and the family allow. Weights need
+ * log p(z) and log q(z) of each draw by themselves. */
 avi_kl_form avi_kl_form_of(const avi_problem *p, bool weights)
 {
     if (p->gradient != AVI_GRADIENT_PATHWISE || p->kl_sampled || weights || !p->family->ops->entropy)
@@ -17,6 +19,8 @@ static bool is_fused(const avi_graph_context *c, const avi_pass *pass, avi_kl_fo
            !pass->reconstruct;
 }
 
+/* One operation takes the expectation over the points, so that values of single draws are never written down: for
+ * models of one dimension this is most of a step. */
 static void evaluate_fused(avi_graph_context *c, avi_draw_group *g)
 {
     const avi_model *m = c->p->model;
@@ -40,13 +44,14 @@ static void evaluate_kl(avi_graph_context *c, const avi_pass *pass, const avi_bl
         g->terms.minus_kl = avi_add(t, mean, c->p->family->ops->entropy(c->p->family, t, g->nu));
         return;
     }
-    if (dense) {
+    if (dense) { /* the prior couples all rows, so its expectation is one for all draws */
         g->terms.minus_kl = avi_sub(t, prior, avi_draw_mean(t, log_q, draws, g->weight));
         return;
     }
     avi_node *difference = avi_sub(t, prior, log_q);
     g->terms.minus_kl = avi_draw_mean(t, difference, draws, g->weight);
     if (c->p->objective->ops->needs_weights || pass->log_weights) g->terms.log_weight = avi_add(t, loglik, difference);
+    /* The doubly reparameterized gradient weighs the draws by weights that are known only now. */
     if (c->dreg) avi_graph_dreg_weigh(c->dreg, g->terms.log_weight);
 }
 
@@ -65,6 +70,7 @@ static void evaluate_draws(avi_graph_context *c, const avi_pass *pass, const avi
         g->mean_x = avi_draw_mean(t, g->draw_x, draws, g->weight);
     }
     if (g->form != AVI_KL_CLOSED) evaluate_kl(c, pass, b, g, z, before, loglik, log_q);
+    /* Kept for evaluations, which read single draws. */
     g->z = z;
     g->draw_loglik = loglik;
     g->log_q = log_q;

@@ -20,6 +20,7 @@ int avi_reducer_shift(const avi_reducer *r, int block)
     return avi_fixed_point_shift(r->largest[block], HEADROOM_BITS + r->extra_bits);
 }
 
+/* The block of parameters that a place of the gradient belongs to, by bisection. */
 static int block_at(const avi_reducer *r, int64_t place)
 {
     int low = 0, high = r->blocks;
@@ -30,6 +31,8 @@ static int block_at(const avi_reducer *r, int64_t place)
     return low;
 }
 
+/* Zeroed when the first values of a step come and not when the step begins: a product overwrites a block that has none
+ * yet, which saves a pass over it. */
 void avi_reducer_zero_unless_written(avi_reducer *r, int b)
 {
     if (!r->written[b])
@@ -48,6 +51,7 @@ void avi_reducer_add_values(avi_reducer *r, int64_t place, int64_t n, const void
         r->overflow += avi_fixed_point_add_f64(r->fixed + at, values, n, avi_reducer_shift(r, b), &r->tile_max[b]);
 }
 
+/* Grows in the first step to what the largest product needs, and stays. */
 static avi_status reserve_scratch(avi_reducer *r, int64_t rows, int64_t in)
 {
     const size_t need =
@@ -108,6 +112,8 @@ void avi_reducer_read_fixed_point(avi_reducer *r)
     }
 }
 
+/* A sum that the digits cannot hold (not finite, or too large) is sent as 0 and counted as bad, so that all ranks drop
+ * the step. Where even that count does not fit, 1 is sent in its place. */
 void avi_reducer_put_digits(avi_reducer *r)
 {
     float *tail = (float *)r->gradient + r->size;

@@ -8,6 +8,7 @@ static void take_values(void *context, int64_t place, int64_t n, const void *gra
     avi_reducer_add_values(g->reducer, place, n, gradient);
 }
 
+/* The tape has no way to return a failure from here: it is kept for the end of the block. */
 static void take_products(void *context, int64_t place, int count, const avi_product *p)
 {
     avi_gradient_route *g = context;
@@ -21,6 +22,8 @@ void avi_gradient_route_init(avi_gradient_route *g, avi_reducer *reducer, bool r
     g->sink = (avi_gradient_sink){.values = take_values, .products = take_products, .context = g};
 }
 
+/* Tiles are joined only after a block has shown that all its operations keep the tiles apart (avi_gradient_route_end).
+ */
 int avi_gradient_route_join(const avi_gradient_route *g, const avi_row_ranges *job, int at, int64_t block_rows)
 {
     int64_t rows = job->rows[at];
@@ -34,6 +37,7 @@ const avi_gradient_sink *avi_gradient_route_begin(avi_gradient_route *g, int run
 {
     g->failed = AVI_OK;
     g->sink.gradient = avi_reducer_gradient(g->reducer);
+    /* The first block of a step writes, the others add. Reproducible sums do this themselves, block by block. */
     g->sink.add = !g->reproducible && !first;
     g->sink.tiles = g->reproducible ? runs : 0;
     g->sink.rows = rows;

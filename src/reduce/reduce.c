@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Sums of a step are doubles, and the message is of floats in single precision: each is cut into digits that floats
+ * hold without rounding. */
 static size_t scalar_values(const avi_reducer *r)
 {
     return r->precision == AVI_PRECISION_SINGLE ? AVI_SUMS * AVI_DIGITS : AVI_SUMS;
@@ -32,6 +34,7 @@ avi_status avi_reducer_create(avi_precision precision, bool reproducible, int bl
     if (r) {
         *r = (avi_reducer){
             .precision = precision, .reproducible = reproducible, .blocks = blocks, .size = offset[blocks]};
+        /* Integers of many tiles need room above the largest of one: a bit for each doubling. */
         while (tiles > 2048) {
             r->extra_bits++;
             tiles /= 2;
@@ -99,7 +102,9 @@ static bool must_redo(const double sums[AVI_SUMS]) { return sums[AVI_SUM_OVERFLO
 static avi_status finish_reproducible(avi_reducer *r, avi_comm *comm, bool scalars_only, double sums[AVI_SUMS],
                                       bool *redo)
 {
+    /* A rank without tiles of a block adds zeros, not what is left of the step before. */
     for (int b = 0; !scalars_only && b < r->blocks; b++) avi_reducer_zero_unless_written(r, b);
+    /* A block that had no gradient so far has no scale: it overflows once, and the tiles give one. */
     for (int b = 0; !scalars_only && b < r->blocks; b++) r->overflow += !(r->largest[b] > 0) && r->tile_max[b] > 0;
     avi_wide_add(avi_reducer_limbs(r, AVI_SUM_OVERFLOW), (double)r->overflow);
     if (r->shared && !scalars_only) {
@@ -107,6 +112,7 @@ static avi_status finish_reproducible(avi_reducer *r, avi_comm *comm, bool scala
         *redo = must_redo(sums);
         return *redo ? rescale(r, comm) : AVI_OK;
     }
+    /* Sums of integers do not depend on their order: the bits are the same on any number of ranks. */
     if (scalars_only)
         AVI_TRY(avi_comm_sum_int64(comm, avi_reducer_limbs(r, 0), AVI_SUMS * AVI_WIDE_LIMBS));
     else

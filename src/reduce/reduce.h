@@ -1,7 +1,7 @@
 /* The one reduction of a step: a flat gradient and a few scalars, in one message.
  *   double:  all as doubles
- *   single:  the gradient as floats; each scalar exactly, as floats of 10 bits each (exact.h)
- *   exact:   all as 64-bit integers; the gradient with a power-of-two scale for each block, from the magnitude of the
+ *   single:  the gradient as floats; each scalar to 2^-40, as floats of 10 bits each (fixed_point.h)
+ *   fixed:   all as 64-bit integers; the gradient with a power-of-two scale for each block, from the magnitude of the
  * step before */
 #ifndef AVI_REDUCE_REDUCE_H
 #define AVI_REDUCE_REDUCE_H

@@ -37,6 +37,7 @@ avi_status avi_reducer_share(avi_reducer *r, avi_comm *comm)
     return AVI_OK;
 }
 
+/* Shares begin at cache lines, so that no two ranks write to one line. */
 static int64_t share_of(const avi_reducer *r, const avi_comm *comm, int rank)
 {
     const int64_t lines = (r->size + ALIGN - 1) / ALIGN, at = lines * rank / avi_comm_size(comm) * ALIGN;
@@ -100,6 +101,8 @@ static void sum_part(const avi_reducer *r, const avi_comm *comm, int64_t first, 
         sum_double(r, avi_comm_size(comm), first, end);
 }
 
+/* Parts that the estimator has set, where ranks move their parameters as soon as these are summed; else equal shares.
+ */
 static void sum_parts(const avi_reducer *r, const avi_comm *comm)
 {
     const int rank = avi_comm_rank(comm);
@@ -155,7 +158,7 @@ void avi_reducer_finish_shared(avi_reducer *r, avi_comm *comm, double sums[AVI_S
     const bool single = r->precision == AVI_PRECISION_SINGLE;
     if (!r->reproducible && single) avi_reducer_put_digits(r);
     if (!r->reproducible && !single) memcpy((double *)r->gradient + r->size, r->scalar, sizeof r->scalar);
-    avi_shared_barrier(r->shared);
+    avi_shared_barrier(r->shared); /* all gradients are complete */
     sum_parts(r, comm);
     if (r->reproducible)
         add_limbs(r, ranks, sums);
@@ -165,7 +168,7 @@ void avi_reducer_finish_shared(avi_reducer *r, avi_comm *comm, double sums[AVI_S
         add_doubles(r, ranks, sums);
     const bool good = !(sums[AVI_SUM_OVERFLOW] > 0) && !(sums[AVI_SUM_BAD] > 0);
     if (good && r->then) r->then(r->context, sums);
-    avi_shared_barrier(r->shared);
+    avi_shared_barrier(r->shared); /* the total is complete, and nobody reads the gradients any more */
     if (!r->reproducible || !good) return;
     for (int b = 0; b < r->blocks; b++) {
         double top = 0;
