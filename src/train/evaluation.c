@@ -15,6 +15,7 @@ typedef struct values {
     double elbo, elbo_error, mse, mse_error;
 } values;
 
+/* The KL of q(theta) belongs to all training rows: every row, also a test row, bears an equal part of it. */
 static avi_status evaluate_one(const avi_session *s, avi_state *st, avi_estimator *e, const avi_data *data, void *table,
                                int64_t limit, bool last, values *v, double half[AVI_EVAL_GROUPS], double *kl)
 {
@@ -57,6 +58,7 @@ avi_status avi_evaluation(const avi_session *s, avi_state *st, int64_t limit, bo
         free(factors);
         AVI_TRY(status);
     }
+    /* With patience the parameters may be those of an earlier step, which the line then names. */
     row[AVI_EVAL_STEP] = (double)avi_best_step_of(st);
     row[AVI_EVAL_ELBO_TRAIN] = train.elbo;
     row[AVI_EVAL_ELBO_TEST] = test.elbo;

@@ -9,6 +9,8 @@
 
 enum { MAX_ROLLBACKS = 20 };
 
+/* Restoring takes the learning rate of the checkpoint, so the cut one is put back. The trace has become shorter:
+ * metrics.csv is opened anew and cut to it. */
 static avi_status roll_back(fit *f)
 {
     char *path = NULL;
@@ -38,6 +40,8 @@ avi_status avi_fit_go_back(fit *f)
     return AVI_OK;
 }
 
+/* The state is written before the run is marked as diverged: with it the first bad step can be repeated and looked at.
+ */
 static avi_status end_diverged(fit *f, const char *text)
 {
     char path[4096], advice[AVI_ENDING_TEXT];
@@ -67,6 +71,7 @@ avi_status avi_fit_handle_bad(fit *f, const avi_step_result *r)
     if (!stop && f->st->step == 1) AVI_TRY(avi_ending_first_step(f->s, hint));
     if (avi_comm_rank(f->s->comm) == 0) {
         avi_console_break();
+        /* One warning for each row of bad steps, not for each step. */
         if (!stop && f->st->skipped_in_a_row == 1)
             avi_warn("%s; the step is skipped%s%s", text, f->st->step == 1 ? ". " : "", f->st->step == 1 ? hint : "");
     }

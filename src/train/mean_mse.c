@@ -40,6 +40,7 @@ static avi_status allocate(means *m)
     return avi_moments_take(m->s, m->st, &m->moments);
 }
 
+/* Both sides are compared in the units of the user's columns, so transforms are undone on both. */
 static avi_status add_piece(means *m, int64_t first, int64_t rows)
 {
     const int64_t d = m->s->shape.width;

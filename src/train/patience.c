@@ -34,6 +34,7 @@ void avi_patience_note(const avi_session *s, avi_state *st)
     const avi_trace *t = &st->eval;
     if (!avi_best_wanted(s) || t->rows == 0) return;
     const double elbo = line(t, t->rows - 1)[AVI_EVAL_ELBO_TEST];
+    /* An equal value is not better: the earlier parameters stay, whatever the rounding. */
     if (isfinite(elbo) && (st->best.step == 0 || elbo > st->best.elbo)) avi_best_keep(s, st, elbo);
 }
 
@@ -42,6 +43,7 @@ bool avi_patience_spent(const avi_session *s, const avi_state *st)
     const avi_trace *t = &st->eval;
     int64_t after = 0;
     if (!avi_best_wanted(s) || st->best.step == 0) return false;
+    /* Evaluations after the best one, counted in the trace: a resume finds the same number. */
     while (after < t->rows && line(t, t->rows - 1 - after)[AVI_EVAL_STEP] > (double)st->best.step) after++;
     return after >= avi_config_get_int(s->config, "stop", "patience");
 }

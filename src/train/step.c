@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of global parameters and local factors together, as clipping sees it. Squares of local gradients come summed over the
+ * ranks and not yet divided by the rows of the batch. */
 static double gradient_norm(const avi_session *s, const avi_state *st, const avi_step_result *r)
 {
     const double rows = avi_partition_step_rows(&s->partition),
