@@ -1,18 +1,11 @@
 #include "data/ragged.h"
+#include "base/interval.h"
 
 #include <stdlib.h>
 
 int64_t avi_ragged_row(const int64_t *first_entry, int64_t rows, int64_t e)
 {
-    int64_t low = 0, high = rows;
-    while (high - low > 1) {
-        const int64_t middle = low + (high - low) / 2;
-        if (first_entry[middle] <= e)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    return avi_interval_of(first_entry, rows, e);
 }
 
 int64_t avi_source_entries(const avi_source *source, int64_t given)

@@ -1,4 +1,5 @@
 #include "data/redistribute.h"
+#include "base/interval.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,15 +35,7 @@ void avi_row_distribution_slabs(int64_t rows, int ranks, int64_t *first)
 
 int avi_row_distribution_rank(const int64_t *first, int ranks, int64_t row)
 {
-    int low = 0, high = ranks;
-    while (high - low > 1) {
-        const int middle = low + (high - low) / 2;
-        if (first[middle] <= row)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    return (int)avi_interval_of(first, ranks, row);
 }
 
 /* How many ranks may send to one receiver at once: its run of `to` divided by the shortest run of `from`, first and

@@ -1,4 +1,5 @@
 #include "idata/idata_rows.h"
+#include "base/interval.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -113,13 +114,6 @@ void avi_idata_rows_free(avi_idata_rows *r)
 
 int64_t avi_idata_row(const avi_idata_rows *r, int64_t i)
 {
-    int low = 0, high = r->ranges; /* before[low] <= i < before[high] */
-    while (high - low > 1) {
-        const int middle = low + (high - low) / 2;
-        if (r->before[middle] <= i)
-            low = middle;
-        else
-            high = middle;
-    }
-    return r->first[low] + i - r->before[low];
+    const int64_t k = avi_interval_of(r->before, r->ranges, i);
+    return r->first[k] + i - r->before[k];
 }

@@ -1,6 +1,7 @@
 /* The encodings of a step's sums: floats, digits of floats for scalars, fixed point. How they travel is elsewhere: by
  * messages (reduce.c) or in shared memory (reduce_shared.c). */
 #include "reduce/reduce_internal.h"
+#include "base/interval.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,16 +21,8 @@ int avi_reducer_shift(const avi_reducer *r, int block)
     return avi_fixed_point_shift(r->largest[block], HEADROOM_BITS + r->extra_bits);
 }
 
-/* The block of parameters that a place of the gradient belongs to, by bisection. */
-static int block_at(const avi_reducer *r, int64_t place)
-{
-    int low = 0, high = r->blocks;
-    while (high - low > 1) {
-        const int middle = (low + high) / 2;
-        *(r->offset[middle] <= place ? &low : &high) = middle;
-    }
-    return low;
-}
+/* The block of parameters that a place of the gradient belongs to. */
+static int block_at(const avi_reducer *r, int64_t place) { return (int)avi_interval_of(r->offset, r->blocks, place); }
 
 /* Zeroed when the first values of a step come and not when the step begins: a product overwrites a block that has none
  * yet, which saves a pass over it. */

@@ -71,7 +71,7 @@ avi_status avi_fit_handle_bad(fit *f, const avi_step_result *r)
     if (!stop && f->st->step == 1) AVI_TRY(avi_ending_first_step(f->s, hint));
     if (avi_comm_rank(f->s->comm) == 0) {
         avi_console_break();
-        /* One warning for each row of bad steps, not for each step. */
+        /* One warning for bad steps that follow each other, not one for each. */
         if (!stop && f->st->skipped_in_a_row == 1)
             avi_warn("%s; the step is skipped%s%s", text, f->st->step == 1 ? ". " : "", f->st->step == 1 ? hint : "");
     }
