@@ -30,11 +30,13 @@ if [ -z "$build" ]; then
     build=$(mktemp -d)
     trap 'rm -rf "$build"' EXIT
 fi
+mkdir -p "$build"
 arch=""
 case $(dpkg --print-architecture) in
     amd64) arch="x86-64;x86-64-v3;x86-64-v4" ;;
 esac
-cmake -S "$repository" -B "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DAVI_TESTS=OFF "-DAVI_ARCH=$arch" \
+# The package depends on the libraries' packages, which the loader finds without a path in the program.
+cmake -S "$repository" -B "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_SKIP_RPATH=ON -DAVI_TESTS=OFF "-DAVI_ARCH=$arch" \
     -DAVI_PYTHON_DIR=lib/python3/dist-packages "${options[@]}" >"$build/deb.log" || { tail -n 30 "$build/deb.log" >&2; exit 1; }
 cmake --build "$build" -j "$(cpus_allowed)" >>"$build/deb.log" 2>&1 || { tail -n 60 "$build/deb.log" >&2; exit 1; }
 (cd "$build" && cpack -G DEB -B "$build/packages") >>"$build/deb.log" 2>&1 || { tail -n 30 "$build/deb.log" >&2; exit 1; }

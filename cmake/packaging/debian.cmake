@@ -1,9 +1,26 @@
-# Runs on the tree that becomes a package, before it is packed. Debian wants documents under the package's name, with the licence as `copyright`, and
-# pages and change logs compressed.
+# Runs on the tree that becomes a package, before it is packed. CPack strips what CMake has linked itself; the programs for further instruction sets
+# are copies of those of other builds (Levels.cmake).
+file(GLOB_RECURSE programs ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/*/avi_mpi-x86-64*)
+find_program(strip strip)
+foreach(program ${programs})
+  if(strip)
+    execute_process(COMMAND ${strip} ${program} RESULT_VARIABLE failed)
+    if(failed)
+      message(FATAL_ERROR "strip ${program} failed")
+    endif()
+  endif()
+endforeach()
+
+# Debian wants documents under the package's name, with the licence as `copyright`, pages and change logs compressed, a page for each program, and files
+# that their owner alone can write, whatever the umask was when the sources were unpacked.
 if(NOT CPACK_GENERATOR STREQUAL "DEB")
   return()
 endif()
 find_program(gzip gzip REQUIRED)
+execute_process(COMMAND chmod -R go-w ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr RESULT_VARIABLE failed)
+if(failed)
+  message(FATAL_ERROR "chmod in ${CPACK_TEMPORARY_INSTALL_DIRECTORY} failed")
+endif()
 set(share ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr/share)
 file(GLOB documents ${share}/doc/avi_mpi/*)
 if(documents)
@@ -23,4 +40,8 @@ foreach(file ${share}/doc/${CPACK_PACKAGE_NAME}/changelog ${share}/man/man1/avi_
       message(FATAL_ERROR "gzip ${file} failed")
     endif()
   endif()
+endforeach()
+foreach(program ${programs})
+  get_filename_component(name ${program} NAME)
+  file(CREATE_LINK avi_mpi.1.gz ${share}/man/man1/${name}.1.gz SYMBOLIC)
 endforeach()
