@@ -221,6 +221,8 @@ static avi_status find(writer *m)
     return AVI_OK;
 }
 
+/* What makes two files the same: the fit, the draws, the rows and the seed. A file of this identity is left as it is,
+ * and one that was begun is continued. */
 static avi_status identify(writer *m, const avi_state *st)
 {
     const avi_session *s = m->s;

@@ -38,6 +38,7 @@ avi_status avi_likelihood_create(avi_likelihood *l, const avi_config *config, co
     AVI_TRY(refuse_keys(l, config));
     if (l->ops == &avi_likelihood_categorical || l->ops == &avi_likelihood_discretised_logistic)
         AVI_TRY(avi_likelihood_read_levels(l, config));
+    /* A class has an output of its own, and every other likelihood has one for each value. */
     if (l->ops == &avi_likelihood_categorical) l->outputs = l->levels.count;
     return AVI_OK;
 }

@@ -43,7 +43,8 @@ static avi_status decompose(avi_cyclic *a, avi_cyclic *z, double *values)
     return status;
 }
 
-/* The sign of each column: the first component whose magnitude is within 1e-6 of the largest becomes positive. scratch:
+/* An eigenvector may have either sign, and which one comes out depends on the grid of processes: so it is fixed. The
+ * sign of each column: the first component whose magnitude is within 1e-6 of the largest becomes positive. scratch:
  * (3, n). */
 static avi_status fix_signs(avi_comm *comm, int64_t n, double *vectors, double *scratch)
 {

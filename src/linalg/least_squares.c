@@ -39,6 +39,8 @@ static void place(avi_cyclic *m, int64_t rows, const double *values, const doubl
                 values[i * m->cols + j] / (scale ? scale[j] : 1);
 }
 
+/* Squares of very large or very small values overflow or vanish, and then no scale can be found: refused by its column.
+ */
 static avi_status column_lengths(problem *p, int64_t k, const double *a)
 {
     for (int64_t j = 0; j < k; j++) {
@@ -113,6 +115,8 @@ static int local_row(const problem *p, int64_t i)
     return i / p->a.block_rows == p->grid.my_row ? (int)(i % p->a.block_rows) : -1;
 }
 
+/* pdgels leaves R in the upper triangle of A. Each rank looks at the diagonal entries that it holds; the first column
+ * that depends on those before it is named, whichever rank has it. */
 static avi_status check_rank(const problem *p)
 {
     int64_t worst = -(int64_t)p->a.cols;
@@ -128,6 +132,7 @@ static avi_status check_rank(const problem *p)
     return AVI_OK;
 }
 
+/* pdgels leaves the coefficients in the first k rows of B, and behind them rows whose squares sum to the residual. */
 static avi_status collect(const problem *p, double *w, double *residual)
 {
     const int k = p->a.cols, m = p->b.cols;

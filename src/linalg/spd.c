@@ -18,6 +18,7 @@ double avi_linalg_dense_entry(void *self, int64_t i, int64_t j)
     return a->values[i * a->n + j];
 }
 
+/* A pivot is found by the rank that holds it, and idle ranks find none: all must learn of it before they go on. */
 static avi_status factor(avi_linalg_spd *s, double jitter)
 {
     int info = 0;

@@ -15,7 +15,7 @@ static avi_status allocate(const avi_session *s, const avi_digests *d, int64_t l
     return avi_agree(s->comm, r->trace && r->digest ? AVI_OK : avi_fail_memory(trace + digest, "the trace of a run"));
 }
 
-/* A table of a checkpoint, or a column of a run.h5. */
+/* The shape of a dataset, which must be that of a table of a checkpoint, or of a column of a run.h5. */
 static avi_status shape_of(avi_store *store, const char *path, const char *dataset, avi_dtype type, int rank,
                            int64_t dims[4])
 {
@@ -72,6 +72,7 @@ static avi_status read_columns(const avi_session *s, const avi_digests *d, avi_s
     return status;
 }
 
+/* A dataset that is not there is no failure: older versions wrote none. */
 static bool has(avi_store *store, const char *dataset)
 {
     avi_dtype type;
@@ -82,7 +83,8 @@ static bool has(avi_store *store, const char *dataset)
     return there;
 }
 
-/* Whole lines hold together: a checksum that a line does not have was not written by a run. */
+/* Each line has a checksum of its own, so that a changed digest is told from steps with other bits. A line of zeros is
+ * one without digests. */
 static avi_status check_lines(const avi_digests *d, const avi_record *r)
 {
     for (int64_t l = 0; l < r->lines; l++) {

@@ -36,6 +36,8 @@ static uint64_t bits_of(double value)
     return bits;
 }
 
+/* The digests of the step that was just done, for the caller to free. The state keeps no line of them, since nothing is
+ * written. */
 static int64_t *line_here(avi_replay *v, const avi_row_ranges *job, avi_status *status)
 {
     avi_state *st = v->st;
@@ -101,6 +103,8 @@ static bool is_logged(const avi_replay *v, int64_t step)
     return false;
 }
 
+/* A step with what a fit does behind it: the counters of skipped steps, and several starts after the last step. Without
+ * these the state would differ from that of the run at its next checkpoint. */
 static avi_status do_step(avi_replay *v, avi_row_ranges *job, avi_step_result *r)
 {
     avi_state *st = v->st;
