@@ -75,7 +75,7 @@ static double block_bytes(const avi_session *s, double own)
     const double values = s->train_source->first_entry
                               ? entries_per_row(s) * ((double)s->shape.width + (double)s->problem.draws)
                               : (double)s->shape.width * (double)avi_domain_rows(&s->problem.domain);
-    return rows * (values + hidden) * real_bytes(s);
+    return rows * (values + (double)s->infer->shape.theta + hidden) * real_bytes(s);
 }
 
 static void fill(const avi_session *s, plan *p)
