@@ -121,7 +121,9 @@ double avi_idata_memory(const avi_session *s, const avi_idata_plan *p)
     const double row = (double)avi_idata_row_values(s, p), batch = (double)p->batch > row ? (double)p->batch : row,
                  all = row * (double)p->rows.total, values = batch < all ? batch : all,
                  copies = avi_comm_size(s->comm) > 1 ? 3 : 2, largest = values / row * (double)(p->draws * widest),
-                 block = fmin(BLOCK_DRAWS * (double)d, BLOCK_VALUES) * (double)avi_real_size(s->precision);
+                 block = s->problem.global_gaussian
+                             ? 0
+                             : fmin(BLOCK_DRAWS * (double)d, BLOCK_VALUES) * (double)avi_real_size(s->precision);
     return 8 * (values + copies * largest) + 64.0 * (double)p->rows.total + block;
 }
 

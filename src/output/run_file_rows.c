@@ -57,6 +57,28 @@ static void covariances_of(const avi_local *l, int64_t count, double *covariance
         f->ops->covariance(f, l->nu + r * f->width, covariance + r * f->latent * f->latent);
 }
 
+/* to[i * bytes] = from[i * step], pieces of `bytes`: a constant where they are small, since a call for a few bytes
+ * costs more than they do. */
+static inline void copy_pieces(char *restrict to, const char *restrict from, size_t step, int64_t count, size_t bytes)
+{
+    for (int64_t i = 0; i < count; i++) memcpy(to + (size_t)i * bytes, from + (size_t)i * step, bytes);
+}
+
+/* Rows that are held in the precision of the run as (means, log sds): no number is made. */
+static void split_rows(const avi_local *l, int64_t count, void *const *out)
+{
+    const size_t half = (size_t)l->s->model->latent * avi_real_size(l->s->precision);
+    const char *rows = l->typed;
+    for (int k = 0; k < 2; k++, rows += half) {
+        if (half == 4)
+            copy_pieces(out[k], rows, 8, count, 4);
+        else if (half == 8)
+            copy_pieces(out[k], rows, 16, count, 8);
+        else
+            copy_pieces(out[k], rows, 2 * half, count, half);
+    }
+}
+
 /* From what the family keeps of a row to mean, log sd and covariance, in the precision of the run: what a row takes
  * more than that is in l->typed. */
 static avi_status local_rows(void *self, int64_t first, int64_t count, void *const *out)
@@ -65,6 +87,10 @@ static avi_status local_rows(void *self, int64_t first, int64_t count, void *con
     const avi_precision p = l->s->precision;
     const int64_t dims = l->s->model->latent;
     AVI_TRY(fetch_rows(l, first, count));
+    if (!l->wide && l->s->family->ops->independent) {
+        split_rows(l, count, out);
+        return AVI_OK;
+    }
     for (int64_t at = 0; at < count; at += BLOCK) {
         const int64_t n = block_at(at, count);
         double *mean = l->out, *log_sd = mean + n * dims, *covariance = log_sd + n * dims;

@@ -45,9 +45,10 @@ static avi_status plan_on_fit(avi_session *s, const avi_task_ops *task, avi_stat
 {
     const int64_t rows = avi_plan_evaluated_rows(s, avi_config_get_int(s->config, "log", "last_rows"));
     avi_plan_take_parameters(s, st);
-    AVI_TRY(task->plan_after(s, st, p));
+    /* First, as in a run: the estimator keeps its memory while the task works. */
     AVI_TRY(avi_plan_try_evaluation(s, st, true, &p->last_seconds_per_row));
     avi_plan_keep_peak(p);
+    AVI_TRY(task->plan_after(s, st, p));
     avi_plan_add(p, "evaluation", p->last_seconds_per_row * (double)rows);
     AVI_TRY(avi_plan_add_test_factors(s, st, p, avi_config_get_int(s->config, "log", "last_rows"), 1));
     avi_plan_restore(p);

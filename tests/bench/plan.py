@@ -43,7 +43,7 @@ CASES = [
     ("vae, batch 512", 1, vae("optim.batch=512", "optim.epochs=12"), []),
     ("vae, 100 draws", 1, [*STROKES, "data.rows=640", "optim.batch=128", "objective.draws=100", "optim.epochs=2"], []),
     ("vae of rows of 20000 values", 1, ["model.name=vae", "data.source=hdf5", "data.path={wide}", "data.dataset=x", "model.likelihood=gaussian", "optim.batch=64", "model.hidden=100",
-                                        "inference.hidden=100", "optim.epochs=3"], []),
+                                        "inference.hidden=100", "optim.epochs=3", "optim.learning_rate=1e-5"], []),
     ("vae, hidden 1024, 2 ranks", 2, vae("model.hidden=1024", "inference.hidden=1024", "optim.batch=512", "optim.epochs=2"), []),
     ("Bayesian vae, A-VI", 1, vae("model.global=gaussian", "model.hidden=256", "inference.hidden=256", "optim.batch=500", "optim.epochs=8"), []),
     ("Bayesian vae, F-VI", 1, vae("model.global=gaussian", "model.hidden=256", FREE, "optim.batch=500", "optim.epochs=8"), []),

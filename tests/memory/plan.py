@@ -18,6 +18,8 @@ CASES = [
     ("exact, of half the rows", 1, [MODEL, "run.task=exact", "model.name=hmm", "data.rows=4e5"]),
     ("exact after a fit", 1, [MODEL, "model.name=gp", "data.rows=1500", "run.after=exact", "inference.function=factorized", "objective.draws=0", "optim.batch=0", "optim.steps=3",
                               "run.precision=double"]),
+    ("diagnose after a fit", 1, ["model.name=vae", "data.source=strokes", "data.rows=300", "optim.batch=100", "model.hidden=100", "inference.hidden=100", "model.latent=5", "optim.epochs=1",
+                                 "run.after=diagnose"]),
     ("simulate", 1, [MODEL, "run.task=simulate", "model.name=saw", "data.rows=2e6"]),
 ]
 

@@ -239,6 +239,9 @@ IDATA = [
            "0 * (c.theta * (double)avi_idata_batches(s, p) +", "^idata_foreseen$"),
     Defect("a plan of posterior.nc by few rows alone", "src/plan/idata_plan.c", "* more * (double)p->rows.total / (double)rows;", "* more;", "^idata_foreseen$"),
     Defect("noise of other rows for draws of x", "src/idata/draws.c", "(avi_data_draws){v->row + r, n,", "(avi_data_draws){v->row, n,", "^idata_whole$"),
+    Defect("means for log sds of held factors", "src/output/run_file_rows.c", "for (int k = 0; k < 2; k++, rows += half)", "for (int k = 0; k < 2; k++)", "^steps_local_rows$"),
+    Defect("a plan of diagnose by scattered rows alone", "src/plan/diagnose_plan.c", "if (status == AVI_OK) status = try_block(", "if (status == AVI_OK && false) status = try_block(",
+           "^memory_peak$"),
     Defect("names as bytes of no encoding", "src/store/store_create.c", "H5Tset_cset(type, H5T_CSET_UTF8) < 0 || H5Pset_obj_track_times", "false || H5Pset_obj_track_times", "^idata_whole$"),
 ]
 
