@@ -116,7 +116,7 @@ AXES = [
          why="points that weigh less than 1e-25 are left out"),
     Axis("step window", "a step of `hmm` with 20000 rows, polynomial of degree 1, rows in the window", (9, 17, 33),
          lambda n: steps("hmm", "data.rows=20000", "objective.draws=0", "inference.function=polynomial", "inference.degree=1", f"inference.domain=window:{n // 2}"), 1, 40000, time_power=1,
-         steps=20, short=False),
+         steps=20),
     Axis("groups", "a step of `hier_logistic`, groups", (20000, 40000, 80000), lambda n: steps("hier_logistic", f"data.rows={n}", "inference.function=factorized"), 1, 200, time_power=1, steps=20,
          short=False),
     Axis("ranks", "memory of the largest of so many ranks, `linear` with 64 rows", (1, 2, 4), lambda n: [*small(), "log.every=1"], 1, 4e6, ranks=lambda n: n, short=False,
