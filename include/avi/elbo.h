@@ -73,11 +73,9 @@ typedef struct avi_quadrature {
 typedef enum avi_theta_form { AVI_THETA_POINT, AVI_THETA_FACTORS, AVI_THETA_JOINT } avi_theta_form;
 avi_theta_form avi_theta_form_of(const avi_problem *p);
 /* Chooses the rule for a model: exact degree-3 cubature (2 points per dimension of z and value of theta) when the model
- * is quadratic, else Gauss-Hermite with `points` per dimension of z (L <= 3) times 2 points for one scalar theta.
- * In single
- * precision the points are floats, and the weights those that belong to them. Errors: CONFIG when there is none for the
- * model and its q(theta).
- * Owner: caller, avi_quadrature_destroy. */
+ * is quadratic, else Gauss-Hermite with `points` per dimension of z (L <= 3) times 2 points for one scalar theta. In
+ * single precision the points are floats, and the weights those that belong to them. Errors: CONFIG when there is none
+ * for the model and its q(theta). Owner: caller, avi_quadrature_destroy. */
 avi_status avi_quadrature_create(const avi_model *model, avi_theta_form theta, int points, avi_precision precision,
                                  avi_quadrature **rule);
 /* A rule for any number of dimensions that is exact for polynomials of degree 3 and does not go far from where a normal
