@@ -80,13 +80,16 @@ def streamed_pass(scratch):
 
 
 def streamed_broken(scratch):
-    """A row that turns out not finite on one rank ends the run on all of them, with the row named once."""
+    """A row that turns out not finite on one rank, when it is loaded or in a step, ends the run on all of them, with the row named once."""
     steps = [key for key in BASE if not key.startswith("log.eval_every")] + ["log.eval_every=0"]  # no evaluation, which would see it too
     run = [empty_ini(scratch), "-q", f"run.output={scratch / 'run'}", *steps, "data.source=model", "data.rows=4000", "model.name=nonlinear", "inference.function=factorized",
-           "data.storage=stream", "optim.steps=5000", "--fresh"]
-    text = start(3, run, environment={"LD_PRELOAD": LIBRARY}, expect=(BAD_DATA,), limit=60)
-    if "drawn from model nonlinear: row " not in (refusal(text) or "") or "is NaN" not in text or text.count("avi_mpi: error") != 1:
-        raise Failure(f"the row is not named, or more than once: {text}")
+           "data.storage=stream", "optim.steps=50000", "--fresh"]
+    for after in (200, 20000):  # loading takes no more than a few passes over the 1334 rows of a rank
+        text = start(3, run, environment={"LD_PRELOAD": LIBRARY, "AVI_BLOT_AFTER": str(after)}, expect=(BAD_DATA,), limit=60)
+        if "drawn from model nonlinear: row " not in (refusal(text) or "") or "is NaN" not in text or text.count("avi_mpi: error") != 1:
+            raise Failure(f"the row is not named, or more than once: {text}")
+        if (scratch / "run" / "metrics.csv").exists() != (after > 200):
+            raise Failure(f"the row that cannot be had after {after} calls was {'not ' if after > 200 else ''}in a step")
     return refusal(text)
 
 
