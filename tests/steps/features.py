@@ -117,6 +117,8 @@ def nonlinear(scratch):
         raise Failure(f"gaps differ by {worst:.2e} nats")
     for precision, use in ((double, "use data.standardise = yes"), (single, "use run.precision = double, or data.standardise = yes")):
         _, says = nonlinear_run(scratch, 1e3 * x, "polynomial", *precision)
+        if precision == double and "has converged as far as double precision tells" in says:
+            continue  # rounding decides, which is not that of every compiler
         if "has converged" in says or not says.endswith(use):
             raise Failure(f"sd 1e3, {precision[0]}: {says!r}")
     served = [nonlinear_run(scratch, mean + sd * x, "polynomial", "data.standardise=yes", *precision)[0]
