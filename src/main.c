@@ -22,10 +22,16 @@ static int is_first_rank(void)
 
 /* A launcher may return 0 although the ranks did not end by themselves (mpirun of Open MPI 5, after a host was lost).
  * Where AVI_STATUS_FILE names a file, it gets the exit status, so that a script can tell: no file, no end. */
-static void leave_status(int status)
+static const char *status_file(void)
 {
     const char *path = getenv("AVI_STATUS_FILE");
-    if (!path || !path[0] || !is_first_rank()) return;
+    return path && path[0] && is_first_rank() ? path : NULL;
+}
+
+static void leave_status(int status)
+{
+    const char *path = status_file();
+    if (!path) return;
     FILE *file = fopen(path, "w");
     const int written = file && fprintf(file, "%d\n", status) > 0;
     if ((file && fclose(file) != 0) || !written)
@@ -49,7 +55,10 @@ int main(int argc, char **argv)
     if (hangup_ignored) (void)signal(SIGHUP, SIG_IGN); /* for the program that may take the place of this one */
     avi_processor_start_best(AVI_LEVELS, argv);
     const int unfit = avi_processor_check();
-    if (!unfit) avi_signals_nohup(hangup_ignored);
+    if (!unfit) {
+        avi_signals_nohup(hangup_ignored);
+        avi_signals_status_file(status_file());
+    }
     const int status = unfit ? unfit : avi_command(argc, argv);
     leave_status(status);
     return status;

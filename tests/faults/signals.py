@@ -38,6 +38,7 @@ class Run:
         self.folder = pathlib.Path(folder)
         self.command = ([*MPIRUN, "-np", str(np)] if np else []) + [program(), *map(str, arguments), f"run.output={folder}"]
         self.np, self.err, self.left = np, self.folder.parent / f"{self.folder.name}.err", self.folder.parent / f"{self.folder.name}.status"
+        self.left.unlink(missing_ok=True)
         with open(self.err, "wb") as err:
             self.process = subprocess.Popen(self.command, stderr=err, preexec_fn=preset, start_new_session=True,
                                             env=dict(os.environ, AVI_STATUS_FILE=str(self.left)), **(dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) | streams))
@@ -86,6 +87,8 @@ class Run:
             raise Failure(f"ranks still run\n{self.text()}")
         code = launcher.status_of(code, self.left)  # mpirun of MPICH may return before its ranks have ended
         code = code if code >= 0 else 128 - code
+        if not self.np and (not self.left.exists() or self.left.read_text() != f"{code}\n"):
+            raise Failure(f"exit status {code}, but AVI_STATUS_FILE has {self.left.read_text()!r}" if self.left.exists() else f"exit status {code}, and nothing in AVI_STATUS_FILE")
         said = [line for line in self.err.read_text(errors="replace").splitlines() if line.startswith("avi_mpi: ") and "warning" not in line]
         if code not in allowed or len(said) > (1 if words else 0) or (words and heard and not said) or (said and words not in said[0]) or NOISE.search(self.err.read_text(errors="replace")):
             raise Failure(f"exit status {code}, expected {allowed}, with '{words}' in one message\n{self.text()}")

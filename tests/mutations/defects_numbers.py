@@ -271,7 +271,7 @@ MATHEMATICS = [
     Defect("a chain's factor of the next tile without gradient", "src/elbo/estimator.c", "if (g.edge) avi_tape_seed(e->tape, g.edge, -1);", "", "^steps_tiles$"),
     Defect("a chain's neighbour moved by rows that do not own it", "src/graph/prior.c",
            "return avi_detach(c->tape, avi_graph_z(c, nu, nu, eps, before, NULL));",
-           "nu = avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0)); return avi_graph_z(c, nu, nu, eps, before, NULL);",
+           "nu = avi_graph_nu(c, pass, &b, avi_graph_fetch(c, &b, 0), NULL); return avi_graph_z(c, nu, nu, eps, before, NULL);",
            "^steps_tiles$"),
 ]
 
