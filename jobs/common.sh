@@ -105,10 +105,12 @@ prepare_launcher() {
 
 # wait_for_job COMMAND...    sets `status`
 # The command gets a session of its own and its end is waited for here, so that Ctrl-C asks the program to write a checkpoint and stop (USR1)
-# instead of killing the ranks; a second Ctrl-C ends them at once.
+# instead of killing the ranks; a second Ctrl-C ends them at once. mpirun of MPICH may return 0 then: the status is that which the first rank leaves.
 wait_for_job() {
-    local job asked=0
-    setsid "$@" </dev/null &
+    local job asked=0 left=${AVI_STATUS_FILE:-}
+    if [ -z "$left" ]; then left=$(mktemp); fi
+    rm -f "$left"
+    AVI_STATUS_FILE=$left setsid "$@" </dev/null &
     job=$!
     trap 'asked=$((asked + 1)); if [ $asked -eq 1 ]; then kill -USR1 $job; else kill -TERM $job; fi' INT TERM
     while :; do
@@ -121,6 +123,8 @@ wait_for_job() {
         status=0
         wait "$job" || status=$?
     fi
+    if [ "$status" -eq 0 ] && [ -s "$left" ]; then status=$(<"$left"); fi
+    if [ -z "${AVI_STATUS_FILE:-}" ]; then rm -f "$left"; fi
     trap - INT TERM
 }
 
