@@ -1,6 +1,8 @@
 """Steps of the program against the same steps in numpy: full batches and epochs, both kinds of parameters, 1 and 3 ranks, fast and reproducible sums.
 
 The rows do not fill the last tile, nor the tiles the ranks, so that whatever is dropped, counted twice or divided by another number shows."""
+import re
+
 import numpy
 
 from small import MODEL, SIGMA, TAU, data, elbo, gradient, kl_global, likelihood, linear, parameters, write
@@ -293,6 +295,9 @@ def skip(scratch):
         text = start(np, [empty_ini(scratch), "-q", f"run.output={scratch / 'bad'}", *arguments, "optim.batch=0", "optim.steps=50", "nan.max_skips=3", "--fresh"], expect=(4,))
         if "41" not in (refusal(text) or "") or text.count("avi_mpi: error") != 1:
             raise Failure(f"row 41 is not named, or not once: {text}")
+        ends = int(re.search(r"step (\d+)", refusal(text)).group(1))
+        if ends != 3:
+            raise Failure(f"nan.max_skips=3: the run ends at step {ends}: {text}")
     return "3 of 10 steps skipped; three in a row end the run with status 4"
 
 
