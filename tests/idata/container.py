@@ -288,6 +288,11 @@ def readers(scratch):
         weights = sets["sample_stats"].log_p - sets["sample_stats"].log_q
         near(f"xarray, {engine}: ELBO", weights.mean(("chain", "draw")).values, mine["constant_data/elbo"], 1e-9)
         seen.append(f"xarray by {engine}")
+        if hasattr(xarray, "open_datatree"):  # what ArviZ 1.x holds
+            with xarray.open_datatree(path, engine=engine) as tree:
+                expect(sorted(tree.children) == GROUPS, f"DataTree, {engine}: {sorted(tree.children)}")
+                check_arrays(f"DataTree, {engine}", lambda group, name: tree[group][name].values, mine)
+            seen.append("DataTree")
     try:
         import arviz
         data = arviz.from_netcdf(path)
