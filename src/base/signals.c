@@ -1,7 +1,6 @@
 #include "base/signals.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stddef.h>
@@ -20,7 +19,7 @@ static struct {
     volatile sig_atomic_t used;
     char path[PATH_MAX];
 } removed[REMOVED];
-static char status_file[PATH_MAX];
+static void (*tell_status)(int status);
 
 /* Whom to ask and tell beyond this run; set while a sweep runs. It belongs to the process as the flag does. */
 static struct {
@@ -43,18 +42,6 @@ static void remove_files(void)
         if (removed[i].used) (void)unlink(removed[i].path);
 }
 
-/* What main leaves at its end. */
-static void leave_status(int status)
-{
-    const char text[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10), '\n'};
-    const size_t zeros = status < 10 ? 2 : status < 100;
-    const int file = status_file[0] ? open(status_file, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
-    if (file < 0) return;
-    const ssize_t done = write(file, text + zeros, sizeof text - zeros);
-    (void)done; /* a file without a number says as much as none */
-    (void)close(file);
-}
-
 /* "avi_mpi: stopped by SIGTERM; WORDS", in one write. */
 static void say(const char *how, int number, const char *words)
 {
@@ -74,7 +61,7 @@ static void end_of(int number)
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigset_t mine;
     remove_files();
-    leave_status(128 + number);
+    if (tell_status) tell_status(128 + number);
     sigemptyset(&standard.sa_mask);
     sigemptyset(&mine);
     sigaddset(&mine, number);
@@ -92,7 +79,7 @@ static void first_signal(int number)
     }
     say("stopped by ", number, last_words ? last_words : "run again");
     remove_files();
-    leave_status(AVI_ERR_STOPPED);
+    if (tell_status) tell_status(AVI_ERR_STOPPED);
     _exit(AVI_ERR_STOPPED);
 }
 
@@ -140,11 +127,7 @@ void avi_signals_set(avi_signal_effect what, const char *words)
 
 void avi_signals_speak(bool this_one) { speaks = this_one; }
 
-void avi_signals_status_file(const char *path)
-{
-    const size_t length = path ? strlen(path) : 0;
-    if (length < sizeof status_file) memcpy(status_file, path ? path : "", length + 1);
-}
+void avi_signals_tell_status(void (*tell)(int status)) { tell_status = tell; }
 void avi_signals_hold(bool hold) { held = hold; }
 
 void avi_signals_remove_at_end(const char *path)

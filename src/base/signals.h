@@ -26,9 +26,9 @@ void avi_signals_nohup(bool ignored);
 void avi_signals_set(avi_signal_effect what, const char *words);
 /* Whether this process speaks for all: false at the start. Not collective. */
 void avi_signals_speak(bool this_one);
-/* A file that gets the exit status where a signal ends the process at once, as main writes it else: copied. NULL: none,
- * as at the start; a path that is too long changes nothing. Not collective. */
-void avi_signals_status_file(const char *path);
+/* tell: called with the exit status where a signal ends the process at once, from the handler; NULL, as at the start:
+ * nothing. Not collective. */
+void avi_signals_tell_status(void (*tell)(int status));
 /* hold: the first signal only sets the flag, whatever avi_signals_set says: other runs of the job have something to
  * save. Not collective. */
 void avi_signals_hold(bool hold);

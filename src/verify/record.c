@@ -83,8 +83,8 @@ static bool has(avi_store *store, const char *dataset)
     return there;
 }
 
-/* Each line has a checksum of its own, so that a changed digest is told from steps with other bits. A line of zeros is
- * one without digests. */
+/* A line whose checksum is wrong was changed in the file; one whose checksum is right but whose digests differ is of
+ * steps with other bits. A line of zeros is one without digests. */
 static avi_status check_lines(const avi_digests *d, const avi_record *r)
 {
     for (int64_t l = 0; l < r->lines; l++) {
