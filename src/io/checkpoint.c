@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* step_%09d.h5 and nothing else: -1 for other names. */
@@ -154,21 +155,41 @@ static avi_status keep_unread(avi_status status)
                     text);
 }
 
-/* Rank 0. The first of steps[] whose file holds; -1 where there are none. Damaged ones are passed over. */
-static avi_status first_whole(const char *folder, const int64_t *steps, size_t count, int64_t *step)
+/* A file that was listed and is not there was removed since: by a fit that goes on, which wrote a newer one before. */
+static bool is_gone(const char *folder, int64_t step)
+{
+    char name[32];
+    struct stat info;
+    name_of(step, name);
+    char *path = avi_file_join(folder, name, "");
+    const bool gone = path && lstat(path, &info) != 0 && errno == ENOENT;
+    free(path);
+    return gone;
+}
+
+static avi_status verify_step(const char *folder, int64_t step)
+{
+    char name[32];
+    name_of(step, name);
+    char *path = avi_file_join(folder, name, "");
+    const avi_status status = path ? avi_store_verify(path) : AVI_ERR_INTERNAL;
+    free(path);
+    return status;
+}
+
+/* Rank 0. The first of steps[] whose file holds; -1 where there are none. Damaged ones are passed over. *gone: one was
+ * removed after it was listed, and the newest is not known. */
+static avi_status first_whole(const char *folder, const int64_t *steps, size_t count, int64_t *step, bool *gone)
 {
     *step = -1;
     for (size_t i = 0; i < count; i++) {
-        char name[32];
-        name_of(steps[i], name);
-        char *path = avi_file_join(folder, name, "");
-        const avi_status status = path ? avi_store_verify(path) : AVI_ERR_INTERNAL;
-        free(path);
+        const avi_status status = verify_step(folder, steps[i]);
         if (status == AVI_OK) {
             *step = steps[i];
             return AVI_OK;
         }
-        if (status != AVI_ERR_DATA) return keep_unread(status);
+        *gone = is_gone(folder, steps[i]);
+        if (*gone || status != AVI_ERR_DATA) return keep_unread(status);
         avi_warn("checkpoint passed over: %s", avi_error_text());
         avi_error_clear();
     }
@@ -179,10 +200,13 @@ static avi_status first_whole(const char *folder, const int64_t *steps, size_t c
         folder, count);
 }
 
-/* `latest` is for people and scripts, and a cross-check: a file it names that is gone is worth a word. */
-static void check_latest(const char *folder, const int64_t *steps, size_t count)
+enum { NO_LATEST = -2, NAMES_NONE = -1 };
+
+/* The step that `latest` names. */
+static int64_t read_latest(const char *folder)
 {
     char text[32] = "";
+    int64_t step = NO_LATEST;
     char *path = avi_file_join(folder, "latest", "");
     const int fd = path ? avi_file_open_regular(path, O_RDONLY) : -1;
     if (fd < 0 && path && errno == EINVAL) avi_warn("%s: is not a file; the checkpoints themselves decide", path);
@@ -191,26 +215,41 @@ static void check_latest(const char *folder, const int64_t *steps, size_t count)
         text[bytes > 0 ? bytes : 0] = '\0';
         close(fd);
         text[strcspn(text, "\r\n")] = '\0';
-        const int64_t step = step_of(text);
-        bool there = false;
-        for (size_t i = 0; i < count; i++) there = there || steps[i] == step;
-        if (step < 0)
-            avi_warn("%s: does not name a checkpoint; the files themselves decide", path);
-        else if (!there)
-            avi_warn("%s: names %s, which is not there; the files themselves decide", path, text);
+        step = step_of(text);
+        if (step < 0) step = NAMES_NONE;
     }
     free(path);
+    return step;
+}
+
+/* `latest` is for people and scripts, and a cross-check: a file it names that is gone is worth a word. `latest` was
+ * read before the list was made, and a fit that goes on removes what it named only after it wrote a newer one. */
+static void check_latest(const char *folder, int64_t latest, const int64_t *steps, size_t count)
+{
+    bool there = false;
+    for (size_t i = 0; i < count; i++) there = there || steps[i] >= latest;
+    if (latest == NAMES_NONE)
+        avi_warn("%s/latest: does not name a checkpoint; the files themselves decide", folder);
+    else if (latest != NO_LATEST && !there)
+        avi_warn("%s/latest: names the checkpoint of step %lld, which is not there; the files themselves decide",
+                 folder, (long long)latest);
 }
 
 static avi_status find_local(const char *folder, int64_t *step)
 {
-    int64_t *steps;
-    size_t count;
-    AVI_TRY(list_steps(folder, &steps, &count));
-    check_latest(folder, steps, count);
-    const avi_status status = first_whole(folder, steps, count, step);
-    free(steps);
-    return status;
+    enum { TRIES = 20 };
+    for (int i = 1;; i++) {
+        int64_t *steps;
+        size_t count;
+        bool gone = false;
+        const int64_t latest = read_latest(folder);
+        AVI_TRY(list_steps(folder, &steps, &count));
+        const avi_status status = first_whole(folder, steps, count, step, &gone);
+        if (!gone) check_latest(folder, latest, steps, count);
+        free(steps);
+        if (!gone || i == TRIES) return status;
+        avi_error_clear();
+    }
 }
 
 avi_status avi_checkpoint_newest(avi_comm *comm, const char *folder, char **path)
@@ -251,12 +290,13 @@ static avi_status list_whole(const char *folder, int64_t **steps, size_t *count)
 {
     AVI_TRY(list_steps(folder, steps, count));
     for (size_t i = 0; i < *count; i++) {
-        char name[32];
-        name_of((*steps)[i], name);
-        char *path = avi_file_join(folder, name, "");
-        avi_status status = AVI_ERR_INTERNAL;
-        if (path) status = avi_store_verify(path);
-        free(path);
+        const avi_status status = verify_step(folder, (*steps)[i]);
+        if (status != AVI_OK && is_gone(folder, (*steps)[i]))
+            return avi_fail(
+                AVI_ERR_NOINPUT,
+                "%s: its checkpoint of step %lld was removed while it was read: a fit goes on there. Use the "
+                "same command again when the fit has ended",
+                folder, (long long)(*steps)[i]);
         AVI_TRY(status);
     }
     return AVI_OK;

@@ -9,7 +9,10 @@
 
 #include "store_sample.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static avi_comm *world;
@@ -429,6 +432,47 @@ static void checkpoints(void **state)
     meet();
 }
 
+static atomic_bool enough;
+
+/* What a fit that goes on does, a thousand times a second: a newer checkpoint, and the older one removed. */
+static void *go_on(void *unused)
+{
+    char path[2][512];
+    (void)unused;
+    for (int step = 1; !enough; step++) {
+        for (int k = 0; k < 2; k++)
+            snprintf(path[k], sizeof path[k], "%s/on/checkpoint/step_%09d.h5", place, step - 1 + k);
+        if (link(path[0], path[1]) != 0 || unlink(path[0]) != 0) return (void *)"the checkpoints do not go on";
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return NULL;
+}
+
+static void checkpoint_of_a_fit_that_goes_on(void **state)
+{
+    (void)state;
+    avi_folder *folder;
+    pthread_t writer;
+    void *failed = NULL;
+    assert_int_equal(avi_folder_open(world, in("on"), &folder), AVI_OK);
+    assert_int_equal(checkpoint(folder, 0, 1), AVI_OK);
+    if (is_root()) assert_int_equal(pthread_create(&writer, NULL, go_on, NULL), 0);
+    avi_status status = AVI_OK;
+    for (int i = 0; i < 200 && status == AVI_OK; i++) {
+        char *path = NULL;
+        status = avi_checkpoint_newest(world, in("on"), &path);
+        if (status == AVI_OK && !path) status = AVI_ERR_NOINPUT;
+        free(path);
+    }
+    enough = true;
+    if (is_root()) pthread_join(writer, &failed);
+    assert_null(failed);
+    assert_string_equal(avi_error_text(), "");
+    assert_int_equal(status, AVI_OK);
+    avi_folder_close(&folder);
+    meet();
+}
+
 static void expect_metrics(avi_folder *folder, const char *expected)
 {
     char *text;
@@ -479,6 +523,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(damage_is_seen, clear_error),
         cmocka_unit_test_setup(folder_and_texts, clear_error),
         cmocka_unit_test_setup(checkpoints, clear_error),
+        cmocka_unit_test_setup(checkpoint_of_a_fit_that_goes_on, clear_error),
         cmocka_unit_test_setup(metrics_begin_anew, clear_error),
     };
     if (avi_comm_start(&argc, &argv, &world) != AVI_OK) return 70;
