@@ -426,25 +426,33 @@ def in_all(text):
     return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
 
 
+def taken(arguments):
+    """Seconds of the processor and the peak of memory in bytes."""
+    script = "import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\nr = resource.getrusage(resource.RUSAGE_CHILDREN)\n" \
+             "print('took', r.ru_utime + r.ru_stime, r.ru_maxrss * 1024)\nsys.exit(status)\n"
+    done = subprocess.run([sys.executable, "-c", script, *command(None, [*arguments, "-q"])], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
+    expect(done.returncode == 0, done.stdout + done.stderr)
+    return map(float, re.search(r"took (\S+) (\S+)", done.stdout).groups())
+
+
 def foreseen(scratch):
-    """What --dry-run says of a run whose posterior.nc is most of it, against the processor's time and the peak of memory of the run. The bounds are wide: a machine at work moves both."""
+    """What --dry-run says of a run whose posterior.nc is most of it, against the processor's time and the peak of memory of the run; and of posterior.nc alone, against what the run takes less
+    without it. The bounds are wide: a machine at work moves both."""
     ini = empty_ini(scratch)
     said = []
     for name, keys in (("a value per row", ["model.name=linear", "data.source=model", "data.rows=16000", "optim.steps=2", "optim.batch=1000", "output.idata_rows=all"]),
                        ("draws of theta", ["model.name=vae", "data.source=strokes", "data.rows=200", "optim.steps=2", "optim.batch=100", "model.global=gaussian", "model.hidden=200",
-                                           "inference.hidden=50", "output.idata_draws=60", "output.idata_rows=0..59"])):
-        keys = [*keys, "output.idata=yes", f"run.output={scratch / name}"]
-        plan = start(None, ["--dry-run", ini, *keys])
-        script = "import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\nr = resource.getrusage(resource.RUSAGE_CHILDREN)\n" \
-                 "print('took', r.ru_utime + r.ru_stime, r.ru_maxrss * 1024)\nsys.exit(status)\n"
-        done = subprocess.run([sys.executable, "-c", script, *command(None, [ini, *keys, "-q"])], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
-        expect(done.returncode == 0, done.stdout + done.stderr)
-        seconds, peak = map(float, re.search(r"took (\S+) (\S+)", done.stdout).groups())
+                                           "inference.hidden=50", "output.idata_draws=60", "output.idata_rows=0..9"])):
+        plan = start(None, ["--dry-run", ini, *keys, "output.idata=yes", f"run.output={scratch / name}"])
+        seconds, peak = taken([ini, *keys, "output.idata=yes", f"run.output={scratch / name}"])
+        without, _ = taken([ini, *keys, f"run.output={scratch / name}_without"])
         number, unit = re.search(r"peak memory +about ([\d.]+) (MB|GB)", plan).groups()
         memory = float(number) * {"MB": 1e6, "GB": 1e9}[unit] / peak
+        alone = float(re.search(r"posterior\.nc ([0-9.e+-]+) s", plan)[1]) / (seconds - without)
         expect(0.55 < in_all(plan) / seconds < 1.8, f"{name}: {in_all(plan)} s foreseen, {seconds:.2f} s of the processor taken")
+        expect(0.5 < alone < 2, f"{name}: {alone:.2f} of the time that posterior.nc takes, foreseen")
         expect(0.75 < memory < 1.35, f"{name}: {number} {unit} foreseen, {peak / 1e6:.0f} MB taken")
-        said.append(f"{name}: {in_all(plan) / seconds:.2f} of the time, {memory:.2f} of the memory")
+        said.append(f"{name}: {in_all(plan) / seconds:.2f} of the time, {alone:.2f} of that of posterior.nc, {memory:.2f} of the memory")
     return "; ".join(said)
 
 

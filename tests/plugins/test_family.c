@@ -199,6 +199,30 @@ static bool has_key(const avi_family_ops *ops, int setting)
     return false;
 }
 
+/* What scale_of says, where there is one: the factor of another unit per dimension has the moments of that unit, and
+ * with every value 0 the factor is N(0, I). */
+static void check_scales(const avi_family *f, const sample *s)
+{
+    double nu[MOST_WIDTH] = {0}, mean[MOST_LATENT], log_sd[MOST_LATENT];
+    if (!f->ops->scale_of || f->count) return;
+    f->ops->moments(f, nu, NULL, mean, log_sd);
+    for (int64_t l = 0; l < f->latent; l++)
+        if (mean[l] != 0 || fabs(log_sd[l]) > 1e-14)
+            fail_msg("%s: mean %g, log sd %g of values 0", f->ops->name, mean[l], log_sd[l]);
+    for (int64_t k = 0; k < f->width; k++) {
+        const int64_t scale = f->ops->scale_of(f, k);
+        assert_true(scale >= -1 && scale < f->width && (scale < 0 || f->ops->scale_of(f, scale) == scale));
+        const double unit = 0.1 * (double)(scale + 1);
+        nu[k] = scale < 0 ? s->nu[k] : scale == k ? s->nu[k] + unit : s->nu[k] * exp(unit);
+    }
+    f->ops->moments(f, nu, NULL, mean, log_sd);
+    for (int64_t l = 0; l < f->latent; l++) {
+        const double unit = 0.1 * (double)(f->ops->scale_of(f, l) + 1);
+        if (fabs(mean[l] - s->mean[l] * exp(unit)) > 1e-13 || fabs(log_sd[l] - s->log_sd[l] - unit) > 1e-13)
+            fail_msg("%s: dimension %d has not the scale that scale_of says", f->ops->name, (int)l);
+    }
+}
+
 static void draws_entropy_density_and_moments_agree(void **state)
 {
     (void)state;
@@ -214,6 +238,7 @@ static void draws_entropy_density_and_moments_agree(void **state)
                 check_density_at_draws(f, &s);
                 check_normalisation(f, &s);
                 check_draws_after(f, &s);
+                check_scales(f, &s);
                 release(f, &s);
             }
 }
