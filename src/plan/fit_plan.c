@@ -107,20 +107,35 @@ static avi_status plan_steps(avi_session *s, avi_state *st, avi_plan *p)
     return AVI_OK;
 }
 
-/* One search of several starts, from that of a few rows. */
-static avi_status plan_starts(avi_session *s, avi_state *st, avi_plan *p)
+static avi_status try_starts(avi_session *s, avi_state *st, int64_t rows, double *seconds)
 {
-    enum { TRIED = 64 /* rows of a rank */ };
-    const int64_t tried = avi_plan_least(s->partition.rows, TRIED * avi_comm_size(s->comm));
     int64_t better;
     double gain;
-    if (!avi_starts_wanted(s)) return AVI_OK;
     AVI_TRY(avi_comm_barrier(s->comm));
-    double seconds = avi_plan_clock();
-    AVI_TRY(avi_starts_search(s, st, tried, &better, &gain));
-    seconds = avi_plan_clock() - seconds;
-    AVI_TRY(avi_comm_max_double(s->comm, &seconds, 1));
-    avi_plan_add(p, "starts", seconds * (double)s->counts.partition.rows / (double)tried);
+    const double from = avi_plan_clock();
+    AVI_TRY(avi_starts_search(s, st, rows, &better, &gain));
+    *seconds = avi_plan_clock() - from;
+    return avi_comm_max_double(s->comm, seconds, 1);
+}
+
+/* One search of several starts: of a few rows, and of more where these are quick, since a search also takes what does
+ * not depend on its rows. */
+static avi_status plan_starts(avi_session *s, avi_state *st, avi_plan *p)
+{
+    enum { TRIED = 64 /* rows of a rank */, MORE = 8 };
+    static const double QUICK = 0.05;
+    const int64_t all = s->partition.rows, few = avi_plan_least(all, TRIED * avi_comm_size(s->comm));
+    double first, second, each, fixed = 0;
+    if (!avi_starts_wanted(s)) return AVI_OK;
+    AVI_TRY(try_starts(s, st, few, &first));
+    each = first / (double)few;
+    if (first < QUICK && all >= 2 * few) {
+        const int64_t more = avi_plan_least(all, MORE * few);
+        AVI_TRY(try_starts(s, st, more, &second));
+        each = fmin(fmax(second - first, 0) / (double)(more - few), second / (double)more);
+        fixed = fmax(second - each * (double)more, 0);
+    }
+    avi_plan_add(p, "starts", fixed + each * (double)s->counts.partition.rows);
     return AVI_OK;
 }
 

@@ -29,8 +29,9 @@ README = SOURCE / "tests" / "bench" / "README.md"
 BEGIN, END = "<!-- plan.py --readme: begin -->\n", "<!-- plan: end -->\n"
 PEAK_BEGIN, PEAK_END = "<!-- plan.py --peak --readme: begin -->\n", "<!-- plan, peak: end -->\n"
 MPIRUN = shlex.split(os.environ.get("AVI_MPIRUN", "mpirun --oversubscribe --bind-to none"))
-PEAK = 'import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\nr = resource.getrusage(resource.RUSAGE_CHILDREN)\n' \
-       'print(f"took {r.ru_maxrss} {r.ru_utime + r.ru_stime}", file=sys.stderr)\nsys.exit(status)\n'
+# One write per rank: what print writes in two, mpirun may mix with another rank's.
+PEAK = 'import os,resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\nr = resource.getrusage(resource.RUSAGE_CHILDREN)\n' \
+       'os.write(2, f"took {r.ru_maxrss} {r.ru_utime + r.ru_stime}\\n".encode())\nsys.exit(status)\n'
 FREE, MODEL = "inference.function=factorized", "data.source=model"
 STROKES = ["model.name=vae", "data.source=strokes"]
 
