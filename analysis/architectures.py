@@ -116,9 +116,8 @@ def write(folder, cells):
         of = [row for row in rows if row["data"] == data]
         if of:
             lines += table(data, of)
-    days = sorted({row["day"] for row in rows})
-    ranks = ", ".join(sorted({str(row["ranks"]) for row in rows}))
-    lines.append(f"{len(rows)} runs of {min(row['rows'] for row in rows)} to {max(row['rows'] for row in rows)} rows on {ranks} ranks, avi_mpi revision "
+    days, ranks, counts = ([str(value) for value in sorted({row[name] for row in rows})] for name in ("day", "ranks", "rows"))
+    lines.append(f"{len(rows)} runs of {' or '.join(counts)} rows on {' or '.join(ranks)} rank{'' if ranks == ['1'] else 's'}, avi_mpi revision "
                  f"{', '.join(sorted({row['revision'] for row in rows}))}; {days[0]}" + (f" to {days[-1]}." if days[-1] != days[0] else "."))
     (folder / "architectures.md").write_text("\n".join(lines) + "\n")
 

@@ -60,7 +60,7 @@ images() {
         for name in constant polynomial_1 polynomial_2 mlp_64 mlp_256 mlp_1024 residual conv attention semi factorized; do
             # shellcheck disable=SC2086
             cell "${data}_${name}_$seed" data.source=idx "data.path=$folder/train-images-idx3-ubyte.gz" "data.test_path=$folder/t10k-images-idx3-ubyte.gz" "${shape[@]}" \
-                "run.seed=$seed" optim.learning_rate=1e-3 log.eval_every=0 run.after=gap ${functions[$name]}
+                "run.seed=$seed" optim.learning_rate=1e-3 "log.eval_every=$(either 10 100)" run.after=gap ${functions[$name]}
         done
     done
 }
