@@ -48,9 +48,8 @@ def read(folder):
         for part in ("train", "test"):
             gap = values(file, f"gap/{part}/amortization_gap")
             row[f"gap_{part}"] = gap.mean() if len(gap) else np.nan
-        exact = file["exact"] if "exact" in file else None
-        best = exact.attrs.get("elbo", np.nan) if exact is not None else np.nan
-        row["below"] = float(best) / row["rows"] - row["elbo_train"] if data in SERIES else np.nan
+        best, floor = (float(file[f"exact/{name}"][()]) if f"exact/{name}" in file else np.nan for name in ("elbo", "gap_degree_1"))
+        row["below"], row["floor"] = best / row["rows"] - row["elbo_train"], floor / row["rows"]
     return row, curve
 
 
@@ -79,13 +78,13 @@ def mean_of(rows, name, digits):
     if not len(good):
         return "never" if name.startswith(("epochs", "seconds_")) else ""
     spread = f" ({good.std(ddof=1):.{digits}f})" if len(good) > 1 else ""
-    return f"{good.mean():.{digits}f}{spread}" + (f", {len(good)} of {len(found)}" if len(good) < len(found) else "")
+    return f"{round(good.mean(), digits) + 0.0:.{digits}f}{spread}" + (f", {len(good)} of {len(found)}" if len(good) < len(found) else "")
 
 
 COLUMNS = {
     "images": (("phi", "values of phi", 0), ("epochs_mse", "epochs to the error", 1), ("seconds_mse", "seconds", 1), ("epochs_elbo", "epochs to the ELBO", 1), ("seconds_elbo", "seconds", 1),
                ("elbo_train", "ELBO, training", 2), ("elbo_test", "ELBO, test", 2), ("gap_train", "gap, training", 3), ("gap_test", "gap, test", 3)),
-    "series": (("phi", "values of phi", 0), ("elbo_train", "ELBO", 4), ("below", "below the optimum of F-VI", 4)),
+    "series": (("phi", "values of phi", 0), ("elbo_train", "ELBO", 4), ("below", "below the optimum of F-VI", 6), ("floor", "what the best polynomial of degree 1 leaves", 6)),
     "groups": (("phi", "values of phi", 0), ("elbo_train", "ELBO", 4), ("gap_train", "gap, training", 4)),
 }
 

@@ -70,7 +70,7 @@ series() {
     local model name seed steps=3000 rows=1000
     if [ "$quick" = yes ]; then steps=600 rows=200; fi
     local -A domain=([hmm]=window:4 [saw]=next) functions=(
-        [polynomial_1]="inference.function=polynomial" [mlp]="inference.function=mlp inference.hidden=32,32 inference.activation=tanh"
+        [polynomial_1]="inference.function=polynomial optim.method=lbfgs optim.steps=300" [mlp]="inference.function=mlp inference.hidden=32,32 inference.activation=tanh"
         [conv]="inference.function=conv inference.channels=16,16 inference.kernel=3 inference.stride=1 inference.hidden=32"
         [attention]="inference.function=attention inference.width=16 inference.heads=2 inference.blocks=1 inference.feed_forward=32 inference.pool=centre")
     for model in hmm saw; do
