@@ -159,7 +159,8 @@ avi_status avi_checkpoint_find(avi_folder *folder, avi_comm *comm, char **path);
  * goes on there may remove the checkpoint before it is opened: NOINPUT then, and a newer one is there. */
 avi_status avi_checkpoint_newest(avi_comm *comm, const char *folder, char **path);
 /* Collective. The steps of the checkpoints of such a folder, in ascending order, and whether each of those files is
- * whole: DATA, with what is damaged, where one is not. Owner of *steps: caller. Errors: IO, INTERNAL. */
+ * whole: DATA, with what is damaged, where one is not. Owner of *steps: caller. Errors: IO, INTERNAL; NOINPUT where a
+ * run that goes on there removed one. */
 avi_status avi_checkpoint_list(avi_comm *comm, const char *folder, int64_t **steps, int *count);
 /* Collective. Removes all checkpoints (a fresh start). */
 avi_status avi_checkpoint_clear(avi_folder *folder, avi_comm *comm);

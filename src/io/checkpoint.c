@@ -24,6 +24,14 @@ static int64_t step_of(const char *name)
 
 static void name_of(int64_t step, char name[32]) { snprintf(name, 32, "step_%09lld.h5", (long long)step); }
 
+/* Owner: caller; NULL without memory, which is an error then. */
+static char *path_of(const char *folder, int64_t step)
+{
+    char name[32];
+    name_of(step, name);
+    return avi_file_join(folder, name, "");
+}
+
 static int newest_first(const void *a, const void *b)
 {
     const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -79,9 +87,7 @@ static void remove_rest(const char *folder, bool all)
 
 static avi_status remove_step(const char *folder, int64_t step)
 {
-    char name[32];
-    name_of(step, name);
-    char *path = avi_file_join(folder, name, "");
+    char *path = path_of(folder, step);
     if (!path) return AVI_ERR_INTERNAL;
     avi_status status = AVI_OK;
     int code;
@@ -125,14 +131,11 @@ static avi_status write_in(const char *folder, avi_comm *comm, const char *path,
 avi_status avi_checkpoint_write(avi_folder *folder, avi_comm *comm, int64_t step, int keep, const avi_field *fields,
                                 int count, const avi_attribute *attributes, int attribute_count)
 {
-    char name[32];
     if (step < 0 || step > AVI_STEP_MAX)
         return avi_fail(AVI_ERR_INTERNAL, "checkpoint of step %lld: steps up to %lld can be named", (long long)step,
                         (long long)AVI_STEP_MAX);
-    name_of(step, name);
     char *inside = avi_file_join(avi_folder_path(folder), "checkpoint", "");
-    char *path = inside ? avi_file_join(inside, name, "") : NULL,
-         *latest = inside ? avi_file_join(inside, "latest", "") : NULL;
+    char *path = inside ? path_of(inside, step) : NULL, *latest = inside ? avi_file_join(inside, "latest", "") : NULL;
     /* A folder made anew would have neither lock nor metrics, and a second run may be at work in it. */
     avi_status status = avi_agree(comm, path && latest ? avi_folder_check(folder) : AVI_ERR_INTERNAL);
     if (status == AVI_OK)
@@ -158,10 +161,8 @@ static avi_status keep_unread(avi_status status)
 /* A file that was listed and is not there was removed since: by a fit that goes on, which wrote a newer one before. */
 static bool is_gone(const char *folder, int64_t step)
 {
-    char name[32];
     struct stat info;
-    name_of(step, name);
-    char *path = avi_file_join(folder, name, "");
+    char *path = path_of(folder, step);
     const bool gone = path && lstat(path, &info) != 0 && errno == ENOENT;
     free(path);
     return gone;
@@ -169,9 +170,7 @@ static bool is_gone(const char *folder, int64_t step)
 
 static avi_status verify_step(const char *folder, int64_t step)
 {
-    char name[32];
-    name_of(step, name);
-    char *path = avi_file_join(folder, name, "");
+    char *path = path_of(folder, step);
     const avi_status status = path ? avi_store_verify(path) : AVI_ERR_INTERNAL;
     free(path);
     return status;
@@ -254,7 +253,6 @@ static avi_status find_local(const char *folder, int64_t *step)
 
 avi_status avi_checkpoint_newest(avi_comm *comm, const char *folder, char **path)
 {
-    char name[32];
     int64_t step = -1;
     *path = NULL;
     char *inside = avi_file_join(folder, "checkpoint", "");
@@ -263,8 +261,7 @@ avi_status avi_checkpoint_newest(avi_comm *comm, const char *folder, char **path
     status = avi_agree(comm, status);
     if (status == AVI_OK) status = avi_comm_bcast(comm, &step, sizeof step, 0);
     if (status == AVI_OK && step >= 0) {
-        name_of(step, name);
-        *path = avi_file_join(inside, name, "");
+        *path = path_of(inside, step);
         status = avi_agree(comm, *path ? AVI_OK : AVI_ERR_INTERNAL);
         if (status != AVI_OK) {
             free(*path);
