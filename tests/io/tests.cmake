@@ -1,4 +1,5 @@
 avi_add_test(test_store RANKS 1 2 3 4 LABELS io TIMEOUT 120)
+avi_add_test(test_folder RANKS 1 2 3 4 LABELS io TIMEOUT 120)
 
 add_executable(store_tool ${AVI_AREA_DIR}/store_tool.c)
 target_link_libraries(store_tool PRIVATE avi)

@@ -29,7 +29,7 @@ CHECKPOINTS = [
     Defect("metrics.csv doubled by a resume", "src/io/metrics.c", "avi_status status = avi_file_replace(m->path, line, strlen(line));",
            "avi_status status = avi_file_open_regular(m->path, 0) >= 0 ? AVI_OK : avi_file_replace(m->path, line, strlen(line));", "^resuming_parts$"),
     Defect("a checkpoint that cannot be read passed over", "src/io/checkpoint.c", "if (*gone || status != AVI_ERR_DATA) return keep_unread(status);", "(void)keep_unread;", "^resuming_kept$"),
-    Defect("a checkpoint that goes while it is looked for ends its reader", "src/io/checkpoint.c", "if (!gone || i == TRIES) return status;", "return status;", "^test_store"),
+    Defect("a checkpoint that goes while it is looked for ends its reader", "src/io/checkpoint.c", "if (!gone || i == TRIES) return status;", "return status;", "^test_folder"),
     Defect("a fit saved after its last evaluation alone", "src/train/fit.c", "    AVI_TRY(avi_checkpoint_state_save(f->s, f->st, f->folder)); /* first:",
            "    if (f->outcome != AVI_OK) AVI_TRY(avi_checkpoint_state_save(f->s, f->st, f->folder)); /* first:", "^resuming_last_evaluation$"),
     Defect("the trace doubled by a rollback", "src/checkpoint/checkpoint_trace.c", "    t->rows = 0;\n", "", "^steps_rollback$"),
