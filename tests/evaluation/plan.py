@@ -1,12 +1,10 @@
 """When a fit is evaluated and what that takes: the default's share of the work, the memory of the last evaluation, quadrature of too few points, second starts."""
-import os
 import re
-import subprocess
 
 import h5py
 import numpy
 
-from runs import Failure, command, empty_ini, fit, main, read, start
+from runs import Failure, empty_ini, fit, main, measured, read, start
 
 LOG_2PI = numpy.log(2 * numpy.pi)
 MODEL = ["data.source=model", "run.precision=double", "run.reproducible=yes", "log.every=1000000", "model.global=gaussian"]
@@ -45,12 +43,7 @@ def default(scratch):
 
 def peak(arguments):
     """Largest resident memory of a run of one process, MB."""
-    process = subprocess.Popen(command(None, arguments), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    text = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise Failure(f"status {status}: {text}")
-    return usage.ru_maxrss / 1024
+    return measured(arguments)[1] / 2**20
 
 
 def memory(scratch):

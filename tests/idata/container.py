@@ -15,7 +15,7 @@ import numpy
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "gap"))
 
 from ledger import reference_khat  # noqa: E402
-from runs import SOURCE, Failure, Skip, command, empty_ini, fit, main, refusal, start  # noqa: E402
+from runs import SOURCE, Failure, Skip, command, empty_ini, fit, main, measured, refusal, start  # noqa: E402
 
 GROUPS = ["constant_data", "log_likelihood", "observed_data", "posterior", "posterior_predictive", "sample_stats"]
 LOG_2PI = numpy.log(2 * numpy.pi)
@@ -426,15 +426,6 @@ def in_all(text):
     return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
 
 
-def taken(arguments):
-    """Seconds of the processor and the peak of memory in bytes."""
-    script = "import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\nr = resource.getrusage(resource.RUSAGE_CHILDREN)\n" \
-             "print('took', r.ru_utime + r.ru_stime, r.ru_maxrss * 1024)\nsys.exit(status)\n"
-    done = subprocess.run([sys.executable, "-c", script, *command(None, [*arguments, "-q"])], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
-    expect(done.returncode == 0, done.stdout + done.stderr)
-    return map(float, re.search(r"took (\S+) (\S+)", done.stdout).groups())
-
-
 def foreseen(scratch):
     """What --dry-run says of a run whose posterior.nc is most of it, against the processor's time and the peak of memory of the run; and of posterior.nc alone, against what the run takes less
     without it. The bounds are wide: a machine at work moves both."""
@@ -444,8 +435,8 @@ def foreseen(scratch):
                        ("draws of theta", ["model.name=vae", "data.source=strokes", "data.rows=200", "optim.steps=2", "optim.batch=100", "model.global=gaussian", "model.hidden=200",
                                            "inference.hidden=50", "output.idata_draws=60", "output.idata_rows=0..9"])):
         plan = start(None, ["--dry-run", ini, *keys, "output.idata=yes", f"run.output={scratch / name}"])
-        seconds, peak = taken([ini, *keys, "output.idata=yes", f"run.output={scratch / name}"])
-        without, _ = taken([ini, *keys, f"run.output={scratch / name}_without"])
+        seconds, peak = measured([ini, "-q", *keys, "output.idata=yes", f"run.output={scratch / name}"])
+        without, _ = measured([ini, "-q", *keys, f"run.output={scratch / name}_without"])
         number, unit = re.search(r"peak memory +about ([\d.]+) (MB|GB)", plan).groups()
         memory = float(number) * {"MB": 1e6, "GB": 1e9}[unit] / peak
         alone = float(re.search(r"posterior\.nc ([0-9.e+-]+) s", plan)[1]) / (seconds - without)

@@ -1,12 +1,10 @@
 """Streamed rows (data.storage = stream): the bits of held ones at any number of ranks, resuming with the other storage, what is refused, a row that cannot be had.
 
     streaming.py LIBRARY [CHECK ...]     LIBRARY: blot.c as a shared library"""
-import os
-import subprocess
 import sys
 
 from small import data, write
-from runs import Failure, command, empty_ini, expect_same_bits, fit, main, read, refusal, start
+from runs import Failure, empty_ini, expect_same_bits, fit, main, measured, read, refusal, start
 
 BAD_DATA, BAD_CONFIG = 65, 78
 LIBRARY = sys.argv.pop(1)
@@ -71,12 +69,11 @@ def streamed_large(scratch):
 
 def streamed_pass(scratch):
     """An evaluation of many rows in small tiles needs no memory for each of them."""
-    run = command(None, [empty_ini(scratch), "-q", f"run.output={scratch / 'run'}", "data.source=model", "data.rows=1e7", "data.storage=stream", "model.name=linear",
-                         "inference.function=polynomial", "optim.batch=64", "optim.tile=1", "optim.steps=1", "log.eval_every=-1"])
-    _, status, usage = os.wait4(subprocess.Popen(run, stdin=subprocess.DEVNULL).pid, 0)
-    if status != 0 or usage.ru_maxrss > 100000:
-        raise Failure(f"status {status}, {usage.ru_maxrss} kB at the peak; less than 100000 expected")
-    return f"1e7 tiles: {usage.ru_maxrss // 1000} MB"
+    _, peak = measured([empty_ini(scratch), "-q", f"run.output={scratch / 'run'}", "data.source=model", "data.rows=1e7", "data.storage=stream", "model.name=linear",
+                        "inference.function=polynomial", "optim.batch=64", "optim.tile=1", "optim.steps=1", "log.eval_every=-1"])
+    if peak > 100e6:
+        raise Failure(f"{peak / 1e6:.0f} MB at the peak; less than 100 expected")
+    return f"1e7 tiles: {peak / 1e6:.0f} MB"
 
 
 def streamed_broken(scratch):

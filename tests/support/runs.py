@@ -47,6 +47,16 @@ def command(np, arguments):
     return ([*MPIRUN, "-n", str(np)] if np else []) + [program(), *map(str, arguments)]
 
 
+def measured(arguments, limit=120):
+    """A run alone, to its end: seconds of the processor, and bytes at the peak of memory. A small process starts it: the peak of a child counts what its parent had when it started it."""
+    script = "import resource,subprocess,sys\nstatus = subprocess.call(sys.argv[1:])\nr = resource.getrusage(resource.RUSAGE_CHILDREN)\n" \
+             "print('took', r.ru_utime + r.ru_stime, r.ru_maxrss * 1024)\nsys.exit(status)\n"
+    done = subprocess.run([sys.executable, "-c", script, *command(None, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit)
+    if done.returncode:
+        raise Failure(f"exit status {done.returncode}: {done.stdout}{done.stderr}")
+    return tuple(map(float, re.search(r"took (\S+) (\S+)", done.stdout).groups()))
+
+
 def tail(text, lines):
     """The program's last words; without the back traces that the MPI library adds."""
     return "".join([line + "\n" for line in text.splitlines() if not re.match(r"\[\S+:\d+\]|-{20}", line)][-lines:])
