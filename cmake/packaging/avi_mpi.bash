@@ -220,6 +220,7 @@ inference.base
 inference.refine_steps
 inference.refine_rate
 inference.refine_draws
+inference.refine_gradient
 inference.rank
 inference.flow_layers
 inference.flow_parameters
@@ -343,6 +344,7 @@ inference.activation relu leaky_relu tanh gelu silu softplus identity
 inference.residual yes no
 inference.norm none layer
 inference.base mlp conv attention set factorized constant polynomial semi
+inference.refine_gradient first_order full
 inference.flow_parameters row shared
 optim.method adam sgd lbfgs
 optim.schedule constant step cosine

@@ -95,14 +95,18 @@ typedef struct avi_parameter_layout {
     int64_t beside;     /* of what q(theta) has beside its means, with padding */
     int64_t size;       /* of the vector of variational parameters */
     int theta_draws;    /* draws of theta in a step: S, or 1; 2 for its means and log sds (moments_rule) */
-    int64_t seen;       /* theta, where the means are leaves of their own beside the draws, since the inference function
-                           sees them (infer.h); else 0 */
+    int64_t seen;       /* theta, where the means are leaves of their own beside the draws
+                           (avi_problem_sees_means); else 0 */
     int64_t gradient;   /* theta_draws * theta + phi + seen: what the tiles sum */
 } avi_parameter_layout;
 avi_parameter_layout avi_parameter_layout_of(const avi_problem *p);
 /* Index of the first value beside the means (the first log sd of a factorized Gaussian), and of phi. */
 int64_t avi_parameter_layout_log_sd(const avi_problem *p, const avi_parameter_layout *l);
 int64_t avi_parameter_layout_phi(const avi_problem *p, const avi_parameter_layout *l);
+
+/* Whether nu of a row depends on the means of theta in a way that gradients follow: its inference function sees them,
+ * or its steps go through them (infer.h). */
+bool avi_problem_sees_means(const avi_problem *p);
 
 /* Whether all draws of theta are evaluated at once, in the rows of the draws of z: a scalar theta, unless every draw of
  * it has factors of its own. Draw s of value i is then at i * theta_draws + s of the draws, else at s * theta + i. */

@@ -71,6 +71,7 @@ typedef struct avi_refine {
     int steps;   /* k; 0: none */
     double rate; /* nu moves by rate times the gradient of the row's ELBO, in nats */
     int draws;   /* of z per row and step; 0: a quadrature */
+    bool full;   /* the gradient of a fit goes through the steps; else to first order, past them */
 } avi_refine;
 
 struct avi_infer {

@@ -12,6 +12,11 @@
 
 enum { PAD = 16 /* values, as in blocks of parameters */ };
 
+bool avi_problem_sees_means(const avi_problem *p)
+{
+    return p->infer->theta == AVI_THETA_MEAN || (p->infer->refine.steps && p->infer->refine.full);
+}
+
 avi_parameter_layout avi_parameter_layout_of(const avi_problem *p)
 {
     avi_parameter_layout l = {.theta = p->model->theta.size, .phi = p->infer->phi.size};
@@ -22,7 +27,7 @@ avi_parameter_layout avi_parameter_layout_of(const avi_problem *p)
     l.size = l.theta + l.beside + l.phi;
     l.theta_draws = p->moments_rule ? 2 : p->global_gaussian ? p->draws : 1;
     /* Of a point, and in the model's own expectation, the leaves of theta are the means. */
-    if (p->infer->theta == AVI_THETA_MEAN && p->global_gaussian && !p->moments_rule) l.seen = l.theta;
+    if (avi_problem_sees_means(p) && p->global_gaussian && !p->moments_rule) l.seen = l.theta;
     l.gradient = l.theta_draws * l.theta + l.phi + l.seen;
     return l;
 }

@@ -2,8 +2,8 @@
  *
  * A block is one or more ranges of rows. Everything that its graph needs is in the context: the estimator above fills
  * it, and nothing here knows of sums over ranks. Files: leaves.c (leaves, rows, draws), prior.c (what couples rows),
- * dense.c (all rows at once), refinement.c (steps behind an inference function), terms.c (log
- * likelihood and KL over a group of draws), builder.c (the one builder). */
+ * dense.c (all rows at once), refinement.c (steps behind an inference function), refinement_back.c (their gradient),
+ * terms.c (log likelihood and KL over a group of draws), builder.c (the one builder). */
 #ifndef AVI_GRAPH_CONTEXT_H
 #define AVI_GRAPH_CONTEXT_H
 
@@ -24,10 +24,10 @@ typedef struct avi_graph_context {
      * (theta, theta_draws); the parameters themselves when theta is a point. */
     const void *theta_draws;
     avi_node **theta, **theta_fixed, **phi; /* owned: leaves of the block that is on the tape */
-    avi_node **theta_seen;             /* owned: of them what an inference function sees that sees means (infer.h) */
-    int first_draw;                    /* of z, of the group of draws that is being built */
-    struct avi_dense *dense;           /* owned: of models with dense coupling; NULL until the first pass */
-    struct avi_refinement *refinement; /* owned: NULL unless the inference function has steps behind it */
+    avi_node **theta_seen;                  /* owned: the means, where nu depends on them (avi_problem_sees_means) */
+    int first_draw;                         /* of z, of the group of draws that is being built */
+    struct avi_dense *dense;                /* owned: of models with dense coupling; NULL until the first pass */
+    struct avi_refinement *refinement;      /* owned: NULL unless the inference function has steps behind it */
     /* For checks by finite differences (avi_estimator_hold): what is held fixed of the rows, or NULL. Owned. */
     void *held;
     avi_dreg *dreg;  /* of the draws that avi_graph_z made last, on the tape; NULL: none */

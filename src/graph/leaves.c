@@ -11,17 +11,19 @@ static const void *value_at(const avi_graph_context *c, const void *vector, int6
     return (const char *)vector + (size_t)i * avi_real_size(c->p->precision);
 }
 
-/* The means, for a function that sees them. In a step theirs is a gradient of their own beside that of the draws; a
- * point, and the model's own expectation, have them for theta. */
+/* The means, for a function that sees them and for steps behind a function. In a step theirs is a gradient of their own
+ * beside that of the draws; a point, and the model's own expectation, have them for theta. Steps to first order have no
+ * gradient by them. */
 static void make_seen(avi_graph_context *c, const avi_pass *pass)
 {
     const avi_params *theta = &c->p->model->theta;
     const int64_t place = c->layout->theta_draws * c->layout->theta + c->layout->phi;
+    const bool differentiated = pass->sink && avi_problem_sees_means(c->p);
     for (int k = 0; k < theta->count; k++) {
         const avi_block *b = &theta->block[k];
         if (c->p->theta_seen)
             c->theta_seen[k] = avi_constant(c->tape, b->rows, b->cols, value_at(c, c->p->theta_seen, b->offset));
-        else if (!pass->sink)
+        else if (!differentiated)
             c->theta_seen[k] = avi_constant(c->tape, b->rows, b->cols, value_at(c, pass->params, b->offset));
         else if (c->layout->seen)
             c->theta_seen[k] = avi_parameter_in_sink(c->tape, b->rows, b->cols, value_at(c, pass->params, b->offset),
@@ -65,7 +67,7 @@ void avi_graph_leaves(avi_graph_context *c, const avi_pass *pass, int s)
         keep_points(c, pass, k);
         c->theta_fixed[k] = avi_constant(c->tape, rows, cols, value);
     }
-    if (c->p->infer->theta == AVI_THETA_MEAN && s == 0) make_seen(c, pass);
+    if ((c->p->infer->theta == AVI_THETA_MEAN || c->refinement) && s == 0) make_seen(c, pass);
     for (int k = 0; k < phi->count && s == 0; k++) {
         const avi_block *b = &phi->block[k];
         const void *value = value_at(c, pass->params, avi_parameter_layout_phi(c->p, c->layout) + b->offset);

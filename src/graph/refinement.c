@@ -7,28 +7,22 @@
  * evaluations, encodings and gaps give every row the same draws, so that the factor of a row does not depend on its
  * place among others.
  *
- * The gradient of a fit is of first order: nu_k = nu_0 + delta with delta held fixed. d ELBO / d nu at nu_k goes to phi
- * as it is, and theta gets its gradient at nu_k. What is left out is I - product of (I + rate * Hessian) for phi and
- * the way of theta through delta: both would take second derivatives through the model. Where a step contracts alike in
- * all rows, as in linear Gaussian models, phi has the same optimum. The check of gradients holds delta fixed as well.
+ * The gradient of a fit goes through the steps (refinement_back.c), or with refine_gradient = first_order to nu_0 as it
+ * is: nu_k = nu_0 + delta with delta held fixed. d ELBO / d nu at nu_k goes to phi then, and theta gets its gradient at
+ * nu_k. What is left out is the product of (I + rate * Hessian) for phi and the way of theta through delta. Where a
+ * step contracts alike in all rows, as in linear Gaussian models, phi has the same optimum. The check of gradients
+ * holds delta fixed as well.
  *
  * No value of nu moves by more than 1 in one step, an sd of the prior or a factor e of a scale: gradients far from the
  * optimum can be of any size.
  *
  * The steps run on a tape of their own, which is reset at each of them: memory does not grow with k. It has the sink of
  * the pass, since products of weights take the tiles of a reproducible sum from there. */
+#include "graph/refinement.h"
 #include "graph/terms.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct avi_refinement {
-    avi_problem p;           /* that of the fit, with the expectation of the steps */
-    avi_graph_context inner; /* its leaves are constants */
-    avi_quadrature *rule;    /* owned; NULL: draws */
-    double *points;          /* owned: (draws, L) that all rows share in evaluations; NULL with a rule */
-    avi_status status;       /* of the last block: memory of the inner tape */
-};
 
 /* ---- expectations ---- */
 
@@ -144,35 +138,53 @@ static void set_problem(const avi_graph_context *c, struct avi_refinement *r)
                                  .phi = inner->phi};
 }
 
-/* Means of theta, and phi, as constants. */
-static void set_leaves(avi_graph_context *inner, const avi_pass *pass)
+avi_node *avi_refinement_leaf(const avi_graph_context *c, int i)
 {
-    const avi_params *theta = &inner->p->model->theta, *phi = &inner->p->infer->phi;
-    const char *params = pass->params;
-    const size_t real = avi_real_size(inner->p->precision);
-    const int64_t first = avi_parameter_layout_phi(inner->p, inner->layout);
-    for (int k = 0; k < theta->count; k++)
-        inner->theta[k] = avi_constant(inner->tape, theta->block[k].rows, theta->block[k].cols,
-                                       params + (size_t)theta->block[k].offset * real);
-    for (int k = 0; k < phi->count; k++)
-        inner->phi[k] = avi_constant(inner->tape, phi->block[k].rows, phi->block[k].cols,
-                                     params + (size_t)(first + phi->block[k].offset) * real);
+    const int theta = c->p->model->theta.count;
+    if (i < theta) return c->theta_seen[i];
+    return i < theta + c->p->family->count ? c->phi[c->p->family->first + i - theta] : NULL;
+}
+
+/* Leaves of the inner tape with the values of those of the block's, whose gradients lie one after the other. */
+static void set_leaves(const avi_graph_context *c, avi_graph_context *inner, void *gradient)
+{
+    const avi_params *theta = &c->p->model->theta, *phi = &c->p->infer->phi;
+    const int family = c->p->family->first, shared = c->p->family->count;
+    for (int64_t k = 0, at = 0; k < theta->count + shared; k++) {
+        const avi_block *b = k < theta->count ? &theta->block[k] : &phi->block[family + k - theta->count];
+        const void *value = avi_refinement_leaf(c, (int)k)->value;
+        avi_node **leaf = k < theta->count ? &inner->theta[k] : &inner->phi[family + k - theta->count];
+        *leaf = avi_parameter(inner->tape, b->rows, b->cols, value,
+                              gradient ? avi_vector_at(c->p->precision, gradient, at) : NULL);
+        at += b->rows * b->cols;
+    }
+}
+
+void avi_refinement_gradient(const avi_refined_rows *rows, const avi_refined_gradient *g)
+{
+    struct avi_refinement *r = rows->c->refinement;
+    avi_tape *t = r->inner.tape;
+    const avi_pass plain = {.params = rows->params, .kl_weight = 1};
+    avi_tape_reset(t);
+    avi_tape_set_sink(t, rows->sink);
+    set_leaves(rows->c, &r->inner, g->by_leaves);
+    avi_node *nu = avi_parameter(t, rows->rows.total, r->p.family->width, g->nu, g->by_nu);
+    avi_node *elbo = avi_graph_elbo(&r->inner, &plain, &rows->rows, &rows->batch, nu, rows->eps);
+    if (g->seeds)
+        avi_tape_backward_rows(t, elbo, g->seeds);
+    else
+        avi_tape_backward(t, elbo, 1);
+    avi_tape_set_sink(t, NULL);
+    if (r->status == AVI_OK) r->status = avi_tape_status(t);
 }
 
 /* rate * d ELBO / d nu at the values of nu, from -1 to 1, on the tape of the block: (B, width). */
-static avi_node *step_of(avi_graph_context *c, struct avi_refinement *r, const avi_pass *pass, const avi_block_rows *b,
-                         const avi_batch *batch, const avi_node *nu, avi_node *eps)
+static avi_node *step_of(const avi_refined_rows *rows, const avi_node *nu)
 {
+    const avi_graph_context *c = rows->c;
     avi_node *gradient = avi_constant_new(c->tape, nu->rows, nu->cols);
     memset(gradient->value, 0, (size_t)(nu->rows * nu->cols) * avi_real_size(c->p->precision));
-    avi_tape_reset(r->inner.tape);
-    avi_tape_set_sink(r->inner.tape, pass->sink);
-    set_leaves(&r->inner, pass);
-    avi_node *leaf = avi_parameter(r->inner.tape, nu->rows, nu->cols, nu->value, gradient->value);
-    const avi_pass plain = {.params = pass->params, .kl_weight = 1};
-    avi_tape_backward(r->inner.tape, avi_graph_elbo(&r->inner, &plain, b, batch, leaf, eps), 1);
-    avi_tape_set_sink(r->inner.tape, NULL);
-    if (r->status == AVI_OK) r->status = avi_tape_status(r->inner.tape);
+    avi_refinement_gradient(rows, &(avi_refined_gradient){.nu = nu->value, .by_nu = gradient->value});
     for (int64_t i = 0; i < nu->rows * nu->cols; i++) { /* NaN stays: the row is counted as one that is not finite */
         const double step = c->p->infer->refine.rate * avi_vector_get(c->p->precision, gradient->value, i);
         avi_vector_set(c->p->precision, gradient->value, i, step > 1 ? 1 : step < -1 ? -1 : step);
@@ -180,20 +192,32 @@ static avi_node *step_of(avi_graph_context *c, struct avi_refinement *r, const a
     return gradient;
 }
 
+/* Room for one node of each step, on the tape of the block. */
+static avi_node **nodes_of_steps(const avi_graph_context *c)
+{
+    const size_t bytes = (size_t)c->p->infer->refine.steps * sizeof(avi_node *);
+    return avi_tape_alloc(c->tape, (int64_t)(bytes / sizeof(float)));
+}
+
 avi_node *avi_graph_refined(avi_graph_context *c, const avi_pass *pass, const avi_block_rows *b, const avi_batch *of,
                             avi_node *nu)
 {
     struct avi_refinement *r = c->refinement;
     if (!r) return nu;
-    avi_batch batch = *of;
     set_problem(c, r);
     r->status = AVI_OK;
-    batch.draws = r->p.draws;
-    avi_node *eps = make_eps(c, r, pass, b), *at = avi_detach(c->tape, nu);
-    for (int j = 0; j < c->p->infer->refine.steps; j++)
-        at = avi_add(c->tape, at, step_of(c, r, pass, b, &batch, at, eps));
-    avi_node *delta = avi_sub(c->tape, at, avi_detach(c->tape, nu));
-    avi_graph_hold(c, delta);
+    avi_refined_rows rows = {.c = c, .params = pass->params, .sink = pass->sink, .rows = *b, .batch = *of};
+    rows.batch.draws = r->p.draws;
+    rows.eps = make_eps(c, r, pass, b);
+    avi_node *last = avi_detach(c->tape, nu), **at = nodes_of_steps(c), **step = nodes_of_steps(c);
+    for (int j = 0; j < c->p->infer->refine.steps; j++) {
+        at[j] = last;
+        step[j] = step_of(&rows, last);
+        last = avi_add(c->tape, last, step[j]);
+    }
+    if (c->p->infer->refine.full && pass->sink) return avi_refinement_differentiable(&rows, nu, last, at, step);
+    avi_node *delta = avi_sub(c->tape, last, avi_detach(c->tape, nu));
+    if (!c->p->infer->refine.full) avi_graph_hold(c, delta);
     return avi_add(c->tape, nu, delta);
 }
 

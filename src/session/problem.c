@@ -108,8 +108,8 @@ static avi_gradient gradient_of(const char *name)
     return !strcmp(name, "stl") ? AVI_GRADIENT_STL : !strcmp(name, "dreg") ? AVI_GRADIENT_DREG : AVI_GRADIENT_PATHWISE;
 }
 
-/* The steps behind an inference function are on the ELBO of a row by itself, and their gradient is no derivative of the
- * objective that a line search could follow. */
+/* The steps behind an inference function are on the ELBO of a row by itself. Their gradient to first order is no
+ * derivative of the objective that a line search could follow. */
 static avi_status check_refinement(const avi_session *s)
 {
     const avi_config *c = s->config;
@@ -120,11 +120,11 @@ static avi_status check_refinement(const avi_session *s)
                                "%s moves the factor of a row on the ELBO of that row by itself, and the rows of model "
                                "%s depend on each other; use %s",
                                s->infer->named->name, s->model->ops->name, base);
-    if (!strcmp(avi_config_get_string(c, "optim", "method"), "lbfgs"))
+    if (!s->infer->refine.full && !strcmp(avi_config_get_string(c, "optim", "method"), "lbfgs"))
         return avi_config_fail(c, "optim", "method",
                                "lbfgs searches along the derivative of the ELBO, and %s has it to first order alone; "
-                               "use adam, or inference.function = %s",
-                               s->infer->named->name, base);
+                               "use adam, or inference.refine_gradient = full",
+                               s->infer->named->name);
     return AVI_OK;
 }
 

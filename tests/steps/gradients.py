@@ -95,6 +95,26 @@ def seen(scratch):
     return f"{count} combinations, largest relative error {worst:.1e}; models without theta, or with too many values: {', '.join(sorted(set(apart)))}"
 
 
+def through(scratch):
+    """Functions with steps behind them, whose gradient goes through the steps: to the function, to theta and to what a family shares."""
+    ini, worst, count = empty_ini(scratch), 0.0, 0
+    for number, model in enumerate(with_groups(registered("models"))):
+        for k, family in enumerate(registered("variational families")):
+            chosen = {"inference.refine_gradient": "full", "inference.refine_draws": (2, 3)[k % 2], "model.global": CHOICES["model.global"][(number + k) % 4],
+                      "objective.draws": (1, 3)[(number + k) % 2], "inference.theta": ("no", "mean", "draw")[(number + k) % 3 if model == "linear" else 0],
+                      "objective.estimator": ("pathwise", "stl")[(number + k // 2) % 2], "np": (None, 3)[k % 2]}
+            if not LONG and (number + k) % 2:
+                continue
+            error, reason = check(ini, model, "semi", family, chosen)
+            if reason and not any(re.search(words, reason) for words in MEANT):
+                raise Failure(f"{model} {family} {chosen}: refused: {reason}")
+            count += not reason
+            worst = max(worst, error or 0)
+    if count < 10:
+        raise Failure(f"{count} combinations alone")
+    return f"{count} combinations, largest relative error {worst:.1e}"
+
+
 if __name__ == "__main__":
     sys.argv = [a for a in sys.argv if a != "--long"]
-    main(registry, seen)
+    main(registry, seen, through)
