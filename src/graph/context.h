@@ -2,7 +2,7 @@
  *
  * A block is one or more ranges of rows. Everything that its graph needs is in the context: the estimator above fills
  * it, and nothing here knows of sums over ranks. Files: leaves.c (leaves, rows, draws), prior.c (what couples rows),
- * dense.c (all rows at once), refinement.c (steps behind an inference function), refinement_back.c (their gradient),
+ * dense.c (all rows at once), refinement*.c (steps behind an inference function, and their gradient),
  * terms.c (log likelihood and KL over a group of draws), builder.c (the one builder). */
 #ifndef AVI_GRAPH_CONTEXT_H
 #define AVI_GRAPH_CONTEXT_H

@@ -1,5 +1,5 @@
-/* The steps of an inference function that has some behind it: what refinement.c, which takes them, shares with
- * refinement_back.c, which differentiates through them. */
+/* The steps of an inference function that has some behind it: refinement.c takes them, refinement_back.c differentiates
+ * through them, and both ask refinement_gradient.c for gradients. */
 #ifndef AVI_GRAPH_REFINEMENT_H
 #define AVI_GRAPH_REFINEMENT_H
 
@@ -31,11 +31,11 @@ typedef struct avi_refined_gradient {
     void *by_leaves;     /* added to: see avi_refinement_leaves; NULL: of nu alone */
 } avi_refined_gradient;
 
-/* refinement.c. Not collective; memory that is short is in the status of the refinement. */
+/* refinement_gradient.c. Not collective; memory that is short is in the status of the refinement. */
 void avi_refinement_gradient(const avi_refined_rows *rows, const avi_refined_gradient *g);
 
-/* The leaves of the block's tape that the steps depend on: the means of theta, then what the family has of phi. Their
- * values lie one after the other in by_leaves. Leaf i, or NULL after the last one. */
+/* refinement_gradient.c: the leaves of the block's tape that the steps depend on: the means of theta, then what the
+ * family has of phi. Their values lie one after the other in by_leaves. Leaf i, or NULL after the last one. */
 avi_node *avi_refinement_leaf(const avi_graph_context *c, int i);
 
 /* refinement_back.c: nu (B, width) with the value of the last step. at[j] and step[j], (B, width) each, j = 0 .. k - 1:

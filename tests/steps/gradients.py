@@ -103,6 +103,8 @@ def through(scratch):
             chosen = {"inference.refine_gradient": "full", "inference.refine_draws": (2, 3)[k % 2], "model.global": CHOICES["model.global"][(number + k) % 4],
                       "objective.draws": (1, 3)[(number + k) % 2], "inference.theta": ("no", "mean", "draw")[(number + k) % 3 if model == "linear" else 0],
                       "objective.estimator": ("pathwise", "stl")[(number + k // 2) % 2], "np": (None, 3)[k % 2]}
+            if family == "flow":
+                chosen["inference.flow_parameters"] = "shared"
             if not LONG and (number + k) % 2:
                 continue
             error, reason = check(ini, model, "semi", family, chosen)
