@@ -6,6 +6,8 @@
 #   jobs/setup.sh --tests    installs what checks the form of the sources too (clang-format, shellcheck, flake8) and what opens
 #                            results elsewhere (xarray, h5netcdf); where that cannot be, the tests say what they leave out
 #
+# oneDNN (libdnnl-dev) is installed with them where that can be; the program is built without it too.
+#
 # The names of packages are those of Debian 12 and 13 and of Ubuntu 22.04 and 24.04, which agree. MPICC (mpicc.mpich, for example)
 # chooses the MPI: HDF5 and ScaLAPACK must be built for the same one.
 #
@@ -91,6 +93,18 @@ look() {
     need python3-matplotlib "Python module matplotlib" has_python_module matplotlib
 }
 
+# What makes the program faster, or does not: it is installed with the rest where that can be, and never asked for.
+look_for_optional() {
+    missing_packages=()
+    missing_things=()
+    need libdnnl-dev "oneDNN (dnnl.h): faster convolutions" has_header dnnl.h
+}
+
+install_optional() {
+    look_for_optional
+    if [ ${#missing_packages[@]} -ne 0 ] && command -v apt-get >/dev/null 2>&1; then (install) 2>/dev/null || true; fi
+}
+
 look_for_checkers() {
     missing_packages=()
     missing_things=()
@@ -150,12 +164,14 @@ look
 if [ ${#missing_packages[@]} -ne 0 ]; then
     if [ "${1:-}" = --check ]; then explain "only looked, as asked."; fi
     install
+    install_optional
     look
     if [ ${#missing_packages[@]} -ne 0 ]; then
         explain "the packages are installed, but these are still not found (is another compiler or Python in front on PATH?)."
     fi
 fi
 if [ "${1:-}" = --tests ]; then
+    install_optional
     look_for_checkers
     if [ ${#missing_packages[@]} -ne 0 ] && command -v apt-get >/dev/null 2>&1; then (install) 2>/dev/null || true; fi
 fi

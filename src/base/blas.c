@@ -36,7 +36,7 @@ static anything *find(const char *name)
 void avi_blas_one_thread(void)
 {
     static const char *const names[] = {"openblas_set_num_threads", "MKL_Set_Num_Threads", "flexiblas_set_num_threads",
-                                        NULL};
+                                        "omp_set_num_threads" /* oneDNN's */, NULL};
 #if defined(AVI_OPENBLAS)
     openblas_set_num_threads(1);
 #endif

@@ -1,8 +1,10 @@
-/* Convolutions and transposed convolutions: patches, then GEMM. A few rows at a time, so that their patches stay in
- * cache and take little memory; backward gathers them once more. Rows of a tile are multiplied by themselves where a
- * sink takes gradients tile by tile: what a tile owes then does not depend on the rows beside it. */
+/* Convolutions and transposed convolutions: by oneDNN where that is for it (onednn.h), else patches, then GEMM. A few
+ * rows at a time, so that their patches stay in cache and take little memory; backward gathers them once more. Rows of
+ * a tile are taken by themselves where a sink takes gradients tile by tile: what a tile owes then does not depend on
+ * the rows beside it. oneDNN has no such care to take but for gradients of weights, since it takes rows one by one. */
 #include "avi/kernel.h"
 #include "nn/convolution.h"
+#include "nn/onednn.h"
 #include "tape/activation.h"
 #include "tape/tiles.h"
 
@@ -24,10 +26,11 @@ typedef struct plan {
     int64_t pixels, patch, small, image; /* of the small image; values of a patch and of a row on either side */
     int64_t rows, chunk, draws;
     int tiles;
-    real *patches; /* (chunk, pixels, patch) */
+    real *patches;   /* (chunk, pixels, patch) */
+    avi_onednn *one; /* NULL: patches and GEMM do it */
 } plan;
 
-static plan make_plan(avi_tape *t, const avi_node *n)
+static plan make_plan(avi_tape *t, const avi_node *n, bool transposed)
 {
     const avi_convolution *c = n->data;
     plan p = {.c = c, .sink = avi_tape_tile_sink(t), .rows = n->rows, .tiles = 1};
@@ -43,6 +46,7 @@ static plan make_plan(avi_tape *t, const avi_node *n)
         p.draws = tiles_draws(p.sink, n->rows, "convolution");
     }
     p.patches = avi_tape_alloc(t, p.chunk * p.pixels * p.patch);
+    p.one = AVI_SINGLE ? avi_onednn_of(c, transposed) : NULL;
     return p;
 }
 
@@ -57,6 +61,37 @@ static void multiply(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int64_t m, int64_t n,
 {
     GEMM(CblasRowMajor, a, b, (int)m, (int)n, (int)k, 1, left, (int)(a == CblasTrans ? m : k), right,
          (int)(b == CblasTrans ? k : n), beta, out, (int)n);
+}
+
+/* ---- by oneDNN, which has single precision alone ---- */
+
+/* small += convolution of the image, or image += adjoint of small, for all rows. False where oneDNN does not do it. */
+static bool one_to_small(const plan *p, const real *weight, const real *image, real *small)
+{
+#if AVI_SINGLE
+    if (!p->one) return false;
+    avi_onednn_take_weights(p->one, weight);
+    for (int64_t r = 0; r < p->rows; r += AVI_ONEDNN_ROWS)
+        avi_onednn_to_small(p->one, p->rows - r, image + r * p->image, small + r * p->small);
+    return true;
+#else
+    (void)p, (void)weight, (void)image, (void)small;
+    return false;
+#endif
+}
+
+static bool one_to_image(const plan *p, const real *weight, const real *small, real *image)
+{
+#if AVI_SINGLE
+    if (!p->one) return false;
+    avi_onednn_take_weights(p->one, weight);
+    for (int64_t r = 0; r < p->rows; r += AVI_ONEDNN_ROWS)
+        avi_onednn_to_image(p->one, p->rows - r, small + r * p->small, image + r * p->image);
+    return true;
+#else
+    (void)p, (void)weight, (void)small, (void)image;
+    return false;
+#endif
 }
 
 /* ---- gradients of weights and biases ---- */
@@ -90,6 +125,31 @@ static void end_tile(const plan *p, const debt *d)
     if (d->sum && d->apart) p->sink->values(p->sink->context, d->leaf->size[0], d->leaf->rows * d->leaf->cols, d->sum);
 }
 
+/* What the rows of a tile owe to the weights, by oneDNN: of how many of them. The rest does not fill its rows. */
+static int64_t one_to_weights(const plan *p, int64_t rows, const real *image, const real *small, debt *weight)
+{
+#if AVI_SINGLE
+    const int64_t done = p->one && weight->sum ? rows - rows % AVI_ONEDNN_WEIGHTS : 0;
+    for (int64_t r = 0; r < done; r += AVI_ONEDNN_WEIGHTS)
+        avi_onednn_to_weights(p->one, image + r * p->image, small + r * p->small);
+    if (done) {
+        avi_onednn_give_weights(p->one, weight->fresh, weight->sum);
+        weight->fresh = false;
+    }
+    return done;
+#else
+    (void)p, (void)rows, (void)image, (void)small, (void)weight;
+    return 0;
+#endif
+}
+
+/* Rows from r that are taken together: a chunk, which does not go over `done`. */
+static int64_t next_rows(const plan *p, int64_t r, int64_t rows, int64_t done)
+{
+    const int64_t end = r < done ? done : rows;
+    return end - r < p->chunk ? end - r : p->chunk;
+}
+
 static void zero_if_fresh(debt *d)
 {
     if (d->fresh) memset(d->sum, 0, (size_t)(d->leaf->rows * d->leaf->cols) * sizeof *d->sum);
@@ -100,15 +160,15 @@ static void zero_if_fresh(debt *d)
 
 void AVI_R(avi_forward_convolution)(avi_tape *t, avi_node *n)
 {
-    const plan p = make_plan(t, n);
+    const plan p = make_plan(t, n, false);
     const avi_convolution *c = p.c;
     const real *x = n->in[0]->value, *bias = n->in[2]->value;
     real *y = n->value;
-    for (int i = 0; i < p.tiles; i++)
+    for (int64_t k = 0; k < n->rows * p.pixels; k++) memcpy(y + k * c->channels, bias, (size_t)c->channels * sizeof *y);
+    const int tiles = one_to_small(&p, n->in[1]->value, x, y) ? 0 : p.tiles;
+    for (int i = 0; i < tiles; i++)
         for (int64_t r = 0, rows = rows_of_tile(&p, i), m; r < rows; r += m) {
             m = rows - r < p.chunk ? rows - r : p.chunk;
-            for (int64_t k = 0; k < m * p.pixels; k++)
-                memcpy(y + k * c->channels, bias, (size_t)c->channels * sizeof *y);
             AVI_R(avi_patches_gather)(c, m, x, p.patches);
             multiply(CblasNoTrans, CblasTrans, m * p.pixels, c->channels, p.patch, p.patches, n->in[1]->value, 1, y);
             x += m * p.image;
@@ -126,18 +186,20 @@ static void add_columns(const real *restrict g, int64_t rows, int64_t cols, real
 
 void AVI_R(avi_backward_convolution)(avi_tape *t, avi_node *n)
 {
-    const plan p = make_plan(t, n);
+    const plan p = make_plan(t, n, false);
     const avi_convolution *c = p.c;
     debt weight = open_debt(t, &p, n->in[1]), bias = open_debt(t, &p, n->in[2]);
     const real *x = n->in[0]->value;
     real *g = n->grad, *dx = avi_tape_grad(t, n->in[0]); /* g becomes the gradient before the activation, in place */
     activation_derive(c->activation, n->value, n->aux, g, n->rows * n->cols);
+    if (dx && one_to_image(&p, n->in[1]->value, g, dx)) dx = NULL;
     for (int i = 0; i < p.tiles; i++) {
         begin_tile(&weight);
         begin_tile(&bias);
-        for (int64_t r = 0, rows = rows_of_tile(&p, i), m; r < rows; r += m) {
-            m = rows - r < p.chunk ? rows - r : p.chunk;
-            if (weight.sum) {
+        const int64_t rows = rows_of_tile(&p, i), done = one_to_weights(&p, rows, x, g, &weight);
+        for (int64_t r = 0, m; r < rows; r += m) {
+            m = next_rows(&p, r, rows, done);
+            if (weight.sum && r >= done) {
                 AVI_R(avi_patches_gather)(c, m, x, p.patches);
                 multiply(CblasTrans, CblasNoTrans, c->channels, p.patch, m * p.pixels, g, p.patches,
                          weight.fresh ? 0 : 1, weight.sum);
@@ -184,12 +246,13 @@ static void sum_bias(const avi_view *v, int64_t rows, const real *image, real *s
 
 void AVI_R(avi_forward_transposed)(avi_tape *t, avi_node *n)
 {
-    const plan p = make_plan(t, n);
+    const plan p = make_plan(t, n, true);
     const avi_convolution *c = p.c;
     const real *x = n->in[0]->value;
     real *y = n->value;
     spread_bias(&c->image, n->rows, n->in[2]->value, y);
-    for (int i = 0; i < p.tiles; i++)
+    const int tiles = one_to_image(&p, n->in[1]->value, x, y) ? 0 : p.tiles;
+    for (int i = 0; i < tiles; i++)
         for (int64_t r = 0, rows = rows_of_tile(&p, i), m; r < rows; r += m) {
             m = rows - r < p.chunk ? rows - r : p.chunk;
             multiply(CblasNoTrans, CblasTrans, m * p.pixels, p.patch, c->channels, x, n->in[1]->value, 0, p.patches);
@@ -203,20 +266,21 @@ void AVI_R(avi_forward_transposed)(avi_tape *t, avi_node *n)
 
 void AVI_R(avi_backward_transposed)(avi_tape *t, avi_node *n)
 {
-    const plan p = make_plan(t, n);
+    const plan p = make_plan(t, n, true);
     const avi_convolution *c = p.c;
     debt weight = open_debt(t, &p, n->in[1]), bias = open_debt(t, &p, n->in[2]);
     const real *x = n->in[0]->value;
-    bool fresh;
-    real *g = n->grad, *dx = avi_tape_grad_fresh(t, n->in[0], &fresh);
+    real *g = n->grad, *dx = avi_tape_grad(t, n->in[0]);
     activation_derive(c->activation, n->value, n->aux, g, n->rows * n->cols);
+    if (dx && one_to_small(&p, n->in[1]->value, g, dx)) dx = NULL;
     for (int i = 0; i < p.tiles; i++) {
         begin_tile(&weight);
         begin_tile(&bias);
-        for (int64_t r = 0, rows = rows_of_tile(&p, i), m; r < rows; r += m) {
-            m = rows - r < p.chunk ? rows - r : p.chunk;
-            AVI_R(avi_patches_gather)(c, m, g, p.patches);
-            if (weight.sum) {
+        const int64_t rows = rows_of_tile(&p, i), done = one_to_weights(&p, rows, g, x, &weight);
+        for (int64_t r = 0, m; r < rows; r += m) {
+            m = next_rows(&p, r, rows, done);
+            if (dx || (weight.sum && r >= done)) AVI_R(avi_patches_gather)(c, m, g, p.patches);
+            if (weight.sum && r >= done) {
                 multiply(CblasTrans, CblasNoTrans, p.patch, c->channels, m * p.pixels, p.patches, x,
                          weight.fresh ? 0 : 1, weight.sum);
                 weight.fresh = false;
@@ -226,8 +290,8 @@ void AVI_R(avi_backward_transposed)(avi_tape *t, avi_node *n)
                 sum_bias(&c->image, m, g, bias.sum);
             }
             if (dx) {
-                multiply(CblasNoTrans, CblasNoTrans, m * p.pixels, c->channels, p.patch, p.patches, n->in[1]->value,
-                         fresh ? 0 : 1, dx);
+                multiply(CblasNoTrans, CblasNoTrans, m * p.pixels, c->channels, p.patch, p.patches, n->in[1]->value, 1,
+                         dx);
                 dx += m * p.small;
             }
             x += m * p.small;

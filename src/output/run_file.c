@@ -171,11 +171,17 @@ int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *sta
     a[n++] = (avi_attribute){.group = "/", .name = "format_version", .integer = 1};
     a[n++] = (avi_attribute){.group = "/", .name = "status", .text = status};
     a[n++] = (avi_attribute){.group = "/", .name = "why_stopped", .text = why};
-    const char *const text[][2] = {{"version", v.version},   {"git_revision", v.revision},
-                                   {"compiler", v.compiler}, {"flags", v.flags},
-                                   {"mpi", v.mpi},           {"hdf5", v.hdf5},
-                                   {"blas", v.blas},         {"scalapack", v.scalapack},
-                                   {"hosts", s->hosts},      {"started_at", now ? now : ""}};
+    const char *const text[][2] = {{"version", v.version},
+                                   {"git_revision", v.revision},
+                                   {"compiler", v.compiler},
+                                   {"flags", v.flags},
+                                   {"mpi", v.mpi},
+                                   {"hdf5", v.hdf5},
+                                   {"blas", v.blas},
+                                   {"scalapack", v.scalapack},
+                                   {"convolutions", v.convolutions},
+                                   {"hosts", s->hosts},
+                                   {"started_at", now ? now : ""}};
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)
         a[n++] = (avi_attribute){.group = "/provenance", .name = text[i][0], .text = text[i][1]};
     const char *argv = arguments(s, l);

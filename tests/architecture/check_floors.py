@@ -32,6 +32,7 @@ GUARDED = [
     (re.compile(r"\bH5\w+|<hdf5(_hl)?\.h>"), ("data/", "source/", "hdf5/", "store/", "io/"), "HDF5", "use a function of hdf5/ or store/"),
     (re.compile(r"\b(Cblacs_\w+|Csys2blacs_\w+|p[sd](potr[fsi]|gemm|gemr2d|trsm|trmm|syrk|syev\w*|gesv\w*)_)|\"linalg/scalapack\.h\""),
      ("linalg/",), "ScaLAPACK", "use avi/linalg.h"),
+    (re.compile(r"\bdnnl_\w+|\bDNNL_\w+|<dnnl\.h>"), ("nn/onednn",), "oneDNN", "use avi_convolve and avi_convolve_transposed"),
 ]
 NO_FILES = ("sum/", "products/", "tape/", "param/", "density/", "nn/", "model/", "infer/", "family/", "objective/", "optim/", "graph/", "reduce/", "newton/", "elbo/")
 FILE_CALL = re.compile(r"(?<![.>])\b(fopen|open|creat|freopen|unlink|rename)\s*\(")

@@ -220,6 +220,9 @@ RAGGED = [
 ]
 
 LAYERS = [
+    Defect("weights of a step before in a convolution", "src/nn/onednn.c", "o->stale[TO_SMALL] = o->stale[TO_IMAGE] = true;", "o->stale[TO_SMALL] = o->stale[TO_IMAGE] = !o->taken;",
+           "^test_layers_np1$"),
+    Defect("what a tile owes to a convolution kept for the next one", "src/nn/onednn.c", "    o->kept = false;\n", "", "^test_layers_np1$"),
     Defect("what a tile owes to a convolution added to what the tile before owes", "src/nn/k_convolution.c", "    if (d->apart) d->fresh = true;", "    if (d->apart) d->fresh = false;",
            "^test_layers_np1$"),
     Defect("rows of all tiles convolved as one", "src/nn/k_convolution.c", "return p->sink ? tiles_rows(p->sink, p->rows, p->draws, i) : p->rows;",

@@ -1,5 +1,6 @@
 /* Layers and their gradients against PyTorch, in both precisions, and tile by tile as reproducible sums take them. */
 #include "avi/nn.h"
+#include "nn/onednn.h"
 #include "tape/gradient_sink.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ typedef struct layer_case {
 
 #include "reference_layers.h"
 
-enum { CASES = sizeof layer_cases / sizeof *layer_cases, MOST = 1024 };
+enum { CASES = sizeof layer_cases / sizeof *layer_cases, MOST = 8192 };
 
 /* What a layer makes of its inputs, in double. */
 typedef struct outcome {
@@ -119,7 +120,7 @@ static void compare(const layer_case *c, const char *what, const double *got, co
 {
     for (int64_t k = 0; k < n; k++)
         if (!(fabs(got[k] - want[k]) <= bound * (1 + fabs(want[k]))))
-            fail_msg("%s: %s[%lld] is %.15g, PyTorch has %.15g", c->label, what, (long long)k, got[k], want[k]);
+            fail_msg("%s: %s[%lld] is %.15g, not %.15g", c->label, what, (long long)k, got[k], want[k]);
 }
 
 static void layers_are_those_of_pytorch(void **state)
@@ -195,6 +196,83 @@ static void layers_know_the_tiles_of_their_rows(void **state)
     }
 }
 
+/* ---- by oneDNN ---- */
+
+/* The output of rows [first, first + rows) of a case in single precision, and its gradient by x. */
+static void run_rows(const layer_case *c, int64_t first, int64_t rows, float *y, float *dx)
+{
+    avi_tape *t = avi_tape_create(AVI_PRECISION_SINGLE);
+    avi_convolution made = convolution_of(c);
+    const sizes s = sizes_of(c, &made);
+    memset(dx, 0, (size_t)(rows * s.in) * sizeof *dx);
+    avi_node *x = avi_parameter(t, rows, s.in, as_real(t, c->x + first * s.in, rows * s.in), dx),
+             *weight =
+                 avi_constant(t, s.weight_rows, s.weight_cols, as_real(t, c->weight, s.weight_rows * s.weight_cols)),
+             *bias = avi_constant(t, 1, s.bias, as_real(t, c->bias, s.bias));
+    avi_node *made_y = layer_of(c, t, &made, x, weight, bias);
+    memcpy(y, made_y->value, (size_t)(rows * s.out) * sizeof *y);
+    avi_tape_backward(t, root_of(t, made_y, c->g + first * s.out), 1);
+    avi_tape_destroy(&t);
+}
+
+/* run.reproducible stands on this: a row has the same bits beside any others, whatever code oneDNN takes. */
+static void rows_are_the_same_in_any_company(void **state)
+{
+    (void)state;
+    static float all[2][MOST], one[2][MOST];
+    int count = 0;
+    for (int i = 0; i < CASES; i++) {
+        const layer_case *c = &layer_cases[i];
+        if (!has_image(c)) continue;
+        const avi_convolution made = convolution_of(c);
+        if (!avi_onednn_of(&made, is(c, "transposed"))) continue;
+        const sizes s = sizes_of(c, &made);
+        run_rows(c, 0, c->rows, all[0], all[1]);
+        for (int64_t r = 0; r < c->rows; r++) {
+            run_rows(c, r, 1, one[0], one[1]);
+            assert_memory_equal(one[0], all[0] + r * s.out, (size_t)s.out * sizeof(float));
+            assert_memory_equal(one[1], all[1] + r * s.in, (size_t)s.in * sizeof(float));
+        }
+        count++;
+    }
+    if (count == 0) skip(); /* built without oneDNN, or it has no code for this processor */
+    assert_int_equal(count, 3);
+}
+
+/* Of 21 rows, so that 16 of them go to the gradients of weights together and 5 are left; twice, since what the first
+ * run kept must not be in the second. */
+static void single_precision_is_that_of_double(void **state)
+{
+    (void)state;
+    enum { ROWS = 21 };
+    static double values[6][MOST];
+    static outcome exact, first, second;
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < MOST; k++) values[i][k] = sin(1.7 * k + i);
+    static const char *const layers[] = {"convolution", "transposed"};
+    for (int i = 0; i < 2; i++) {
+        const layer_case c = {.label = layers[i],
+                              .layer = layers[i],
+                              .activation = "tanh",
+                              .rows = ROWS,
+                              .size = {1, 16, 4, 4, 1, 17, 3, 1},
+                              .x = values[0],
+                              .weight = values[1],
+                              .bias = values[2],
+                              .g = values[3]};
+        const avi_convolution made = convolution_of(&c);
+        const sizes s = sizes_of(&c, &made);
+        run(&c, AVI_PRECISION_DOUBLE, &exact);
+        run(&c, AVI_PRECISION_SINGLE, &first);
+        run(&c, AVI_PRECISION_SINGLE, &second);
+        compare(&c, "y", first.y, exact.y, ROWS * s.out, 2e-5);
+        compare(&c, "gradient by x", first.dx, exact.dx, ROWS * s.in, 2e-4);
+        compare(&c, "gradient by weight", first.dweight, exact.dweight, s.weight_rows * s.weight_cols, 2e-4);
+        compare(&c, "gradient by bias", first.dbias, exact.dbias, s.bias, 2e-4);
+        assert_memory_equal(&first, &second, sizeof first);
+    }
+}
+
 /* gelu over its range against the error function of the C library. */
 static void gelu_is_right_everywhere(void **state)
 {
@@ -219,8 +297,8 @@ static void gelu_is_right_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layers_are_those_of_pytorch),
-        cmocka_unit_test(layers_know_the_tiles_of_their_rows),
+        cmocka_unit_test(layers_are_those_of_pytorch),      cmocka_unit_test(layers_know_the_tiles_of_their_rows),
+        cmocka_unit_test(rows_are_the_same_in_any_company), cmocka_unit_test(single_precision_is_that_of_double),
         cmocka_unit_test(gelu_is_right_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

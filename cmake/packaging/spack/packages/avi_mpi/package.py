@@ -16,6 +16,7 @@ class AviMpi(CMakePackage):
     version("0.1.0", tag="v0.1.0")
 
     variant("python", default=True, description="Python package and scripts for figures")
+    variant("onednn", default=True, description="Convolutions by oneDNN")
     variant("tests", default=False, description="Build the tests")
 
     depends_on("c", type="build")
@@ -26,6 +27,7 @@ class AviMpi(CMakePackage):
     depends_on("hdf5@1.10.5:+mpi")
     depends_on("scalapack")
     depends_on("openblas")
+    depends_on("onednn@2.6:", when="+onednn")
     depends_on("random123")
     depends_on("inih")
     depends_on("zlib-api")
@@ -41,6 +43,7 @@ class AviMpi(CMakePackage):
     def cmake_args(self):
         return [
             self.define("AVI_ARCH", ""),
+            self.define_from_variant("AVI_ONEDNN", "onednn"),
             self.define_from_variant("AVI_TESTS", "tests"),
             self.define("MPI_C_COMPILER", self.spec["mpi"].mpicc),
             self.define("HDF5_ROOT", self.spec["hdf5"].prefix),
