@@ -45,7 +45,7 @@ static void keep_points(avi_graph_context *c, const avi_pass *pass, int k)
         return;
     const float *params = pass->params;
     double *points = avi_tape_alloc(c->tape, 2 * (int64_t)draws);
-    const double mean = params[at], sd = exp(params[avi_parameter_layout_log_sd(p, c->layout) + at]);
+    const double mean = params[at], sd = exp((double)params[avi_parameter_layout_log_sd(p, c->layout) + at]);
     for (int s = 0; s < draws; s++) points[s] = mean + sd * p->rule->theta[s * p->rule->thetas + k];
     c->theta[k]->precise = points;
 }

@@ -64,8 +64,8 @@ avi_status avi_refinement_create(avi_graph_context *c)
     if (!r) return avi_fail_memory(sizeof *r, "the refinement of factors");
     if (how->draws == 0) AVI_TRY(make_rule(c, r));
     r->inner.tape = avi_tape_create(c->p->precision);
-    r->inner.theta = calloc((size_t)(theta->count + 1), sizeof(*r->inner.theta));
-    r->inner.phi = calloc((size_t)(phi->count + 1), sizeof(*r->inner.phi));
+    r->inner.theta = calloc((size_t)theta->count + 1, sizeof(avi_node *));
+    r->inner.phi = calloc((size_t)phi->count + 1, sizeof(avi_node *));
     if (!r->inner.tape || !r->inner.theta || !r->inner.phi)
         return avi_fail_memory((size_t)(theta->count + phi->count), "the refinement of factors");
     r->p.draws = r->rule ? r->rule->count : how->draws;

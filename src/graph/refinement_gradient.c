@@ -13,12 +13,13 @@ avi_node *avi_refinement_leaf(const avi_graph_context *c, int i)
 static void set_leaves(const avi_graph_context *c, avi_graph_context *inner, void *gradient)
 {
     const avi_params *theta = &c->p->model->theta, *phi = &c->p->infer->phi;
-    const int family = c->p->family->first, shared = c->p->family->count;
-    for (int64_t k = 0, at = 0; k < theta->count + shared; k++) {
+    const int family = c->p->family->first;
+    const avi_node *from;
+    int64_t at = 0;
+    for (int k = 0; (from = avi_refinement_leaf(c, k)); k++) {
         const avi_block *b = k < theta->count ? &theta->block[k] : &phi->block[family + k - theta->count];
-        const void *value = avi_refinement_leaf(c, (int)k)->value;
         avi_node **leaf = k < theta->count ? &inner->theta[k] : &inner->phi[family + k - theta->count];
-        *leaf = avi_parameter(inner->tape, b->rows, b->cols, value,
+        *leaf = avi_parameter(inner->tape, b->rows, b->cols, from->value,
                               gradient ? avi_vector_at(c->p->precision, gradient, at) : NULL);
         at += b->rows * b->cols;
     }

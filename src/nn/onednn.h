@@ -35,9 +35,9 @@ void avi_onednn_to_weights(avi_onednn *o, const float *image, const float *small
 void avi_onednn_give_weights(avi_onednn *o, bool fresh, float *weight);
 
 /* For tests and benchmarks: with use = false avi_onednn_of gives NULL from now on. */
-AVI_API void avi_onednn_use(bool use);
+void avi_onednn_use(bool use);
 
 /* "oneDNN 2.6.3", or "im2col and the BLAS". Owned by the library. */
-AVI_API const char *avi_onednn_library(void);
+const char *avi_onednn_library(void);
 
 #endif
