@@ -5,6 +5,7 @@ import glob
 import json
 import math
 import os
+import pathlib
 
 import h5py
 import numpy as np
@@ -190,3 +191,40 @@ def write_table(folder, title, columns, rows, notes):
         f.writelines("| " + " | ".join(row) + " |\n" for row in texts)
         f.write("\n" + "\n".join(notes) + "\n")
     print(os.path.join(folder, "table.md"))
+
+
+def lines_of_table(text):
+    """The table of a page: the lines of its head, and (first cell, line) of its rows."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return lines[:2], [(line.split("|")[1].strip(), line) for line in lines[2:]]
+
+
+def merge_pages(recorded, new):
+    """A page with the rows of `new`, and of `recorded` those that `new` has no row for: a method's runs are recorded together, not all methods'. The last line of each page says what runs it is of."""
+    head, rows = lines_of_table(new)
+    old_head, old_rows = lines_of_table(recorded)
+    kept = [(name, line) for name, line in old_rows if name not in dict(rows)]
+    if head != old_head or not kept:
+        return new
+    before, after = new.split(head[0])[0], new.split(rows[-1][1])[1]
+    of = f"Of {', '.join(dict(kept))}: {recorded.rstrip().splitlines()[-1]}"
+    return before + "\n".join([*head, *(line for _, line in rows + kept)]) + f"{after.rstrip()}\n\n{of}\n"
+
+
+def merge_runs(recorded, new):
+    """Lines of runs: those of `new`, and of `recorded` those of methods that `new` has none of."""
+    def method_of(line):
+        return next(csv.reader([line]))[0]
+
+    head, *lines = new.splitlines()
+    old_head, *old = recorded.splitlines()
+    methods = {method_of(line) for line in lines}
+    return "\n".join([head, *lines, *(line for line in old if head == old_head and method_of(line) not in methods)]) + "\n"
+
+
+def record(model, folder, to):
+    os.makedirs(to, exist_ok=True)
+    for name, ending, merge in (("table.md", "md", merge_pages), ("runs.csv", "csv", merge_runs)):
+        path = pathlib.Path(to, f"{model}.{ending}")
+        new = pathlib.Path(folder, name).read_text()
+        path.write_text(merge(path.read_text(), new) if path.exists() else new)

@@ -8,17 +8,15 @@ Models: linear, nonlinear, saw, hmm, vae. Losses are what the fitted factors are
 """
 
 import argparse
-import csv
 import math
 import os
-import pathlib
 
 import numpy as np
 
 import paper_loss
 from avi_read import RunError, as_script
 from figure import COLOURS, plt, save
-from paper_runs import NOTEBOOK, PAPER, Origin, load, made, number, write_runs, write_table
+from paper_runs import NOTEBOOK, PAPER, Origin, load, made, number, record, write_runs, write_table
 
 NEVER = "#999999"
 
@@ -365,43 +363,6 @@ def vae(model, folder, results, bounds=(0.05, 0.04, 0.03)):
 
 
 MODELS = {"linear": paper_model, "nonlinear": paper_model, "saw": paper_model, "hmm": hmm, "vae": vae}
-
-
-def lines_of_table(text):
-    """The table of a page: the lines of its head, and (first cell, line) of its rows."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return lines[:2], [(line.split("|")[1].strip(), line) for line in lines[2:]]
-
-
-def merge_pages(recorded, new):
-    """A page with the rows of `new`, and of `recorded` those that `new` has no row for: a method's runs are recorded together, not all methods'. The last line of each page says what runs it is of."""
-    head, rows = lines_of_table(new)
-    old_head, old_rows = lines_of_table(recorded)
-    kept = [(name, line) for name, line in old_rows if name not in dict(rows)]
-    if head != old_head or not kept:
-        return new
-    before, after = new.split(head[0])[0], new.split(rows[-1][1])[1]
-    of = f"Of {', '.join(dict(kept))}: {recorded.rstrip().splitlines()[-1]}"
-    return before + "\n".join([*head, *(line for _, line in rows + kept)]) + f"{after.rstrip()}\n\n{of}\n"
-
-
-def merge_runs(recorded, new):
-    """Lines of runs: those of `new`, and of `recorded` those of methods that `new` has none of."""
-    def method_of(line):
-        return next(csv.reader([line]))[0]
-
-    head, *lines = new.splitlines()
-    old_head, *old = recorded.splitlines()
-    methods = {method_of(line) for line in lines}
-    return "\n".join([head, *lines, *(line for line in old if head == old_head and method_of(line) not in methods)]) + "\n"
-
-
-def record(model, folder, to):
-    os.makedirs(to, exist_ok=True)
-    for name, ending, merge in (("table.md", "md", merge_pages), ("runs.csv", "csv", merge_runs)):
-        path = pathlib.Path(to, f"{model}.{ending}")
-        new = pathlib.Path(folder, name).read_text()
-        path.write_text(merge(path.read_text(), new) if path.exists() else new)
 
 
 def main():

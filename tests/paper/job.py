@@ -58,18 +58,18 @@ def refusals(scratch):
 def records(scratch):
     """A record keeps what it has of methods that the folder has no runs of, and the line that says what runs these are."""
     sys.path.insert(0, str(SOURCE / "analysis"))
-    import plot_paper
+    import paper_runs
 
     head = "| method | loss |\n| --- | ---: |\n"
     old = f"# saw\n\n{head}| F-VI | 2 |\n| k = 4 | 3 |\n\nWords.\n2 runs, revision a.\n"
     new = f"# saw, again\n\n{head}| F-VI | 1 |\n| F-VI | 1.5 |\n\nOther words.\n2 runs, revision b.\n"
-    merged = plot_paper.merge_pages(old, new)
+    merged = paper_runs.merge_pages(old, new)
     if merged != f"# saw, again\n\n{head}| F-VI | 1 |\n| F-VI | 1.5 |\n| k = 4 | 3 |\n\nOther words.\n2 runs, revision b.\n\nOf k = 4: 2 runs, revision a.\n":
         raise Failure(f"the page: {merged}")
     for other in (old, new):
-        if plot_paper.merge_pages(other, old.replace("| 2 |", "| 5 |")) != old.replace("| 2 |", "| 5 |"):
+        if paper_runs.merge_pages(other, old.replace("| 2 |", "| 5 |")) != old.replace("| 2 |", "| 5 |"):
             raise Failure("a page with every method of the record is not the record")
-    lines = plot_paper.merge_runs('method,seed\n"k = 4, notebook",1\nk = 4,1\n', 'method,seed\nk = 4,2\nk = 4,3\n')
+    lines = paper_runs.merge_runs('method,seed\n"k = 4, notebook",1\nk = 4,1\n', 'method,seed\nk = 4,2\nk = 4,3\n')
     if lines != 'method,seed\nk = 4,2\nk = 4,3\n"k = 4, notebook",1\n':
         raise Failure(f"the runs: {lines}")
     return ["rows of other methods stay"]
