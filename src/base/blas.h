@@ -10,8 +10,9 @@
  * value set by the user is left alone. To be called first in main, before MPI starts. Not collective. */
 void avi_blas_choose_kernels(char **argv);
 
-/* Has the BLAS use one thread in this process from now on, whichever it is (OpenBLAS, MKL, BLIS, FlexiBLAS): with more,
- * ranks of a node fight for its cores (3-10 times slower at two ranks). Not collective. */
+/* Has the BLAS use one thread in this process from now on, whichever it is (OpenBLAS, MKL, BLIS, FlexiBLAS), and
+ * OpenMP, which oneDNN may use: with more, ranks of a node fight for its cores (3-10 times slower at two ranks). Not
+ * collective. */
 void avi_blas_one_thread(void);
 
 /* Has the BLAS take its work space now. OpenBLAS waits for ever when memory for it cannot be had, so that is tried

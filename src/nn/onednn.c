@@ -90,6 +90,14 @@ static bool is_for_onednn(const avi_convolution *c)
            v->row_stride == v->width * v->channels && v->channels >= LEAST_CHANNELS && c->channels >= LEAST_CHANNELS;
 }
 
+/* With more than one thread ranks would fight for cores. OpenMP takes one in this process (base/blas.h); what else
+ * oneDNN may be built for cannot be told. */
+static bool is_one_thread(void)
+{
+    const unsigned runtime = dnnl_version()->cpu_runtime;
+    return runtime == DNNL_RUNTIME_SEQ || runtime == DNNL_RUNTIME_OMP;
+}
+
 /* Code that was written for this processor. What is not is GEMM again, or one value at a time. */
 static bool is_fast(const_dnnl_primitive_desc_t pd)
 {
@@ -214,7 +222,7 @@ static bool is_same(const avi_convolution *a, const avi_convolution *b)
 
 avi_onednn *avi_onednn_of(const avi_convolution *c, bool transposed)
 {
-    if (!used || !is_for_onednn(c)) return NULL;
+    if (!used || !is_one_thread() || !is_for_onednn(c)) return NULL;
     avi_onednn *o = made;
     while (o && !(o->transposed == transposed && is_same(&o->c, c))) o = o->next;
     if (!o) {
