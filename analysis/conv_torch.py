@@ -15,7 +15,6 @@ import os
 import pathlib
 import shutil
 import sys
-import time
 
 import numpy as np
 
@@ -51,42 +50,43 @@ def train(arguments):
         return nll + kl
 
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
-    began = time.perf_counter()
     for _ in range(arguments.epochs):
         for rows in torch.randperm(len(x)).split(arguments.batch):
             optimizer.zero_grad(set_to_none=True)
             (minus_elbo(x[rows]) / len(rows)).backward()
             optimizer.step()
-    seconds = time.perf_counter() - began
     with torch.no_grad():
         elbo = {name: -sum(float(minus_elbo(rows, 20)) for rows in data.split(1000)) / len(data) for name, data in (("train", x[:10000]), ("test", test))}
     with open(arguments.out, "w") as file:
-        json.dump({"seed": arguments.seed, "elbo_train": elbo["train"], "elbo_test": elbo["test"], "seconds": seconds, "torch": torch.__version__, "threads": arguments.threads}, file)
+        json.dump({"seed": arguments.seed, "elbo_train": elbo["train"], "elbo_test": elbo["test"], "torch": torch.__version__, "threads": arguments.threads}, file)
 
 
 def table(arguments):
     import h5py
 
-    found = {"avi_mpi": [], "PyTorch": []}
-    origin = {}
+    ours, theirs, revisions = {}, {}, {}
     for path in sorted(arguments.output.glob("avi_*/run.h5")):
         with h5py.File(path, "r") as file:
-            origin = dict(file["provenance"].attrs)
-            found["avi_mpi"].append((file["eval/elbo_train"][()].ravel()[-1], file["eval/elbo_test"][()].ravel()[-1], file["trace/seconds"][()].ravel()[-1]))
-            rows, steps, ranks = int(file.attrs["rows"]), int(file.attrs["steps"]), int(origin["ranks"])
-    theirs = [json.loads(path.read_text()) for path in sorted(arguments.output.glob("torch_*.json"))]
-    found["PyTorch"] = [(one["elbo_train"], one["elbo_test"], one["seconds"]) for one in theirs]
-    if not all(found.values()):
-        raise SystemExit(f"conv_torch.py: {arguments.output} has no runs of both; use jobs/compare_conv.sh")
-    lines = ["# A VAE of convolutions on MNIST, here and in PyTorch", "", "| | seeds | ELBO, training | ELBO, test | seconds of the steps |", "| --- | ---: | ---: | ---: | ---: |"]
-    for name, runs in found.items():
-        values = np.array(runs)
-        cell = lambda i: f"{values[:, i].mean():.3f}" + (f" ({values[:, i].std(ddof=1):.3f})" if len(values) > 1 else "")
-        lines.append(f"| {name} | {len(values)} | {cell(0)} | {cell(1)} | {cell(2)} |")
-    text = lambda value: value.decode() if isinstance(value, bytes) else str(value)
-    lines += ["", "Nats per row, means over seeds with their standard deviation in brackets; PyTorch's on its first 10000 training rows. Both have 250 rows a step and Adam at 1e-3.",
-              f"{rows} rows, {steps} steps, avi_mpi {ranks} ranks, revision {text(origin['git_revision'])}, {text(origin['started_at'])[:10]}; "
-              f"PyTorch {theirs[0]['torch']}, {theirs[0]['threads']} threads."]
+            origin = {name: value.decode() if isinstance(value, bytes) else value for name, value in file["provenance"].attrs.items()}
+            ours[int(origin["seed"])] = [file[f"eval/elbo_{rows}"][()].ravel()[-1] for rows in ("train", "test")]
+            rows, steps, ranks, day = int(file.attrs["rows"]), int(file.attrs["steps"]), int(origin["ranks"]), origin["started_at"][:10]
+            revisions[int(origin["seed"])] = origin["git_revision"]
+    for path in arguments.output.glob("torch_*.json"):
+        one = json.loads(path.read_text())
+        theirs[one["seed"]] = [one["elbo_train"], one["elbo_test"]]
+    both = sorted(set(ours) & set(theirs))
+    if not both:
+        raise SystemExit(f"conv_torch.py: {arguments.output} has no seed of both; use jobs/compare_conv.sh")
+    values = np.array([[*ours[seed], *theirs[seed]] for seed in both])
+    lines = ["# A VAE of convolutions on MNIST, here and in PyTorch", "", "| seed | avi_mpi, training | avi_mpi, test | PyTorch, training | PyTorch, test |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines += [f"| {seed} | " + " | ".join(f"{v:.2f}" for v in row) + " |" for seed, row in zip(both, values)]
+    if len(both) > 1:
+        sd = values.std(axis=0, ddof=1)
+        lines.append("| mean (sd) | " + " | ".join(f"{m:.2f} ({s:.2f})" for m, s in zip(values.mean(axis=0), sd)) + " |")
+        difference, error = values[:, 1].mean() - values[:, 3].mean(), np.hypot(sd[1], sd[3]) / np.sqrt(len(both))
+        lines += ["", f"Test rows, avi_mpi less PyTorch: {difference:+.2f} nats per row with a standard error of {error:.2f}."]
+    lines += ["", "ELBO in nats per row; PyTorch's on its first 10000 training rows. Both have 250 rows a step and Adam at 1e-3. How fast both are is in tests/bench/README.md.",
+              f"{rows} rows, {steps} steps, avi_mpi on {ranks} ranks, revisions {', '.join(sorted({revisions[seed] for seed in both}))}, {day}; PyTorch {one['torch']}, {one['threads']} threads."]
     (arguments.output / "compare_conv.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
     if arguments.record:
