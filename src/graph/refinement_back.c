@@ -5,7 +5,7 @@
  *     v_j = v_{j+1} + (d^2 ELBO_n / d nu_j d nu_j) u_j,   d ELBO / d theta += sum_n (d^2 ELBO_n / d theta d nu_j) u_j,
  *
  * v_0 goes to phi by nu_0. Both products are central differences of gradients along u_j, two gradients a step: the tape
- * has no second derivatives. A row is moved by REACH at most, in whatever direction its u_j has, and weighs by what
+ * has no second derivatives. A row is moved by `reach` at most, in whatever direction its u_j has, and weighs by what
  * that is of u_j: the cube root of the precision, at which what the difference cuts off and its rounding are alike,
  * 1e-10 of a product in double and 1e-5 in single precision. */
 #include "graph/refinement.h"

@@ -178,6 +178,15 @@ static void make_rooms(avi_onednn *o, const onednn_convolution *plain, const one
     o->smalls = memory_at(o, ONEDNN_LAYOUT(plain_of_many->small), NULL);
 }
 
+/* False where oneDNN may not write code, as a system forbids that lets no memory be both written and executed: then it
+ * forbids it on all ranks. Memory that is short on one of them ends the job. */
+static bool make_pass(avi_onednn *o, int pass, const_dnnl_primitive_desc_t pd)
+{
+    const dnnl_status_t status = dnnl_primitive_create(&o->pass[pass], pd);
+    if (status == dnnl_out_of_memory) must(status, "make a convolution");
+    return status == dnnl_success;
+}
+
 /* The passes, where oneDNN has fast code for all of them. d: with layouts of weights that it may choose, of few rows
  * and of many; plain: with those of the caller. */
 static void make_passes(avi_onednn *o, onednn_convolution *d, const onednn_convolution *plain)
@@ -187,8 +196,8 @@ static void make_passes(avi_onednn *o, onednn_convolution *d, const onednn_convo
     if (hint) pd[TO_WEIGHTS] = onednn_by_weight(&d[1], hint);
     o->usable = is_fast(pd[TO_SMALL]) && is_fast(pd[TO_IMAGE]) && is_fast(pd[TO_WEIGHTS]);
     for (int i = 0; o->usable && i < PASSES; i++) {
-        must(dnnl_primitive_create(&o->pass[i], pd[i]), "make a convolution");
-        make_weights(o, i, pd[i], ONEDNN_LAYOUT(plain->weight));
+        o->usable = make_pass(o, i, pd[i]);
+        if (o->usable) make_weights(o, i, pd[i], ONEDNN_LAYOUT(plain->weight));
     }
     if (o->usable) make_rooms(o, &plain[0], &plain[1]);
     for (int i = 0; i < PASSES; i++)
