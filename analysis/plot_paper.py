@@ -346,7 +346,7 @@ def vae_figure(folder, results, names, bounds):
     paper = {n: PAPER["vae"][n.removesuffix(NOTEBOOK)]["epochs"] for n in names if n.removesuffix(NOTEBOOK) in PAPER["vae"]}
     highest = max([last, *(e for n in names for e in paper.get(n) or [])])
     right.set(title=f"Epochs to an error of {bound}", ylabel="epochs", ylim=(0, 1.08 * highest))
-    box(right, [[r.epochs_to(bound) for r in results if r.method == n] for n in names], names, [colours[n] for n in names], 1.05 * highest,
+    box(right, [[r.epochs_to(bound) for r in results if r.method == n] for n in names], [n.replace(", ", ",\n") for n in names], [colours[n] for n in names], 1.05 * highest,
         "never" if all(r.epochs >= 5000 for r in results if math.isinf(r.epochs_to(bound))) else "not yet")
     paper_marks(right, names, paper)
     save(figure, os.path.join(folder, "vae.png"), [Origin(results, folder)])
