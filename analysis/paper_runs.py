@@ -207,7 +207,8 @@ def merge_pages(recorded, new):
     if head != old_head or not kept:
         return new
     before, after = new.split(head[0])[0], new.split(rows[-1][1])[1]
-    of = f"Of {', '.join(dict(kept))}: {recorded.rstrip().splitlines()[-1]}"
+    said = recorded.rstrip().splitlines()[-1]
+    of = f"Of {', '.join(dict(kept))}: {said.partition(': ')[2] if said.startswith('Of ') else said}"
     return before + "\n".join([*head, *(line for _, line in rows + kept)]) + f"{after.rstrip()}\n\n{of}\n"
 
 

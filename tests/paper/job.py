@@ -66,6 +66,9 @@ def records(scratch):
     merged = paper_runs.merge_pages(old, new)
     if merged != f"# saw, again\n\n{head}| F-VI | 1 |\n| F-VI | 1.5 |\n| k = 4 | 3 |\n\nOther words.\n2 runs, revision b.\n\nOf k = 4: 2 runs, revision a.\n":
         raise Failure(f"the page: {merged}")
+    again = paper_runs.merge_pages(merged, new)
+    if again != merged:
+        raise Failure(f"recorded twice: {again}")
     for other in (old, new):
         if paper_runs.merge_pages(other, old.replace("| 2 |", "| 5 |")) != old.replace("| 2 |", "| 5 |"):
             raise Failure("a page with every method of the record is not the record")
