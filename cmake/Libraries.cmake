@@ -160,6 +160,11 @@ else()
 endif()
 list(APPEND AVI_BLAS_DEFINITIONS "AVI_BLAS_NAME=\"${AVI_BLAS_NAME}\"")
 message(STATUS "BLAS: ${AVI_BLAS_NAME}")
+pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
+find_package(ZLIB REQUIRED)
+find_package(Threads REQUIRED)
+find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
+
 # ---- oneDNN: convolutions, where it is installed ---------------------------------------------------------------------
 set(AVI_ONEDNN AUTO CACHE STRING "ON, OFF, or AUTO: convolutions by oneDNN 2 or 3 where it is installed, else by patches and the BLAS")
 add_library(avi_onednn INTERFACE)
@@ -177,10 +182,6 @@ if(NOT AVI_ONEDNN STREQUAL "OFF")
     message(FATAL_ERROR "oneDNN is missing (dnnl.h, libdnnl). Install libdnnl-dev (Debian/Ubuntu), load its module, or leave -DAVI_ONEDNN=ON out.")
   endif()
 endif()
-pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
-find_package(ZLIB REQUIRED)
-find_package(Threads REQUIRED)
-find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
 
 # ---- what an installed pkg-config file says --------------------------------------------------------------------------
 # The names differ from system to system, so the files found above are named.

@@ -100,8 +100,8 @@ look_for_optional() {
     need libdnnl-dev "oneDNN (dnnl.h): faster convolutions" has_header dnnl.h
 }
 
-install_optional() {
-    look_for_optional
+# Of what was looked for last: whatever can be installed, without a word.
+install_what_can_be() {
     if [ ${#missing_packages[@]} -ne 0 ] && command -v apt-get >/dev/null 2>&1; then (install) 2>/dev/null || true; fi
 }
 
@@ -164,14 +164,16 @@ look
 if [ ${#missing_packages[@]} -ne 0 ]; then
     if [ "${1:-}" = --check ]; then explain "only looked, as asked."; fi
     install
-    install_optional
+    look_for_optional
+    install_what_can_be
     look
     if [ ${#missing_packages[@]} -ne 0 ]; then
         explain "the packages are installed, but these are still not found (is another compiler or Python in front on PATH?)."
     fi
 fi
 if [ "${1:-}" = --tests ]; then
-    install_optional
+    look_for_optional
+    install_what_can_be
     look_for_checkers
-    if [ ${#missing_packages[@]} -ne 0 ] && command -v apt-get >/dev/null 2>&1; then (install) 2>/dev/null || true; fi
+    install_what_can_be
 fi

@@ -206,8 +206,8 @@ static void print_version(void)
 {
     const avi_version v = avi_version_of();
     printf("avi_mpi %s\nrevision   %s\ncompiler   %s\nflags      %s\nMPI        %s\nHDF5       %s\nBLAS       "
-           "%s\nScaLAPACK  %s\nconvolutions %s\n",
-           v.version, v.revision, v.compiler, v.flags, v.mpi, v.hdf5, v.blas, v.scalapack, v.convolutions);
+           "%s\nScaLAPACK  %s\noneDNN     %s\n",
+           v.version, v.revision, v.compiler, v.flags, v.mpi, v.hdf5, v.blas, v.scalapack, v.onednn);
 }
 
 /* The table of the README. */

@@ -27,7 +27,7 @@ typedef struct plan {
     int64_t rows, chunk, draws;
     int tiles;
     real *patches;   /* (chunk, pixels, patch) */
-    avi_onednn *one; /* NULL: patches and GEMM do it */
+    avi_onednn *one; /* NULL, as always in double precision: patches and GEMM do it */
 } plan;
 
 static plan make_plan(avi_tape *t, const avi_node *n, bool transposed)
@@ -63,37 +63,6 @@ static void multiply(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int64_t m, int64_t n,
          (int)(b == CblasTrans ? k : n), beta, out, (int)n);
 }
 
-/* ---- by oneDNN, which has single precision alone ---- */
-
-/* small += convolution of the image, or image += adjoint of small, for all rows. False where oneDNN does not do it. */
-static bool one_to_small(const plan *p, const real *weight, const real *image, real *small)
-{
-#if AVI_SINGLE
-    if (!p->one) return false;
-    avi_onednn_take_weights(p->one, weight);
-    for (int64_t r = 0; r < p->rows; r += AVI_ONEDNN_ROWS)
-        avi_onednn_to_small(p->one, p->rows - r, image + r * p->image, small + r * p->small);
-    return true;
-#else
-    (void)p, (void)weight, (void)image, (void)small;
-    return false;
-#endif
-}
-
-static bool one_to_image(const plan *p, const real *weight, const real *small, real *image)
-{
-#if AVI_SINGLE
-    if (!p->one) return false;
-    avi_onednn_take_weights(p->one, weight);
-    for (int64_t r = 0; r < p->rows; r += AVI_ONEDNN_ROWS)
-        avi_onednn_to_image(p->one, p->rows - r, small + r * p->small, image + r * p->image);
-    return true;
-#else
-    (void)p, (void)weight, (void)small, (void)image;
-    return false;
-#endif
-}
-
 /* ---- gradients of weights and biases ---- */
 
 /* Where what a tile owes to a leaf is added up: in a place of its own that goes to the sink, or where the leaf says. */
@@ -125,22 +94,14 @@ static void end_tile(const plan *p, const debt *d)
     if (d->sum && d->apart) p->sink->values(p->sink->context, d->leaf->size[0], d->leaf->rows * d->leaf->cols, d->sum);
 }
 
-/* What the rows of a tile owe to the weights, by oneDNN: of how many of them. The rest does not fill its rows. */
+/* What the rows of a tile owe to the weights, by oneDNN: of how many of them. The rest is left to GEMM. */
 static int64_t one_to_weights(const plan *p, int64_t rows, const real *image, const real *small, debt *weight)
 {
-#if AVI_SINGLE
     const int64_t done = p->one && weight->sum ? rows - rows % AVI_ONEDNN_WEIGHTS : 0;
-    for (int64_t r = 0; r < done; r += AVI_ONEDNN_WEIGHTS)
-        avi_onednn_to_weights(p->one, image + r * p->image, small + r * p->small);
-    if (done) {
-        avi_onednn_give_weights(p->one, weight->fresh, weight->sum);
-        weight->fresh = false;
-    }
+    if (done == 0) return 0;
+    avi_onednn_to_weights(p->one, done, image, small, weight->fresh, weight->sum);
+    weight->fresh = false;
     return done;
-#else
-    (void)p, (void)rows, (void)image, (void)small, (void)weight;
-    return 0;
-#endif
 }
 
 /* Rows from r that are taken together: a chunk, which does not go over `done`. */
@@ -165,8 +126,8 @@ void AVI_R(avi_forward_convolution)(avi_tape *t, avi_node *n)
     const real *x = n->in[0]->value, *bias = n->in[2]->value;
     real *y = n->value;
     for (int64_t k = 0; k < n->rows * p.pixels; k++) memcpy(y + k * c->channels, bias, (size_t)c->channels * sizeof *y);
-    const int tiles = one_to_small(&p, n->in[1]->value, x, y) ? 0 : p.tiles;
-    for (int i = 0; i < tiles; i++)
+    if (p.one) avi_onednn_to_small(p.one, n->rows, n->in[1]->value, x, y);
+    for (int i = 0; i < p.tiles && !p.one; i++)
         for (int64_t r = 0, rows = rows_of_tile(&p, i), m; r < rows; r += m) {
             m = rows - r < p.chunk ? rows - r : p.chunk;
             AVI_R(avi_patches_gather)(c, m, x, p.patches);
@@ -192,7 +153,10 @@ void AVI_R(avi_backward_convolution)(avi_tape *t, avi_node *n)
     const real *x = n->in[0]->value;
     real *g = n->grad, *dx = avi_tape_grad(t, n->in[0]); /* g becomes the gradient before the activation, in place */
     activation_derive(c->activation, n->value, n->aux, g, n->rows * n->cols);
-    if (dx && one_to_image(&p, n->in[1]->value, g, dx)) dx = NULL;
+    if (dx && p.one) {
+        avi_onednn_to_image(p.one, n->rows, n->in[1]->value, g, dx);
+        dx = NULL; /* done */
+    }
     for (int i = 0; i < p.tiles; i++) {
         begin_tile(&weight);
         begin_tile(&bias);
@@ -251,8 +215,8 @@ void AVI_R(avi_forward_transposed)(avi_tape *t, avi_node *n)
     const real *x = n->in[0]->value;
     real *y = n->value;
     spread_bias(&c->image, n->rows, n->in[2]->value, y);
-    const int tiles = one_to_image(&p, n->in[1]->value, x, y) ? 0 : p.tiles;
-    for (int i = 0; i < tiles; i++)
+    if (p.one) avi_onednn_to_image(p.one, n->rows, n->in[1]->value, x, y);
+    for (int i = 0; i < p.tiles && !p.one; i++)
         for (int64_t r = 0, rows = rows_of_tile(&p, i), m; r < rows; r += m) {
             m = rows - r < p.chunk ? rows - r : p.chunk;
             multiply(CblasNoTrans, CblasTrans, m * p.pixels, p.patch, c->channels, x, n->in[1]->value, 0, p.patches);
@@ -272,7 +236,10 @@ void AVI_R(avi_backward_transposed)(avi_tape *t, avi_node *n)
     const real *x = n->in[0]->value;
     real *g = n->grad, *dx = avi_tape_grad(t, n->in[0]);
     activation_derive(c->activation, n->value, n->aux, g, n->rows * n->cols);
-    if (dx && one_to_small(&p, n->in[1]->value, g, dx)) dx = NULL;
+    if (dx && p.one) {
+        avi_onednn_to_small(p.one, n->rows, n->in[1]->value, g, dx);
+        dx = NULL; /* done */
+    }
     for (int i = 0; i < p.tiles; i++) {
         begin_tile(&weight);
         begin_tile(&bias);

@@ -8,25 +8,24 @@ avi_onednn *avi_onednn_of(const avi_convolution *c, bool transposed)
     return NULL;
 }
 
+void avi_onednn_to_small(avi_onednn *o, int64_t rows, const void *weight, const void *image, void *small)
+{
+    (void)o, (void)rows, (void)weight, (void)image, (void)small;
+}
+
+void avi_onednn_to_image(avi_onednn *o, int64_t rows, const void *weight, const void *small, void *image)
+{
+    (void)o, (void)rows, (void)weight, (void)small, (void)image;
+}
+
+void avi_onednn_to_weights(avi_onednn *o, int64_t rows, const void *image, const void *small, bool fresh, void *weight)
+{
+    (void)o, (void)rows, (void)image, (void)small, (void)fresh, (void)weight;
+}
+
 void avi_onednn_use(bool use) { (void)use; }
 
-void avi_onednn_take_weights(avi_onednn *o, const float *weight) { (void)o, (void)weight; }
-
-void avi_onednn_to_small(avi_onednn *o, int64_t rows, const float *image, float *small)
-{
-    (void)o, (void)rows, (void)image, (void)small;
-}
-
-void avi_onednn_to_image(avi_onednn *o, int64_t rows, const float *small, float *image)
-{
-    (void)o, (void)rows, (void)small, (void)image;
-}
-
-void avi_onednn_to_weights(avi_onednn *o, const float *image, const float *small) { (void)o, (void)image, (void)small; }
-
-void avi_onednn_give_weights(avi_onednn *o, bool fresh, float *weight) { (void)o, (void)fresh, (void)weight; }
-
-const char *avi_onednn_library(void) { return "im2col and the BLAS"; }
+const char *avi_onednn_library(void) { return "none: the BLAS has the convolutions"; }
 
 #else
 
@@ -40,8 +39,9 @@ const char *avi_onednn_library(void) { return "im2col and the BLAS"; }
 enum {
     TO_SMALL,
     TO_IMAGE,
-    TO_WEIGHTS, /* the others before it have weights */
+    TO_WEIGHTS,
     PASSES,
+    ROWS = 4,           /* of images at a time */
     LEAST_CHANNELS = 16 /* on either side: with fewer the gradients of oneDNN 3 are slower than GEMM */
 };
 
@@ -63,11 +63,8 @@ struct avi_onednn {
     weights weight[PASSES];
     dnnl_memory_t image, small, plain; /* of the caller, or of the rooms below */
     dnnl_memory_t images, smalls;      /* AVI_ONEDNN_WEIGHTS rows of the caller */
-    float *image_room, *small_room;    /* AVI_ONEDNN_ROWS of them */
+    float *image_room, *small_room;    /* ROWS of them */
     float *sum, *plain_room;           /* of gradients of weights: as the pass has them, and as the caller does */
-    bool kept;                         /* sum holds something */
-    const float *taken;                /* weights of the caller that a pass has not brought into its layout yet */
-    bool stale[TO_WEIGHTS];            /* of which passes that is so */
 };
 
 static avi_onednn *made; /* every convolution that was asked for */
@@ -167,8 +164,8 @@ static void make_weights(avi_onednn *o, int pass, const_dnnl_primitive_desc_t pd
 
 static void make_rooms(avi_onednn *o, const onednn_convolution *plain, const onednn_convolution *plain_of_many)
 {
-    o->image_room = room(AVI_ONEDNN_ROWS * avi_view_values(&o->c.image));
-    o->small_room = room(AVI_ONEDNN_ROWS * avi_convolution_values(&o->c));
+    o->image_room = room(ROWS * avi_view_values(&o->c.image));
+    o->small_room = room(ROWS * avi_convolution_values(&o->c));
     o->plain_room = room(o->c.channels * avi_convolution_patch(&o->c));
     o->sum = room(o->weight[TO_WEIGHTS].count);
     o->image = memory_at(o, ONEDNN_LAYOUT(plain->image), o->image_room);
@@ -213,7 +210,7 @@ static void make(avi_onednn *o)
     int described = 0;
     must(dnnl_engine_create(&o->engine, dnnl_cpu, 0), "start");
     must(dnnl_stream_create(&o->stream, o->engine, dnnl_stream_default_flags), "start");
-    while (described < ALL && describe(o, described % 2 ? AVI_ONEDNN_WEIGHTS : AVI_ONEDNN_ROWS,
+    while (described < ALL && describe(o, described % 2 ? AVI_ONEDNN_WEIGHTS : ROWS,
                                        described < FEW_PLAIN ? dnnl_format_tag_any : plain, &d[described]))
         described++;
     if (described == ALL) make_passes(o, &d[FEW], &d[FEW_PLAIN]);
@@ -257,93 +254,90 @@ static void point(dnnl_memory_t m, const void *at)
     must(dnnl_memory_set_data_handle(m, (void *)(uintptr_t)at), "point");
 }
 
-/* The rows where they lie, or where there are too few in the room. What rows of before lie behind them there is of no
- * effect on them. */
-static void give(dnnl_memory_t m, int64_t rows, int64_t values, const float *from, float *at)
+/* Rows from r: where they lie, or where too few are left in the room. What rows of before lie behind them there is of
+ * no effect on them. */
+static void give(dnnl_memory_t m, int64_t r, int64_t rows, int64_t values, const float *from, float *at)
 {
-    if (rows >= AVI_ONEDNN_ROWS) {
-        point(m, from);
+    if (rows - r >= ROWS) {
+        point(m, from + r * values);
         return;
     }
-    memcpy(at, from, (size_t)(rows * values) * sizeof *at);
+    memcpy(at, from + r * values, (size_t)((rows - r) * values) * sizeof *at);
     point(m, at);
 }
 
-static int64_t at_once(int64_t rows) { return rows < AVI_ONEDNN_ROWS ? rows : AVI_ONEDNN_ROWS; }
+/* Rows from r of what a pass has left in the room, to those of the caller. */
+static void take(int64_t r, int64_t rows, int64_t values, const float *restrict room, float *restrict to)
+{
+    const int64_t n = (rows - r < ROWS ? rows - r : ROWS) * values;
+    for (int64_t i = 0; i < n; i++) to[r * values + i] += room[i];
+}
 
 static void add(int64_t n, const float *restrict from, float *restrict to)
 {
     for (int64_t i = 0; i < n; i++) to[i] += from[i];
 }
 
-void avi_onednn_take_weights(avi_onednn *o, const float *weight)
+static void reorder(const avi_onednn *o, int pass, dnnl_memory_t from, dnnl_memory_t to)
 {
-    o->taken = weight;
-    o->stale[TO_SMALL] = o->stale[TO_IMAGE] = true;
+    execute(o, o->weight[pass].reorder, 2, (dnnl_exec_arg_t[]){{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }
 
-static void bring_weights(avi_onednn *o, int pass)
+static void bring_weights(const avi_onednn *o, int pass, const void *weight)
 {
-    if (!o->stale[pass]) return;
-    const dnnl_exec_arg_t a[] = {{DNNL_ARG_FROM, o->plain}, {DNNL_ARG_TO, o->weight[pass].memory}};
-    point(o->plain, o->taken);
-    execute(o, o->weight[pass].reorder, 2, a);
-    o->stale[pass] = false;
+    point(o->plain, weight);
+    reorder(o, pass, o->plain, o->weight[pass].memory);
 }
 
-void avi_onednn_to_small(avi_onednn *o, int64_t rows, const float *image, float *small)
+void avi_onednn_to_small(avi_onednn *o, int64_t rows, const void *weight, const void *image, void *small)
 {
     const dnnl_exec_arg_t a[] = {
         {DNNL_ARG_SRC, o->image}, {DNNL_ARG_WEIGHTS, o->weight[TO_SMALL].memory}, {DNNL_ARG_DST, o->small}};
-    give(o->image, rows, avi_view_values(&o->c.image), image, o->image_room);
+    bring_weights(o, TO_SMALL, weight);
     point(o->small, o->small_room);
-    bring_weights(o, TO_SMALL);
-    execute(o, o->pass[TO_SMALL], 3, a);
-    add(at_once(rows) * avi_convolution_values(&o->c), o->small_room, small);
+    for (int64_t r = 0; r < rows; r += ROWS) {
+        give(o->image, r, rows, avi_view_values(&o->c.image), image, o->image_room);
+        execute(o, o->pass[TO_SMALL], 3, a);
+        take(r, rows, avi_convolution_values(&o->c), o->small_room, small);
+    }
 }
 
-void avi_onednn_to_image(avi_onednn *o, int64_t rows, const float *small, float *image)
+void avi_onednn_to_image(avi_onednn *o, int64_t rows, const void *weight, const void *small, void *image)
 {
     const dnnl_exec_arg_t a[] = {
         {DNNL_ARG_DIFF_DST, o->small}, {DNNL_ARG_WEIGHTS, o->weight[TO_IMAGE].memory}, {DNNL_ARG_DIFF_SRC, o->image}};
-    give(o->small, rows, avi_convolution_values(&o->c), small, o->small_room);
+    bring_weights(o, TO_IMAGE, weight);
     point(o->image, o->image_room);
-    bring_weights(o, TO_IMAGE);
-    execute(o, o->pass[TO_IMAGE], 3, a);
-    add(at_once(rows) * avi_view_values(&o->c.image), o->image_room, image);
+    for (int64_t r = 0; r < rows; r += ROWS) {
+        give(o->small, r, rows, avi_convolution_values(&o->c), small, o->small_room);
+        execute(o, o->pass[TO_IMAGE], 3, a);
+        take(r, rows, avi_view_values(&o->c.image), o->image_room, image);
+    }
 }
 
-void avi_onednn_to_weights(avi_onednn *o, const float *image, const float *small)
+void avi_onednn_to_weights(avi_onednn *o, int64_t rows, const void *image, const void *small, bool fresh, void *weight)
 {
     const weights *w = &o->weight[TO_WEIGHTS];
     const dnnl_exec_arg_t a[] = {
         {DNNL_ARG_SRC, o->images}, {DNNL_ARG_DIFF_DST, o->smalls}, {DNNL_ARG_DIFF_WEIGHTS, w->memory}};
-    point(o->images, image);
-    point(o->smalls, small);
-    execute(o, o->pass[TO_WEIGHTS], 3, a);
-    if (o->kept)
+    memset(o->sum, 0, (size_t)w->count * sizeof *o->sum);
+    for (int64_t r = 0; r < rows; r += AVI_ONEDNN_WEIGHTS) {
+        point(o->images, (const float *)image + r * avi_view_values(&o->c.image));
+        point(o->smalls, (const float *)small + r * avi_convolution_values(&o->c));
+        execute(o, o->pass[TO_WEIGHTS], 3, a);
         add(w->count, w->values, o->sum);
-    else
-        memcpy(o->sum, w->values, (size_t)w->count * sizeof *w->values);
-    o->kept = true;
-}
-
-void avi_onednn_give_weights(avi_onednn *o, bool fresh, float *weight)
-{
-    const weights *w = &o->weight[TO_WEIGHTS];
-    const dnnl_exec_arg_t a[] = {{DNNL_ARG_FROM, w->memory}, {DNNL_ARG_TO, o->plain}};
+    }
     memcpy(w->values, o->sum, (size_t)w->count * sizeof *w->values);
     point(o->plain, fresh ? weight : o->plain_room);
-    execute(o, w->reorder, 2, a);
+    reorder(o, TO_WEIGHTS, w->memory, o->plain);
     if (!fresh) add(o->c.channels * avi_convolution_patch(&o->c), o->plain_room, weight);
-    o->kept = false;
 }
 
 const char *avi_onednn_library(void)
 {
     static char text[64]; /* the same at every call */
     const dnnl_version_t *v = dnnl_version();
-    snprintf(text, sizeof text, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
+    snprintf(text, sizeof text, "%d.%d.%d", v->major, v->minor, v->patch);
     return text;
 }
 

@@ -12,32 +12,28 @@
 
 #include "avi/nn.h"
 
-enum {
-    AVI_ONEDNN_ROWS = 4,    /* of images at a time */
-    AVI_ONEDNN_WEIGHTS = 16 /* for gradients of weights, whose sums would take longer than they with fewer */
-};
+/* The first rows of a tile, a multiple of this, whose gradient of the weights oneDNN can take: with fewer at a time
+ * their sums would take longer than they. */
+enum { AVI_ONEDNN_WEIGHTS = 16 };
 
 typedef struct avi_onednn avi_onednn;
 
 /* transposed: weights lie as avi_convolve_transposed has them, (patch, channels), else (channels, patch). The same for
- * the same sizes; owned by this file until the process ends. NULL: im2col is to do it. */
+ * the same sizes; owned by this file until the process ends. NULL: patches and GEMM are to do it. */
 avi_onednn *avi_onednn_of(const avi_convolution *c, bool transposed);
 
-/* The weights of the calls that follow. Borrowed until then. */
-void avi_onednn_take_weights(avi_onednn *o, const float *weight);
-/* Of the first rows, AVI_ONEDNN_ROWS at most: small (rows, small) += convolution of the image, image (rows, image) +=
- * its adjoint of small. */
-void avi_onednn_to_small(avi_onednn *o, int64_t rows, const float *image, float *small);
-void avi_onednn_to_image(avi_onednn *o, int64_t rows, const float *small, float *image);
-/* The gradient of the weights where `small` is that of the small images, of AVI_ONEDNN_WEIGHTS rows: kept, and what was
- * kept since the last call of avi_onednn_give_weights added to `weight`, or with fresh = true written there. */
-void avi_onednn_to_weights(avi_onednn *o, const float *image, const float *small);
-void avi_onednn_give_weights(avi_onednn *o, bool fresh, float *weight);
+/* All values are in single precision. small (rows, small) += convolution of the image; image (rows, image) += its
+ * adjoint of small. */
+void avi_onednn_to_small(avi_onednn *o, int64_t rows, const void *weight, const void *image, void *small);
+void avi_onednn_to_image(avi_onednn *o, int64_t rows, const void *weight, const void *small, void *image);
+/* The gradient of the weights where `small` is that of the small images, of a multiple of AVI_ONEDNN_WEIGHTS rows:
+ * added to `weight`, or with fresh = true written there. */
+void avi_onednn_to_weights(avi_onednn *o, int64_t rows, const void *image, const void *small, bool fresh, void *weight);
 
 /* For tests and benchmarks: with use = false avi_onednn_of gives NULL from now on. */
 void avi_onednn_use(bool use);
 
-/* "oneDNN 2.6.3", or "im2col and the BLAS". Owned by the library. */
+/* Its version, or "none: the BLAS has the convolutions". Owned by the library. */
 const char *avi_onednn_library(void);
 
 #endif

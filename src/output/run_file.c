@@ -179,7 +179,7 @@ int avi_run_file_provenance(const avi_session *s, avi_fields *l, const char *sta
                                    {"hdf5", v.hdf5},
                                    {"blas", v.blas},
                                    {"scalapack", v.scalapack},
-                                   {"convolutions", v.convolutions},
+                                   {"onednn", v.onednn},
                                    {"hosts", s->hosts},
                                    {"started_at", now ? now : ""}};
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)

@@ -15,6 +15,6 @@ avi_version avi_version_of(void)
         .compiler = "gcc " __VERSION__,
 #endif
         .flags = AVI_FLAGS, .mpi = avi_comm_library(), .hdf5 = avi_store_library(), .blas = avi_blas_library(),
-        .scalapack = AVI_SCALAPACK_VERSION, .convolutions = avi_onednn_library(),
+        .scalapack = AVI_SCALAPACK_VERSION, .onednn = avi_onednn_library(),
     };
 }

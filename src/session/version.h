@@ -3,7 +3,7 @@
 #define AVI_SESSION_VERSION_H
 
 typedef struct avi_version {
-    const char *version, *revision, *compiler, *flags, *mpi, *hdf5, *blas, *scalapack, *convolutions;
+    const char *version, *revision, *compiler, *flags, *mpi, *hdf5, *blas, *scalapack, *onednn;
 } avi_version;
 
 /* Owned by the library. */

@@ -123,7 +123,7 @@ int main(int count, char **word)
                                                                                      : asked;
     avi_blas_choose_kernels(word);
     avi_blas_one_thread();
-    printf("%s; %s\nms forward by it, by patches, ratio; with gradients by it, by patches, ratio; GFLOP/s\n",
+    printf("oneDNN %s; %s\nms forward by it, by patches, ratio; with gradients by it, by patches, ratio; GFLOP/s\n",
            avi_onednn_library(), avi_blas_library());
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) compare(&shapes[i], rounds);
     return 0;

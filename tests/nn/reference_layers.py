@@ -32,10 +32,6 @@ CASES = [
     # rows are entries of one segment and then of one of a single row; (width, heads); the weight is an affine map behind, which knows tiles
     ("attention, one head", "attention", "identity", 6, (3, 1), 0, 0, 0),
     ("attention, 2 heads", "attention", "identity", 5, (4, 2), 0, 0, 0),
-    # channels last and 16 of them or more: what oneDNN takes in single precision
-    ("convolution, 16 channels", "convolution", "tanh", 6, (1, 16, 3, 2, True), 16, 2, 1),
-    ("convolution of a sequence, 16 channels", "convolution", "silu", 5, (1, 16, 1, 4, True), 17, 3, 2),
-    ("transposed, 16 channels", "transposed", "silu", 6, (1, 16, 3, 3, True), 16, 2, 2),
 ]
 
 
