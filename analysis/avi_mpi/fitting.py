@@ -1,5 +1,6 @@
 """fit: from an array to a Run."""
 
+import contextlib
 import os
 
 from . import data
@@ -33,11 +34,11 @@ def _write_data(folder, rows, test):
 
 
 def _undo(folder, path):
-    """Removes data that were written (path) and the folder when nothing else is in it."""
-    if path:
-        os.remove(path)
-    if not os.listdir(folder):
-        os.rmdir(folder)
+    """Removes data that were written (path) and the folder when nothing else is in it. Another process may use the folder, or have removed it."""
+    with contextlib.suppress(OSError):
+        if path:
+            os.remove(path)
+        os.rmdir(folder)  # fails where something is in it
 
 
 def _remove_other_data(folder, kept):

@@ -319,7 +319,11 @@ def warn_of(ended):
 
 
 def check_ranks(np):
-    """`np` as int: at least 1; None: ranks_by_default(). UsageError else."""
+    """`np` as int: at least 1; None: ranks_by_default(). UsageError else; CannotStart where Python itself is one of several ranks.
+
+    Callers ask before they make a folder or write a file: of several ranks that are refused, one would otherwise remove what another one has just made.
+    """
+    _refuse_ranks()
     if np is None:
         return ranks_by_default()
     if isinstance(np, bool) or int(np) != np or np < 1:

@@ -264,6 +264,7 @@ PYTHON = [
     Defect("data known by their shape alone", "analysis/avi_mpi/data.py", "            digest.update(flat[first:first + _PIECE].data)\n", "            pass\n", "^python_arrays$"),
     Defect("a launcher's 0 taken for the end of the program", "analysis/avi_mpi/launch.py", "            status = 205\n", "            status = 0\n", "^python_endings$"),
     Defect("the tasks of one node of a Slurm job for those of all", "analysis/avi_mpi/launch.py", "total += int(count) * int(times or 1)", "total += int(count)", "^python_slurm$"),
+    Defect("ranks of Python that make folders before they are refused", "analysis/avi_mpi/launch.py", "    _refuse_ranks()\n    if np is None:", "    if np is None:", "^python_endings$"),
 ]
 
 VERIFYING = [

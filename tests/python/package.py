@@ -179,7 +179,9 @@ def endings(scratch):
     refused(avi_mpi.CannotStart, ["not enough slots"], lambda: launcher("slots", "echo There are not enough slots >&2; exit 1"), 69)
     refused(avi_mpi.CannotStart, ["absent is not here", "AVI_LAUNCHER", "module load"], lambda: with_environment(lambda: fit(output=scratch / "none"), AVI_LAUNCHER=str(scratch / "absent")))
     refused(avi_mpi.CannotStart, ["AVI_MPI=/absent"], lambda: with_environment(lambda: fit(output=scratch / "none"), AVI_MPI="/absent"))
-    refused(avi_mpi.CannotStart, ["4 ranks", "start it once"], lambda: with_environment(lambda: fit(output=scratch / "none"), OMPI_COMM_WORLD_SIZE="4"))
+    inside = scratch / "file" / "none"  # no folder can be made there: ranks are refused before one is tried
+    for as_rank in (lambda: fit(output=inside), lambda: avi_mpi.Run(scratch / "stopped").encode(x, output=inside)):
+        refused(avi_mpi.CannotStart, ["4 ranks", "start it once"], lambda: with_environment(as_rank, OMPI_COMM_WORLD_SIZE="4"))
     expect(not (scratch / "none").exists() and not (scratch / "slot").exists(), "fits that could not start left their data")
     return "12 exit statuses, Ctrl-C, no launcher, no program"
 
