@@ -34,7 +34,7 @@ began=$SECONDS
 if [ $long = yes ]; then
     for launcher in mpirun srun; do
         export AVI_LAUNCHER=$launcher
-        set_of_jobs "$launcher"_
+        set_of_jobs "$launcher"_ 32
         many_requeues "$launcher"_ 5
         lost_batch_node "$launcher"_
         lost_daemon "$launcher"_
@@ -42,6 +42,6 @@ if [ $long = yes ]; then
     singletons
 else
     export AVI_LAUNCHER=${AVI_LAUNCHER:-mpirun}
-    set_of_jobs ""
+    set_of_jobs "" 16
 fi
 echo "OK: $((SECONDS - began)) s, seed $seed"
