@@ -163,6 +163,7 @@ def environment(ranks):
         found.update(OMPI_MCA_hwloc_base_binding_policy="none", PRTE_MCA_hwloc_default_binding_policy="none")
         if not any(name in found for name in ("AVI_LAUNCHER", "PBS_JOBID", "LSB_JOBID")):
             add("OMPI_MCA_btl_tcp_if_include", "127.0.0.0/8")
+            add("OMPI_MCA_pml", "ob1")
         if ranks > cores_allowed():
             found.update(OMPI_MCA_rmaps_base_oversubscribe="1", PRTE_MCA_rmaps_default_mapping_policy=":oversubscribe")
     if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv") or "container" in found:
