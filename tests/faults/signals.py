@@ -58,12 +58,12 @@ class Run:
                 raise Failure(f"not {what} after {limit} s\n{self.text()}")
             time.sleep(0.005)
 
-    def until_loading(self):
-        """All ranks run and have their handlers, for longer than a start takes."""
+    def until_loading(self, work=0.7):
+        """All ranks run and have their handlers, for longer than a start takes: `work` seconds of a processor."""
         self.until(lambda: len(self.ranks()) == (self.np or 1) and all(catches(p, signal.SIGUSR1) for p in self.ranks()), "all ranks were there")
         processor = lambda: min((cpu_seconds(p) for p in self.ranks()), default=0)
         begun = processor()
-        self.until(lambda: processor() > begun + 0.7, "the ranks were at work")
+        self.until(lambda: processor() > begun + work, "the ranks were at work")
 
     def until_step(self, step):
         self.until(lambda: lines(self.folder / "metrics.csv") > step, f"step {step} was done")
@@ -159,10 +159,10 @@ def of_a_fit(scratch):
     Run(scratch / "fit", fit).ended([0], None, limit=60)
     for number, np in ((signal.SIGTERM, None), (signal.SIGUSR1, 2)):
         run = Run(scratch / "fit", [*fit, "run.task=gap", "gap.draws=5000", "gap.save=0"], np=np)
-        run.until_loading()
+        run.until_loading(3)  # the rows are begun, also where a start is slow
         run.end(number, [STOPPED], "the same command resumes with the others")
     rows = Run(scratch / "rows", [scratch / "fit", "run.task=evaluate", "rows.draws=5000", "rows.block=64"])
-    rows.until_loading()
+    rows.until_loading(3)
     rows.end(signal.SIGTERM, [STOPPED], "the same command resumes with the others")
     return "gap on one rank and two, evaluate"
 
