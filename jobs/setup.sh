@@ -49,9 +49,16 @@ has_launcher() { command -v "mpirun.$mpi" || { [ ! -e "/usr/bin/mpirun.$other_mp
 
 has_mpi_compiler() { command -v "${MPICC:-mpicc}" && "${MPICC:-mpicc}" -show; }
 
+# The cblas.h that the compiler takes is of the reference BLAS, whose products are tens of times slower than those of the others: no use where another can be had.
+is_reference_blas() {
+    local header
+    header=$(echo '#include <cblas.h>' | "${CC:-cc}" -E -x c - 2>/dev/null | grep -oE '"[^"]*/cblas\.h"' | head -n 1 | tr -d '"')
+    [[ "$(readlink -f "$header")" == *netlib* ]]
+}
+
 # OpenBLAS, or another BLAS with the header that C needs (CMake looks closer).
 has_blas() {
-    has_pkgconfig openblas || has_header cblas.h || has_header mkl_cblas.h || has_header blis/cblas.h || has_header flexiblas/cblas.h ||
+    has_pkgconfig openblas || { has_header cblas.h && ! is_reference_blas; } || has_header mkl_cblas.h || has_header blis/cblas.h || has_header flexiblas/cblas.h ||
         [ -n "${MKLROOT:-}" ]
 }
 
