@@ -52,8 +52,8 @@ has_mpi_compiler() { command -v "${MPICC:-mpicc}" && "${MPICC:-mpicc}" -show; }
 # The cblas.h that the compiler takes is of the reference BLAS, whose products are tens of times slower than those of the others: no use where another can be had.
 is_reference_blas() {
     local header
-    header=$(echo '#include <cblas.h>' | "${CC:-cc}" -E -x c - 2>/dev/null | grep -oE '"[^"]*/cblas\.h"' | head -n 1 | tr -d '"')
-    [[ "$(readlink -f "$header")" == *netlib* ]]
+    header=$(has_header cblas.h 2>/dev/null | grep -m 1 -oE '"[^"]*/cblas\.h"')
+    [[ "$(readlink -f "${header//\"/}")" == *netlib* ]]
 }
 
 # OpenBLAS, or another BLAS with the header that C needs (CMake looks closer).

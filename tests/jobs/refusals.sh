@@ -55,6 +55,18 @@ expect 69 "cmake|cmocka|apt-get install cmake libcmocka-dev|nothing was installe
 expect 69 "only looked" lean bash "$jobs/setup.sh" --check
 expect 69 "environment modules|module load" lean MODULESHOME=/opt/modules bash "$jobs/setup.sh"
 
+# The same machine with the header of the reference BLAS, and no OpenBLAS: tens of times slower, so not taken. A cblas.h of another BLAS is.
+printf '#!/bin/bash\n[ "$2" != cmocka ] && [ "$2" != openblas ]\n' >"$scratch/bin/pkg-config"
+mkdir "$scratch/include"
+touch "$scratch/include/cblas-netlib.h" "$scratch/include/cblas-fast.h"
+ln -s cblas-netlib.h "$scratch/include/cblas.h"
+expect 69 "libopenblas-dev" lean C_INCLUDE_PATH="$scratch/include" MKLROOT= bash "$jobs/setup.sh"
+ln -sf cblas-fast.h "$scratch/include/cblas.h"
+if lean C_INCLUDE_PATH="$scratch/include" bash "$jobs/setup.sh" 2>&1 | grep -q libopenblas; then
+    echo "FAILED: setup.sh does not take a BLAS that is there"
+    failures=$((failures + 1))
+fi
+
 cd "$scratch" || exit 1
 expect 64 "usage: jobs/local.sh" "$jobs/local.sh"
 expect 66 "absent.ini|no such file" "$jobs/local.sh" absent.ini
